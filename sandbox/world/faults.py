@@ -36,10 +36,13 @@ class Faults:
     def __post_init__(self) -> None:
         self._dice = random.Random(self.seed)  # noqa: S311 - replayable on purpose
 
-    def fires(self, name: str, target: str = "") -> Fault | None:
-        """Return the fault if it strikes this call, using up one of its `times`; otherwise None."""
+    def fires(self, name: str, target: str = "", *also: str) -> Fault | None:
+        """Return the fault if it strikes this call, using up one of its `times`; otherwise None.
+
+        A call may answer to several targets: its operation, its channel, its account.
+        """
         for fault in self.on:
-            if fault.name != name or fault.target not in ("", target):
+            if fault.name != name or fault.target not in ("", target, *also):
                 continue
             if fault.times == 0 or self._dice.random() >= fault.share:
                 continue

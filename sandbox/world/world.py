@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar, cast
 
 from aiohttp import web
 
 from sandbox.world.faults import Faults
 from sandbox.world.ledger import Ledger
+
+
+class Part(Protocol):
+    """State that several services share. `POST /world/reset` resets it; it is closed when the server stops."""
+
+    def reset(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+P = TypeVar("P", bound=Part)
 
 
 @dataclass(slots=True)
@@ -17,6 +30,14 @@ class World:
     base_url: str
     ledger: Ledger = field(default_factory=Ledger)
     faults: Faults = field(default_factory=Faults)
+    parts: dict[type, Part] = field(default_factory=dict)
+
+    def part(self, kind: Callable[[World], P]) -> P:
+        """Return this world's only `kind`; the first call makes it as `kind(world)`."""
+        key = cast("type", kind)
+        if key not in self.parts:
+            self.parts[key] = kind(self)
+        return cast("P", self.parts[key])
 
 
 #: How a handler finds the world: `request.app[WORLD]`.
