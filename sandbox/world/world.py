@@ -10,6 +10,7 @@ from aiohttp import web
 
 from sandbox.world.faults import Faults
 from sandbox.world.ledger import Ledger
+from sandbox.world.settings import Settings
 
 
 class Part(Protocol):
@@ -30,6 +31,7 @@ class World:
     base_url: str
     ledger: Ledger = field(default_factory=Ledger)
     faults: Faults = field(default_factory=Faults)
+    settings: Settings = field(default_factory=Settings)
     parts: dict[type, Part] = field(default_factory=dict)
 
     def part(self, kind: Callable[[World], P]) -> P:

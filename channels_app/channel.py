@@ -1,0 +1,119 @@
+"""The contract that every messenger fulfils: three methods, and small Protocols for what only some can do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
+
+import msgspec
+
+from channels_app.http import Http
+from channels_app.text import TextLimit
+from channels_app.types import (
+    Answer,
+    InboundEvent,
+    OutboundMessage,
+    Secret,
+    SendReceipt,
+    Struct,
+    VerifiedWebhook,
+    WebhookRequest,
+)
+
+ConfigT = TypeVar("ConfigT", bound=Struct)
+
+
+def _read_secret(kind: type, value: Any) -> Any:
+    if kind is Secret and isinstance(value, str):
+        return Secret(value)
+    raise NotImplementedError(kind)
+
+
+class Channel(Generic[ConfigT]):
+    """One messenger account, ready to use. Cheap to make, safe to share between threads, no I/O in the constructor.
+
+    `config` holds the credentials. `webhook_url` is the address that the provider calls, absolute and public.
+    """
+
+    kind: ClassVar[str]
+    label: ClassVar[str]
+    text_limit: ClassVar[TextLimit]
+    #: Bytes of webhook body that the provider can send.
+    max_body: ClassVar[int] = 256 * 1024
+    Config: ClassVar[type[Struct]]
+
+    def __init__(self, config: ConfigT, http: Http, webhook_url: str) -> None:
+        self.config = config
+        self.http = http
+        self.webhook_url = webhook_url
+
+    @classmethod
+    def read_config(cls, credentials: dict[str, str]) -> Any:
+        """Return the typed Config; raise msgspec.ValidationError, naming the key, for what is missing or malformed."""
+        return msgspec.convert(credentials, cls.Config, dec_hook=_read_secret)
+
+    @property
+    def address(self) -> str:
+        """Our own id at the provider: Page id, user id, number. It must be the addressee of every inbound event."""
+        raise NotImplementedError
+
+    def verify(self, request: WebhookRequest) -> VerifiedWebhook:
+        """Return the request as verified, or raise WebhookRejected. Constant time, over the raw bytes."""
+        raise NotImplementedError
+
+    def parse(self, webhook: VerifiedWebhook) -> Iterable[InboundEvent]:
+        """Yield everything that the webhook says, normalised.
+
+        An event of unknown type is yielded as Unrecognised, one for another account as Misaddressed. Raises Unusable
+        if the body cannot be read at all. No I/O.
+        """
+        raise NotImplementedError
+
+    def send(self, message: OutboundMessage) -> SendReceipt:
+        """Hand the message to the provider and return its ids, or raise a SendFailed. One attempt, no retry here."""
+        raise NotImplementedError
+
+
+@runtime_checkable
+class AnswersHandshake(Protocol):
+    """The provider checks our address with a GET before it sends anything."""
+
+    def handshake(self, request: WebhookRequest) -> Answer:
+        """Return the answer to the provider's challenge, or raise BadHandshake or HandshakeRefused."""
+        ...
+
+
+@runtime_checkable
+class AnswersInItsOwnWords(Protocol):
+    """The provider wants something else than our JSON when a webhook was taken."""
+
+    def acknowledge(self, status: str) -> Answer: ...
+
+
+@runtime_checkable
+class HasReplyWindow(Protocol):
+    """Free text is allowed only for a while after the customer's last message."""
+
+    def window_closes(self, last_inbound_at: datetime) -> datetime: ...
+
+
+@runtime_checkable
+class ShowsTyping(Protocol):
+    """The customer can be shown that the agent is typing. `message_id` is the customer's last, where one is needed."""
+
+    def show_typing(self, recipient: str, message_id: str) -> None: ...
+
+
+@runtime_checkable
+class MarksRead(Protocol):
+    def mark_read(self, recipient: str, message_id: str) -> None: ...
+
+
+@runtime_checkable
+class LooksUpProfile(Protocol):
+    """The webhook does not say who the customer is, but the provider can be asked."""
+
+    def look_up_profile(self, external_id: str) -> dict[str, str]:
+        """Return what is known of display_name, handle, picture_url, locale. Raises SendFailed."""
+        ...

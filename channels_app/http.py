@@ -1,0 +1,131 @@
+"""The one way out to the messengers' APIs: timeouts, redacted traces, and addresses that settings may redirect.
+
+Providers' SDKs are given `Http.session`; what has no SDK calls it directly. Redirects are never followed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import requests.adapters
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NameResolutionError, NewConnectionError
+
+from channels_app.errors import SendFailed, Unavailable, UnknownOutcome
+from channels_app.types import Struct
+
+#: Seconds to connect, and to wait for the next byte of the answer. A send is claimed for longer than both together.
+CONNECT_TIMEOUT = 4.0
+READ_TIMEOUT = 10.0
+#: Connections kept open to one provider by one worker process.
+POOL_SIZE = 32
+
+
+class HttpTrace(Struct, frozen=True, kw_only=True):
+    """One call as it may be shown: no query, no header, no body."""
+
+    method: str
+    host: str
+    path: str
+    status: int
+    seconds: float
+    error: str = ""
+
+
+Tracer = Callable[[HttpTrace], None]
+
+
+def ignore_trace(_trace: HttpTrace) -> None:
+    """Forget the trace."""
+
+
+class Http:
+    """A `requests.Session` with manners.
+
+    `redirects` maps the address that an SDK believes in to the one that settings give, for example
+    {"https://graph.facebook.com": "http://127.0.0.1:8999/graph"}.
+    """
+
+    def __init__(self, redirects: Mapping[str, str] | None = None, trace: Tracer = ignore_trace) -> None:
+        self.trace = trace
+        self.session = _Session()
+        self.session.mount("https://", _Adapter(self, dict(redirects or {})))
+        self.session.mount("http://", _Adapter(self, dict(redirects or {})))
+
+    def request(self, method: str, url: str, **options: Any) -> requests.Response:
+        """Make one call. Raises Unavailable if it cannot have arrived, UnknownOutcome if it may have."""
+        try:
+            return self.session.request(method, url, **options)
+        except requests.RequestException as failure:
+            raise outcome_of(failure) from None
+
+
+def outcome_of(failure: BaseException) -> SendFailed:
+    """Return what a failed call means: never arrived (Unavailable) or perhaps arrived (UnknownOutcome)."""
+    if isinstance(failure, requests.ConnectTimeout) or _never_connected(failure):
+        return Unavailable("could not connect to the provider")
+    return UnknownOutcome("the connection broke before the provider answered")
+
+
+def _never_connected(failure: BaseException) -> bool:
+    cause: Any = failure.args[0] if failure.args else None
+    if isinstance(cause, MaxRetryError):
+        cause = cause.reason
+    return isinstance(cause, (NewConnectionError, ConnectTimeoutError, NameResolutionError))
+
+
+class _Session(requests.Session):
+    """Never follows a redirect, never reads proxies or .netrc from the environment, always has a timeout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trust_env = False
+
+    def request(self, *args: Any, **options: Any) -> requests.Response:
+        options["allow_redirects"] = False
+        options["timeout"] = options.get("timeout") or (CONNECT_TIMEOUT, READ_TIMEOUT)
+        return super().request(*args, **options)
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    """Rewrites the address and reports the call. Connection retries are off: the outbox retries."""
+
+    def __init__(self, http: Http, redirects: dict[str, str]) -> None:
+        self._http = http
+        self._redirects = redirects
+        super().__init__(pool_maxsize=POOL_SIZE, max_retries=0)
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
+        url = request.url or ""
+        request.url = self._rewritten(url)
+        began = time.monotonic()
+        status, error = 0, ""
+        try:
+            response = super().send(request, *args, **options)
+            status = response.status_code
+        except requests.RequestException as failure:
+            error = type(failure).__name__
+            raise
+        else:
+            return response
+        finally:
+            parts = urlsplit(url)
+            self._http.trace(
+                HttpTrace(
+                    method=request.method or "",
+                    host=parts.hostname or "",
+                    path=parts.path,
+                    status=status,
+                    seconds=time.monotonic() - began,
+                    error=error,
+                )
+            )
+
+    def _rewritten(self, url: str) -> str:
+        for believed, real in self._redirects.items():
+            if url.startswith(believed):
+                return real + url.removeprefix(believed)
+        return url

@@ -1,0 +1,146 @@
+"""What messengers brought, and the accounts it came to."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+from zlib import crc32
+
+from django.db import models
+
+from channels_app.fields import EncryptedJSONField
+
+#: How many groups of conversations the bridges share out among themselves while they read the intake.
+SHARDS = 64
+
+
+class ChannelAccount(models.Model):
+    """Our own Page, handle or number. `kind` names a file in providers/: it has no choices, so no migration either."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=32)
+    name = models.CharField(max_length=100, help_text="How your team calls it.")
+    address = models.CharField(max_length=128, editable=False, help_text="Our id at the provider: Page, user, number.")
+    credentials = EncryptedJSONField()
+    former_credentials = EncryptedJSONField(null=True, blank=True)
+    former_credentials_until = models.DateTimeField(
+        null=True, blank=True, help_text="Until then webhooks signed with the replaced credentials are still taken."
+    )
+    enabled = models.BooleanField(default=True)
+    connect_instance_id = models.CharField(
+        max_length=100, blank=True, help_text="Empty: CONNECT_INSTANCE_ID from the settings."
+    )
+    connect_contact_flow_id = models.CharField(
+        max_length=500, blank=True, help_text="Empty: CONNECT_CONTACT_FLOW_ID from the settings."
+    )
+    attributes = models.JSONField(default=dict, blank=True, help_text="Contact attributes that every chat starts with.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["kind", "address"], name="account_is_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.kind})"
+
+    def __repr__(self) -> str:
+        return f"<ChannelAccount {self.id} {self.kind}>"
+
+    @property
+    def webhook_path(self) -> str:
+        return f"/webhooks/{self.kind}/{self.id}/"
+
+
+class WebhookDelivery(models.Model):
+    """One signed request as it arrived. `body` is the raw bytes; a quarantined one can be replayed."""
+
+    class State(models.TextChoices):
+        ACCEPTED = "accepted"
+        DUPLICATE = "duplicate"
+        IGNORED = "ignored"
+        QUARANTINED = "quarantined"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(ChannelAccount, on_delete=models.PROTECT, related_name="deliveries")
+    received_at = models.DateTimeField()
+    request_id = models.CharField(max_length=64)
+    headers = models.JSONField(default=dict)
+    query = models.TextField(blank=True)
+    body = models.BinaryField()
+    state = models.CharField(max_length=16, choices=State.choices)
+    reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        verbose_name_plural = "webhook deliveries"
+        indexes = [
+            models.Index(fields=["account", "-received_at"], name="delivery_by_account"),
+            models.Index(fields=["-received_at"], name="delivery_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.state} {self.request_id}"
+
+
+class InboundEntry(models.Model):
+    """One event out of a delivery, once. The bridge takes pending ones in order of `id`, shard by shard.
+
+    `shard` is a hash of account and sender: the entries of one conversation are always in one shard, and one bridge at
+    a time works on a shard.
+    """
+
+    class State(models.TextChoices):
+        PENDING = "pending"
+        DONE = "done"
+        PARKED = "parked"  # a receipt for a message that we do not know yet
+        QUARANTINED = "quarantined"
+
+    id = models.BigAutoField(primary_key=True)
+    account = models.ForeignKey(ChannelAccount, on_delete=models.PROTECT, related_name="entries")
+    delivery = models.ForeignKey(WebhookDelivery, on_delete=models.PROTECT, related_name="entries")
+    key = models.CharField(max_length=255)
+    type = models.CharField(max_length=16)
+    sender = models.CharField(max_length=256)
+    shard = models.SmallIntegerField()
+    event = models.JSONField()
+    state = models.CharField(max_length=16, choices=State.choices)
+    outcome = models.CharField(max_length=200, blank=True)
+    attempts = models.SmallIntegerField(default=0)
+    due_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+    done_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "inbound entries"
+        constraints = [models.UniqueConstraint(fields=["account", "key"], name="entry_is_unique")]
+        indexes = [
+            models.Index(fields=["shard", "id"], name="entry_pending", condition=models.Q(state="pending")),
+            models.Index(fields=["due_at"], name="entry_parked", condition=models.Q(state="parked")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.state}"
+
+
+class ChannelLog(models.Model):
+    """One call to a provider's API, without query, headers or body."""
+
+    account = models.ForeignKey(ChannelAccount, on_delete=models.CASCADE, related_name="log")
+    outbox_entry = models.UUIDField(null=True, blank=True, db_index=True)
+    at = models.DateTimeField(auto_now_add=True)
+    method = models.CharField(max_length=8)
+    host = models.CharField(max_length=255)
+    path = models.CharField(max_length=1024)
+    status = models.SmallIntegerField()
+    seconds = models.FloatField()
+    error = models.CharField(max_length=100, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["account", "-at"], name="log_by_account")]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.host} {self.status}"
+
+
+def shard_of(account: Any, sender: str) -> int:
+    """Return the shard of a conversation, 0 to 63: stable across processes and versions of Python."""
+    return crc32(f"{account}/{sender}".encode()) % SHARDS

@@ -1,0 +1,245 @@
+"""Every setting, read once from the environment. `docs/reference/settings.md` lists them for operators.
+
+Any variable may instead come from a file named by NAME_FILE, as container secrets do.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import django_stubs_ext
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from config import embedded
+
+django_stubs_ext.monkeypatch()  # so that ModelAdmin[Account] means something at run time too
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = Path(os.environ.get("PARLEY_VAR", BASE_DIR / "var"))
+
+env = environ.FileAwareEnv()
+
+
+def _local_secret(name: str) -> str:
+    """Return a secret that was made on first use and lies under var/, readable by its owner alone."""
+    path = VAR_DIR / "secrets" / name
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        made = path.with_suffix(f".{os.getpid()}")
+        made.touch(mode=0o600)
+        made.write_text(secrets.token_urlsafe(48))
+        try:
+            os.link(made, path)  # atomic: of two processes that start together, one wins and both read its secret
+        except FileExistsError:
+            pass
+        finally:
+            made.unlink()
+    return path.read_text().strip()
+
+
+# ── where we are ──────────────────────────────────────────────────────────────────────────────────────────────────────
+DEBUG = env.bool("DEBUG", False)
+PORT = env.int("PORT", 8000)
+PUBLIC_BASE_URL = env.str("PUBLIC_BASE_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
+_public = urlsplit(PUBLIC_BASE_URL)
+if _public.scheme not in ("http", "https") or not _public.hostname:
+    raise ImproperlyConfigured(
+        f"PUBLIC_BASE_URL={PUBLIC_BASE_URL!r} is no address; give it as https://parley.example.com"
+    )
+#: Parley on this machine alone, over plain HTTP: cookies need no TLS then.
+IS_LOCAL = _public.scheme == "http" and _public.hostname in ("127.0.0.1", "localhost", "::1")
+
+SECRET_KEY = env.str("SECRET_KEY", "") or _local_secret("secret_key")
+#: The first encrypts credentials, all decrypt. Any text will do: keys are derived from it.
+FIELD_ENCRYPTION_KEYS = env.list("FIELD_ENCRYPTION_KEYS", default=[]) or [_local_secret("field_key")]
+
+ALLOWED_HOSTS = [*{_public.hostname, "127.0.0.1", "localhost", "[::1]"}, *env.list("ALLOWED_HOSTS", default=[])]
+CSRF_TRUSTED_ORIGINS = [PUBLIC_BASE_URL]
+
+# ── the house ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "channels",
+    "customers",
+    "channels_app",
+    "connect_bridge",
+    "analytics",
+    "sandbox",  # commands and the sandbox page; nothing of the product imports it
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+LANGUAGE_CODE = "en"
+TIME_ZONE = env.str("TIME_ZONE", "UTC")
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = VAR_DIR / "static"
+WHITENOISE_USE_FINDERS = True  # one process tree, no collectstatic step
+LOGIN_URL = "admin:login"
+
+# ── database, broker, channel layer: one PostgreSQL unless told otherwise ─────────────────────────────────────────────
+DATABASE_URL = env.str("DATABASE_URL", "") or embedded.url(VAR_DIR)
+DATABASES = {"default": env.db_url_config(DATABASE_URL)}
+DATABASES["default"]["HOST"] = unquote(DATABASES["default"]["HOST"])  # a socket's folder comes percent-encoded
+DATABASES["default"].setdefault("OPTIONS", {})
+DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", 60)
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+
+REDIS_URL = env.str("REDIS_URL", "")
+if REDIS_URL:
+    CHANNEL_LAYERS = {
+        "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}
+    }
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+else:
+    # Its configuration is Django's own, and it needs the explicit TIME_ZONE or it returns no layer at all.
+    CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_postgres.core.PostgresChannelLayer",
+            "CONFIG": {**DATABASES["default"], "TIME_ZONE": None},
+        }
+    }
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "django_cache"}}
+
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", "") or embedded.broker_url(DATABASE_URL)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", "parley")
+#: Seconds after which a broker gives an unacknowledged task to another worker: above the longest task.
+BROKER_VISIBILITY_TIMEOUT = 300
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {
+        "init_extension": False,
+        "use_notify": True,
+        "wait_time_seconds": 0,
+        "polling_interval": 0.2,
+        "notify_throttle_interval_ms": 0,
+        "visibility_timeout": BROKER_VISIBILITY_TIMEOUT,
+        "conn_string": embedded.postgres_url(CELERY_BROKER_URL),
+    }
+    if CELERY_BROKER_URL.startswith("pgmq")
+    else {"visibility_timeout": BROKER_VISIBILITY_TIMEOUT}
+)
+
+# ── Amazon Connect. Region, keys and AWS_ENDPOINT_URL_* are the SDK's own variables ───────────────────────────────────
+CONNECT_INSTANCE_ID = env.str("CONNECT_INSTANCE_ID", "")
+CONNECT_CONTACT_FLOW_ID = env.str("CONNECT_CONTACT_FLOW_ID", "")
+
+# ── the messengers' APIs ──────────────────────────────────────────────────────────────────────────────────────────────
+TWILIO_API_BASE_URL = env.str("TWILIO_API_BASE_URL", "https://api.twilio.com").rstrip("/")
+GRAPH_API_BASE_URL = env.str("GRAPH_API_BASE_URL", "https://graph.facebook.com").rstrip("/")
+X_API_BASE_URL = env.str("X_API_BASE_URL", "https://api.twitter.com").rstrip("/")
+#: What the SDKs believe → where calls really go.
+HTTP_REDIRECTS = {
+    believed: real
+    for believed, real in (
+        ("https://api.twilio.com", TWILIO_API_BASE_URL),
+        ("https://messaging.twilio.com", TWILIO_API_BASE_URL),
+        ("https://graph.facebook.com", GRAPH_API_BASE_URL),
+        ("https://api.twitter.com", X_API_BASE_URL),
+        ("https://upload.twitter.com", X_API_BASE_URL),
+    )
+    if real not in (believed, "https://api.twilio.com", "https://api.twitter.com")
+}
+
+# ── webhooks ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+#: POSTs are taken in front of Django (fast) and by Django REST Framework; either can be switched off.
+WEBHOOK_FAST_LANE = env.bool("WEBHOOK_FAST_LANE", True)
+WEBHOOK_DJANGO_LANE = env.bool("WEBHOOK_DJANGO_LANE", True)
+#: Refuse webhooks that did not reach the proxy over TLS (it must set X-Forwarded-Proto).
+WEBHOOK_REQUIRE_HTTPS = env.bool("WEBHOOK_REQUIRE_HTTPS", False)
+DATA_UPLOAD_MAX_MEMORY_SIZE = 3 * 1024 * 1024  # the largest webhook that any messenger sends (Meta)
+
+# ── security of the pages ─────────────────────────────────────────────────────────────────────────────────────────────
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not IS_LOCAL
+SECURE_SSL_REDIRECT = False  # the proxy's business: a redirected webhook is a lost webhook
+SECURE_HSTS_SECONDS = 0 if IS_LOCAL else env.int("SECURE_HSTS_SECONDS", 31_536_000)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not IS_LOCAL
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_TLS_PROXY", not IS_LOCAL) else None
+X_FRAME_OPTIONS = "DENY"
+SILENCED_SYSTEM_CHECKS = ["security.W008"]  # SECURE_SSL_REDIRECT, see above
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+# ── API ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.CursorPagination",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "PAGE_SIZE": 50,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Parley",
+    "VERSION": "v1",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SERVE_INCLUDE_SCHEMA": False,
+}
+
+# ── sandbox ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+#: Where the simulated outside world answers; empty outside the sandbox, and then there is no sandbox page.
+SANDBOX_WORLD_URL = env.str("SANDBOX_WORLD_URL", "")
+
+# ── logs: to standard error, never a message text, token or phone number ──────────────────────────────────────────────
+LOG_LEVEL = env.str("LOG_LEVEL", "INFO")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    # The SDKs log request bodies at DEBUG: they stay above it whatever LOG_LEVEL says.
+    "loggers": {
+        name: {"level": "WARNING"}
+        for name in ("botocore", "boto3", "urllib3", "twilio", "tweepy", "requests_oauthlib", "oauthlib", "aiohttp")
+    },
+}

@@ -1,0 +1,230 @@
+"""Conversations, the Connect chats they become, and every message of them."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+
+from channels_app.models import ChannelAccount
+from customers.models import Identity
+
+
+class Bridge(models.Model):
+    """One running bridge process. It owns the conversations that name it for as long as its heart beats."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    host = models.CharField(max_length=255)
+    pid = models.IntegerField()
+    started_at = models.DateTimeField()
+    beat_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"bridge {self.pid} on {self.host}"
+
+
+class Conversation(models.Model):
+    """One identity on one channel account, for ever.
+
+    Ownership: `owner` relays and listens; `fence` grows by one at every change of owner. `last_sequence` is allocated
+    under this row's lock. `active`: there is an open contact or something left to relay.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(ChannelAccount, on_delete=models.PROTECT, related_name="conversations")
+    identity = models.ForeignKey(Identity, on_delete=models.PROTECT, related_name="conversations")
+    recipient = models.CharField(max_length=256, help_text="The id that replies go to.")
+    last_sequence = models.BigIntegerField(default=0)
+    last_inbound_at = models.DateTimeField(null=True, blank=True)
+    last_message_at = models.DateTimeField(null=True, blank=True)
+    active = models.BooleanField(default=False)
+    owner = models.ForeignKey(Bridge, on_delete=models.SET_NULL, null=True, blank=True, related_name="conversations")
+    fence = models.BigIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account", "identity"], name="conversation_is_unique")]
+        indexes = [
+            models.Index(fields=["owner"], name="conversation_active", condition=models.Q(active=True)),
+            models.Index(fields=["-last_message_at"], name="conversation_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.identity} on {self.account}"
+
+
+class Contact(models.Model):
+    """One Amazon Connect chat. `id` is our session id and the ClientToken of its StartChatContact.
+
+    `initial_contact_id` stays when the chat is transferred; `contact_id` is the latest segment.
+    """
+
+    class State(models.TextChoices):
+        REQUESTED = "requested"
+        STARTED = "started"
+        CONNECTED = "connected"
+        ENDED = "ended"
+        FAILED = "failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    conversation = models.ForeignKey(Conversation, on_delete=models.PROTECT, related_name="contacts")
+    state = models.CharField(max_length=16, choices=State.choices, default=State.REQUESTED)
+    instance_id = models.CharField(max_length=100)
+    flow_id = models.CharField(max_length=500)
+    initial_contact_id = models.CharField(max_length=64, blank=True, db_index=True)
+    contact_id = models.CharField(max_length=64, blank=True)
+    participant_id = models.CharField(max_length=64, blank=True)
+    participant_token = models.TextField(blank=True)
+    connection_token = models.TextField(blank=True)
+    connection_expires_at = models.DateTimeField(null=True, blank=True)
+    first_message = models.UUIDField(null=True, blank=True, help_text="The message that went as InitialMessage.")
+    agent_name = models.CharField(max_length=256, blank=True)
+    bot = models.BooleanField(default=True, help_text="No agent has joined yet: a bot may be listening.")
+    requested_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)
+    connected_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    last_item_at = models.DateTimeField(null=True, blank=True, help_text="AbsoluteTime of the last captured item.")
+    last_traffic_at = models.DateTimeField(null=True, blank=True)
+    swept_at = models.DateTimeField(null=True, blank=True)
+    reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["conversation"],
+                name="one_open_contact",
+                condition=models.Q(state__in=["requested", "started", "connected"]),
+            )
+        ]
+        indexes = [models.Index(fields=["conversation", "-requested_at"], name="contact_by_conversation")]
+
+    def __str__(self) -> str:
+        return f"{self.state} {self.initial_contact_id or self.id}"
+
+    def __repr__(self) -> str:
+        return f"<Contact {self.id} {self.state}>"
+
+
+class Message(models.Model):
+    """One line of the transcript. Status only climbs: STORED → RELAYED → ACCEPTED → DELIVERED → READ, or fails.
+
+    `sequence` orders a conversation: it is allocated under the conversation's row lock, never taken from a provider's
+    clock.
+    """
+
+    class Direction(models.TextChoices):
+        INBOUND = "in", "customer to agent"
+        OUTBOUND = "out", "agent to customer"
+
+    class Status(models.TextChoices):
+        STORED = "stored"
+        RELAYED = "relayed"
+        ACCEPTED = "accepted"
+        DELIVERED = "delivered"
+        READ = "read"
+        FAILED = "failed"
+        UNCERTAIN = "uncertain"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    conversation = models.ForeignKey(Conversation, on_delete=models.PROTECT, related_name="messages")
+    contact = models.ForeignKey(Contact, on_delete=models.PROTECT, null=True, blank=True, related_name="messages")
+    sequence = models.BigIntegerField()
+    direction = models.CharField(max_length=3, choices=Direction.choices)
+    role = models.CharField(max_length=16, help_text="Connect's participant role.")
+    author = models.CharField(max_length=256, blank=True)
+    content_type = models.CharField(max_length=100, default="text/plain")
+    text = models.TextField(help_text="As the other side sees it, placeholders included.")
+    original = models.JSONField(null=True, blank=True, help_text="What Connect or the messenger could not show.")
+    status = models.CharField(max_length=16, choices=Status.choices, default=Status.STORED)
+    error_code = models.CharField(max_length=64, blank=True)
+    error_detail = models.CharField(max_length=500, blank=True)
+    entry = models.OneToOneField("channels_app.InboundEntry", on_delete=models.PROTECT, null=True, blank=True)
+    provider_message_id = models.CharField(max_length=256, blank=True)
+    connect_item_id = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 - null keeps the unique index to captured items
+    parts_relayed = models.SmallIntegerField(default=0)
+    attempts = models.SmallIntegerField(default=0)
+    due_at = models.DateTimeField(null=True, blank=True)
+    occurred_at = models.DateTimeField(help_text="The other side's clock where it told, else ours.")
+    created_at = models.DateTimeField()
+    relayed_at = models.DateTimeField(null=True, blank=True)
+    settled_at = models.DateTimeField(null=True, blank=True, help_text="Accepted by the provider, or failed.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["conversation", "sequence"], name="sequence_is_unique"),
+            models.UniqueConstraint(fields=["contact", "connect_item_id"], name="item_is_captured_once"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["conversation", "sequence"],
+                name="message_to_relay",
+                condition=models.Q(direction="in", status="stored"),
+            ),
+            models.Index(fields=["-created_at"], name="message_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.direction} {self.sequence} {self.status}"
+
+
+class OutboxEntry(models.Model):
+    """One send to a messenger: a whole message or, when that is too long for the messenger, one part of it.
+
+    Claimed by a conditional UPDATE that sets `claimed_until`; who dies holding a claim leaves it `uncertain`, because
+    the provider may have taken the message. Entries of one conversation go out in order of (sequence, part).
+    """
+
+    class State(models.TextChoices):
+        PENDING = "pending"
+        CLAIMED = "claimed"
+        ACCEPTED = "accepted"
+        DEAD = "dead"
+        UNCERTAIN = "uncertain"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="outbox")
+    conversation = models.ForeignKey(Conversation, on_delete=models.PROTECT, related_name="outbox")
+    sequence = models.BigIntegerField()
+    part = models.SmallIntegerField(default=0)
+    text = models.TextField()
+    state = models.CharField(max_length=16, choices=State.choices, default=State.PENDING)
+    attempts = models.SmallIntegerField(default=0)
+    due_at = models.DateTimeField()
+    claimed_by = models.CharField(max_length=100, blank=True)
+    claimed_until = models.DateTimeField(null=True, blank=True)
+    provider_message_ids = models.JSONField(default=list, blank=True)
+    error_code = models.CharField(max_length=64, blank=True)
+    provider_code = models.CharField(max_length=64, blank=True)
+    error_detail = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "outbox entries"
+        constraints = [models.UniqueConstraint(fields=["message", "part"], name="part_is_unique")]
+        indexes = [
+            models.Index(
+                fields=["conversation", "sequence", "part"],
+                name="outbox_open",
+                condition=models.Q(state__in=["pending", "claimed"]),
+            ),
+            models.Index(fields=["due_at"], name="outbox_due", condition=models.Q(state__in=["pending", "claimed"])),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.state} {self.sequence}.{self.part}"
+
+
+class SentId(models.Model):
+    """The provider's id of something that we sent: how receipts and echoes find it."""
+
+    account = models.ForeignKey(ChannelAccount, on_delete=models.PROTECT)
+    provider_message_id = models.CharField(max_length=256)
+    entry = models.ForeignKey(OutboxEntry, on_delete=models.CASCADE, related_name="sent_ids")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account", "provider_message_id"], name="sent_id_is_unique")]
+
+    def __str__(self) -> str:
+        return f"sent id of {self.entry_id}"

@@ -1,0 +1,16 @@
+#!/usr/bin/env python
+"""Parley's commands. With no DATABASE_URL, a private PostgreSQL is started for as long as it is needed."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    from config import embedded
+
+    with embedded.running_for(sys.argv[1:]):
+        from django.core.management import execute_from_command_line
+
+        execute_from_command_line(sys.argv)

@@ -1,0 +1,36 @@
+"""Times and limits of the simulated AWS: its documented values, each of which a test may shorten."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Settings(msgspec.Struct, kw_only=True):
+    """What the simulator obeys. Times are seconds, sizes are bytes.
+
+    Sources: Amazon Connect API Reference (StartChatContact: connect within five minutes, chats last 25 hours;
+    CreateParticipantConnection: open the URL within 100 s, connection tokens live one day) and the administrator
+    guide's page of quotas. The life of a websocket, about an hour, is only known from reports.
+    """
+
+    quotas: bool = True
+    rates: dict[str, tuple[float, float]] = {}
+    """Operation to (requests a second, burst); overrides the documented rates in quotas.py."""
+    connect_within: float = 300.0
+    chat_duration: float = 25 * 3600.0
+    url_opens_within: float = 100.0
+    socket_lifetime: float = 3600.0
+    connection_token_lifetime: float = 86_400.0
+    closing_grace: float = 5.0
+    """How long a socket stays open after chat.ended when its client does not close it."""
+    shuffle_delay: float = 0.05
+    """How long the fault frame_shuffle holds a frame back."""
+    concurrent_chats: int = 500
+    chats_per_agent: int = 10
+    sockets_per_participant: int = 5
+    streaming_endpoints: int = 2
+    attachment_bytes: int = 20 * 1024 * 1024
+    attachments_per_chat: int = 35
+    upload_url_lifetime: float = 300.0
+    message_bytes: int = 16_384
+    lex_characters: int = 1_024
