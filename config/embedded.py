@@ -83,11 +83,6 @@ def broker_url(database_url: str) -> str:
     return "pgmq" + database_url[database_url.index("://") :]
 
 
-def postgres_url(broker: str) -> str:
-    """Return the PostgreSQL address inside a pgmq broker's."""
-    return "postgresql" + broker[broker.index("://") :]
-
-
 @contextmanager
 def running_for(arguments: Sequence[str]) -> Iterator[None]:
     """Keep the embedded server up while a command runs, unless the command or the settings have no use for it."""

@@ -14,7 +14,7 @@ import django_stubs_ext
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from config import embedded
+from config import broker, embedded
 
 django_stubs_ext.monkeypatch()  # so that ModelAdmin[Account] means something at run time too
 
@@ -138,12 +138,16 @@ else:
         }
     }
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "django_cache"}}
+    INSTALLED_APPS.append("channels_postgres")  # its tables
 
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", "") or embedded.broker_url(DATABASE_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+#: Periodic tasks, by name. Beat's own note of when each last ran lies under var/.
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {}
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", "parley")
 #: Seconds after which a broker gives an unacknowledged task to another worker: above the longest task.
 BROKER_VISIBILITY_TIMEOUT = 300
@@ -155,7 +159,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
         "polling_interval": 0.2,
         "notify_throttle_interval_ms": 0,
         "visibility_timeout": BROKER_VISIBILITY_TIMEOUT,
-        "conn_string": embedded.postgres_url(CELERY_BROKER_URL),
+        "conn_string": broker.pgmq_conninfo(CELERY_BROKER_URL),
     }
     if CELERY_BROKER_URL.startswith("pgmq")
     else {"visibility_timeout": BROKER_VISIBILITY_TIMEOUT}
