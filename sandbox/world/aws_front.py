@@ -16,7 +16,7 @@ from typing import Any
 import botocore.session
 import msgspec
 from aiohttp import web
-from botocore.model import OperationModel, ServiceModel
+from botocore.model import OperationModel, ServiceModel, StructureShape
 
 from sandbox.world.aws_errors import AwsError, answer, refusal
 from sandbox.world.aws_shapes import Check, Problem, ShapeCompiler
@@ -80,7 +80,7 @@ class Served:
         self.http_method: str = model.http["method"]
         self.path: str = model.http["requestUri"]
         self.check = front.check_of(model)
-        self.error_codes = {shape.error_code: shape for shape in model.error_shapes}
+        self.error_codes = {shape.name: shape for shape in model.error_shapes if isinstance(shape, StructureShape)}
         self.what = f"{front.prefix}.{self.name}"
         members = model.input_shape.members if model.input_shape is not None else {}
         self.bearer_member = next((n for n, m in members.items() if m.serialization.get("name") == BEARER), "")
@@ -108,9 +108,7 @@ class Served:
         if cut and request.transport is not None:
             call.notes["reset"] = True
             request.transport.abort()
-        self.front.world.ledger.append(
-            self.what, ms=round((time.perf_counter() - started) * 1000, 3), **call.notes
-        )
+        self.front.world.ledger.append(self.what, ms=round((time.perf_counter() - started) * 1000, 3), **call.notes)
         return response
 
     async def _read(self, request: web.Request, call: Call) -> None:

@@ -48,7 +48,11 @@ class ShapeCompiler:
         """Return the check of `shape`."""
         if shape.name in self._checks:
             return self._checks[shape.name]
-        self._checks[shape.name] = lambda value, where, found: self._checks[shape.name](value, where, found)
+
+        def when_built(value: Any, where: str, found: list[Problem]) -> None:
+            self._checks[shape.name](value, where, found)
+
+        self._checks[shape.name] = when_built
         self._checks[shape.name] = self._build(shape)
         return self._checks[shape.name]
 
@@ -69,9 +73,7 @@ class ShapeCompiler:
             if not isinstance(value, dict):
                 found.append(_wrong_type(where, "structure"))
                 return
-            for name in required:
-                if value.get(name) is None:
-                    found.append(_missing(_join(where, name)))
+            found.extend(_missing(_join(where, name)) for name in required if value.get(name) is None)
             for name, member in value.items():
                 if name not in members:
                     found.append(Problem(_join(where, name), "unknown", f"Unknown member '{_join(where, name)}'"))
@@ -165,7 +167,7 @@ def _size_check(shape: Shape, noun: str) -> Check:
 
 
 def _compiled(pattern: str | None) -> re.Pattern[str] | None:
-    """Compile a model's pattern; those that only Java understands, such as `\\p{L}`, are not checked."""
+    """Compile a model's pattern; those that only Java understands are not checked."""
     if pattern is None:
         return None
     try:

@@ -111,6 +111,15 @@ class Chats:
         url = self.world.base_url.replace("http", "ws", 1)
         return {"Url": f"{url}/ws/{token}", "ConnectionExpiry": iso(now + settings.socket_lifetime)}
 
+    def connection_details(self, participant: Participant, wanted: list[str]) -> dict[str, Any]:
+        """Return the members of a connection that were asked for."""
+        details: dict[str, Any] = {}
+        if "WEBSOCKET" in wanted:
+            details["Websocket"] = self.websocket(participant)
+        if "CONNECTION_CREDENTIALS" in wanted:
+            details["ConnectionCredentials"] = self.credentials(participant)
+        return details
+
     def clock(self) -> float:
         """Return Unix seconds that never go back."""
         self._last = max(self._last, time.time())

@@ -34,7 +34,7 @@ class Faults:
     _dice: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
-        self._dice = random.Random(self.seed)  # noqa: S311 - replayable on purpose
+        self._dice = random.Random(self.seed)
 
     def fires(self, name: str, target: str = "", *also: str) -> Fault | None:
         """Return the fault if it strikes this call, using up one of its `times`; otherwise None.

@@ -14,8 +14,10 @@ from sandbox.world.desk import Desk
 
 
 class Flow(msgspec.Struct, kw_only=True):
-    """A contact flow. `auto_accept` names an agent who takes every chat at once; `auto_reply` is what they answer,
-    with {text} for what the customer said. `agent_whisper` is shown to the agent only.
+    """A contact flow, as PUT /world/flows/{flow_id} takes it.
+
+    `auto_accept` names an agent who takes every chat at once; `auto_reply` is what they answer, with {text} for
+    what the customer said. `agent_whisper` is shown to the agent only.
     """
 
     greeting: str = ""
@@ -36,7 +38,7 @@ class Flows:
     flows: dict[str, Flow] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.chats.ended_listeners.append(lambda _chat: asyncio.get_running_loop().call_soon(self._serve_waiting))
+        self.chats.ended_listeners.append(self._chat_ended)
 
     def flow(self, flow_id: str) -> Flow:
         """Return the flow, else the one called `default`, else an ordinary one."""
@@ -98,6 +100,9 @@ class Flows:
         if flow.auto_reply:
             for item in [item for item, _ in chat.items[chat.past :] if item.participant_role == "CUSTOMER"]:
                 self._agent_answers(chat, item)
+
+    def _chat_ended(self, _chat: Chat) -> None:
+        asyncio.get_running_loop().call_soon(self._serve_waiting)
 
     def _serve_waiting(self) -> None:
         for chat in self.desk.queue():

@@ -26,17 +26,26 @@ class Line(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Ledger:
-    """Every call and delivery, kept in memory and, when `path` is given, appended to a file as JSON lines."""
+    """Every call and delivery, kept in memory and, when `path` is given, appended to a file as JSON lines.
+
+    Memory holds at least the last `keep` lines and at most a quarter more; the file holds all.
+    """
 
     path: Path | None = None
     lines: list[Line] = field(default_factory=list)
+    keep: int = 400_000
+    last: int = 0
+    """The number of the newest line; 0 when there is none."""
     _followers: set[asyncio.Queue[Line]] = field(default_factory=set)
     _file: BinaryIO | None = None
 
     def append(self, what: str, **fields: Any) -> Line:
         """Record one event now and wake the followers. Never blocks on a follower."""
-        line = Line(n=len(self.lines) + 1, at=time.time(), what=what, fields=fields)
+        self.last += 1
+        line = Line(n=self.last, at=time.time(), what=what, fields=fields)
         self.lines.append(line)
+        if len(self.lines) > self.keep * 5 // 4:
+            del self.lines[: -self.keep]
         if self.path is not None:
             if self._file is None:
                 self._file = self.path.open("ab", buffering=0)
@@ -48,13 +57,17 @@ class Ledger:
                 self._followers.discard(follower)
         return line
 
+    def since(self, after: int) -> list[Line]:
+        """Return the lines numbered above `after` that memory still holds."""
+        return self.lines[max(0, after - self.last + len(self.lines)) :]
+
     async def follow(self, after: int = 0) -> AsyncIterator[Line]:
         """Yield every line numbered above `after`: those already written, then new ones as they come."""
         queue: asyncio.Queue[Line] = asyncio.Queue(FOLLOWER_BACKLOG)
         self._followers.add(queue)
         try:
             seen = after
-            for line in self.lines[after:]:
+            for line in self.since(after):
                 seen = line.n
                 yield line
             while True:

@@ -1,0 +1,106 @@
+"""GetTranscript: pages of a chat, forwards or backwards from a place in it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from sandbox.world.aws_errors import AwsError
+from sandbox.world.chat import Chat, Item, Participant
+
+DEFAULT_PAGE = 10
+
+
+class Cursor(msgspec.Struct, array_like=True):
+    """What a NextToken says: the next item's place, the direction, and how far back the scan may go."""
+
+    place: int
+    forward: bool
+    first: int
+
+
+def page(reader: Participant, params: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer's members. Raises ValidationException for a position or token that does not exist.
+
+    Defaults (Participant Service API Reference, GetTranscript): ten items; backwards unless a start is given;
+    the newest first. Items of a rehydrated past chat are only reached backwards and without a start.
+    """
+    chat = reader.chat
+    token = params.get("NextToken")
+    cursor = _decode(token) if token else _start(chat, params)
+    if not -1 <= cursor.place <= len(chat.items):
+        raise AwsError("ValidationException", "NextToken is invalid")
+    size = params.get("MaxResults") or DEFAULT_PAGE
+    items, following = _scan(reader, cursor, size)
+    if (params.get("SortOrder", "DESCENDING") == "ASCENDING") != cursor.forward:
+        items.reverse()
+    result: dict[str, Any] = {"InitialContactId": chat.initial_id, "Transcript": items}
+    if following is not None:
+        result["NextToken"] = _encode(Cursor(following, cursor.forward, cursor.first))
+    return result
+
+
+def _start(chat: Chat, params: dict[str, Any]) -> Cursor:
+    start = {name: value for name, value in (params.get("StartPosition") or {}).items() if value is not None}
+    forward = params.get("ScanDirection", "FORWARD" if start else "BACKWARD") == "FORWARD"
+    if not start:  # amazon-connect-chatjs always sends an empty one
+        return Cursor(0 if forward else len(chat.items) - 1, forward, 0)
+    if len(start) > 1:
+        raise AwsError("ValidationException", "StartPosition must have exactly one of Id, AbsoluteTime, MostRecent")
+    return Cursor(_place(chat, start, forward=forward), forward, chat.past)
+
+
+def _place(chat: Chat, start: dict[str, Any], *, forward: bool) -> int:
+    if "MostRecent" in start:
+        return max(chat.past, len(chat.items) - max(1, int(start["MostRecent"])))
+    if "Id" in start:
+        if start["Id"] not in chat.places:
+            raise AwsError("ValidationException", f"StartPosition: there is no item {start['Id']} in this chat")
+        return chat.places[str(start["Id"])]
+    at = _parsed(start["AbsoluteTime"])
+    places = range(chat.past, len(chat.items))
+    if forward:
+        return next((n for n in places if _parsed(chat.items[n][0].absolute_time) >= at), len(chat.items))
+    return next((n for n in reversed(places) if _parsed(chat.items[n][0].absolute_time) <= at), -1)
+
+
+def _scan(reader: Participant, cursor: Cursor, size: int) -> tuple[list[Item], int | None]:
+    """Collect up to `size` items that the reader may see; return them and the next one's place, if there is one."""
+    chat = reader.chat
+    found: list[Item] = []
+    places: Iterable[int] = (
+        range(cursor.place, len(chat.items)) if cursor.forward else range(cursor.place, cursor.first - 1, -1)
+    )
+    for place in places:
+        item, visibility = chat.items[place]
+        if not reader.sees(visibility):
+            continue
+        if len(found) == size:
+            return found, place
+        found.append(msgspec.structs.replace(item, initial_contact_id=None))
+    return found, None
+
+
+def _parsed(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise AwsError("ValidationException", f"AbsoluteTime {text!r} is not an ISO 8601 time") from None
+    if at.tzinfo is None:
+        raise AwsError("ValidationException", f"AbsoluteTime {text!r} has no time zone")
+    return at
+
+
+def _encode(cursor: Cursor) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode()
+
+
+def _decode(token: str) -> Cursor:
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(token), type=Cursor)
+    except ValueError:  # of base64 and of msgspec
+        raise AwsError("ValidationException", "NextToken is invalid") from None
