@@ -1,0 +1,150 @@
+"""What the bridge asks of Amazon Connect, in its own words, and what can go wrong.
+
+GatewayError
+├── Throttled        too many calls per second (429)
+├── QuotaReached     too many chats at once
+├── Unreachable      no answer, or a 5xx: it may or may not have happened; repeat with the same ClientToken
+├── Refused          403: the token expired, or the chat has ended, or our role may not
+└── Invalid          the request itself is wrong; repeating it will not help
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import ClassVar, Protocol
+
+import msgspec
+
+#: Connect takes this many bytes in one message (Amazon Connect API Reference, SendMessage).
+LARGEST_MESSAGE = 16_384
+#: A Lex bot reads this many characters (Amazon Connect Administrator Guide, feature specifications).
+LONGEST_FOR_BOT = 1_024
+#: A chat that nobody connects to within this many seconds is closed by Connect (StartChatContact).
+CONNECT_WITHIN = 300.0
+
+
+class GatewayError(Exception):
+    """Connect did not do what we asked. `str()` is safe to show."""
+
+    code: ClassVar[str] = "connect"
+    retryable: ClassVar[bool] = False
+
+
+class Throttled(GatewayError):
+    code = "connect_throttled"
+    retryable = True
+
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class QuotaReached(GatewayError):
+    code = "connect_quota"
+    retryable = True
+
+
+class Unreachable(GatewayError):
+    code = "connect_unreachable"
+    retryable = True
+
+
+class Refused(GatewayError):
+    code = "connect_refused"
+
+
+class Invalid(GatewayError):
+    code = "connect_invalid"
+
+
+class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One StartChatContact. The same `client_token` returns the same chat, so a lost answer can be asked for again."""
+
+    instance_id: str
+    flow_id: str
+    display_name: str
+    attributes: Mapping[str, str]
+    initial_message: str
+    client_token: str
+
+
+class StartedChat(msgspec.Struct, frozen=True, kw_only=True):
+    contact_id: str
+    participant_id: str
+    participant_token: str
+
+
+class Connection(msgspec.Struct, frozen=True, kw_only=True):
+    """A participant's connection: a bearer token for a day and a socket address to open within 100 seconds."""
+
+    token: str
+    token_expires_at: datetime
+    socket_url: str
+    socket_expires_at: datetime
+
+
+class Receipt(msgspec.Struct, frozen=True, rename="pascal"):
+    recipient_participant_id: str = ""
+    delivered_timestamp: str = ""
+    read_timestamp: str = ""
+
+
+class Metadata(msgspec.Struct, frozen=True, rename="pascal"):
+    message_id: str = ""
+    receipts: list[Receipt] = []
+    chunk_number: int | None = None
+    message_completed: bool | None = None
+
+
+class Attached(msgspec.Struct, frozen=True, rename="pascal"):
+    attachment_id: str = ""
+    attachment_name: str = ""
+    content_type: str = ""
+    status: str = ""
+
+
+class Item(msgspec.Struct, frozen=True, rename="pascal"):
+    """One line of Connect's transcript, as the socket and GetTranscript give it."""
+
+    id: str = ""
+    type: str = ""
+    absolute_time: str = ""
+    content: str = ""
+    content_type: str = ""
+    participant_id: str = ""
+    participant_role: str = ""
+    display_name: str = ""
+    contact_id: str = ""
+    initial_contact_id: str = ""
+    message_visibility: str = ""
+    attachments: list[Attached] = []
+    message_metadata: Metadata | None = None
+
+
+class Transcript(msgspec.Struct, frozen=True, rename="pascal"):
+    transcript: list[Item] = []
+    next_token: str | None = None
+    initial_contact_id: str = ""
+
+
+class ControlPlane(Protocol):
+    """Connect's signed API: rare calls."""
+
+    async def start_chat(self, request: ChatRequest) -> StartedChat:
+        """Start a chat or return the one that the same client token started. Raises GatewayError."""
+        ...
+
+
+class ParticipantService(Protocol):
+    """Connect's bearer-token API: one call per message. All raise GatewayError."""
+
+    async def connect(self, participant_token: str) -> Connection: ...
+
+    async def send_message(self, connection_token: str, text: str, client_token: str) -> str:
+        """Send one text and return its item id. The same client token is the same message."""
+        ...
+
+    async def transcript(self, connection_token: str, since: datetime | None, next_token: str | None) -> Transcript:
+        """Return a page of at most 100 items, oldest first, from `since` on (everything if None)."""
+        ...

@@ -1,0 +1,114 @@
+"""Amazon Connect's participant service over aiohttp: a bearer token, no signature, one pooled session."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from connect_bridge.gateway import (
+    Connection,
+    GatewayError,
+    Invalid,
+    QuotaReached,
+    Refused,
+    Throttled,
+    Transcript,
+    Unreachable,
+)
+
+#: Seconds for one call.
+TIMEOUT = aiohttp.ClientTimeout(total=10, connect=4)
+#: Items in one page of a transcript, the most that GetTranscript gives.
+PAGE = 100
+
+_transcript: msgspec.json.Decoder[Transcript] = msgspec.json.Decoder(Transcript)
+
+
+class _Websocket(msgspec.Struct, rename="pascal"):
+    url: str
+    connection_expiry: datetime
+
+
+class _Credentials(msgspec.Struct, rename="pascal"):
+    connection_token: str
+    expiry: datetime
+
+
+class _Connected(msgspec.Struct, rename="pascal"):
+    websocket: _Websocket
+    connection_credentials: _Credentials
+
+
+class _Sent(msgspec.Struct, rename="pascal"):
+    id: str
+
+
+class AwsParticipants:
+    """The participant service at one endpoint. Belongs to one event loop."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = endpoint
+        self._session = aiohttp.ClientSession(
+            timeout=TIMEOUT, connector=aiohttp.TCPConnector(limit=256), auto_decompress=True
+        )
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def connect(self, participant_token: str) -> Connection:
+        body = {"Type": ["WEBSOCKET", "CONNECTION_CREDENTIALS"]}
+        raw = await self._post("/participant/connection", participant_token, body)
+        answer = msgspec.json.decode(raw, type=_Connected)
+        return Connection(
+            token=answer.connection_credentials.connection_token,
+            token_expires_at=answer.connection_credentials.expiry,
+            socket_url=answer.websocket.url,
+            socket_expires_at=answer.websocket.connection_expiry,
+        )
+
+    async def send_message(self, connection_token: str, text: str, client_token: str) -> str:
+        body = {"ContentType": "text/plain", "Content": text, "ClientToken": client_token}
+        raw = await self._post("/participant/message", connection_token, body)
+        return msgspec.json.decode(raw, type=_Sent).id
+
+    async def transcript(self, connection_token: str, since: datetime | None, next_token: str | None) -> Transcript:
+        body: dict[str, Any] = {"MaxResults": PAGE, "ScanDirection": "FORWARD", "SortOrder": "ASCENDING"}
+        if since is not None:
+            body["StartPosition"] = {"AbsoluteTime": since.astimezone(UTC).isoformat().replace("+00:00", "Z")}
+        if next_token is not None:
+            body["NextToken"] = next_token
+        return _transcript.decode(await self._post("/participant/transcript", connection_token, body))
+
+    async def _post(self, path: str, token: str, body: dict[str, Any]) -> bytes:
+        headers = {"X-Amz-Bearer": token, "Content-Type": "application/json"}
+        try:
+            async with self._session.post(
+                self._endpoint + path, data=msgspec.json.encode(body), headers=headers, allow_redirects=False
+            ) as answer:
+                raw = await answer.read()
+                if answer.status == 200:  # noqa: PLR2004 - HTTP
+                    return raw
+                raise _meaning(path, answer)
+        except (aiohttp.ClientError, TimeoutError) as failure:
+            raise Unreachable(f"the participant service did not answer {path}: {type(failure).__name__}") from None
+
+
+def _meaning(path: str, answer: aiohttp.ClientResponse) -> GatewayError:
+    code = answer.headers.get("x-amzn-ErrorType", "").partition(":")[0]
+    text = f"Amazon Connect refused {path}: {code or 'no code'} ({answer.status})"
+    if answer.status == 429:  # noqa: PLR2004 - HTTP
+        return Throttled(text, _seconds(answer.headers.get("Retry-After", "")))
+    if answer.status == 402:  # noqa: PLR2004 - HTTP
+        return QuotaReached(text)
+    if answer.status == 403:  # noqa: PLR2004 - HTTP
+        return Refused(text)
+    if answer.status >= 500:  # noqa: PLR2004 - HTTP
+        return Unreachable(text)
+    return Invalid(text)
+
+
+def _seconds(retry_after: str) -> float:
+    return timedelta(seconds=int(retry_after)).total_seconds() if retry_after.isdigit() else 0.0

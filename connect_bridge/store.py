@@ -1,0 +1,196 @@
+"""All SQL of the bridge. The database is the only truth; everything here runs in a transaction of the caller's."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg.rows import class_row
+
+Connection = psycopg.AsyncConnection[Any]
+
+#: Seconds without a heartbeat after which a bridge's conversations are taken over.
+BRIDGE_TTL = 6
+#: NOTIFY channels: something came in; something is to be relayed (payload: the owner bridge's id).
+INTAKE_CHANNEL = "parley_intake"
+RELAY_CHANNEL = "parley_relay"
+#: First key of the advisory locks that share the intake's shards out among the bridges.
+SHARD_LOCKS = 0x5041524C
+
+
+class Chat(msgspec.Struct, kw_only=True):
+    """An open contact as the bridge works with it, and what of its conversation a chat needs."""
+
+    contact: uuid.UUID
+    state: str
+    instance_id: str
+    flow_id: str
+    contact_id: str
+    initial_contact_id: str
+    participant_token: str
+    connection_token: str
+    first_message: uuid.UUID | None
+    bot: bool
+    requested_at: datetime
+    started_at: datetime | None
+    last_item_at: datetime | None
+
+
+class Pending(msgspec.Struct, frozen=True, kw_only=True):
+    """A customer's message that Connect has not taken yet."""
+
+    id: uuid.UUID
+    sequence: int
+    text: str
+    parts_relayed: int
+    attempts: int
+    created_at: datetime
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """What a new chat says about its conversation."""
+
+    kind: str
+    account: uuid.UUID
+    account_name: str
+    address: str
+    instance_id: str
+    flow_id: str
+    attributes: dict[str, Any]
+    customer: uuid.UUID
+    identity: uuid.UUID
+    display_name: str
+    handle: str
+    locale: str
+
+
+# ── bridges and ownership ─────────────────────────────────────────────────────────────────────────────────────────────
+
+JOIN = "INSERT INTO connect_bridge_bridge (id, host, pid, started_at, beat_at) VALUES (%s, %s, %s, now(), now())"
+BEAT = "UPDATE connect_bridge_bridge SET beat_at = now() WHERE id = %s"
+LEAVE = """
+WITH freed AS (UPDATE connect_bridge_conversation SET owner_id = NULL WHERE owner_id = %(bridge)s)
+UPDATE connect_bridge_bridge SET beat_at = 'epoch' WHERE id = %(bridge)s
+"""
+#: Bridges that died long ago and own nothing.
+FORGET = f"""
+DELETE FROM connect_bridge_bridge b WHERE beat_at < now() - interval '1 hour'
+   AND NOT EXISTS (SELECT 1 FROM connect_bridge_conversation WHERE owner_id = b.id)
+"""  # noqa: S608, F541 - no input in it
+CLAIM = f"""
+UPDATE connect_bridge_conversation SET owner_id = %(bridge)s, fence = fence + 1 WHERE id IN (
+    SELECT c.id FROM connect_bridge_conversation c LEFT JOIN connect_bridge_bridge b ON b.id = c.owner_id
+     WHERE c.active AND (c.owner_id IS NULL OR b.beat_at < now() - interval '{BRIDGE_TTL} seconds')
+     LIMIT %(most)s FOR UPDATE OF c SKIP LOCKED)
+RETURNING id
+"""  # noqa: S608 - a constant
+OWNED = "SELECT id FROM connect_bridge_conversation WHERE owner_id = %s"
+#: Let go of a conversation with nothing open and nothing to relay; returns no row if there is something after all.
+RELEASE = """
+UPDATE connect_bridge_conversation c SET active = false, owner_id = NULL
+ WHERE id = %(conversation)s AND owner_id = %(bridge)s
+   AND NOT EXISTS (SELECT 1 FROM connect_bridge_message m
+                    WHERE m.conversation_id = c.id AND m.direction = 'in' AND m.status = 'stored')
+   AND NOT EXISTS (SELECT 1 FROM connect_bridge_contact t
+                    WHERE t.conversation_id = c.id AND t.state IN ('requested', 'started', 'connected'))
+RETURNING id
+"""
+
+# ── relaying ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+PENDING = """
+SELECT id, sequence, text, parts_relayed, attempts, created_at FROM connect_bridge_message
+ WHERE conversation_id = %s AND direction = 'in' AND status = 'stored' ORDER BY sequence LIMIT 50
+"""
+RELAYED = """
+UPDATE connect_bridge_message m
+   SET parts_relayed = done.parts, contact_id = done.contact, relayed_at = now(), attempts = attempts + 1,
+       status = CASE WHEN done.whole AND m.status = 'stored' THEN 'relayed' ELSE m.status END,
+       connect_item_id = COALESCE(NULLIF(done.item, ''), m.connect_item_id), error_code = '', error_detail = ''
+  FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::bool[], %s::text[]) AS done (id, contact, parts, whole, item)
+ WHERE m.id = done.id
+"""
+TRIED = """
+UPDATE connect_bridge_message SET attempts = attempts + 1, error_code = %(code)s, error_detail = %(detail)s,
+       due_at = %(due)s WHERE id = %(id)s AND status = 'stored'
+"""
+UNDELIVERABLE = """
+UPDATE connect_bridge_message SET status = 'failed', error_code = %(code)s, error_detail = %(detail)s,
+       settled_at = now() WHERE id = %(id)s AND status = 'stored'
+"""
+
+# ── contacts ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_CHAT = """id AS contact, state, instance_id, flow_id, contact_id, initial_contact_id, participant_token,
+           connection_token, first_message, bot, requested_at, started_at, last_item_at"""
+OPEN_CHAT = f"""
+SELECT {_CHAT} FROM connect_bridge_contact
+ WHERE conversation_id = %s AND state IN ('requested', 'started', 'connected')
+"""  # noqa: S608 - a constant
+ORIGIN = """
+SELECT a.kind, a.id AS account, a.name AS account_name, a.address, a.connect_instance_id AS instance_id,
+       a.connect_contact_flow_id AS flow_id, a.attributes, i.customer_id AS customer, i.id AS identity,
+       i.display_name, i.handle, i.locale
+  FROM connect_bridge_conversation c
+  JOIN channels_app_channelaccount a ON a.id = c.account_id JOIN customers_identity i ON i.id = c.identity_id
+ WHERE c.id = %s
+"""
+REQUEST_CHAT = f"""
+INSERT INTO connect_bridge_contact (id, conversation_id, state, instance_id, flow_id, first_message, initial_contact_id,
+       contact_id, participant_id, participant_token, connection_token, agent_name, bot, requested_at, reason)
+VALUES (%(contact)s, %(conversation)s, 'requested', %(instance)s, %(flow)s, %(message)s, '', '', '', '', '', '', true,
+        now(), '')
+RETURNING {_CHAT}
+"""  # noqa: S608 - a constant
+CHAT_STARTED = """
+UPDATE connect_bridge_contact SET state = 'started', started_at = COALESCE(started_at, now()),
+       contact_id = %(contact_id)s, initial_contact_id = %(contact_id)s, participant_id = %(participant)s,
+       participant_token = %(token)s, reason = '' WHERE id = %(contact)s
+"""
+CHAT_CONNECTED = """
+UPDATE connect_bridge_contact SET state = 'connected', connected_at = COALESCE(connected_at, now()),
+       connection_token = %(token)s, connection_expires_at = %(expires)s, last_traffic_at = now()
+ WHERE id = %(contact)s AND state IN ('started', 'connected')
+"""
+CHAT_WAITS = "UPDATE connect_bridge_contact SET reason = %(reason)s WHERE id = %(contact)s"
+CHAT_OVER = """
+UPDATE connect_bridge_contact SET state = %(state)s, ended_at = now(), reason = %(reason)s,
+       participant_token = '', connection_token = ''
+ WHERE id = %(contact)s AND state IN ('requested', 'started', 'connected')
+"""
+CHAT_NEWS = """
+UPDATE connect_bridge_contact SET contact_id = COALESCE(NULLIF(%(contact_id)s, ''), contact_id),
+       agent_name = COALESCE(NULLIF(%(agent)s, ''), agent_name), bot = %(bot)s WHERE id = %(contact)s
+"""
+CHAT_SWEPT = "UPDATE connect_bridge_contact SET swept_at = now() WHERE id = %s"
+
+
+async def open_chat(connection: Connection, conversation: uuid.UUID) -> Chat | None:
+    """Return the conversation's open contact, if it has one."""
+    async with connection.cursor(row_factory=class_row(Chat)) as cursor:
+        return await (await cursor.execute(OPEN_CHAT, [conversation])).fetchone()
+
+
+async def pending(connection: Connection, conversation: uuid.UUID) -> Sequence[Pending]:
+    """Return what is to be relayed, in order."""
+    async with connection.cursor(row_factory=class_row(Pending)) as cursor:
+        return await (await cursor.execute(PENDING, [conversation])).fetchall()
+
+
+async def origin(connection: Connection, conversation: uuid.UUID) -> Origin:
+    async with connection.cursor(row_factory=class_row(Origin)) as cursor:
+        row = await (await cursor.execute(ORIGIN, [conversation])).fetchone()
+    assert row is not None
+    return row
+
+
+async def request_chat(connection: Connection, **given: Any) -> Chat:
+    """Write down that a chat is to be started, before Connect is asked: its id is the ClientToken."""
+    async with connection.cursor(row_factory=class_row(Chat)) as cursor:
+        row = await (await cursor.execute(REQUEST_CHAT, given)).fetchone()
+    assert row is not None
+    return row
