@@ -36,6 +36,11 @@ class Faults:
     def __post_init__(self) -> None:
         self._dice = random.Random(self.seed)
 
+    def reseed(self, seed: int) -> None:
+        """Start the dice anew."""
+        self.seed = seed
+        self._dice = random.Random(seed)
+
     def fires(self, name: str, target: str = "", *also: str) -> Fault | None:
         """Return the fault if it strikes this call, using up one of its `times`; otherwise None.
 
