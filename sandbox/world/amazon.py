@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sandbox.world.chats import Chats
@@ -20,6 +21,8 @@ class Amazon:
     desk: Desk
     flows: Flows
     quotas: Quotas
+    forgetters: list[Callable[[], None]] = field(default_factory=list)
+    """Called when the account is emptied, for state that a service keeps to itself."""
     metrics: dict[str, float] = field(default_factory=dict)
     """Values that replace the real-time metrics which the queue would give."""
 
@@ -37,3 +40,5 @@ class Amazon:
         self.flows.flows.clear()
         self.quotas.buckets.clear()
         self.metrics.clear()
+        for forget in self.forgetters:
+            forget()

@@ -37,13 +37,6 @@ class ParticipantService:
             "DescribeView": self.describe_view,
         }
 
-    def scope(self, call: Call) -> str:
-        """Return the instance whose rate a call uses up."""
-        found = self.chats.participants.get(call.bearer)
-        if found is None and call.bearer in self.chats.connections:
-            found = self.chats.connections[call.bearer].participant
-        return found.chat.instance_id if found else "unknown"
-
     def create_connection(self, call: Call) -> dict[str, Any]:
         """Exchange a participant token for a websocket URL and a connection token.
 
@@ -160,8 +153,18 @@ def check_content(amazon: Amazon, chat: Chat, kind: str, content: str) -> None:
             raise AwsError("ValidationException", "Content is not valid JSON") from None
 
 
+def participant_front(amazon: Amazon) -> Front:
+    """Return what serves this service's operations; their rates count for each instance."""
+
+    def scope(call: Call) -> str:
+        found = amazon.chats.participants.get(call.bearer)
+        if found is None and call.bearer in amazon.chats.connections:
+            found = amazon.chats.connections[call.bearer].participant
+        return found.chat.instance_id if found else "unknown"
+
+    return Front(amazon.world, "connectparticipant", "participant", scope, amazon.quotas)
+
+
 def routes(amazon: Amazon) -> Iterable[web.AbstractRouteDef]:
-    """Return the routes of the participant service's operations."""
-    service = ParticipantService(amazon)
-    front = Front(amazon.world, "connectparticipant", "participant", service.scope, amazon.quotas)
-    return front.routes(service.handlers())
+    """Return the routes of the operations, those on attachments excepted."""
+    return participant_front(amazon).routes(ParticipantService(amazon).handlers())
