@@ -1,6 +1,18 @@
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
 
-urlpatterns: list[URLPattern | URLResolver] = [path("admin/", admin.site.urls)]
+#: A simulated world, where one is configured, has a page of its own; outside the sandbox there is none.
+sandbox: list[URLPattern | URLResolver] = (
+    [path("sandbox/", include("sandbox.urls"))] if settings.SANDBOX_WORLD_URL else []
+)
+front_door = "sandbox:page" if settings.SANDBOX_WORLD_URL else "admin:index"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", RedirectView.as_view(pattern_name=front_door)),
+    path("admin/", admin.site.urls),
+    *sandbox,
+]
