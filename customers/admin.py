@@ -1,0 +1,61 @@
+"""Admin pages of the people who write: to look at, not to edit."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from customers.models import Customer, Identity, IdentityAlias
+from customers.readonly import ReadOnlyAdmin, link
+
+
+@admin.register(Customer)
+class CustomerAdmin(ReadOnlyAdmin[Customer]):
+    list_display = ["__str__", "locale", "created_at"]
+    list_filter = ["created_at"]
+    ordering = ["-created_at"]
+    fields = ["id", "display_name", "locale", "created_at", "see_also"]
+    search_fields = ["id", "identities__id", "identities__external_id", "identities__handle", "display_name__icontains"]
+    search_help_text = "An id, a handle or a part of the name."
+
+
+@admin.register(Identity)
+class IdentityAdmin(ReadOnlyAdmin[Identity]):
+    list_display = ["__str__", "kind", "issuer", "external_id", "handle", "last_seen_at"]
+    list_filter = ["kind", "last_seen_at"]
+    list_select_related = ["customer"]
+    ordering = ["-created_at"]
+    fields = [
+        "id",
+        "the_customer",
+        "kind",
+        "issuer",
+        "external_id",
+        "display_name",
+        "handle",
+        "picture_url",
+        "locale",
+        "created_at",
+        "last_seen_at",
+        "see_also",
+    ]
+    search_fields = ["id", "customer__id", "external_id", "handle", "aliases__value", "display_name__icontains"]
+    search_help_text = "An id, a phone number, a handle or a part of the name."
+
+    @admin.display(description="customer")
+    def the_customer(self, identity: Identity) -> str:
+        return link(identity.customer)
+
+
+@admin.register(IdentityAlias)
+class IdentityAliasAdmin(ReadOnlyAdmin[IdentityAlias]):
+    list_display = ["value", "type", "kind", "issuer", "identity"]
+    list_filter = ["kind", "type"]
+    list_select_related = ["identity"]
+    ordering = ["-id"]
+    fields = ["the_identity", "kind", "issuer", "type", "value", "created_at"]
+    search_fields = ["value", "identity__id"]
+    search_help_text = "A phone number or another id of the person."
+
+    @admin.display(description="identity")
+    def the_identity(self, alias: IdentityAlias) -> str:
+        return link(alias.identity)
