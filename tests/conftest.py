@@ -1,0 +1,101 @@
+"""What every test stands on: a private PostgreSQL, queues in memory, no way out of this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from django.conf import settings as django_settings
+from django.db import connection
+from kombu.transport import memory
+from pytest_django.fixtures import Settings
+
+from config import celery_app, embedded
+
+#: Marker → programs of which one must be there, and how to get it.
+TOOLS = {
+    "browser": (("chromium", "chromium-browser", "google-chrome"), "apt-get install -y chromium"),
+    "node": (("node",), "apt-get install -y nodejs npm"),
+}
+IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
+_missed: dict[str, int] = {}
+
+
+def tool(marker: str) -> str | None:
+    """Return the path of the program that tests with this marker need, None if it is not installed."""
+    return next((path for name in TOOLS[marker][0] if (path := shutil.which(name))), None)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker, (_, fix) in TOOLS.items():
+        if item.get_closest_marker(marker) is None or tool(marker):
+            continue
+        _missed[marker] = _missed.get(marker, 0) + 1
+        if IN_CI:
+            pytest.fail(f"this is CI, where no {marker} test may be skipped: {fix}", pytrace=False)
+        pytest.skip(f"NOT TESTED: no {marker} here. To run it: {fix}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
+    for marker, (_, fix) in TOOLS.items():
+        if missed := sum(f"no {marker} here" in reason for reason in skipped):
+            terminalreporter.section(f"{missed} {marker} test(s) DID NOT RUN: {fix}", sep="!", yellow=True, bold=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Give the address of the database server: DATABASE_URL's, or the private one, which all workers share."""
+    if os.environ.get("DATABASE_URL"):
+        yield os.environ["DATABASE_URL"]
+        return
+    with embedded.running(django_settings.VAR_DIR) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(postgres: str, django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Make pytest-django wait for the server."""
+
+
+def _with_database(address: str, name: str) -> str:
+    return urlunsplit(urlsplit(address)._replace(path=f"/{name}", query=""))
+
+
+@pytest.fixture
+def database_url(postgres: str, db: None) -> str:
+    """Give the DATABASE_URL of the test database, for a process that a test starts."""
+    return _with_database(postgres, connection.settings_dict["NAME"])
+
+
+@pytest.fixture
+def empty_database(postgres: str) -> Iterator[str]:
+    """Give the DATABASE_URL of a database that nobody else uses and nobody has migrated; drop it afterwards."""
+    name = f"parley_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(_with_database(postgres, "postgres"), autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")
+        yield _with_database(postgres, name)
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Give the path of the browser to tests marked `browser`."""
+    path = tool("browser")
+    assert path, "mark the test with @pytest.mark.browser"
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _queues_in_memory(settings: Settings) -> Iterator[None]:
+    """Keep tests from hearing a running server, or each other: broker and channel layer live in this process."""
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    celery_app.conf.update(broker_url="memory://", broker_transport_options={})
+    yield
+    memory.Channel.queues.clear()
