@@ -42,13 +42,11 @@ class Account(msgspec.Struct):
     fields: list[str] | None = None
     customers: dict[str, Customer] = {}
     sends: list[float] = []
+    aliases: dict[str, str] = {}
 
     def find(self, recipient: str) -> Customer | None:
-        """Return the customer whom a send call names by id or by phone number, or None."""
-        known = self.customers.get(recipient)
-        if known is not None:
-            return known
-        return next((c for c in self.customers.values() if c.phone and c.phone == recipient), None)
+        """Return the customer whom a send call names, by id or by an alias such as a phone number, or None."""
+        return self.customers.get(self.aliases.get(recipient, recipient))
 
     def meet(self, customer_id: str) -> Customer:
         """Return the customer, who is new if nobody has that id."""
@@ -80,6 +78,7 @@ class Phones:
         self.events.lines.clear()
         for account in self.accounts.values():
             account.customers.clear()
+            account.aliases.clear()
             account.sends.clear()
 
     async def close(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -103,36 +103,51 @@ class Courier:
 
     def later(self, *deliveries: Delivery, after: float = 0.0) -> None:
         """Deliver these one after the other, in the background, `after` seconds from now."""
-        self._spawn(self._in_turn(deliveries, after))
+        self.spawn(self._in_turn(deliveries, after))
 
     async def deliver(self, delivery: Delivery) -> Attempt:
         """Make the first attempt now and return it; if it was not taken, go on in the background."""
         first = await self.attempt(delivery, 1)
         if first.failure() in delivery.schedule.on and delivery.schedule.delays:
-            self._spawn(self._redeliver(delivery))
+            self.spawn(self._redeliver(delivery))
         return first
+
+    async def get(self, url: str, headers: Mapping[str, str], seconds: float) -> tuple[int, str]:
+        """GET a handshake URL; return status and body, or 0 and the reason."""
+        return await self._ask("GET", url, b"", headers, seconds)
+
+    async def fetch(self, url: str, seconds: float, most: int) -> tuple[bytes, str] | None:
+        """GET a file; return its bytes and MIME type, or None if it is not there or longer than `most` bytes."""
+        try:
+            async with self.session().get(url, timeout=aiohttp.ClientTimeout(total=seconds)) as answer:
+                body = await answer.content.read(most + 1)
+                while len(body) <= most and (more := await answer.content.read(most + 1 - len(body))):
+                    body += more
+                fine = answer.status == 200 and len(body) <= most  # noqa: PLR2004
+                return (body, answer.content_type) if fine else None
+        except (aiohttp.ClientError, TimeoutError, ValueError, OSError):
+            return None
 
     async def attempt(self, delivery: Delivery, number: int) -> Attempt:
         """POST once and write the ledger line. Never raises for what the network does."""
         started = time.perf_counter()
-        status, body = await self._post(delivery)
+        status, body = await self._ask("POST", delivery.url, delivery.body, delivery.headers, delivery.schedule.timeout)
         ms = round((time.perf_counter() - started) * 1000, 2)
         self.world.ledger.append(delivery.what, **delivery.fields, attempt=number, status=status, ms=ms)
         return Attempt(status=status, ms=ms, body=body)
 
-    async def _post(self, delivery: Delivery) -> tuple[int, str]:
-        timeout = aiohttp.ClientTimeout(total=delivery.schedule.timeout)
+    async def _ask(
+        self, method: str, url: str, body: bytes, headers: Mapping[str, str], seconds: float
+    ) -> tuple[int, str]:
+        timeout = aiohttp.ClientTimeout(total=seconds)
+        ask = self.session().request(
+            method, url, data=body or None, headers=headers, timeout=timeout, allow_redirects=False
+        )
         try:
-            async with self.session().post(
-                delivery.url,
-                data=delivery.body,
-                headers=delivery.headers,
-                timeout=timeout,
-                allow_redirects=False,
-            ) as answer:
+            async with ask as answer:
                 return answer.status, (await answer.text(errors="replace"))[:BODY_SHOWN]
         except TimeoutError:
-            return NOBODY, f"timeout after {delivery.schedule.timeout:g} s"
+            return NOBODY, f"timeout after {seconds:g} s"
         except (aiohttp.ClientError, ValueError, OSError) as problem:
             return NOBODY, f"connect: {type(problem).__name__}: {problem}"
 
@@ -149,7 +164,8 @@ class Courier:
         for delivery in deliveries:
             await self.deliver(delivery)
 
-    def _spawn(self, work: Any) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do this in the background; `reset` and `close` cancel it."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -38,6 +38,7 @@ SAMPLES: dict[str, tuple[str, str, bytes]] = {
     "audio": ("audio/wav", "sound.wav", _wav(0.25)),
     "voice": ("audio/ogg", "voice.ogg", _OGG),
     "file": ("application/pdf", "invoice.pdf", _PDF),
+    "gif": ("video/mp4", "clip.mp4", _MP4),
     "sticker": ("image/webp", "sticker.webp", _WEBP),
     "contact": ("text/vcard", "contact.vcf", b""),
 }

@@ -20,7 +20,10 @@ LADDER: tuple[Status, ...] = ("sent", "delivered", "read")
 
 
 class Message(msgspec.Struct):
-    """One bubble. `direction` is seen from the company: "in" came to it. `at` is Unix time in seconds."""
+    """One bubble. `direction` is seen from the company: "in" came to it. `at` is Unix time in seconds.
+
+    `callback` is Twilio's StatusCallback for it, `error` the provider's code when it failed.
+    """
 
     id: str
     direction: Literal["in", "out"]
@@ -32,6 +35,8 @@ class Message(msgspec.Struct):
     choices: list[dict[str, str]] = []
     reply_to: str = ""
     edits: int = 0
+    callback: str = ""
+    error: int = 0
 
     def rise(self, status: Status) -> bool:
         """Move up the ladder sent, delivered, read; return whether it moved. Nothing moves down."""
@@ -53,6 +58,7 @@ class Customer(msgspec.Struct):
     username: str = ""
     phone: str = ""
     locale: str = ""
+    picture: str = ""
     last_inbound: float = 0.0
     blocked: bool = False
     opted_out: bool = False

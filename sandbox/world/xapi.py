@@ -1,0 +1,270 @@
+"""The X API: direct messages, users and media, in v2 and in the v1.1 paths that clients still use.
+
+Sources: docs.x.com (v2 direct messages, users, media) and the v1.1 direct message reference.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from sandbox.world import xhooks, xmedia
+from sandbox.world.accounts import Account, Phones
+from sandbox.world.arrivals import Arrivals
+from sandbox.world.calls import Provider, Refusal, note, reply
+from sandbox.world.faults import Fault
+from sandbox.world.handset import Act, Post
+from sandbox.world.phones_twitter import HANDSET, compose
+from sandbox.world.threads import Content, Customer, Message, x_id
+from sandbox.world.world import World
+from sandbox.world.xauth import XAuth, unauthorized
+
+Json = dict[str, Any]
+
+LONGEST_TEXT = 10_000
+#: Sends per user: so many in so many seconds. Applied to accounts that are registered with `limits`.
+LIMITS = ((15, 15 * 60), (1_440, 24 * 3600))
+_USER_ID = re.compile(r"[0-9]{1,19}")
+
+
+def problem(status: int, title: str, detail: str, kind: str = "about:blank") -> Refusal:
+    return Refusal(status, {"title": title, "detail": detail, "type": kind, "status": status}, status)
+
+
+def invalid(parameter: str, value: str, message: str) -> Refusal:
+    """Refuse one parameter, as v2 does (400)."""
+    body = {
+        "errors": [{"parameters": {parameter: [value]}, "message": message}],
+        "title": "Invalid Request",
+        "detail": "One or more parameters to your request was invalid.",
+        "type": "https://api.twitter.com/2/problems/invalid-request",
+    }
+    return Refusal(400, body, "invalid-request")
+
+
+def too_many(reset: int, limit: int = 15) -> Refusal:
+    """Refuse until `reset` (Unix seconds)."""
+    refusal = problem(429, "Too Many Requests", "Too Many Requests")
+    left = {"x-rate-limit-limit": str(limit), "x-rate-limit-remaining": "0", "x-rate-limit-reset": str(reset)}
+    return Refusal(429, refusal.body, 429, left)
+
+
+def no_permission() -> Refusal:
+    return problem(403, "Forbidden", "You do not have permission to DM one or more participants.")
+
+
+def _down(fault: Fault) -> Refusal:
+    return problem(fault.status or 503, "Service Unavailable", "Service Unavailable")
+
+
+REFUSALS = {
+    "throttle": lambda fault: too_many(int(time.time() + (fault.seconds or 60))),
+    "error5xx": _down,
+    "auth": lambda _fault: unauthorized(v1=False),
+    "expire_token": lambda _fault: unauthorized(v1=False),
+}
+
+
+class XApi:
+    """Direct messages and users."""
+
+    def __init__(self, world: World) -> None:
+        self.provider = Provider(world, "twitter", "x", REFUSALS)
+        self.auth = world.part(XAuth)
+        self.phones = world.part(Phones)
+        self.media = world.part(xmedia.XMedia)
+        self.arrivals = Arrivals(world)
+
+    async def send_with(self, request: web.Request) -> web.Response:
+        account = self.auth.user(request, await request.read())
+        return await self._send_v2(request, account, request.match_info["participant_id"])
+
+    async def send_in(self, request: web.Request) -> web.Response:
+        """Send into a conversation "A-B"; the other one of the two gets it."""
+        account = self.auth.user(request, await request.read())
+        pair = request.match_info["conversation_id"].split("-")
+        others = [part for part in pair if part != account.address]
+        if len(pair) != 2 or len(others) != 1:  # noqa: PLR2004
+            raise invalid("dm_conversation_id", "-".join(pair), "not a conversation of this user")
+        return await self._send_v2(request, account, others[0])
+
+    async def _send_v2(self, request: web.Request, account: Account, recipient: str) -> web.Response:
+        body = _json(await request.read())
+        text, media = str(body.get("text") or ""), [str(a.get("media_id", "")) for a in body.get("attachments") or []]
+        headers = self._limit(account)
+        message = self._deliver(request, account, recipient, text, media)
+        pair = "-".join(sorted((account.address, recipient), key=int))
+        data = {"dm_conversation_id": pair, "dm_event_id": message.id}
+        return reply({"data": data}, 201, headers)
+
+    async def send_v1(self, request: web.Request) -> web.Response:
+        """POST direct_messages/events/new: the old call, which alone can offer quick replies."""
+        raw = await request.read()
+        account = self.auth.user(request, raw)
+        event = _json(raw).get("event") or {}
+        create = event.get("message_create") or {}
+        recipient, data = str((create.get("target") or {}).get("recipient_id", "")), create.get("message_data") or {}
+        media = ((data.get("attachment") or {}).get("media") or {}).get("id")
+        choices = [
+            {"title": option.get("label", ""), "payload": option.get("metadata", "")}
+            for option in (data.get("quick_reply") or {}).get("options", [])
+        ]
+        headers = self._limit(account)
+        text = str(data.get("text") or "")
+        message = self._deliver(request, account, recipient, text, [str(media)] if media else [], choices)
+        sent = {"type": "message_create", "id": message.id, "created_timestamp": str(int(message.at * 1000))}
+        body = {**create, "sender_id": account.address, "message_data": {**data, "entities": {"urls": []}}}
+        return reply({"event": {**sent, "message_create": body}}, 200, headers)
+
+    def _deliver(
+        self,
+        request: web.Request,
+        account: Account,
+        recipient: str,
+        text: str,
+        media: list[str],
+        choices: list[dict[str, str]] | None = None,
+    ) -> Message:
+        note(request, address=account.address, customer_id=recipient, text=text)
+        customer = self._check(account, recipient, text, media)
+        message = Message(id=x_id(), direction="out", type="image" if media else "text", text=text, at=time.time())
+        message.media = [self.media.url(media_id) for media_id in media]
+        message.choices = choices or []
+        note(request, message_id=message.id)
+        message.status = "delivered"
+        self.arrivals.arrive(HANDSET, account, customer, message, [_echo(account, customer, message)])
+        return message
+
+    def _check(self, account: Account, recipient: str, text: str, media: list[str]) -> Customer:
+        """Refuse what X refuses; return whose phone it goes to."""
+        if not _USER_ID.fullmatch(recipient):
+            raise invalid("participant_id", recipient, f"The participant_id [{recipient}] is not valid")
+        if not text and not media:
+            raise invalid("text", "", "One of text or attachments is required")
+        if len(text) > LONGEST_TEXT:
+            raise invalid("text", text[:20], f"text: size must be at most {LONGEST_TEXT}")
+        if len(media) > 1 or any(media_id not in self.media.uploads for media_id in media):
+            raise invalid("attachments.media_id", ",".join(media), "Your media IDs are invalid.")
+        customer = account.find(recipient)
+        if customer is None or customer.blocked or self.provider.fault("blocked", "send"):
+            raise no_permission()
+        return customer
+
+    def _limit(self, account: Account) -> Mapping[str, str]:
+        """Count a send; refuse the one too many. Returns the rate headers of the short window."""
+        if not account.limits:
+            return {}
+        now = time.time()
+        account.sends = [at for at in account.sends if now - at < LIMITS[-1][1]]
+        for most, seconds in LIMITS:
+            recent = [at for at in account.sends if now - at < seconds]
+            if len(recent) >= most:
+                raise too_many(int(recent[0] + seconds) + 1, most)
+        account.sends.append(now)
+        most, seconds = LIMITS[0]
+        left = most - sum(now - at < seconds for at in account.sends)
+        return {"x-rate-limit-limit": str(most), "x-rate-limit-remaining": str(left),
+                "x-rate-limit-reset": str(int(now + seconds))}  # fmt: skip
+
+    async def me(self, request: web.Request) -> web.Response:
+        account = self.auth.user(request, await request.read())
+        return reply({"data": {"id": account.address, "name": account.name, "username": "company"}})
+
+    async def user(self, request: web.Request) -> web.Response:
+        """Look one user up by id or by user name; an unknown one is a 200 with errors, as in v2."""
+        account = self.auth.app(request, await request.read())
+        wanted = request.match_info["wanted"]
+        found = account.find(wanted) or next((c for c in account.customers.values() if c.username == wanted), None)
+        if found is None:
+            title = {"title": "Not Found Error", "resource_type": "user", "value": wanted}
+            detail = {"detail": f"Could not find user with id: [{wanted}].", "parameter": "id", "resource_id": wanted}
+            return reply(
+                {"errors": [{**title, **detail, "type": "https://api.twitter.com/2/problems/resource-not-found"}]}
+            )
+        return reply({"data": _user(found)})
+
+    async def users(self, request: web.Request) -> web.Response:
+        account = self.auth.app(request, await request.read())
+        found = [account.find(wanted) for wanted in request.query.get("ids", "").split(",")]
+        return reply({"data": [_user(customer) for customer in found if customer]})
+
+    async def events(self, request: web.Request) -> web.Response:
+        """List direct message events, newest first: all, or those with one participant. For reconciliation."""
+        account = self.auth.user(request, await request.read())
+        other = request.match_info.get("participant_id")
+        people = [c for c in account.customers.values() if other in (None, c.id)]
+        pairs = [(m, c) for c in people for m in c.thread if m.id.isdecimal() and m.type != "unsent"]
+        pairs.sort(key=lambda pair: int(pair[0].id), reverse=True)
+        shown = pairs[: int(request.query.get("max_results", "100"))]
+        return reply({"data": [_event(account, c, m) for m, c in shown], "meta": {"result_count": len(shown)}})
+
+    async def signal(self, request: web.Request) -> web.Response:
+        """Typing and mark-read of v1.1: no answer body (204)."""
+        account = self.auth.user(request, await request.read())
+        recipient = request.query.get("recipient_id", "")
+        if account.find(recipient) is None:
+            raise Refusal(404, {"errors": [{"code": 34, "message": "Sorry, that page does not exist."}]}, 34)
+        note(request, address=account.address, customer_id=recipient)
+        return web.Response(status=204)
+
+    async def verify_credentials(self, request: web.Request) -> web.Response:
+        account = self.auth.user(request, await request.read())
+        body = {"id": int(account.address), "id_str": account.address, "name": account.name, "screen_name": "company"}
+        return reply(body)
+
+
+def _json(body: bytes) -> Json:
+    try:
+        return msgspec.json.decode(body, type=Json)
+    except msgspec.DecodeError as wrong:
+        raise invalid("body", "", "The request body is not valid JSON.") from wrong
+
+
+def _user(customer: Customer) -> Json:
+    body: Json = {"id": customer.id, "name": customer.name, "username": customer.username or f"user{customer.id}"}
+    return {**body, "receives_your_dm": not customer.blocked, "profile_image_url": customer.picture}
+
+
+def _event(account: Account, customer: Customer, message: Message) -> Json:
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(message.at)) + f".{int(message.at * 1000) % 1000:03d}Z"
+    return {
+        "id": message.id,
+        "event_type": "MessageCreate",
+        "text": message.text,
+        "created_at": stamp,
+        "sender_id": customer.id if message.direction == "in" else account.address,
+        "dm_conversation_id": "-".join(sorted((account.address, customer.id), key=int)),
+    }
+
+
+def _echo(account: Account, customer: Customer, message: Message) -> Post:
+    """Build dm.sent: X tells the app about its own message too, with the app's id as source_app_id."""
+    content = Content(type="echo", text=message.text, source=account.credentials.get("app_id", "13090192"))
+    body = compose(Act(account, customer, content, message.id, message.at, ""))
+    return Post(account.webhook_url, body, "echo", {"customer_id": customer.id, "message_id": message.id})
+
+
+def routes(world: World) -> Iterable[web.AbstractRouteDef]:
+    api = XApi(world)
+    serve = api.provider.serve
+    return [
+        web.post("/x/2/dm_conversations/with/{participant_id}/messages", serve("send", api.send_with)),
+        web.post("/x/2/dm_conversations/{conversation_id}/messages", serve("send", api.send_in)),
+        web.post("/x/1.1/direct_messages/events/new.json", serve("send", api.send_v1)),
+        web.post("/x/1.1/direct_messages/indicate_typing.json", serve("typing", api.signal)),
+        web.post("/x/1.1/direct_messages/mark_read.json", serve("mark_read", api.signal)),
+        web.get("/x/1.1/account/verify_credentials.json", serve("me", api.verify_credentials)),
+        web.get("/x/2/users/me", serve("me", api.me)),
+        web.get("/x/2/users", serve("users", api.users)),
+        web.get("/x/2/users/by/username/{wanted}", serve("users", api.user)),
+        web.get("/x/2/users/{wanted}", serve("users", api.user)),
+        web.get("/x/2/dm_events", serve("dm_events", api.events)),
+        web.get("/x/2/dm_conversations/with/{participant_id}/dm_events", serve("dm_events", api.events)),
+        *xmedia.routes(world, api.provider),
+        *xhooks.routes(world, api.provider),
+    ]
