@@ -15,6 +15,8 @@ from sandbox.world.world import World
 #: The largest file that Messenger and WhatsApp fetch from a URL, in bytes (Messenger: 25 MB).
 LARGEST_FILE = 25_000_000
 FETCH_TIMEOUT = 5.0
+#: Receipts follow the answer to the send call by this much, in seconds; now and then they still overtake it.
+RECEIPT_DELAY = 0.05
 
 
 @dataclass(slots=True)
@@ -37,7 +39,7 @@ class Arrivals:
         """Show the message now, then post the receipts in turn; read it later if the account says so."""
         self.phones.arrive(account, customer, message)
         posts = [post for post in self._faulty(handset.kind, receipts) if post.url]
-        self.courier.later(*(handset.sign(account, post) for post in posts))
+        self.courier.later(*(handset.sign(account, post) for post in posts), after=RECEIPT_DELAY)
         if account.read_after is not None and message.status != "failed":
             self.courier.spawn(self._read_later(handset, account, customer, message))
 

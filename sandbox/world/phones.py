@@ -22,7 +22,7 @@ T = TypeVar("T")
 HANDSETS: Mapping[str, Handset] = {
     module.HANDSET.kind: module.HANDSET for module in (phones_twitter, phones_messenger, phones_whatsapp)
 }
-_NO_BUBBLE = {"typing", "read", "edit", "unsend", "revoke", "profile", "raw", "opt_in"}
+_NO_BUBBLE = {"typing", "read", "edit", "unsend", "revoke", "profile", "raw", "account_linking"}
 
 
 class AccountForm(msgspec.Struct, forbid_unknown_fields=True):
@@ -172,7 +172,7 @@ class PhoneService:
         elif content.type in ("edit", "unsend") and act.target is not None:
             _rewrite(act.target, content)
             self.phones.show(account, customer, act.target)
-        elif content.type not in _NO_BUBBLE:
+        elif content.type not in _NO_BUBBLE and not (content.type.startswith("opt_") and account.kind != "whatsapp"):
             self.phones.show(account, customer, _bubble(act))
         self.world.ledger.append(
             "phone.message",
