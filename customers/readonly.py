@@ -64,11 +64,11 @@ def shown_json(value: Any) -> str:
     return "-" if value is None else shown(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-class ReadOnlyAdmin(admin.ModelAdmin[M]):
-    """Shows `fields` and changes nothing.
+class FindableAdmin(admin.ModelAdmin[M]):
+    """Finds rows by a pasted id and shows what points at them.
 
     `search_fields` are exact lookups unless they say otherwise (`name__icontains`); each is tried by itself, so that a
-    pasted id finds its row whatever kind of id it is. `unloaded` columns are never fetched from the database.
+    pasted id finds its row whatever kind of id it is. `unloaded` columns stay in the database until something asks.
     """
 
     actions = None
@@ -79,21 +79,9 @@ class ReadOnlyAdmin(admin.ModelAdmin[M]):
     list_select_related: ClassVar[Any] = ()
     unloaded: ClassVar[tuple[str, ...]] = ()
 
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:  # noqa: ARG002 - as above
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:  # noqa: ARG002 - as above
-        return False
-
     def get_queryset(self, request: HttpRequest) -> QuerySet[M]:
         rows = super().get_queryset(request).defer(*self.unloaded)
         return rows.select_related(*self.list_select_related) if self.list_select_related else rows
-
-    def get_readonly_fields(self, request: HttpRequest, obj: M | None = None) -> Any:
-        return self.get_fields(request, obj)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[M], search_term: str
@@ -122,3 +110,19 @@ class ReadOnlyAdmin(admin.ModelAdmin[M]):
             if self.admin_site.is_registered(model):
                 name = f"{relation.field.name}__{row._meta.pk.name}__exact"
                 yield list_link(model, str(model._meta.verbose_name_plural), **{name: row.pk})
+
+
+class ReadOnlyAdmin(FindableAdmin[M]):
+    """Shows `fields` and changes nothing."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:  # noqa: ARG002 - as above
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:  # noqa: ARG002 - as above
+        return False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: M | None = None) -> Any:
+        return self.get_fields(request, obj)

@@ -1,0 +1,122 @@
+"""Admin pages of what messengers brought, and of our calls to them."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.template.loader import render_to_string
+
+from channels_app.account_admin import ChannelAccountAdmin
+from channels_app.admin_parts import account_columns, account_filter, kind_filter, query_without_proofs, without_proofs
+from channels_app.models import ChannelLog, InboundEntry, WebhookDelivery
+from customers.readonly import ReadOnlyAdmin, link, shown, shown_json
+
+__all__ = ["ChannelAccountAdmin", "ChannelLogAdmin", "InboundEntryAdmin", "WebhookDeliveryAdmin"]
+
+#: Entries of a delivery that its page lists; a batch may hold thousands.
+MOST_ENTRIES = 100
+
+
+@admin.register(WebhookDelivery)
+class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
+    list_display = ["received_at", "account", "state", "reason", "request_id"]
+    list_filter = ["state", kind_filter(), account_filter(), "received_at"]
+    list_select_related = ["account"]
+    unloaded = account_columns("account")
+    ordering = ["-received_at"]
+    fields = [
+        "id",
+        "the_account",
+        "received_at",
+        "request_id",
+        "state",
+        "reason",
+        "entries",
+        "the_query",
+        "the_headers",
+        "the_body",
+        "see_also",
+    ]
+    search_fields = ["id", "request_id", "entries__key"]
+    search_help_text = "A delivery's id, a request id, or the provider's key of an event in it."
+
+    @admin.display(description="account")
+    def the_account(self, delivery: WebhookDelivery) -> str:
+        return link(delivery.account)
+
+    @admin.display(description="inbound entries")
+    def entries(self, delivery: WebhookDelivery) -> str:
+        found = list(delivery.entries.defer("event").order_by("id")[: MOST_ENTRIES + 1])
+        context = {"entries": found[:MOST_ENTRIES], "more": len(found) > MOST_ENTRIES}
+        return render_to_string("admin/channels_app/entries.html", context)
+
+    @admin.display(description="query")
+    def the_query(self, delivery: WebhookDelivery) -> str:
+        return shown(query_without_proofs(delivery.query))
+
+    @admin.display(description="headers")
+    def the_headers(self, delivery: WebhookDelivery) -> str:
+        return shown_json(without_proofs(delivery.headers))
+
+    @admin.display(description="body")
+    def the_body(self, delivery: WebhookDelivery) -> str:
+        return shown(bytes(delivery.body).decode("utf-8", "replace"))
+
+
+@admin.register(InboundEntry)
+class InboundEntryAdmin(ReadOnlyAdmin[InboundEntry]):
+    list_display = ["id", "created_at", "account", "type", "sender", "state", "outcome", "attempts"]
+    list_filter = ["state", "type", kind_filter(), account_filter(), "created_at"]
+    list_select_related = ["account"]
+    unloaded = account_columns("account")
+    ordering = ["-id"]
+    fields = [
+        "id",
+        "the_account",
+        "the_delivery",
+        "key",
+        "type",
+        "sender",
+        "state",
+        "outcome",
+        "attempts",
+        "due_at",
+        "created_at",
+        "done_at",
+        "shard",
+        "the_event",
+        "see_also",
+    ]
+    search_fields = ["id", "key", "sender", "delivery__id", "delivery__request_id"]
+    search_help_text = "An entry's id, the provider's key, the sender's id, a delivery's id or request id."
+
+    @admin.display(description="account")
+    def the_account(self, entry: InboundEntry) -> str:
+        return link(entry.account)
+
+    @admin.display(description="delivery")
+    def the_delivery(self, entry: InboundEntry) -> str:
+        return link(entry.delivery)
+
+    @admin.display(description="event")
+    def the_event(self, entry: InboundEntry) -> str:
+        return shown_json(entry.event)
+
+
+@admin.register(ChannelLog)
+class ChannelLogAdmin(ReadOnlyAdmin[ChannelLog]):
+    list_display = ["at", "account", "method", "host", "path", "status", "milliseconds", "error"]
+    list_filter = ["status", kind_filter(), account_filter(), "at"]
+    list_select_related = ["account"]
+    unloaded = account_columns("account")
+    ordering = ["-at"]
+    fields = ["id", "the_account", "outbox_entry", "at", "method", "host", "path", "status", "milliseconds", "error"]
+    search_fields = ["outbox_entry", "account__id", "host", "path"]
+    search_help_text = "An outbox entry's id, an account's id, a host or a whole path."
+
+    @admin.display(description="account")
+    def the_account(self, call: ChannelLog) -> str:
+        return link(call.account)
+
+    @admin.display(description="ms", ordering="seconds")
+    def milliseconds(self, call: ChannelLog) -> str:
+        return f"{call.seconds * 1000:.0f}"
