@@ -1,0 +1,61 @@
+# Parley's few verbs. A fresh machine needs python3 (3.11 or newer) with venv, and make.
+
+PORT ?= 8000
+JOBS ?= 2
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+PIP := $(RUN) -m pip --disable-pip-version-check install --quiet --require-hashes
+UV_COMPILE := uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock"
+# As in production, so that `check --deploy` looks at what production would have.
+DEPLOYED := PUBLIC_BASE_URL=https://parley.example.com FIELD_ENCRYPTION_KEYS=checked \
+	SECRET_KEY=$$($(RUN) -c "import secrets; print(secrets.token_urlsafe(48))")
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lock bench lint
+
+help: ## Say what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/installed ## Install and run everything with a simulated outside world: make demo PORT=8000
+	@exec $(RUN) manage.py sandbox --port $(PORT)
+
+test: $(VENV)/installed-for-tests ## Install what the tests need and run them: make test ARGS="-k outbox"
+	@.ci/tools
+	@$(RUN) -m pytest -n $(JOBS) $(ARGS)
+
+lint: $(VENV)/installed-for-tests
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy .
+	$(VENV)/bin/lint-imports
+	$(RUN) manage.py makemigrations --check --dry-run
+	$(DEPLOYED) $(RUN) manage.py check --deploy --fail-level WARNING
+
+check: lint test ## Everything that CI runs: style, types, layers, migrations, settings, tests
+
+bench: $(VENV)/installed-for-tests ## Measure: make bench ARGS=--help
+	@$(RUN) -m bench $(ARGS)
+
+lock: $(VENV)/installed ## Pin the newest fitting versions in requirements*.txt
+	@command -v uv > /dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv/"; exit 1; }
+	$(UV_COMPILE) requirements.in -o requirements.txt
+	$(UV_COMPILE) requirements-dev.in -o requirements-dev.txt
+
+# The stamps lie in the environment that they speak of: delete it, and both are gone.
+$(VENV)/installed: requirements.txt | $(VENV)/bin/python
+	@echo "Installing what Parley runs on (half a minute the first time) …"
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-for-tests: requirements-dev.txt | $(VENV)/bin/python
+	@echo "Installing what Parley and its tests run on (a minute the first time) …"
+	@$(PIP) -r requirements-dev.txt
+	@touch $@ $(VENV)/installed
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Parley needs Python 3.11 or newer; PYTHON=python3.12 make … names another one."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+		|| { rm -rf $(VENV); echo "Python has no venv. On Debian: apt-get install python3-venv"; exit 1; }
