@@ -62,8 +62,12 @@ class Front:
     def routes(self, handlers: dict[str, Handler]) -> Iterable[web.RouteDef]:
         """Yield one route for each operation, where the service's model says that it lives."""
         for name, handler in handlers.items():
-            served = Served(self, self.model.operation_model(name), handler)
+            served = self.serve(name, handler)
             yield web.route(served.http_method, served.path, served.answer)
+
+    def serve(self, name: str, handler: Handler) -> Served:
+        """Return the operation, ready to answer requests."""
+        return Served(self, self.model.operation_model(name), handler)
 
     def check_of(self, operation: OperationModel) -> Check:
         """Return the compiled check of the operation's input."""
@@ -154,6 +158,8 @@ class Served:
         """Return the operation's own error for a request that its model forbids."""
         if any(problem.where == self.bearer_member and problem.kind == "missing" for problem in problems):
             return AwsError("AccessDeniedException", "Access denied")
+        if "UnsupportedLanguageException" in self.error_codes and problems[0].where == "LanguageCode":
+            return AwsError("UnsupportedLanguageException", problems[0].text)
         wrong_value = all(problem.kind == "value" for problem in problems)
         order = ["ValidationException", "InvalidRequestException", "InvalidParameterException"]
         if wrong_value:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from sandbox.world import admin, attachments, ccp, connect, participant, sockets
+from sandbox.world import admin, attachments, ccp, comprehend, connect, lex, participant, sockets
 from sandbox.world.amazon import Amazon
 from sandbox.world.world import WORLD, World
 
@@ -51,7 +51,7 @@ def build(world: World) -> web.Application:
     lines = sockets.Sockets(amazon)
     app.add_routes(admin.routes(world, amazon, lines))
     app.add_routes(sockets.routes(lines))
-    for service in (connect, participant, attachments, ccp):
+    for service in (connect, participant, attachments, ccp, comprehend, lex):
         app.add_routes(service.routes(amazon))
     for name in MESSENGERS:
         if importlib.util.find_spec(f"sandbox.world.{name}"):
