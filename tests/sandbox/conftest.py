@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+import aiohttp
 import boto3
 import pytest
 import requests
 from botocore import UNSIGNED
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from sandbox.world.run import serving
 from sandbox.world.settings import Settings
 from sandbox.world.world import World
 
 REGION = "us-east-1"
+EVENT = "application/vnd.amazonaws.connect.event."
+#: Seconds that a test waits for a frame.
+PATIENCE = 3.0
 
 
 @dataclass
@@ -34,11 +41,11 @@ class RunningWorld:
         keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
         return boto3.client(service, endpoint_url=self.url, region_name=REGION, config=Config(**config), **keys)
 
-    @property
+    @cached_property
     def connect(self) -> Any:
         return self.client("connect")
 
-    @property
+    @cached_property
     def participant(self) -> Any:
         return self.client("connectparticipant", signature_version=UNSIGNED)
 
@@ -47,8 +54,108 @@ class RunningWorld:
         response.raise_for_status()
         return response.json()
 
+    def start(self, **more: Any) -> Chatting:
+        """Start a chat and connect its customer's token, without opening the websocket."""
+        request = {"InstanceId": "instance", "ContactFlowId": "flow", "ParticipantDetails": {"DisplayName": "Jane"}}
+        started = self.connect.start_chat_contact(**(request | more))
+        return Chatting(self, started, started["ParticipantToken"])
+
+    def agent(self, name: str = "Ann") -> str:
+        return self.call("POST", "/ccp/agents", {"name": name})["agent_id"]
+
+    def accept(self, contact_id: str, agent_id: str) -> Chatting:
+        accepted = self.call("POST", f"/ccp/contacts/{contact_id}/accept", {"agent_id": agent_id})
+        return Chatting(self, accepted, accepted["participant_token"])
+
+    def refused(self, action: Any, **params: Any) -> tuple[str, int]:
+        """Call a client's method that must fail; return the error's code and its HTTP status."""
+        with pytest.raises(ClientError) as caught:
+            action(**params)
+        response = caught.value.response
+        return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
+
     def lines(self, what: str) -> list[dict[str, Any]]:
         return [line.fields for line in list(self.world.ledger.lines) if line.what == what]
+
+
+@dataclass
+class Chatting:
+    """One participant of a chat: what the chat was started or accepted with, and a connection."""
+
+    aws: RunningWorld
+    started: dict[str, Any]
+    participant_token: str
+
+    def reconnect(self) -> dict[str, Any]:
+        return self.aws.participant.create_participant_connection(
+            Type=["WEBSOCKET", "CONNECTION_CREDENTIALS"], ParticipantToken=self.participant_token
+        )
+
+    @cached_property
+    def connection(self) -> dict[str, Any]:
+        return self.reconnect()
+
+    @cached_property
+    def token(self) -> str:
+        return self.connection["ConnectionCredentials"]["ConnectionToken"]
+
+    @property
+    def contact_id(self) -> str:
+        return self.started.get("ContactId") or self.started["contact_id"]
+
+    def say(self, text: str, **more: Any) -> dict[str, Any]:
+        content = {"ContentType": "text/plain", "Content": text, "ConnectionToken": self.token}
+        return self.aws.participant.send_message(**(content | more))
+
+    def event(self, name: str, content: str | None = None, **more: Any) -> dict[str, Any]:
+        given = {"Content": content} if content else {}
+        return self.aws.participant.send_event(ContentType=EVENT + name, ConnectionToken=self.token, **given, **more)
+
+    def transcript(self, **more: Any) -> list[dict[str, Any]]:
+        more = {"MaxResults": 100, "SortOrder": "ASCENDING", **more}
+        return self.aws.participant.get_transcript(ConnectionToken=self.token, **more)["Transcript"]
+
+    def said(self) -> list[str]:
+        return [item["Content"] for item in self.transcript() if item["Type"] == "MESSAGE"]
+
+    @asynccontextmanager
+    async def line(self, *, subscribe: bool = True) -> AsyncIterator[Wire]:
+        """Open the websocket of a new connection, and subscribe."""
+        url = self.reconnect()["Websocket"]["Url"]
+        async with aiohttp.ClientSession() as session, session.ws_connect(url) as ws:
+            wire = Wire(ws)
+            if subscribe:
+                await wire.subscribe()
+            yield wire
+
+
+@dataclass
+class Wire:
+    """An open websocket. `seen` are the chat items that came."""
+
+    ws: aiohttp.ClientWebSocketResponse
+    seen: list[dict[str, Any]] = field(default_factory=list)
+
+    async def subscribe(self) -> None:
+        await self.ws.send_str('{"topic":"aws/subscribe","content":{"topics":["aws/chat"]}}')
+        answer = await self.frame()
+        assert answer == {"topic": "aws/subscribe", "content": {"status": "success", "topics": ["aws/chat"]}}
+
+    async def frame(self) -> dict[str, Any]:
+        return json.loads(await self.ws.receive_str(timeout=PATIENCE))
+
+    async def item(self) -> dict[str, Any]:
+        frame = await self.frame()
+        assert (frame["topic"], frame["contentType"]) == ("aws/chat", "application/json")
+        self.seen.append(json.loads(frame["content"]))
+        return self.seen[-1]
+
+    async def until(self, name: str) -> dict[str, Any]:
+        """Return the next item whose content, or the end of whose content type, is this."""
+        while True:
+            item = await self.item()
+            if item.get("Content") == name or item.get("ContentType", "").endswith(f".{name}"):
+                return item
 
 
 @contextmanager
