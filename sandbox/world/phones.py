@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 import msgspec
 from aiohttp import web
 
-from sandbox.world import phones_messenger, phones_twitter, phones_whatsapp, sse
+from sandbox.world import phones_messenger, phones_twitter, phones_whatsapp
 from sandbox.world.accounts import Account, File, Phones
 from sandbox.world.delivery import Attempt, Courier
 from sandbox.world.handset import Act, Handset, Post
 from sandbox.world.samples import SAMPLES, vcard
+from sandbox.world.sse import Streams
 from sandbox.world.threads import Content, Customer, Message, describe
 from sandbox.world.world import World
 
@@ -88,6 +89,7 @@ class PhoneService:
         self.world = world
         self.phones = world.part(Phones)
         self.courier = world.part(Courier)
+        self.streams = world.part(Streams)
 
     async def kinds(self, _request: web.Request) -> web.Response:
         """List for each channel the content types and what they are called."""
@@ -220,7 +222,7 @@ class PhoneService:
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Stream thread changes, numbered, as Server-Sent Events; `after` resumes."""
-        return await sse.stream(request, self.phones.events, lambda line: line.fields)
+        return await self.streams.send(request, self.phones.events, lambda line: line.fields)
 
     async def media(self, request: web.Request) -> web.Response:
         """Serve a file as the providers' public media servers do."""
