@@ -142,7 +142,7 @@ class Message(models.Model):
     entry = models.OneToOneField("channels_app.InboundEntry", on_delete=models.PROTECT, null=True, blank=True)
     provider_message_id = models.CharField(max_length=256, blank=True)
     connect_item_id = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 - null keeps the unique index to captured items
-    parts_relayed = models.SmallIntegerField(default=0)
+    relayed = models.IntegerField(default=0, help_text="Characters of the text that Connect has taken.")
     attempts = models.SmallIntegerField(default=0)
     due_at = models.DateTimeField(null=True, blank=True)
     occurred_at = models.DateTimeField(help_text="The other side's clock where it told, else ours.")

@@ -46,7 +46,7 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     id: uuid.UUID
     sequence: int
     text: str
-    parts_relayed: int
+    relayed: int
     attempts: int
     created_at: datetime
 
@@ -77,10 +77,10 @@ WITH freed AS (UPDATE connect_bridge_conversation SET owner_id = NULL WHERE owne
 UPDATE connect_bridge_bridge SET beat_at = 'epoch' WHERE id = %(bridge)s
 """
 #: Bridges that died long ago and own nothing.
-FORGET = f"""
+FORGET = """
 DELETE FROM connect_bridge_bridge b WHERE beat_at < now() - interval '1 hour'
    AND NOT EXISTS (SELECT 1 FROM connect_bridge_conversation WHERE owner_id = b.id)
-"""  # noqa: S608, F541 - no input in it
+"""
 CLAIM = f"""
 UPDATE connect_bridge_conversation SET owner_id = %(bridge)s, fence = fence + 1 WHERE id IN (
     SELECT c.id FROM connect_bridge_conversation c LEFT JOIN connect_bridge_bridge b ON b.id = c.owner_id
@@ -88,8 +88,15 @@ UPDATE connect_bridge_conversation SET owner_id = %(bridge)s, fence = fence + 1 
      LIMIT %(most)s FOR UPDATE OF c SKIP LOCKED)
 RETURNING id
 """  # noqa: S608 - a constant
-OWNED = "SELECT id FROM connect_bridge_conversation WHERE owner_id = %s"
-#: Let go of a conversation with nothing open and nothing to relay; returns no row if there is something after all.
+OWNED = "SELECT id FROM connect_bridge_conversation WHERE owner_id = %s AND active"
+OWNED_PENDING = """
+SELECT DISTINCT c.id FROM connect_bridge_conversation c JOIN connect_bridge_message m ON m.conversation_id = c.id
+ WHERE c.owner_id = %s AND m.direction = 'in' AND m.status = 'stored' AND (m.due_at IS NULL OR m.due_at <= now())
+"""
+UNPARK = "UPDATE channels_app_inboundentry SET state = 'pending' WHERE state = 'parked' AND due_at <= now()"
+#: Let go of a conversation with nothing open and nothing to relay; returns no row if there is something after all. The
+#: row must be locked by a statement of its own first: the sub-selects see only what was committed when this one began.
+LOCK = "SELECT 1 FROM connect_bridge_conversation WHERE id = %s FOR NO KEY UPDATE"
 RELEASE = """
 UPDATE connect_bridge_conversation c SET active = false, owner_id = NULL
  WHERE id = %(conversation)s AND owner_id = %(bridge)s
@@ -99,19 +106,24 @@ UPDATE connect_bridge_conversation c SET active = false, owner_id = NULL
                     WHERE t.conversation_id = c.id AND t.state IN ('requested', 'started', 'connected'))
 RETURNING id
 """
+#: A safety net: whatever left a message behind without an owner in sight, this puts it back to work.
+REVIVE = """
+UPDATE connect_bridge_conversation SET active = true WHERE NOT active AND id IN (
+    SELECT conversation_id FROM connect_bridge_message WHERE direction = 'in' AND status = 'stored')
+"""
 
 # ── relaying ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 PENDING = """
-SELECT id, sequence, text, parts_relayed, attempts, created_at FROM connect_bridge_message
+SELECT id, sequence, text, relayed, attempts, created_at FROM connect_bridge_message
  WHERE conversation_id = %s AND direction = 'in' AND status = 'stored' ORDER BY sequence LIMIT 50
 """
 RELAYED = """
 UPDATE connect_bridge_message m
-   SET parts_relayed = done.parts, contact_id = done.contact, relayed_at = now(), attempts = attempts + 1,
+   SET relayed = done.characters, contact_id = done.contact, relayed_at = now(), attempts = attempts + 1,
        status = CASE WHEN done.whole AND m.status = 'stored' THEN 'relayed' ELSE m.status END,
        connect_item_id = COALESCE(NULLIF(done.item, ''), m.connect_item_id), error_code = '', error_detail = ''
-  FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::bool[], %s::text[]) AS done (id, contact, parts, whole, item)
+  FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::bool[], %s::text[]) AS done (id, contact, characters, whole, item)
  WHERE m.id = done.id
 """
 TRIED = """
@@ -149,7 +161,8 @@ RETURNING {_CHAT}
 CHAT_STARTED = """
 UPDATE connect_bridge_contact SET state = 'started', started_at = COALESCE(started_at, now()),
        contact_id = %(contact_id)s, initial_contact_id = %(contact_id)s, participant_id = %(participant)s,
-       participant_token = %(token)s, reason = '' WHERE id = %(contact)s
+       participant_token = %(token)s, instance_id = %(instance)s, flow_id = %(flow)s,
+       reason = '' WHERE id = %(contact)s
 """
 CHAT_CONNECTED = """
 UPDATE connect_bridge_contact SET state = 'connected', connected_at = COALESCE(connected_at, now()),
@@ -194,3 +207,11 @@ async def request_chat(connection: Connection, **given: Any) -> Chat:
         row = await (await cursor.execute(REQUEST_CHAT, given)).fetchone()
     assert row is not None
     return row
+
+
+async def release(connection: Connection, conversation: uuid.UUID, bridge: uuid.UUID) -> bool:
+    """Let go of an idle conversation; return False if it is not idle."""
+    async with connection.transaction():
+        await connection.execute(LOCK, [conversation])
+        freed = await connection.execute(RELEASE, {"conversation": conversation, "bridge": bridge})
+        return freed.rowcount == 1

@@ -86,6 +86,17 @@ async def identify(connection: Connection, person: Person) -> uuid.UUID:
     return found
 
 
+async def add_aliases(connection: Connection, person: Person, aliases: Sequence[tuple[str, str]]) -> bool:
+    """Remember more stable ids of somebody we know, e.g. a new number; return False if we do not know them."""
+    given = _given(person)
+    found = await _find(connection, given)
+    if found is None:
+        return False
+    values = {"types": [type_ for type_, _ in aliases], "values": [value[:256] for _, value in aliases]}
+    await connection.execute(ADD_ALIASES, {**given, **values, "id": found})
+    return True
+
+
 async def _find(connection: Connection, given: dict[str, Any]) -> uuid.UUID | None:
     row = await (await connection.execute(FIND, given)).fetchone()
     return None if row is None else row[0]

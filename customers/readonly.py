@@ -71,7 +71,7 @@ class FindableAdmin(admin.ModelAdmin[M]):
     pasted id finds its row whatever kind of id it is. `unloaded` columns stay in the database until something asks.
     """
 
-    actions = None
+    actions: Any = None
     paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER

@@ -156,7 +156,7 @@ class Migration(migrations.Migration):
                 ("error_detail", models.CharField(blank=True, max_length=500)),
                 ("provider_message_id", models.CharField(blank=True, max_length=256)),
                 ("connect_item_id", models.CharField(blank=True, max_length=64, null=True)),
-                ("parts_relayed", models.SmallIntegerField(default=0)),
+                ("relayed", models.IntegerField(default=0, help_text="Characters of the text that Connect has taken.")),
                 ("attempts", models.SmallIntegerField(default=0)),
                 ("due_at", models.DateTimeField(blank=True, null=True)),
                 ("occurred_at", models.DateTimeField(help_text="The other side's clock where it told, else ours.")),

@@ -1,0 +1,178 @@
+"""One websocket to Amazon Connect, and the one clock that keeps all of them alive.
+
+The protocol is what the amazon-connect-chatjs client speaks: subscribe to aws/chat, then aws/heartbeat and aws/ping
+every ten seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable
+from functools import cache
+
+import msgspec
+import picows
+
+from connect_bridge.gateway import Item, Unreachable
+
+log = logging.getLogger(__name__)
+
+SUBSCRIBE = b'{"topic":"aws/subscribe","content":{"topics":["aws/chat"]}}'
+PING = b'{"topic":"aws/ping"}'
+HEARTBEAT = b'{"topic":"aws/heartbeat"}'
+#: Seconds between heartbeats, and how many may stay unanswered before the socket counts as lost.
+HEARTBEAT_EVERY = 10
+MISSED_HEARTBEATS = 2
+#: Seconds to open a socket and to have the subscription confirmed.
+OPEN_WITHIN = 8.0
+SUBSCRIBE_WITHIN = 8.0
+#: Bytes read at a time: chat frames are small, and there are thousands of sockets.
+READ_BUFFER = 1024
+
+
+class _Frame(msgspec.Struct):
+    topic: str = ""
+    content: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_frames: msgspec.json.Decoder[_Frame] = msgspec.json.Decoder(_Frame)
+_texts: msgspec.json.Decoder[str] = msgspec.json.Decoder(str)
+_items: msgspec.json.Decoder[Item] = msgspec.json.Decoder(Item)
+
+
+class _Subscribed(msgspec.Struct):
+    status: str | int = ""
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+class ChatSocket(picows.WSListener):
+    """One socket. `on_item` gets every chat item, `on_lost` is called once when the socket is gone for any reason."""
+
+    def __init__(self, on_item: Callable[[Item], None], on_lost: Callable[[ChatSocket], None]) -> None:
+        self._on_item = on_item
+        self._on_lost = on_lost
+        self._transport: picows.WSTransport | None = None
+        self._parts: list[bytes] = []
+        self.subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.missed = 0
+
+    @classmethod
+    async def open(cls, url: str, on_item: Callable[[Item], None], on_lost: Callable[[ChatSocket], None]) -> ChatSocket:
+        """Connect and subscribe; raise Unreachable if either fails in time."""
+        socket = cls(on_item, on_lost)
+        try:
+            await picows.ws_connect(
+                lambda: socket,
+                url,
+                ssl_context=_tls() if url.startswith("wss:") else None,
+                websocket_handshake_timeout=OPEN_WITHIN,
+                max_redirects=0,
+                read_buffer_init_size=READ_BUFFER,
+            )
+            await asyncio.wait_for(asyncio.shield(socket.subscribed), SUBSCRIBE_WITHIN)
+        except (OSError, TimeoutError, picows.WSError) as failure:
+            socket.close()
+            raise Unreachable(f"the chat's websocket did not open: {type(failure).__name__}") from None
+        return socket
+
+    @property
+    def alive(self) -> bool:
+        return self._transport is not None
+
+    def beat(self) -> None:
+        """Send a heartbeat; if the last ones stayed unanswered, give the socket up."""
+        if self._transport is None:
+            return
+        if self.missed >= MISSED_HEARTBEATS:
+            log.info("a chat's websocket missed %d heartbeats", self.missed)
+            self._transport.disconnect(graceful=False)
+            return
+        self.missed += 1
+        self._transport.send(picows.WSMsgType.TEXT, HEARTBEAT)
+        self._transport.send(picows.WSMsgType.TEXT, PING)
+
+    def close(self) -> None:
+        """Close without reporting a loss."""
+        self._on_lost = _nobody
+        if self._transport is not None:
+            self._transport.send_close(picows.WSCloseCode.OK)
+            self._transport.disconnect()
+
+    def on_ws_connected(self, transport: picows.WSTransport) -> None:
+        self._transport = transport
+        for frame in (SUBSCRIBE, PING, HEARTBEAT):
+            transport.send(picows.WSMsgType.TEXT, frame)
+
+    def on_ws_disconnected(self, _transport: picows.WSTransport) -> None:
+        self._transport = None
+        if not self.subscribed.done():
+            self.subscribed.set_exception(Unreachable("the chat's websocket closed before it was subscribed"))
+            self.subscribed.exception()  # looked at: asyncio need not complain if nobody waits any more
+            return
+        self._on_lost(self)
+
+    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        if frame.msg_type == picows.WSMsgType.CLOSE:
+            transport.disconnect()
+        elif frame.msg_type in (picows.WSMsgType.TEXT, picows.WSMsgType.CONTINUATION):
+            self._parts.append(frame.get_payload_as_bytes())
+            if frame.fin:
+                whole = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+                self._parts.clear()
+                self._read(whole)
+
+    def _read(self, raw: bytes) -> None:
+        if not raw:
+            return
+        try:
+            frame = _frames.decode(raw)
+            if frame.topic == "aws/chat":
+                self._on_item(_items.decode(_texts.decode(frame.content)))
+            elif frame.topic == "aws/heartbeat":
+                self.missed = 0
+            elif frame.topic == "aws/subscribe":
+                self._on_subscribe(msgspec.json.decode(frame.content, type=_Subscribed))
+        except msgspec.MsgspecError:
+            log.warning("an unreadable frame of %d bytes came over a chat's websocket", len(raw))
+
+    def _on_subscribe(self, answer: _Subscribed) -> None:
+        if answer.status in ("success", 200):
+            if not self.subscribed.done():
+                self.subscribed.set_result(None)
+        elif self._transport is not None:
+            asyncio.get_running_loop().call_later(0.5, self._subscribe_again)
+
+    def _subscribe_again(self) -> None:
+        if self._transport is not None:
+            self._transport.send(picows.WSMsgType.TEXT, SUBSCRIBE)
+
+
+def _nobody(_socket: ChatSocket) -> None:
+    """Stands for a listener that is not interested any more."""
+
+
+class HeartbeatWheel:
+    """One timer for all sockets: a tenth of them every second."""
+
+    def __init__(self) -> None:
+        self._slots: list[set[ChatSocket]] = [set() for _ in range(HEARTBEAT_EVERY)]
+        self._hand = 0
+
+    def add(self, socket: ChatSocket) -> None:
+        min(self._slots, key=len).add(socket)
+
+    def remove(self, socket: ChatSocket) -> None:
+        for slot in self._slots:
+            slot.discard(socket)
+
+    def tick(self) -> None:
+        """Let the next slot's sockets beat. Call once a second."""
+        self._hand = (self._hand + 1) % len(self._slots)
+        for socket in tuple(self._slots[self._hand]):
+            socket.beat()

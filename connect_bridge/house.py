@@ -1,0 +1,47 @@
+"""What all conversations of one bridge process share."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg_pool import AsyncConnectionPool
+
+from channels_app.committer import GroupCommitter
+from connect_bridge.capture import Batch
+from connect_bridge.chatsocket import HeartbeatWheel
+from connect_bridge.gateway import ControlPlane, ParticipantService
+from connect_bridge.pace import Paces
+from connect_bridge.store import BRIDGE_TTL, Connection
+
+#: One relayed message or part: (message, contact, characters relayed so far, whole, item id).
+Relayed = tuple[uuid.UUID, uuid.UUID, int, bool, str]
+
+
+@dataclass(slots=True, kw_only=True)
+class House:
+    """The shared means of one bridge. `said` is told of every new message of Connect's side, after its commit."""
+
+    bridge: uuid.UUID
+    pool: AsyncConnectionPool[Connection]
+    control: ControlPlane
+    participants: ParticipantService
+    captures: GroupCommitter[Batch, Sequence[uuid.UUID]]
+    relays: GroupCommitter[Relayed, None]
+    said: Callable[[uuid.UUID, Sequence[uuid.UUID]], None]
+    paces: Paces = field(default_factory=Paces)
+    wheel: HeartbeatWheel = field(default_factory=HeartbeatWheel)
+    beat_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def owns(self) -> bool:
+        """Whether our heartbeat is fresh: without it another bridge may have taken our conversations over."""
+        return time.monotonic() - self.beat_at < BRIDGE_TTL
+
+    async def execute(self, query: str, given: Any) -> int:
+        """Run one statement in a transaction of its own and return how many rows it touched."""
+        async with self.pool.connection() as connection:
+            return (await connection.execute(query.encode(), given)).rowcount

@@ -1,0 +1,104 @@
+"""What Connect's side said, as text that any messenger can show, and what else its items mean. Pure."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from connect_bridge.gateway import Attached, Item
+
+EVENT = "application/vnd.amazonaws.connect.event."
+INTERACTIVE = "application/vnd.amazonaws.connect.message.interactive"
+#: Who speaks to the customer. CUSTOMER is our own echo.
+SPEAKERS = frozenset({"AGENT", "SYSTEM", "CUSTOM_BOT", "SUPERVISOR"})
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody on Connect's side wrote something that the customer is to read."""
+
+    item: Item
+    text: str
+
+
+class AgentJoined(msgspec.Struct, frozen=True):
+    name: str
+
+
+class AgentLeft(msgspec.Struct, frozen=True):
+    """Not the end: a transfer or a disconnect flow may follow."""
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """Only this is the end of a chat."""
+
+
+class Nothing(msgspec.Struct, frozen=True):
+    pass
+
+
+News = Said | AgentJoined | AgentLeft | Ended | Nothing
+
+
+def read(item: Item) -> News:
+    """Return what an item means to us."""
+    if item.type == "EVENT" or item.content_type.startswith(EVENT):
+        return _event(item)
+    if item.participant_role not in SPEAKERS or item.message_visibility == "AGENT" or not item.id:
+        return Nothing()
+    if item.message_metadata is not None and item.message_metadata.message_completed is False:
+        return Nothing()  # a bot's words as they form; the last piece carries them all (Lex streaming)
+    text = _attachments(item.attachments) if item.type == "ATTACHMENT" else _text(item)
+    return Said(item=item, text=text.replace("\x00", "\ufffd")) if text.strip() else Nothing()
+
+
+def _event(item: Item) -> News:
+    match item.content_type.removeprefix(EVENT):
+        case "chat.ended":
+            return Ended()
+        case "participant.joined" if item.participant_role == "AGENT":
+            return AgentJoined(item.display_name)
+        case "participant.left" if item.participant_role == "AGENT":
+            return AgentLeft()
+        case _:
+            return Nothing()
+
+
+def _text(item: Item) -> str:
+    return _interactive(item.content) if item.content_type == INTERACTIVE else item.content
+
+
+def _attachments(attachments: list[Attached]) -> str:
+    """Name files whose scan is over. A file itself does not travel: the customer learns that there was one."""
+    return "\n".join(
+        f"[file: {one.attachment_name or 'unnamed'} · cannot be shown here]"
+        for one in attachments
+        if one.status == "APPROVED"
+    )
+
+
+def _interactive(content: str) -> str:
+    """Write a picker or panel as a list. The customer answers with an element's title: Connect expects just that."""
+    try:
+        shown = json.loads(content)["data"]["content"]
+        lines = [shown.get("title", ""), shown.get("subtitle", "")]
+        lines += [f"• {_element(element)}" for element in shown.get("elements") or shown.get("timeslots") or []]
+        return "\n".join(line for line in lines if line)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return content
+
+
+def _element(element: dict[str, Any]) -> str:
+    title = str(element.get("title") or element.get("date") or element.get("templateIdentifier") or "")
+    subtitle = element.get("subtitle")
+    return f"{title}: {subtitle}" if subtitle else title
+
+
+def moment(item: Item) -> datetime:
+    """Return Connect's time of an item; now, if it has none that can be read."""
+    try:
+        return datetime.fromisoformat(item.absolute_time).astimezone(UTC)
+    except ValueError:
+        return datetime.now(UTC)
