@@ -11,3 +11,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 app = Celery("parley")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@app.task(name="parley.pulse")  # type: ignore[untyped-decorator] # celery is not typed
+def pulse() -> None:
+    """Tell health and `manage.py doctor` that broker, beat and worker are alive."""
+    from connect_bridge.vitals import record_pulse
+
+    record_pulse()

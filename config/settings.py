@@ -111,8 +111,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = env.str("TIME_ZONE", "UTC")
 USE_TZ = True
 STATIC_URL = "static/"
-STATIC_ROOT = VAR_DIR / "static"
-WHITENOISE_USE_FINDERS = True  # one process tree, no collectstatic step
+WHITENOISE_USE_FINDERS = True  # served from the packages themselves: no collectstatic step, no STATIC_ROOT
 LOGIN_URL = "admin:login"
 
 # ── database, broker, channel layer: one PostgreSQL unless told otherwise ─────────────────────────────────────────────
@@ -120,6 +119,7 @@ DATABASE_URL = env.str("DATABASE_URL", "") or embedded.url(VAR_DIR)
 DATABASES = {"default": env.db_url_config(DATABASE_URL)}
 DATABASES["default"]["HOST"] = unquote(DATABASES["default"]["HOST"])  # a socket's folder comes percent-encoded
 DATABASES["default"].setdefault("OPTIONS", {})
+DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", 5)
 DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", 60)
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
@@ -146,7 +146,10 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 #: Periodic tasks, by name. Beat's own note of when each last ran lies under var/.
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {}
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
+    # A pulse that no worker took in time says nothing later: it is dropped.
+    "pulse": {"task": "parley.pulse", "schedule": 15.0, "options": {"expires": 60.0}},
+}
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", "parley")
 #: Seconds after which a broker gives an unacknowledged task to another worker: above the longest task.

@@ -13,6 +13,7 @@ front_door = "sandbox:page" if settings.SANDBOX_WORLD_URL else "admin:index"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name=front_door)),
+    path("-/", include("connect_bridge.health")),
     path("admin/", admin.site.urls),
     *sandbox,
 ]

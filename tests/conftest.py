@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 from django.conf import settings as django_settings
+from django.core.cache import cache
 from django.db import connection
 from kombu.transport import memory
 from pytest_django.fixtures import Settings
@@ -99,3 +100,4 @@ def _queues_in_memory(settings: Settings) -> Iterator[None]:
     celery_app.conf.update(broker_url="memory://", broker_transport_options={})
     yield
     memory.Channel.queues.clear()
+    cache.clear()

@@ -1,0 +1,69 @@
+"""/-/alive/, /-/health/ and /-/metrics/: for load balancers and monitoring.
+
+Only what keeps this process from storing a webhook makes it unhealthy: its database. A silent bridge, a long queue or
+a messenger's outage is reported and stays 200, because taking the web away would then lose webhooks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import Any
+
+from django.db import Error, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import path
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from connect_bridge.metrics import exposition
+from connect_bridge.vitals import pending_migrations, read_vitals
+
+_migrated = False
+
+
+@require_safe
+@never_cache
+def alive(_request: HttpRequest) -> HttpResponse:
+    """Say that this process answers, and nothing more: no I/O."""
+    return JsonResponse({"status": "alive"})
+
+
+@require_safe
+@never_cache
+def health(_request: HttpRequest) -> HttpResponse:
+    """Answer 200 if webhooks can be stored, else 503. `status` is ok, degraded or down; `problems` says why."""
+    try:
+        answer = _examination()
+    except Error as problem:
+        connection.close()
+        answer = {"status": "down", "problems": [f"database: {type(problem).__name__}"]}
+    status = HTTPStatus.SERVICE_UNAVAILABLE if answer["status"] == "down" else HTTPStatus.OK
+    return JsonResponse(answer, status=status)
+
+
+@require_safe
+@never_cache
+def metrics(_request: HttpRequest) -> HttpResponse:
+    """Answer with Prometheus' text format. The figures are queried now, so every process answers alike."""
+    return HttpResponse(exposition(), content_type=CONTENT_TYPE_LATEST)
+
+
+def _examination() -> dict[str, Any]:
+    if pending := _pending_migrations():
+        return {"status": "down", "problems": [f"database: {pending} migrations pending; run manage.py migrate"]}
+    vitals = read_vitals()
+    problems = vitals.complaints()
+    return {"status": "degraded" if problems else "ok", "problems": problems, **asdict(vitals)}
+
+
+def _pending_migrations() -> int:
+    """Return how many are pending. Once there are none, this process' code needs no other: it does not look again."""
+    global _migrated  # noqa: PLW0603 - a fact about this process
+    pending = 0 if _migrated else pending_migrations()
+    _migrated = pending == 0
+    return pending
+
+
+urlpatterns = [path("alive/", alive), path("health/", health), path("metrics/", metrics)]

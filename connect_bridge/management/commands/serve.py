@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from connect_bridge.processes import product, refuse_taken_port, until_it_answers
+from connect_bridge.supervisor import Supervisor
+
+
+class Command(BaseCommand):
+    help = "Migrate, then run web, bridge, worker and beat on this machine until SIGTERM or Ctrl-C."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--port", type=int, default=settings.PORT, help="where the web listens (default: PORT)")
+
+    def handle(self, **options: Any) -> None:
+        port: int = options["port"]
+        try:
+            refuse_taken_port(port)
+        except OSError as taken:
+            raise CommandError(str(taken)) from None
+        call_command("migrate", interactive=False, verbosity=0)
+
+        async def announce() -> None:
+            self.stdout.write(f"Parley is at {await until_it_answers(port)}")
+
+        asyncio.run(Supervisor(product(port)).run(announce))

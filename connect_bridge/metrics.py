@@ -1,0 +1,79 @@
+"""What Prometheus sees: computed from the database at every scrape, so no process has to remember anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+
+from django.db.models import Count, Max
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.registry import Collector
+
+from channels_app.models import ChannelAccount, WebhookDelivery
+from connect_bridge.models import Contact
+from connect_bridge.vitals import Vitals, read_vitals
+
+
+def exposition() -> bytes:
+    """Return all metrics in Prometheus' text format. Raises django.db.Error if the database does not answer."""
+    registry = CollectorRegistry()
+    registry.register(_Product())
+    return generate_latest(registry)
+
+
+class _Product(Collector):
+    def collect(self) -> Iterator[Metric]:
+        vitals = read_vitals()
+        yield from _queues(vitals)
+        yield from _processes(vitals)
+        yield _open_contacts()
+        yield _last_webhooks()
+        yield InfoMetricFamily("parley_build", "The running version.", {"version": _version()})
+
+    def describe(self) -> list[Metric]:
+        """Register without collecting: the names are ours alone."""
+        return []
+
+
+def _queues(vitals: Vitals) -> Iterator[Metric]:
+    age = GaugeMetricFamily("parley_queue_oldest_age_seconds", "Age of the oldest open row.", labels=["queue"])
+    rows = GaugeMetricFamily("parley_queue_rows", "Open rows.", labels=["queue"])
+    age.add_metric(["intake"], vitals.intake_age)
+    age.add_metric(["outbox"], vitals.outbox_age)
+    rows.add_metric(["intake"], vitals.intake_rows)
+    rows.add_metric(["outbox"], vitals.outbox_rows)
+    yield from (age, rows)
+
+
+def _processes(vitals: Vitals) -> Iterator[Metric]:
+    silence = GaugeMetricFamily("parley_heartbeat_age_seconds", "Since it was last heard of.", labels=["process"])
+    for process, age in (("bridge", vitals.bridge_age), ("worker", vitals.worker_age)):
+        silence.add_metric([process], float("inf") if age is None else age)
+    yield silence
+
+
+def _open_contacts() -> Metric:
+    gauge = GaugeMetricFamily("parley_contacts_open", "Chats that are open at Amazon Connect.", labels=["channel"])
+    states = [Contact.State.REQUESTED, Contact.State.STARTED, Contact.State.CONNECTED]
+    counted = Contact.objects.filter(state__in=states).values_list("conversation__account__kind").annotate(Count("id"))
+    for kind, count in counted.order_by():
+        gauge.add_metric([kind], count)
+    return gauge
+
+
+def _last_webhooks() -> Metric:
+    name = "parley_last_webhook_timestamp_seconds"
+    gauge = GaugeMetricFamily(name, "When the account's last webhook came.", labels=["channel", "account"])
+    for account in ChannelAccount.objects.only("id", "kind"):  # one index look-up each; there are few accounts
+        last = WebhookDelivery.objects.filter(account=account).aggregate(last=Max("received_at"))["last"]
+        if last is not None:
+            gauge.add_metric([account.kind, str(account.id)], last.timestamp())
+    return gauge
+
+
+def _version() -> str:
+    try:
+        return version("parley")
+    except PackageNotFoundError:  # run from a clone, as `make demo` does
+        return "clone"

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db import OperationalError, connection
+from django.test import Client
+from django.utils import timezone
+from prometheus_client.parser import text_string_to_metric_families
+
+from connect_bridge import health, vitals
+from connect_bridge.models import OutboxEntry
+from tests.factories import (
+    BridgeFactory,
+    ContactFactory,
+    InboundEntryFactory,
+    OutboxEntryFactory,
+    WebhookDeliveryFactory,
+)
+
+LONG_AGO = timedelta(minutes=5)
+
+
+def test_alive_needs_no_database(client: Client) -> None:
+    assert client.get("/-/alive/").json() == {"status": "alive"}
+
+
+@pytest.mark.django_db
+def test_all_is_well_with_a_bridge_a_worker_and_empty_queues(client: Client) -> None:
+    BridgeFactory()
+    vitals.record_pulse()
+    answer = client.get("/-/health/")
+    assert (answer.status_code, answer.json()["status"], answer.json()["problems"]) == (200, "ok", [])
+
+
+@pytest.mark.django_db
+def test_processes_that_are_gone_are_reported_but_webhooks_may_still_come(client: Client) -> None:
+    BridgeFactory(beat_at=timezone.now() - LONG_AGO)
+    answer = client.get("/-/health/")
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+    assert answer.json()["problems"] == ["bridge: silent for 300 s", "worker: never heard of"]
+
+
+@pytest.mark.django_db
+def test_queues_that_do_not_move_are_reported_with_their_age(client: Client) -> None:
+    InboundEntryFactory(created_at=timezone.now() - LONG_AGO)
+    OutboxEntryFactory(created_at=timezone.now() - LONG_AGO)
+    problems = client.get("/-/health/").json()["problems"]
+    assert problems[-2:] == ["intake: oldest row waits for 300 s", "outbox: oldest row waits for 300 s"]
+
+
+@pytest.mark.django_db
+def test_settled_rows_are_no_queue(client: Client) -> None:
+    OutboxEntryFactory(created_at=timezone.now() - LONG_AGO, state=OutboxEntry.State.DEAD)
+    assert client.get("/-/health/").json()["outbox_age"] == 0
+
+
+@pytest.mark.django_db
+def test_a_database_that_was_not_migrated_is_unhealthy(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_migrated", False)
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'connect_bridge'")
+    answer = client.get("/-/health/")
+    assert (answer.status_code, answer.json()["status"]) == (503, "down")
+    assert "run manage.py migrate" in answer.json()["problems"][0]
+
+
+@pytest.mark.django_db
+def test_a_database_that_does_not_answer_is_unhealthy(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise OperationalError("connection to host db.internal with password hunter2 failed")
+
+    monkeypatch.setattr(health, "read_vitals", refuse)
+    monkeypatch.setattr(connection, "close", lambda: None)  # the test's own transaction
+    answer = client.get("/-/health/")
+    assert (answer.status_code, answer.json()["problems"]) == (503, ["database: OperationalError"])
+    assert b"hunter2" not in answer.content
+
+
+@pytest.mark.django_db
+def test_prometheus_can_read_the_metrics(client: Client) -> None:
+    contact = ContactFactory(conversation__account__kind="messenger")
+    delivery = WebhookDeliveryFactory(account=contact.conversation.account)
+    InboundEntryFactory(delivery=delivery, created_at=timezone.now() - LONG_AGO)
+    families = text_string_to_metric_families(client.get("/-/metrics/").content.decode())
+    samples = {(s.name, *s.labels.values()): s.value for family in families for s in family.samples}
+    assert samples["parley_queue_oldest_age_seconds", "intake"] == pytest.approx(300, abs=5)
+    assert samples["parley_queue_rows", "intake"] == 1
+    assert samples["parley_contacts_open", "messenger"] == 1
+    assert samples["parley_heartbeat_age_seconds", "bridge"] == float("inf")
+    last = samples["parley_last_webhook_timestamp_seconds", str(delivery.account_id), "messenger"]
+    assert last == pytest.approx(delivery.received_at.timestamp())
