@@ -158,7 +158,8 @@ class Served:
         """Return the operation's own error for a request that its model forbids."""
         if any(problem.where == self.bearer_member and problem.kind == "missing" for problem in problems):
             return AwsError("AccessDeniedException", "Access denied")
-        if "UnsupportedLanguageException" in self.error_codes and problems[0].where == "LanguageCode":
+        language = problems[0].where == "LanguageCode" and problems[0].kind == "value"
+        if language and "UnsupportedLanguageException" in self.error_codes:
             return AwsError("UnsupportedLanguageException", problems[0].text)
         wrong_value = all(problem.kind == "value" for problem in problems)
         order = ["ValidationException", "InvalidRequestException", "InvalidParameterException"]

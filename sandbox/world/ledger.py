@@ -57,6 +57,12 @@ class Ledger:
                 self._followers.discard(follower)
         return line
 
+    def close(self) -> None:
+        """Close the file; a later line opens it again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
     def since(self, after: int) -> list[Line]:
         """Return the lines numbered above `after` that memory still holds."""
         return self.lines[max(0, after - self.last + len(self.lines)) :]

@@ -65,5 +65,6 @@ def _forgetting(world: World, amazon: Amazon) -> Callable[[web.Application], Awa
         amazon.forget()
         for part in world.parts.values():
             await part.close()
+        world.ledger.close()
 
     return forget
