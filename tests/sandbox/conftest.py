@@ -49,6 +49,11 @@ class RunningWorld:
     def participant(self) -> Any:
         return self.client("connectparticipant", signature_version=UNSIGNED)
 
+    def refusal(self, path: str, body: Any) -> tuple[int, str]:
+        """POST what must fail; return the status and the sentence that says why."""
+        response = requests.post(self.url + path, json=body, timeout=10)
+        return response.status_code, response.json()["error"]
+
     def call(self, method: str, path: str, body: Any = None) -> Any:
         response = requests.request(method, self.url + path, json=body, timeout=10)
         response.raise_for_status()
@@ -186,4 +191,11 @@ def running(settings: Settings) -> Iterator[RunningWorld]:
 def aws() -> Iterator[RunningWorld]:
     """A world without rates and with short waits."""
     with running(Settings(quotas=False, closing_grace=0.2)) as world:
+        yield world
+
+
+@pytest.fixture
+def strict() -> Iterator[RunningWorld]:
+    """A world that keeps Amazon's rates."""
+    with running(Settings()) as world:
         yield world
