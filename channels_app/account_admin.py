@@ -57,6 +57,10 @@ class ChannelAccountAdmin(FindableAdmin[ChannelAccount]):
     def verify_token(self, account: ChannelAccount) -> str:
         return format_html(_COPY, account.credentials.get(VERIFY_TOKEN, ""))
 
+    def has_change_permission(self, request: HttpRequest, obj: ChannelAccount | None = None) -> bool:
+        known = obj is None or obj.kind in channels()
+        return known and super().has_change_permission(request, obj)
+
     def has_delete_permission(self, request: HttpRequest, obj: ChannelAccount | None = None) -> bool:
         """Only what was never used may go; to stop an account that was, untick `enabled`."""
         used = obj is not None and (obj.deliveries.exists() or obj.log.exists())

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
 from django.contrib import admin
-from django.core.exceptions import ValidationError
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
@@ -50,7 +50,7 @@ class _AccountFilter(admin.SimpleListFilter):
         try:
             return queryset.filter(**{self.path: UUID(self.value())})
         except ValueError as fault:
-            raise ValidationError("not the id of an account") from fault
+            raise IncorrectLookupParameters("not the id of an account") from fault
 
 
 class _KindFilter(admin.SimpleListFilter):

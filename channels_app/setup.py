@@ -101,7 +101,7 @@ def read_credentials(kind: str, credentials: Mapping[str, str]) -> tuple[str, di
     try:
         config = channel.read_config(_with_verify_token(given, known))
     except msgspec.ValidationError as fault:
-        raise _explained(fault) from None
+        raise _explained(fault, channel) from None
     return channel(config, Http(), "").address, given
 
 
@@ -126,16 +126,14 @@ def _with_verify_token(credentials: dict[str, str], known: list[str], former: st
     return {**credentials, VERIFY_TOKEN: former or secrets.token_urlsafe(24)}
 
 
-def _explained(fault: msgspec.ValidationError) -> NotSaved:
+def _explained(fault: msgspec.ValidationError, channel: type[Channel[Any]]) -> NotSaved:
     found = _FAULT.search(str(fault))
     key = found[1] if found else ""
+    what = "".join(f" It is: {field.help}" for field in credential_fields(channel) if field.key == key and field.help)
     if "missing required" in str(fault):
-        return NotSaved(f"{key} is missing. Copy it from the provider's console.", key)
-    return NotSaved(f"{key or 'A credential'} is not what the provider gives: {_without_path(str(fault))}.", key)
-
-
-def _without_path(fault: str) -> str:
-    return fault.partition(" - at ")[0]
+        return NotSaved(f"{key} is missing.{what}", key)
+    reason = str(fault).partition(" - at ")[0]
+    return NotSaved(f"{key or 'A credential'} does not look right: {reason}.{what}", key)
 
 
 def _field(info: msgspec.structs.FieldInfo) -> CredentialField:

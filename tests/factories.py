@@ -10,7 +10,7 @@ from django.utils import timezone
 from factory import LazyFunction, SelfAttribute, Sequence, SubFactory
 from factory.django import DjangoModelFactory
 
-from channels_app.models import ChannelAccount, InboundEntry, WebhookDelivery, shard_of
+from channels_app.models import ChannelAccount, ChannelLog, InboundEntry, WebhookDelivery, shard_of
 from connect_bridge.models import Bridge, Contact, Conversation, Message, OutboxEntry
 from customers.models import Customer, Identity
 
@@ -167,3 +167,15 @@ class OutboxEntryFactory(DjangoModelFactory[OutboxEntry]):
     text = SelfAttribute("message.text")
     due_at = LazyFunction(timezone.now)
     created_at = LazyFunction(timezone.now)
+
+
+class ChannelLogFactory(DjangoModelFactory[ChannelLog]):
+    class Meta:
+        model = ChannelLog
+
+    account = SubFactory(ChannelAccountFactory)
+    method = "POST"
+    host = "graph.facebook.com"
+    path = "/v26.0/1/messages"
+    status = 200
+    seconds = 0.05

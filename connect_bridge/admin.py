@@ -1,0 +1,181 @@
+"""Admin pages of Connect chats and their messages, and of the processes that carry them."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from rest_framework.authtoken.models import TokenProxy
+
+from channels_app.admin import ChannelLogAdmin
+from channels_app.admin_parts import account_columns, account_filter, kind_filter
+from channels_app.models import ChannelLog
+from connect_bridge.conversation_admin import ConversationAdmin
+from connect_bridge.models import Bridge, Contact, Message, OutboxEntry
+from connect_bridge.outbox_admin import OutboxEntryAdmin
+from customers.readonly import ReadOnlyAdmin, link, shown, shown_json
+
+__all__ = [
+    "BridgeAdmin",
+    "ContactAdmin",
+    "ConversationAdmin",
+    "MessageAdmin",
+    "OutboxEntryAdmin",
+    "TracedChannelLogAdmin",
+]
+
+# The library's page lists every API token in full. Tokens are made with `manage.py drf_create_token`.
+admin.site.unregister(TokenProxy)
+admin.site.unregister(ChannelLog)
+
+
+@admin.register(ChannelLog)
+class TracedChannelLogAdmin(ChannelLogAdmin):
+    """The calls to providers, each with the way back to what was being sent."""
+
+    fields = [*ChannelLogAdmin.fields, "the_entry"]
+
+    @admin.display(description="sent for")
+    def the_entry(self, call: ChannelLog) -> str:
+        return link(OutboxEntry.objects.filter(pk=call.outbox_entry).first() if call.outbox_entry else None)
+
+
+@admin.register(Bridge)
+class BridgeAdmin(ReadOnlyAdmin[Bridge]):
+    list_display = ["__str__", "started_at", "beat_at"]
+    ordering = ["-beat_at"]
+    fields = ["id", "host", "pid", "started_at", "beat_at", "see_also"]
+    search_fields = ["id", "host"]
+    search_help_text = "A bridge's id or host."
+
+
+@admin.register(Contact)
+class ContactAdmin(ReadOnlyAdmin[Contact]):
+    """Tokens stay in the database: whoever holds one can speak as the customer."""
+
+    list_display = ["__str__", "conversation", "state", "agent_name", "requested_at", "ended_at", "reason"]
+    list_filter = [
+        "state",
+        kind_filter("conversation__account__kind"),
+        account_filter("conversation__account"),
+        "requested_at",
+    ]
+    list_select_related = ["conversation__identity", "conversation__account"]
+    unloaded = ("participant_token", "connection_token", *account_columns("conversation__account"))
+    ordering = ["-requested_at"]
+    fields = [
+        "id",
+        "state",
+        "reason",
+        "the_conversation",
+        "instance_id",
+        "flow_id",
+        "initial_contact_id",
+        "contact_id",
+        "participant_id",
+        "agent_name",
+        "bot",
+        "the_first_message",
+        "requested_at",
+        "started_at",
+        "connected_at",
+        "connection_expires_at",
+        "last_item_at",
+        "last_traffic_at",
+        "swept_at",
+        "ended_at",
+        "see_also",
+    ]
+    search_fields = ["id", "initial_contact_id", "contact_id", "participant_id", "conversation__id"]
+    search_help_text = "An id of the contact, its participant or its conversation, ours or Amazon Connect's."
+
+    @admin.display(description="conversation")
+    def the_conversation(self, contact: Contact) -> str:
+        return link(contact.conversation)
+
+    @admin.display(description="first message")
+    def the_first_message(self, contact: Contact) -> str:
+        return link(Message.objects.filter(pk=contact.first_message).first() if contact.first_message else None)
+
+
+@admin.register(Message)
+class MessageAdmin(ReadOnlyAdmin[Message]):
+    list_display = ["__str__", "conversation", "role", "status", "error_code", "attempts", "created_at"]
+    list_filter = [
+        "direction",
+        "status",
+        "role",
+        kind_filter("conversation__account__kind"),
+        account_filter("conversation__account"),
+        "created_at",
+    ]
+    list_select_related = ["conversation__identity", "conversation__account", "contact", "entry__delivery"]
+    unloaded = (
+        *account_columns("conversation__account"),
+        "contact__participant_token",
+        "contact__connection_token",
+        "entry__event",
+        "entry__delivery__body",
+    )
+    ordering = ["-created_at"]
+    fields = [
+        "id",
+        "the_conversation",
+        "the_contact",
+        "the_entry",
+        "the_delivery",
+        "sequence",
+        "direction",
+        "role",
+        "author",
+        "status",
+        "error_code",
+        "error_detail",
+        "content_type",
+        "the_text",
+        "the_original",
+        "provider_message_id",
+        "connect_item_id",
+        "relayed",
+        "attempts",
+        "due_at",
+        "occurred_at",
+        "created_at",
+        "relayed_at",
+        "settled_at",
+        "see_also",
+    ]
+    search_fields = [
+        "id",
+        "provider_message_id",
+        "outbox__sent_ids__provider_message_id",
+        "outbox__id",
+        "connect_item_id",
+        "contact__initial_contact_id",
+        "contact__contact_id",
+        "conversation__id",
+        "entry__key",
+    ]
+    search_help_text = "An id of the message: ours, the messenger's or Amazon Connect's; or of its contact."
+
+    @admin.display(description="conversation")
+    def the_conversation(self, message: Message) -> str:
+        return link(message.conversation)
+
+    @admin.display(description="contact")
+    def the_contact(self, message: Message) -> str:
+        return link(message.contact)
+
+    @admin.display(description="inbound entry")
+    def the_entry(self, message: Message) -> str:
+        return link(message.entry)
+
+    @admin.display(description="webhook delivery")
+    def the_delivery(self, message: Message) -> str:
+        return link(message.entry.delivery if message.entry else None)
+
+    @admin.display(description="text")
+    def the_text(self, message: Message) -> str:
+        return shown(message.text)
+
+    @admin.display(description="original")
+    def the_original(self, message: Message) -> str:
+        return shown_json(message.original)

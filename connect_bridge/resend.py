@@ -1,0 +1,38 @@
+"""Give dead sends another life, because a person said so."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from connect_bridge.models import Message, OutboxEntry
+
+
+@transaction.atomic
+def send_again(entries: Collection[UUID]) -> list[OutboxEntry]:
+    """Set dead outbox entries pending, due now, and return those; idempotent, others stay as they are.
+
+    This is the one step down on the ladder of a message's status: a person takes back its failure. The log of calls
+    keeps what the provider answered before.
+    """
+    dead = OutboxEntry.objects.select_for_update().filter(pk__in=entries, state=OutboxEntry.State.DEAD)
+    revived = list(dead)
+    ids = [entry.pk for entry in revived]
+    OutboxEntry.objects.filter(pk__in=ids).update(
+        state=OutboxEntry.State.PENDING,
+        attempts=0,
+        due_at=timezone.now(),
+        settled_at=None,
+        claimed_by="",
+        claimed_until=None,
+        error_code="",
+        provider_code="",
+        error_detail="",
+    )
+    Message.objects.filter(outbox__in=ids, status=Message.Status.FAILED).update(
+        status=Message.Status.STORED, settled_at=None, error_code="", error_detail=""
+    )
+    return revived

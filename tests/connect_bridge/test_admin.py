@@ -1,0 +1,337 @@
+from __future__ import annotations
+
+import itertools
+import re
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+from rest_framework.authtoken.models import Token, TokenProxy
+
+from connect_bridge.models import Contact, Message, OutboxEntry
+from customers.models import IdentityAlias
+from tests.factories import (
+    BridgeFactory,
+    ChannelAccountFactory,
+    ChannelLogFactory,
+    ContactFactory,
+    ConversationFactory,
+    InboundEntryFactory,
+    MessageFactory,
+    OutboxEntryFactory,
+    WebhookDeliveryFactory,
+)
+
+OURS = ("customers", "channels_app", "connect_bridge")
+#: Our own pages: (app, model) of each.
+PAGES = sorted(
+    (model._meta.app_label, model._meta.model_name) for model in admin.site._registry if model._meta.app_label in OURS
+)
+HOSTILE = "<script>alert(1)</script>\u202e\"'><img src=x onerror=alert(2)>{{ 7|add:7 }}"
+
+pytestmark = pytest.mark.django_db
+
+
+@dataclass
+class Story:
+    """One customer message and its answer, with everything that they left behind."""
+
+    inbound: Message
+    outbound: Message
+    entry: OutboxEntry
+
+    @property
+    def contact(self) -> Contact:
+        return self.inbound.contact
+
+
+def tell(text: str = "hello", **account) -> Story:
+    account = ChannelAccountFactory(
+        former_credentials={"app_secret": "CANARY"},
+        former_credentials_until=timezone.now() + timedelta(hours=1),
+        **{"credentials": {"app_secret": "CANARY", "auth_token": "CANARY"}, **account},
+    )
+    conversation = ConversationFactory(
+        account=account, owner=BridgeFactory(), identity__display_name=text[:200], identity__handle=text[:100]
+    )
+    IdentityAlias.objects.create(identity=conversation.identity, kind="whatsapp", type="phone", value=uuid.uuid4().hex)
+    delivery = WebhookDeliveryFactory(account=account, body=text.encode(), headers={"x-secret": "CANARY", "x": text})
+    contact = ContactFactory(
+        conversation=conversation, participant_token="CANARY", connection_token="CANARY", agent_name=text[:200]
+    )
+    origin = InboundEntryFactory(delivery=delivery, sender=text[:200], event={"text": text}, outcome=text[:150])
+    inbound = MessageFactory(
+        conversation=conversation, contact=contact, text=text, author=text[:200], entry=origin, original={"raw": text}
+    )
+    outbound = MessageFactory(conversation=conversation, contact=contact, direction="out", text=text)
+    entry = OutboxEntryFactory(message=outbound, error_detail=text[:300], state=OutboxEntry.State.DEAD)
+    ChannelLogFactory(account=account, outbox_entry=entry.pk, path=f"/{text[:100]}")
+    return Story(inbound, outbound, entry)
+
+
+def change_page(row: object) -> str:
+    meta = row._meta
+    return reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[row.pk])
+
+
+def list_page(app: str, model: str) -> str:
+    return reverse(f"admin:{app}_{model}_changelist")
+
+
+def every_page() -> list[str]:
+    """Return the address of every page of ours: index, lists, rows, histories, forms."""
+    pages = ["/admin/", "/admin/channels_app/channelaccount/add/"]
+    for model in admin.site._registry:
+        app, name = model._meta.app_label, model._meta.model_name
+        pages.append(list_page(app, name))
+        for row in model._default_manager.all():
+            pages += [change_page(row), reverse(f"admin:{app}_{name}_history", args=[row.pk])]
+    return pages
+
+
+def test_no_page_shows_a_secret_or_a_participant_token(admin_client: Client) -> None:
+    tell()
+    pages = every_page()
+
+    assert len(pages) > 40
+    for page in pages:
+        answer = admin_client.get(page)
+        assert answer.status_code == 200, page
+        assert b"CANARY" not in answer.content, page
+
+
+def test_no_page_shows_an_api_token(admin_client: Client, admin_user: User) -> None:
+    key = Token.objects.create(user=admin_user).key
+
+    assert not admin.site.is_registered(TokenProxy)
+    assert all(key not in admin_client.get(page).content.decode() for page in every_page())
+
+
+def test_hostile_text_is_harmless_on_every_page(admin_client: Client) -> None:
+    tell(HOSTILE)
+
+    for page in every_page():
+        content = admin_client.get(page).content.decode()
+        assert "<script>alert" not in content, page
+        assert "<img src=x" not in content, page
+
+
+@pytest.mark.parametrize(("app", "model"), PAGES)
+def test_a_list_asks_the_database_as_often_for_many_rows_as_for_one(
+    admin_client: Client, django_assert_num_queries, app: str, model: str
+) -> None:
+    tell()
+    with CaptureQueriesContext(
+        connection,
+    ) as few:
+        admin_client.get(list_page(app, model))
+    for _ in range(4):
+        tell()
+
+    with django_assert_num_queries(len(few)):
+        admin_client.get(list_page(app, model))
+    assert len(few) <= 7  # session, user, count, rows; filters by account and kind
+
+
+@pytest.mark.parametrize(("app", "model"), PAGES)
+def test_only_accounts_can_be_added_or_changed(admin_client: Client, app: str, model: str) -> None:
+    tell()
+    pages = [page for page in every_page() if f"/{app}/{model}/" in page]
+    refused = {admin_client.post(page, {"name": "x"}).status_code for page in pages if page.endswith("/change/")}
+
+    assert refused == ({200} if model == "channelaccount" else {403})
+
+
+def test_a_transcript_shows_both_sides_and_where_each_line_came_from(admin_client: Client) -> None:
+    story = tell()
+    story.outbound.status, story.outbound.error_code = Message.Status.FAILED, "window_closed"
+    story.outbound.save()
+
+    page = admin_client.get(change_page(story.inbound.conversation)).content.decode()
+
+    assert "→ CUSTOMER" in page
+    assert "← AGENT" in page
+    assert "window_closed" in page
+    for row in (story.inbound, story.outbound, story.contact, story.inbound.entry, story.entry):
+        assert change_page(row) in page
+
+
+def test_a_transcript_asks_the_database_as_often_for_many_messages_as_for_two(
+    admin_client: Client, django_assert_num_queries
+) -> None:
+    story = tell()
+    page = change_page(story.inbound.conversation)
+    with CaptureQueriesContext(connection) as few:
+        admin_client.get(page)
+    for _ in range(20):
+        OutboxEntryFactory(
+            message=MessageFactory(conversation=story.inbound.conversation, contact=story.contact, direction="out")
+        )
+
+    with django_assert_num_queries(len(few)):
+        admin_client.get(page)
+
+
+def test_a_long_transcript_shows_its_end_and_the_way_to_the_rest(admin_client: Client, monkeypatch) -> None:
+    monkeypatch.setattr("connect_bridge.conversation_admin.MOST_MESSAGES", 2)
+    conversation = ConversationFactory()
+    for text in ("first", "second", "third"):
+        MessageFactory(conversation=conversation, text=f"the {text} one")
+
+    page = admin_client.get(change_page(conversation)).content.decode()
+
+    assert "the first one" not in page
+    assert page.index("the second one") < page.index("the third one")
+    assert f"message/?conversation__id__exact={conversation.pk}" in page
+
+
+def test_one_can_follow_a_message_through_by_links_alone(admin_client: Client) -> None:
+    story = tell()
+    way = [
+        story.inbound.entry.delivery,
+        story.inbound.entry,
+        story.inbound,
+        story.contact,
+        story.outbound,
+        story.entry,
+        story.outbound.conversation,
+        story.outbound.conversation.identity,
+        story.outbound.conversation.identity.customer,
+    ]
+
+    for here, there in itertools.pairwise(way):
+        assert reachable(admin_client, here, there), f"{here!r} to {there!r}"
+        assert reachable(admin_client, there, here), f"{there!r} to {here!r}"
+
+
+def reachable(client: Client, here: object, there: object) -> bool:
+    """Say whether a page links to another, or to a list that holds it."""
+    page = client.get(change_page(here)).content.decode()
+    content = page[page.index('id="content-main"') :]
+    lists = re.findall(r'href="(/admin/[^"]+\?[^"]+)"', content)
+    found = (client.get(address.replace("&amp;", "&")).content.decode() for address in lists)
+    return change_page(there) in content or any(change_page(there) in each for each in found)
+
+
+def test_a_call_to_the_provider_leads_to_what_was_sent_and_back(admin_client: Client) -> None:
+    story = tell()
+    call = story.inbound.conversation.account.log.get()
+
+    assert reachable(admin_client, story.entry, call)
+    assert reachable(admin_client, call, story.entry)
+
+
+@pytest.mark.parametrize(
+    ("model", "ids"),
+    [
+        (
+            "conversation",
+            ["pk", "recipient", "identity.external_id", "identity.pk", "contact.initial_contact_id", "contact.pk"],
+        ),
+        ("contact", ["pk", "initial_contact_id", "contact_id", "participant_id", "conversation.pk"]),
+        ("message", ["pk", "provider_message_id", "connect_item_id", "entry.key", "contact.contact_id"]),
+        ("outboxentry", ["pk", "message.pk", "conversation.pk", "provider_code"]),
+    ],
+)
+def test_a_row_is_found_by_any_id_that_somebody_may_quote(admin_client: Client, model: str, ids: list[str]) -> None:
+    story = tell()
+    tell()
+    Contact.objects.filter(pk=story.contact.pk).update(contact_id="later-segment")
+    Message.objects.filter(pk=story.inbound.pk).update(provider_message_id="mid.1", connect_item_id="item-1")
+    OutboxEntry.objects.filter(pk=story.entry.pk).update(provider_code="63016")
+    rows = {
+        "conversation": story.inbound.conversation,
+        "contact": Contact.objects.get(pk=story.contact.pk),
+        "message": Message.objects.get(pk=story.inbound.pk),
+        "outboxentry": OutboxEntry.objects.get(pk=story.entry.pk),
+    }
+
+    for name in ids:
+        value: object = rows[model]
+        for part in name.split("."):
+            value = story.contact if part == "contact" and model == "conversation" else getattr(value, part)
+        page = admin_client.get(list_page("connect_bridge", model), {"q": str(value)}).content.decode()
+        assert change_page(rows[model]) in page, name
+
+
+def test_a_message_is_found_by_the_id_that_the_provider_gave_to_a_part_of_it(admin_client: Client) -> None:
+    story = tell()
+    story.entry.sent_ids.create(account=story.outbound.conversation.account, provider_message_id="SM123")
+
+    page = admin_client.get(list_page("connect_bridge", "message"), {"q": "SM123"}).content.decode()
+
+    assert change_page(story.outbound) in page
+    assert change_page(story.inbound) not in page
+
+
+def choose(client: Client, *entries: OutboxEntry, **data: str):
+    chosen = [str(entry.pk) for entry in entries]
+    return client.post(
+        list_page("connect_bridge", "outboxentry"), {"action": "send_again", "_selected_action": chosen, **data}
+    )
+
+
+def test_sending_again_asks_first(admin_client: Client) -> None:
+    entry = OutboxEntryFactory(state=OutboxEntry.State.DEAD, error_code="window_closed", error_detail="24 h are over")
+
+    page = choose(admin_client, entry).content.decode()
+
+    assert "24 h are over" in page
+    entry.refresh_from_db()
+    assert entry.state == OutboxEntry.State.DEAD
+
+
+def test_a_dead_send_gets_another_life(admin_client: Client) -> None:
+    entry = OutboxEntryFactory(
+        state=OutboxEntry.State.DEAD, attempts=9, error_code="blocked", settled_at=timezone.now()
+    )
+    Message.objects.filter(pk=entry.message.pk).update(status=Message.Status.FAILED, error_code="blocked")
+
+    choose(admin_client, entry, confirmed="yes")
+
+    entry.refresh_from_db()
+    entry.message.refresh_from_db()
+    assert (entry.state, entry.attempts, entry.error_code, entry.settled_at) == ("pending", 0, "", None)
+    assert (entry.message.status, entry.message.error_code) == ("stored", "")
+    assert LogEntry.objects.get(object_id=str(entry.pk)).change_message == "Sent again."
+
+
+@pytest.mark.parametrize("state", [state for state in OutboxEntry.State if state != OutboxEntry.State.DEAD])
+def test_what_is_not_dead_is_not_sent_again(admin_client: Client, state: str) -> None:
+    entry = OutboxEntryFactory(state=state, attempts=1)
+
+    page = choose(admin_client, entry).content.decode()
+    choose(admin_client, entry, confirmed="yes")
+
+    entry.refresh_from_db()
+    assert (entry.state, entry.attempts) == (state, 1)
+    assert "there is nothing to send again" in page
+
+
+def test_sending_again_needs_the_permission() -> None:
+    entry = OutboxEntryFactory(state=OutboxEntry.State.DEAD)
+    viewer = User.objects.create_user("viewer", is_staff=True)
+    viewer.user_permissions.set(Permission.objects.filter(codename="view_outboxentry"))
+    client = Client()
+    client.force_login(viewer)
+
+    choose(client, entry, confirmed="yes")
+
+    entry.refresh_from_db()
+    assert entry.state == OutboxEntry.State.DEAD
+
+
+def test_staff_without_permissions_see_nothing() -> None:
+    client = Client()
+    client.force_login(User.objects.create_user("nobody", is_staff=True))
+
+    assert {client.get(list_page(app, model)).status_code for app, model in PAGES} == {403}
