@@ -14,6 +14,8 @@ from aiohttp import web
 from sandbox.world.faults import Fault
 from sandbox.world.world import World
 
+#: What a handler adds to its call's ledger line.
+FIELDS = web.RequestKey("fields", dict[str, Any])
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -33,7 +35,7 @@ def reply(body: Any, status: int = 200, headers: Mapping[str, str] | None = None
 
 def note(request: web.Request, **fields: Any) -> None:
     """Add fields to this call's ledger line."""
-    request["ledger"].update(fields)
+    request[FIELDS].update(fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,12 @@ class Provider:
 
         async def handler(request: web.Request) -> web.StreamResponse:
             started = time.perf_counter()
-            request["ledger"] = {}
+            request[FIELDS] = {}
             answer = await self._answer(op, work, request)
             cut = answer.status // 100 == 2 and self.fault("effect_then_reset", op)  # noqa: PLR2004
             ms = round((time.perf_counter() - started) * 1000, 2)
-            fields = {"kind": self.kind, "status": answer.status, "ms": ms, "cut": bool(cut), **request["ledger"]}
+            more = request[FIELDS]
+            fields = {"kind": self.kind, "status": answer.status, "ms": ms, "cut": bool(cut), **more}
             self.world.ledger.append(f"{self.prefix}.{op}", **fields)
             if cut and request.transport is not None:
                 request.transport.abort()

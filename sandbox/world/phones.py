@@ -65,8 +65,8 @@ class PhoneMessage(msgspec.Struct, rename={"sender": "from"}):
 
 
 def refuse(why: str, **more: Any) -> web.HTTPBadRequest:
-    body = msgspec.json.encode({"error": why, **more})
-    return web.HTTPBadRequest(body=body, content_type="application/json")
+    body = msgspec.json.encode({"error": why, **more}).decode()
+    return web.HTTPBadRequest(text=body, content_type="application/json")
 
 
 def decode(body: bytes, into: type[T]) -> T:

@@ -155,9 +155,11 @@ async def messengers() -> Any:
         app.add_routes(service.routes(world))
     async with TestServer(hooks_app) as hooks, TestServer(app) as server, aiohttp.ClientSession() as http:
         world.base_url = str(server.make_url("")).rstrip("/")
-        yield Lab(world, receiver, str(hooks.make_url("")).rstrip("/"), http)
-        for part in world.parts.values():
-            await part.close()
+        try:
+            yield Lab(world, receiver, str(hooks.make_url("")).rstrip("/"), http)
+        finally:
+            for part in world.parts.values():
+                await part.close()
 
 
 class Rewrite(HTTPAdapter):
