@@ -35,7 +35,7 @@ def aws() -> Iterator[RunningWorld]:
 
 
 @pytest.fixture
-def _pointed_at(aws: RunningWorld, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+def pointed_at(aws: RunningWorld, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     for service in ("CONNECT", "CONNECTPARTICIPANT"):
         monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", aws.url)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
@@ -79,7 +79,7 @@ async def _die(bridge: Bridge) -> None:
 
 
 @pytest.fixture
-def bridge(_pointed_at: None) -> Iterator[Bridge]:
+def bridge(pointed_at: None) -> Iterator[Bridge]:
     with bridging() as running_bridge:
         yield running_bridge
 
@@ -296,7 +296,7 @@ def test_an_answer_too_long_for_the_messenger_goes_out_in_parts(aws, bridge, pho
     assert len(said_to_customer()) == 3
 
 
-def test_a_bridge_that_stops_hands_over_at_once(aws, _pointed_at, phone):
+def test_a_bridge_that_stops_hands_over_at_once(aws, pointed_at, phone):
     with bridging():
         phone.write("Hello")
         agent = accepted(aws, aws.agent())
@@ -305,7 +305,7 @@ def test_a_bridge_that_stops_hands_over_at_once(aws, _pointed_at, phone):
         until(lambda: said_to_customer() == ["said while nobody listened"], "the backfill by the next bridge", 4)
 
 
-def test_a_dead_bridges_conversations_are_taken_over(aws, _pointed_at, phone):
+def test_a_dead_bridges_conversations_are_taken_over(aws, pointed_at, phone):
     with bridging(killed=True):
         phone.write("Hello")
         agent = accepted(aws, aws.agent())
