@@ -162,6 +162,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
         "polling_interval": 0.2,
         "notify_throttle_interval_ms": 0,
         "visibility_timeout": BROKER_VISIBILITY_TIMEOUT,
+        "pool_timeout": 5,  # seconds to wait for a database that does not answer
         "conn_string": broker.pgmq_conninfo(CELERY_BROKER_URL),
     }
     if CELERY_BROKER_URL.startswith("pgmq")
@@ -247,6 +248,6 @@ LOGGING = {
     # The SDKs log request bodies at DEBUG: they stay above it whatever LOG_LEVEL says.
     "loggers": {
         name: {"level": "WARNING"}
-        for name in ("botocore", "boto3", "urllib3", "twilio", "tweepy", "requests_oauthlib", "oauthlib", "aiohttp")
+        for name in ("botocore", "boto3", "urllib3", "twilio", "tweepy", "requests_oauthlib", "oauthlib", "aiohttp", "picows")
     },
 }
