@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from sandbox.world.ledger import Ledger
 from sandbox.world.samples import SAMPLES
+from sandbox.world.sse import Feed
 from sandbox.world.threads import Content, Customer, Message, Status
 from sandbox.world.world import World
 
@@ -70,12 +70,12 @@ class Phones:
     world: World
     accounts: dict[tuple[str, str], Account] = field(default_factory=dict)
     files: dict[str, File] = field(default_factory=dict)
-    events: Ledger = field(default_factory=Ledger)
+    events: Feed = field(default_factory=Feed)
 
     def reset(self) -> None:
         """Empty the phones and the media. Accounts stay registered, as they would at the provider."""
         self.files.clear()
-        self.events.lines.clear()
+        self.events.events.clear()
         for account in self.accounts.values():
             account.customers.clear()
             account.aliases.clear()
@@ -106,13 +106,8 @@ class Phones:
         """Put a bubble on the phone, or tell the followers that one changed."""
         if message.id not in customer.by_id:
             customer.add(message)
-        self.events.append(
-            "thread",
-            kind=account.kind,
-            address=account.address,
-            customer_id=customer.id,
-            message=msgspec.to_builtins(message),
-        )
+        where = {"kind": account.kind, "address": account.address, "customer_id": customer.id}
+        self.events.append({**where, "message": msgspec.to_builtins(message)})
 
     def rise(self, account: Account, customer: Customer, message: Message, status: Status) -> bool:
         """Move a bubble up to `status` and tell the followers; return whether it moved."""

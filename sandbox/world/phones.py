@@ -137,7 +137,8 @@ class PhoneService:
         posts = self._posts(handset, act)
         if not message.forge:
             self._on_phone(act)
-        attempts = await self._deliver(handset, account, posts * message.times, forged=message.forge)
+        times = message.times + bool(self.world.faults.fires("webhook_double", account.kind))
+        attempts = await self._deliver(handset, account, posts * times, forged=message.forge)
         if message.wait:
             await self.courier.idle()
         return web.json_response({"message_id": act.id, "deliveries": [msgspec.to_builtins(a) for a in attempts]})
@@ -155,9 +156,10 @@ class PhoneService:
         return Act(account, customer, content, act_id, at, self.world.base_url, message.shape, file, target)
 
     def _posts(self, handset: Handset, act: Act) -> list[Post]:
-        unread = [m for m in act.customer.thread if m.direction == "out" and m.status in ("sent", "delivered")]
-        if act.content.type == "read" and (unread or act.account.kind == "whatsapp"):
-            return handset.read(act.account, act.customer, unread) if unread else []
+        if act.content.type == "read":
+            unread = act.customer.unread()
+            if unread or act.account.kind == "whatsapp":
+                return handset.read(act.account, act.customer, unread) if unread else []
         ids = {"customer_id": act.customer.id, "message_id": act.id, "type": act.content.type}
         ids["text"] = describe(act.content)
         return [Post(act.account.webhook_url, handset.compose(act), "message", ids)]
@@ -205,7 +207,7 @@ class PhoneService:
         """Let the phone's owner read everything, and send the provider's receipts for it."""
         account = self.account(request)
         customer = account.meet(request.match_info["customer_id"])
-        unread = [m for m in customer.thread if m.direction == "out" and m.status in ("sent", "delivered")]
+        unread = customer.unread()
         handset = HANDSETS[account.kind]
         posts = handset.read(account, customer, unread) if unread else []
         self._mark_read(account, customer)
@@ -222,7 +224,7 @@ class PhoneService:
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Stream thread changes, numbered, as Server-Sent Events; `after` resumes."""
-        return await self.streams.send(request, self.phones.events, lambda line: line.fields)
+        return await self.streams.send(request, self.phones.events)
 
     async def media(self, request: web.Request) -> web.Response:
         """Serve a file as the providers' public media servers do."""
@@ -231,7 +233,7 @@ class PhoneService:
 
 def meet(account: Account, person: Person) -> Customer:
     """Return the customer who is writing, with what this message says about them."""
-    customer = account.meet(person.id)
+    customer = account.meet(person.id.removeprefix("whatsapp:"))
     for name in ("name", "username", "phone", "locale", "picture"):
         if getattr(person, name):
             setattr(customer, name, getattr(person, name))

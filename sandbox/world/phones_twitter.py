@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+import time
 import uuid
 from typing import Any
 from urllib.parse import urlencode
@@ -64,7 +65,8 @@ def _raw(act: Act) -> bytes:
 def _account_activity(act: Act) -> Json:
     if act.content.type == "revoke":
         source, app = {"user_id": act.account.address}, {"app_id": _app_id(act.account)}
-        return {"user_event": {"revoke": {"date_time": str(act.ms), "target": app, "source": source}}}
+        when = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(act.at))
+        return {"user_event": {"revoke": {"date_time": when, "target": app, "source": source}}}
     return {"for_user_id": act.account.address, **_events(act), **_users(act, xaa=False)}
 
 

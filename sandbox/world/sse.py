@@ -1,20 +1,48 @@
-"""Server-Sent Events from a ledger, with a heartbeat that notices followers who have gone."""
+"""A feed of numbered events as Server-Sent Events, with a heartbeat that notices followers who have gone."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections import deque
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from sandbox.world.ledger import Ledger, Line
 from sandbox.world.world import World
 
 #: Silence is broken this often, in seconds, so that proxies keep the stream open and a lost client is noticed.
 HEARTBEAT = 15.0
+#: So many events are kept for followers who come late or come back.
+KEPT = 5_000
+
+
+@dataclass(slots=True)
+class Feed:
+    """The newest events, numbered from 1 without a gap, and who waits for the next. Older ones are dropped."""
+
+    last: int = 0
+    events: deque[tuple[int, Any]] = field(default_factory=lambda: deque(maxlen=KEPT))
+    _more: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def append(self, event: Any) -> None:
+        self.last += 1
+        self.events.append((self.last, event))
+        self._more.set()
+
+    async def follow(self, after: int) -> AsyncIterator[tuple[int, Any]]:
+        """Yield each kept event numbered above `after`, then new ones as they come."""
+        while True:
+            newer = list(takewhile(lambda pair: pair[0] > after, reversed(self.events)))  # noqa: B023 - used at once
+            for number, event in reversed(newer):
+                after = number
+                yield number, event
+            if self.last <= after or not self.events:
+                self._more.clear()
+                await self._more.wait()
 
 
 @dataclass(slots=True)
@@ -30,12 +58,12 @@ class Streams:
     async def close(self) -> None:
         self.closing.set()
 
-    async def send(self, request: web.Request, ledger: Ledger, show: Callable[[Line], Any]) -> web.StreamResponse:
-        """Send every line after `?after=` (or Last-Event-ID) as one event, then new ones, until the client goes."""
+    async def send(self, request: web.Request, feed: Feed) -> web.StreamResponse:
+        """Send every event after `?after=` (or Last-Event-ID) and then new ones, until the client goes."""
         after = request.query.get("after") or request.headers.get("Last-Event-ID") or "0"
         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
         await answer.prepare(request)
-        lines = ledger.follow(int(after) if after.isdecimal() else 0)
+        lines = feed.follow(int(after) if after.isdecimal() else 0)
         closing = asyncio.ensure_future(self.closing.wait())
         coming = asyncio.ensure_future(anext(lines))
         try:
@@ -44,9 +72,9 @@ class Streams:
                 if not coming.done():
                     await answer.write(b": still here\n\n")
                     continue
-                line = coming.result()
+                number, event = coming.result()
                 coming = asyncio.ensure_future(anext(lines))
-                await answer.write(b"id: %d\ndata: " % line.n + msgspec.json.encode(show(line)) + b"\n\n")
+                await answer.write(b"id: %d\ndata: " % number + msgspec.json.encode(event) + b"\n\n")
         except ConnectionError:
             pass
         finally:

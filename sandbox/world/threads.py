@@ -73,6 +73,10 @@ class Customer(msgspec.Struct):
         """Return the newest bubble, or the newest in one direction; None on an empty thread."""
         return next((m for m in reversed(self.thread) if direction in (None, m.direction)), None)
 
+    def unread(self) -> list[Message]:
+        """Return what the company sent and this customer did not read yet, oldest first."""
+        return [m for m in self.thread if m.direction == "out" and m.status in ("sent", "delivered")]
+
 
 class Content(msgspec.Struct):
     """What a customer does on the phone; which fields matter depends on `type` (see GET /phones/kinds).

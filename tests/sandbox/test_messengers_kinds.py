@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.world.accounts import Phones
 from tests.sandbox.messengers_kit import ADDRESSES, CREDENTIALS, CUSTOMERS, Lab, messengers
 
 PAGE, NUMBER, BRAND = ADDRESSES["messenger"], ADDRESSES["whatsapp"], ADDRESSES["twitter"]
@@ -260,6 +261,19 @@ async def test_edits_and_unsends_change_the_bubble() -> None:
         assert [m["text"] for m in await lab.thread("messenger")] == ["one"]
         await lab.write("messenger", {"type": "unsend"})
         assert [(m["type"], m["text"]) for m in await lab.thread("messenger")] == [("unsent", "")]
+
+
+async def test_events_after_a_reset_go_on_counting() -> None:
+    async with messengers() as lab:
+        await lab.register("messenger")
+        await lab.write("messenger", "before")
+        phones = lab.world.part(Phones)
+        phones.reset()
+        assert await lab.thread("messenger") == []
+        await lab.write("messenger", "after")
+        async with asyncio.timeout(5):
+            number, event = await anext(phones.events.follow(0))
+        assert (number, event["message"]["text"]) == (2, "after")
 
 
 async def test_followers_hear_of_every_change() -> None:
