@@ -224,6 +224,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.CursorPagination",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "PAGE_SIZE": 50,
+    "URL_FORMAT_OVERRIDE": None,  # JSON only: ?format= is a parameter like any other that we do not know
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Parley",
