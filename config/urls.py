@@ -4,6 +4,11 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from connect_bridge import api
+
+admin.site.site_header = admin.site.site_title = "Parley"
 
 #: A simulated world, where one is configured, has a page of its own; outside the sandbox there is none.
 sandbox: list[URLPattern | URLResolver] = (
@@ -15,5 +20,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name=front_door)),
     path("-/", include("connect_bridge.health")),
     path("admin/", admin.site.urls),
+    path("api/v1/", include(api.urls())),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     *sandbox,
 ]
