@@ -108,3 +108,13 @@ async def test_registering_again_keeps_the_threads() -> None:
 )
 def test_where_a_delivery_connects(deliver_to: str, expected: str) -> None:
     assert connect_to("https://p.example/a?b=1#rc=1", deliver_to) == expected
+
+
+async def test_a_provider_may_deliver_twice() -> None:
+    async with messengers() as lab:
+        await lab.register("twitter")
+        lab.fault("webhook_double", target="twitter", times=1)
+        await lab.write("twitter", "hi")
+        await lab.write("twitter", "hi again")
+        assert len(lab.receiver.got) == 3
+        assert lab.receiver.got[0].body == lab.receiver.got[1].body
