@@ -149,8 +149,10 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     # A pulse that no worker took in time says nothing later: it is dropped.
     "pulse": {"task": "parley.pulse", "schedule": 15.0, "options": {"expires": 60.0}},
+    # Sends that no task named, retries that are due, claims of dead workers. Each sweep makes the former one needless.
+    "outbox": {"task": "connect_bridge.tasks.sweep", "schedule": 2.0, "options": {"expires": 4.0}},
 }
-CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / f"beat-{DATABASES['default']['NAME']}")
 CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", "parley")
 #: Seconds after which a broker gives an unacknowledged task to another worker: above the longest task.
 BROKER_VISIBILITY_TIMEOUT = 300
@@ -249,6 +251,16 @@ LOGGING = {
     # The SDKs log request bodies at DEBUG: they stay above it whatever LOG_LEVEL says.
     "loggers": {
         name: {"level": "WARNING"}
-        for name in ("botocore", "boto3", "urllib3", "twilio", "tweepy", "requests_oauthlib", "oauthlib", "aiohttp", "picows")
+        for name in (
+            "botocore",
+            "boto3",
+            "urllib3",
+            "twilio",
+            "tweepy",
+            "requests_oauthlib",
+            "oauthlib",
+            "aiohttp",
+            "picows",
+        )
     },
 }

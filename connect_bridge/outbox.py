@@ -1,0 +1,185 @@
+"""From the store to the messenger: claim the head of a conversation, send it, write down what became of it.
+
+Entries of one conversation go out one after the other, in order; conversations know nothing of each other. Nothing is
+sent inside a transaction. Whether the customer wrote too long ago, blocked us or opted out is for the provider to say:
+it knows windows that ads and tags extend, our clock does not; its refusal is a dead letter in its own words.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+import psycopg
+from django.db import connections
+
+from channels_app.channel import Channel
+from channels_app.errors import SendFailed, Unavailable, UnknownOutcome
+from channels_app.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpTrace
+from channels_app.types import OutboundMessage, SendReceipt
+from connect_bridge import claims, worker_pool
+from connect_bridge.channel_cache import channel_of, recorded_calls
+from connect_bridge.claims import CLAIM_SECONDS, Claim, Settled, Verdict
+from connect_bridge.models import OutboxEntry
+from connect_bridge.signals import message_settled
+
+log = logging.getLogger(__name__)
+State = OutboxEntry.State
+T = TypeVar("T")
+
+#: Seconds before the second attempt, at most; each further wait may be twice as long, up to the longest.
+FIRST_WAIT = 1.0
+LONGEST_WAIT = 60.0
+#: Seconds after which a message that the provider keeps putting off is given up: nothing blocks a conversation longer.
+PATIENCE = 15 * 60.0
+#: … but each gets this many attempts, also one that was old when sending resumed after an outage.
+LEAST_ATTEMPTS = 5
+#: Seconds that may pass between claim and call, so that the call ends before the claim does.
+FRESH = CLAIM_SECONDS - CONNECT_TIMEOUT - READ_TIMEOUT - 1.0
+#: Seconds for which a result is kept and offered again to a database that does not answer, and between two offers.
+SETTLE_PATIENCE = 60.0
+SETTLE_AGAIN = 0.5
+#: Seconds of one drain; what is left waits for the next. Far below the broker's visibility timeout.
+DRAIN_SECONDS = 60.0
+#: Conversations that one task sends for at once.
+SENDERS = 16
+#: Rows that one sweep looks after, of each sort.
+SWEEP_MOST = 500
+#: Seconds after which a message that nobody has tried counts as forgotten.
+FORGOTTEN_AFTER = 2.0
+WORKER_DIED = "The worker stopped while it was sending: the messenger may have taken the message or not."
+
+
+def drain_all(conversations: Sequence[uuid.UUID]) -> None:
+    """Drain several conversations side by side. Raises the first psycopg.Error once all have ended."""
+    if len(conversations) == 1:
+        drain(conversations[0])
+        return
+    with ThreadPoolExecutor(min(SENDERS, len(conversations) or 1), "sender") as senders:
+        list(senders.map(_drain_in_thread, conversations))
+
+
+def drain(conversation: uuid.UUID) -> int:
+    """Send what is due in one conversation, in order; return how many attempts were made.
+
+    Safe to call at any time, from any number of workers: only the holder of a claim sends. Raises psycopg.Error if the
+    database fails; a result that could not be written down leaves its entry to expire as uncertain.
+    """
+    ends = time.monotonic() + DRAIN_SECONDS
+    attempts = 0
+    while (asked := time.monotonic()) < ends and (held := claims.claim(conversation, _worker())):
+        _deliver(held, send_before=asked + FRESH)
+        attempts += 1
+    return attempts
+
+
+def sweep() -> Sequence[uuid.UUID]:
+    """Settle what dead workers left, and return conversations in which something is due that nobody is sending."""
+    for settled in claims.expire(SWEEP_MOST, WORKER_DIED):
+        log.warning("message %s is uncertain: its worker stopped while it was sending", settled.message)
+        _announce(settled)
+    return list(dict.fromkeys(claims.due(SWEEP_MOST, FORGOTTEN_AFTER)))
+
+
+def judge(failure: SendFailed, attempts: int, age: float) -> Verdict:
+    """Return what to do after a failed attempt; `attempts` counts it, `age` is the message's in seconds.
+
+    Refused credentials or a restricted account are no reason to wait: the agent must hear at once that nothing goes
+    out, and a person can send dead letters again when it is mended.
+    """
+    verdict = Verdict(
+        state=State.DEAD, code=failure.code, provider_code=failure.provider_code, detail=failure.detail or failure.code
+    )
+    if isinstance(failure, UnknownOutcome):
+        return _but(verdict, state=State.UNCERTAIN)
+    if not failure.retryable:
+        return verdict
+    asked = 0.0 if failure.retry_at is None else (failure.retry_at - datetime.now(UTC)).total_seconds()
+    wait = max(asked, random.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempts - 1))))  # noqa: S311 - jitter
+    if asked > PATIENCE:
+        return _but(verdict, detail=f"Gave up: the messenger takes nothing for {asked / 60:.0f} min. {verdict.detail}")
+    if attempts >= LEAST_ATTEMPTS and age + wait > PATIENCE:
+        return _but(verdict, detail=f"Gave up after {attempts} attempts in {age / 60:.0f} min. {verdict.detail}")
+    return _but(verdict, state=State.PENDING, delay=wait)
+
+
+def _but(verdict: Verdict, *, state: str = State.DEAD, detail: str = "", delay: float = 0.0) -> Verdict:
+    return msgspec.structs.replace(verdict, state=state, detail=detail or verdict.detail, delay=delay)
+
+
+def _deliver(held: Claim, send_before: float) -> None:
+    """Make one attempt and settle it."""
+    with recorded_calls() as calls:
+        try:
+            ids = _send(held, send_before, calls).message_ids
+        except SendFailed as failure:
+            verdict = judge(failure, held.attempts, held.age)
+            log.info("entry %s: %s at attempt %d, now %s", held.entry, failure.code, held.attempts, verdict.state)
+            settled = _insist(lambda: claims.settle_failed(held, verdict, calls))
+        else:
+            settled = _insist(lambda: claims.settle_accepted(held, ids, calls))
+    if settled is not None:
+        _announce(settled)
+
+
+def _send(held: Claim, send_before: float, calls: Sequence[HttpTrace]) -> SendReceipt:
+    """Hand the text to the messenger. Raises nothing but SendFailed: a bug must not stop the conversation."""
+    message = OutboundMessage(recipient=held.recipient, text=held.text, correlation=str(held.entry))
+    try:
+        return _ready(held, send_before).send(message)
+    except SendFailed:
+        raise
+    except Exception as bug:  # noqa: BLE001 - see above
+        what = f"{type(bug).__name__} in the channel {held.kind!r}"
+        log.error("entry %s: %s", held.entry, what)  # noqa: TRY400 - a traceback may hold the text
+        if calls:
+            raise UnknownOutcome(f"Parley failed after it called the messenger: {what}") from None
+        raise Unavailable(f"Parley failed before it called the messenger: {what}") from None
+
+
+def _ready(held: Claim, send_before: float) -> Channel[Any]:
+    channel = channel_of(held.account, held.kind, held.version)
+    if time.monotonic() > send_before:  # suspended, perhaps: the claim could end before the call does
+        raise Unavailable("the worker was held up before it could send")
+    return channel
+
+
+def _insist(settle: Callable[[], T]) -> T:
+    """Settle, through a database's short absence: what we know of a send must not be forgotten."""
+    ends = time.monotonic() + SETTLE_PATIENCE
+    while True:
+        try:
+            return settle()
+        except psycopg.OperationalError as failure:
+            if time.monotonic() > ends:
+                raise
+            log.warning("the database did not take a result (%s): offering it again", type(failure).__name__)
+            time.sleep(SETTLE_AGAIN)
+            worker_pool.check()
+
+
+def _announce(settled: Settled) -> None:
+    message_settled.send_robust(
+        OutboxEntry, conversation_id=settled.conversation, message_id=settled.message, status=settled.status
+    )
+
+
+def _drain_in_thread(conversation: uuid.UUID) -> None:
+    try:
+        drain(conversation)
+    finally:
+        connections.close_all()  # those that receivers of our news opened in this thread, which ends
+
+
+def _worker() -> str:
+    return f"{socket.gethostname()[:60]}:{os.getpid()}:{threading.get_native_id()}"

@@ -1,0 +1,272 @@
+"""What a messenger tells of our messages afterwards: receipts and echoes, joined to what the outbox sent.
+
+Runs in a transaction of the caller's. Statuses only climb; a receipt may come before our own commit, twice, or in any
+order.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Container, Sequence
+from enum import StrEnum
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from channels_app.errors import SendFailed
+from channels_app.types import Echoed, ReceiptReceived, ReceiptStatus
+from connect_bridge.claims import CLAIM_SECONDS, EARLIER_PART, clean
+from connect_bridge.models import Message, OutboxEntry
+
+Connection = psycopg.AsyncConnection[Any]
+State = OutboxEntry.State
+Status = Message.Status
+
+#: How many of a conversation's newest messages a "read up to here" reaches.
+WATERMARK_REACH = 200
+#: The last moment of the year 9999 in milliseconds: a watermark from further off is cut to it.
+END_OF_TIME = 253_402_300_799_000
+#: A delivery that came after a failure is the newer truth; a failure that came after a delivery is not.
+LADDER = (
+    Status.STORED,
+    Status.RELAYED,
+    Status.UNCERTAIN,
+    Status.ACCEPTED,
+    Status.FAILED,
+    Status.DELIVERED,
+    Status.READ,
+)
+ARRIVED = frozenset({ReceiptStatus.DELIVERED, ReceiptStatus.READ})
+UNSETTLED = frozenset({State.PENDING, State.CLAIMED, State.UNCERTAIN})
+
+
+class Joined(StrEnum):
+    """What became of a receipt or echo that need not wait; the value is the entry's outcome in the admin."""
+
+    OURS = "joined to our message"
+    NOT_OURS = "about a message that Parley did not send"
+
+
+class Sibling(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of a message of which a receipt names this part or another one. `status` is the message's."""
+
+    entry: uuid.UUID
+    message: uuid.UUID
+    state: str
+    status: str
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What a receipt changes in one message: its parts, and its status if that may climb."""
+
+    accepted: list[uuid.UUID] = []
+    dead: list[uuid.UUID] = []
+    abandoned: list[uuid.UUID] = []
+    status: Status | None = None
+
+
+#: The sends that are named by the provider's ids or by our own correlation, and the ids that are known.
+NAMED = """
+SELECT s.entry_id, s.provider_message_id FROM connect_bridge_sentid s
+ WHERE s.account_id = %(account)s AND s.provider_message_id = ANY(%(ids)s)
+UNION ALL
+SELECT o.id, '' FROM connect_bridge_outboxentry o JOIN connect_bridge_conversation c ON c.id = o.conversation_id
+ WHERE o.id = %(correlation)s AND c.account_id = %(account)s
+"""
+#: Messengers without correlation (X) echo the text alone: it settles a send of the same text whose outcome is unknown.
+SAME_TEXT = """
+SELECT id FROM connect_bridge_outboxentry
+ WHERE conversation_id = %(conversation)s AND state = 'uncertain' AND text = %(text)s AND provider_message_ids = '[]'
+ ORDER BY sequence, part LIMIT 1
+"""
+#: Locked in the order in which the outbox locks them: entries before messages, parts in order.
+SIBLINGS = """
+SELECT o.id AS entry, o.message_id AS message, o.state, m.status
+  FROM connect_bridge_outboxentry o JOIN connect_bridge_message m ON m.id = o.message_id
+ WHERE o.message_id IN (SELECT message_id FROM connect_bridge_outboxentry WHERE id = ANY(%s))
+ ORDER BY o.message_id, o.part FOR UPDATE OF o
+"""
+REMEMBER = """
+INSERT INTO connect_bridge_sentid (account_id, provider_message_id, entry_id)
+SELECT %(account)s, i.id, %(entry)s FROM unnest(%(ids)s::text[]) AS i (id) ON CONFLICT DO NOTHING
+"""
+ACCEPT = """
+UPDATE connect_bridge_outboxentry
+   SET state = 'accepted', settled_at = now(), error_code = '', provider_code = '', error_detail = '',
+       provider_message_ids = CASE WHEN provider_message_ids = '[]' THEN %(ids)s ELSE provider_message_ids END
+ WHERE id = ANY(%(entries)s)
+"""
+REFUSE = """
+UPDATE connect_bridge_outboxentry
+   SET state = 'dead', settled_at = now(), error_code = %(error)s, provider_code = %(code)s, error_detail = %(detail)s
+ WHERE id = ANY(%(entries)s)
+"""
+ABANDON = f"""
+UPDATE connect_bridge_outboxentry SET state = 'dead', settled_at = now(), {EARLIER_PART} WHERE id = ANY(%s)
+"""  # noqa: S608 - a constant
+CLIMB = f"""
+UPDATE connect_bridge_message m
+   SET status = %(status)s, error_code = %(code)s, error_detail = %(detail)s,
+       settled_at = COALESCE(m.settled_at, now()),
+       provider_message_id = COALESCE(NULLIF(m.provider_message_id, ''), %(provider_id)s)
+ WHERE m.id = %(message)s
+   AND array_position(ARRAY{list(map(str, LADDER))}::text[], m.status::text)
+     < array_position(ARRAY{list(map(str, LADDER))}::text[], %(status)s)
+"""  # noqa: S608 - constants
+#: All parts of what was sent before the watermark. A send began when it was claimed: the provider's clock, which named
+#: the moment, saw the message after that and before we heard of it.
+WATERMARK = f"""
+UPDATE connect_bridge_message m SET status = %(status)s
+ WHERE m.status = ANY(%(from)s) AND m.id IN (
+    SELECT n.id FROM (SELECT id FROM connect_bridge_message
+                       WHERE conversation_id = %(conversation)s AND direction = 'out'
+                       ORDER BY sequence DESC LIMIT {WATERMARK_REACH}) n
+      JOIN connect_bridge_outboxentry o ON o.message_id = n.id GROUP BY n.id
+    HAVING bool_and(o.state = 'accepted')
+       AND max(o.claimed_until) - interval '{CLAIM_SECONDS} seconds' <= to_timestamp(%(until)s / 1000.0))
+"""  # noqa: S608 - constants
+#: Something is being sent, and its commit may tell more about the news that came first.
+BEING_SENT = """
+SELECT 1 FROM connect_bridge_outboxentry WHERE conversation_id = %s AND state = 'claimed' LIMIT 1
+"""
+BEING_SENT_SINCE = f"""
+SELECT 1 FROM connect_bridge_outboxentry WHERE conversation_id = %s AND state = 'claimed'
+   AND claimed_until - interval '{CLAIM_SECONDS} seconds' <= to_timestamp(%s / 1000.0) LIMIT 1
+"""  # noqa: S608 - constants
+
+
+async def apply_receipt(
+    connection: Connection, account: uuid.UUID, conversation: uuid.UUID | None, event: ReceiptReceived | Echoed
+) -> Joined | None:
+    """Note what a messenger says of our messages; None if they are not known yet, so that it should be tried again.
+
+    Idempotent. What names a send whose outcome was unknown settles it: the messenger took it.
+    """
+    if isinstance(event, Echoed):
+        return await _echo(connection, account, conversation, event)
+    ids = _kept(event.message_ids)
+    named = await _named(connection, account, ids, event.correlation)
+    await _note(connection, account, named, event, ids)
+    if event.watermark is not None:
+        return await _watermark(connection, conversation, event.status, min(event.watermark, END_OF_TIME))
+    return Joined.OURS if named and (event.correlation or named.keys() >= set(ids)) else None
+
+
+async def _echo(
+    connection: Connection, account: uuid.UUID, conversation: uuid.UUID | None, echo: Echoed
+) -> Joined | None:
+    """Join an echo by correlation or id, else by text to an uncertain send; wait while anything is being sent."""
+    ids = _kept([echo.message_id])
+    accepted = ReceiptReceived(
+        key=echo.key, sender=echo.sender, status=ReceiptStatus.ACCEPTED, correlation=echo.correlation
+    )
+    named = await _named(connection, account, ids, echo.correlation)
+    if not named and conversation is not None:
+        given = {"conversation": conversation, "text": clean(echo.text, len(echo.text))}
+        rows = await (await connection.execute(SAME_TEXT, given)).fetchall()
+        named = {"": rows[0][0]} if rows else {}
+    await _note(connection, account, named, accepted, ids)
+    if named:
+        return Joined.OURS
+    waits = conversation and await (await connection.execute(BEING_SENT, [conversation])).fetchone()
+    return None if waits else Joined.NOT_OURS
+
+
+async def _named(
+    connection: Connection, account: uuid.UUID, ids: Sequence[str], correlation: str
+) -> dict[str, uuid.UUID]:
+    """Return the sends that are meant, by provider's id; the one that our own correlation names has the key ""."""
+    given = {"account": account, "ids": ids, "correlation": _uuid(correlation)}
+    rows = await (await connection.execute(NAMED, given)).fetchall()
+    return {known: entry for entry, known in rows}
+
+
+async def _note(
+    connection: Connection,
+    account: uuid.UUID,
+    named: dict[str, uuid.UUID],
+    receipt: ReceiptReceived,
+    ids: Sequence[str],
+) -> None:
+    """Write what the receipt says into the sends that it names and into their messages."""
+    if not named:
+        return
+    if "" in named:
+        await connection.execute(REMEMBER, {"account": account, "entry": named[""], "ids": ids})
+    given = {
+        "ids": Jsonb(ids if "" in named else []),
+        "provider_id": ids[0] if ids and "" in named else "",
+        "code": "",
+        "detail": "",
+    }
+    if receipt.status is ReceiptStatus.FAILED:
+        given["code"] = clean(receipt.error_code, 64) or SendFailed.code
+        given["detail"] = clean(receipt.error_detail, 500) or "The messenger reported that it could not deliver it."
+    entries = set(named.values())
+    async with connection.cursor(row_factory=class_row(Sibling)) as cursor:
+        siblings = await (await cursor.execute(SIBLINGS, [list(entries)])).fetchall()
+    for message, parts in groupby(siblings, attrgetter("message")):
+        await _write(connection, given | {"message": message}, judge(list(parts), entries, receipt.status))
+
+
+async def _write(connection: Connection, given: dict[str, Any], finding: Finding) -> None:
+    if finding.accepted:
+        await connection.execute(ACCEPT, given | {"entries": finding.accepted})
+    if finding.dead:
+        await connection.execute(REFUSE, given | {"entries": finding.dead, "error": SendFailed.code})
+    if finding.abandoned:
+        await connection.execute(ABANDON, [finding.abandoned])
+    if finding.status is not None:
+        await connection.execute(CLIMB, given | {"status": finding.status})
+
+
+def judge(parts: Sequence[Sibling], named: Container[uuid.UUID], status: ReceiptStatus) -> Finding:
+    """Return what a receipt about some parts of one message changes.
+
+    The message is delivered or read when its last part is, and only if the messenger took all parts.
+    """
+    meant = [part for part in parts if part.entry in named]
+    if status is ReceiptStatus.FAILED:
+        if parts[0].status in (Status.DELIVERED, Status.READ):
+            return Finding()
+        return Finding(
+            dead=[part.entry for part in meant if part.state != State.DEAD],
+            abandoned=[part.entry for part in parts if part not in meant and part.state == State.PENDING],
+            status=Status.FAILED,
+        )
+    lifted = [
+        part.entry for part in meant if part.state in UNSETTLED or (part.state == State.DEAD and status in ARRIVED)
+    ]
+    if any(part.state != State.ACCEPTED and part.entry not in lifted for part in parts):
+        return Finding(accepted=lifted)
+    return Finding(accepted=lifted, status=Status(status) if parts[-1] in meant else Status.ACCEPTED)
+
+
+async def _watermark(
+    connection: Connection, conversation: uuid.UUID | None, status: ReceiptStatus, until: int
+) -> Joined | None:
+    """Lift everything that was sent up to the watermark; wait for what was being sent when it was made."""
+    if conversation is None or status not in ARRIVED:
+        return Joined.NOT_OURS
+    lower = [Status.ACCEPTED] if status is ReceiptStatus.DELIVERED else [Status.ACCEPTED, Status.DELIVERED]
+    given = {"conversation": conversation, "status": status, "until": until, "from": lower}
+    await connection.execute(WATERMARK, given)
+    waits = await (await connection.execute(BEING_SENT_SINCE, [conversation, until])).fetchone()
+    return None if waits else Joined.OURS
+
+
+def _kept(ids: Sequence[str]) -> list[str]:
+    """Return the provider's ids as we keep them."""
+    return [clean(one, 256) for one in ids]
+
+
+def _uuid(correlation: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(correlation)
+    except ValueError:  # none, or not one of ours
+        return None

@@ -1,0 +1,30 @@
+"""News for the apps above. Sent after the commit; a receiver that fails harms nobody."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from django.dispatch import Signal
+
+log = logging.getLogger(__name__)
+
+
+class News(Signal):
+    """A signal to be sent by `send_robust()`, which never raises.
+
+    Django would log a failing receiver's exception with its text and locals, and a message's text may be among them:
+    we log its type alone.
+    """
+
+    def _log_robust_failure(self, receiver: Callable[..., Any], err: Exception) -> None:
+        log.error("%s failed on news: %s", getattr(receiver, "__qualname__", receiver), type(err).__name__)
+
+
+#: A message was stored, from either side. `conversation_id`, `message_id`: UUID.
+message_stored = News()
+#: A send came to an end. `conversation_id`, `message_id`: UUID; `status`: accepted, failed or uncertain.
+message_settled = News()
+#: A Connect chat ended. `conversation_id`, `contact_id` (our id of it): UUID.
+contact_ended = News()

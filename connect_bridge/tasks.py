@@ -1,0 +1,28 @@
+"""What the workers run. A task is a hint that names rows: lost or doubled, nothing is lost or doubled with it."""
+
+from __future__ import annotations
+
+import uuid
+
+from celery import shared_task
+
+from connect_bridge import outbox
+
+#: Conversations named in one task of a sweep: a few rounds of the senders.
+MOST_PER_TASK = 50
+#: Seconds after which a task of a sweep is dropped: later sweeps have named the same conversations again.
+EXPIRES = 10.0
+
+
+@shared_task  # type: ignore[untyped-decorator] # celery is not typed
+def drain(conversations: list[str]) -> None:
+    """Send what is due in these conversations, named by their ids."""
+    outbox.drain_all([uuid.UUID(conversation) for conversation in conversations])
+
+
+@shared_task  # type: ignore[untyped-decorator] # celery is not typed
+def sweep() -> None:
+    """Look for what no task has named, or whose worker died. Beat runs it every two seconds."""
+    due = [str(conversation) for conversation in outbox.sweep()]
+    for start in range(0, len(due), MOST_PER_TASK):
+        drain.apply_async(args=[due[start : start + MOST_PER_TASK]], expires=EXPIRES)

@@ -1,0 +1,56 @@
+"""The workers' way to PostgreSQL: a few pooled psycopg connections that threads hold only while a statement runs."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from contextlib import AbstractContextManager
+from threading import Lock
+from typing import Any
+
+import psycopg
+from psycopg_pool import ConnectionPool
+
+from channels_app.db import connect_parameters
+
+Connection = psycopg.Connection[Any]
+
+#: Connections of one worker process. A send holds none while it waits for the provider.
+MOST_CONNECTIONS = 8
+#: Seconds to wait for a connection before psycopg.OperationalError.
+WAIT = 5.0
+
+_lock = Lock()
+_pools: dict[int, ConnectionPool[Connection]] = {}
+
+
+def connection() -> AbstractContextManager[Connection]:
+    """Give an autocommitting connection; statements are prepared and stay so."""
+    return _pool().connection(timeout=WAIT)
+
+
+def check() -> None:
+    """Replace the idle connections that are broken, e.g. after the database restarted."""
+    _pool().check()
+
+
+def close() -> None:
+    """Close this process's connections; the next use opens new ones."""
+    with _lock:
+        pool = _pools.pop(os.getpid(), None)
+    if pool is not None:
+        pool.close()
+
+
+def _pool() -> ConnectionPool[Connection]:
+    """Return the pool of this process: one that was inherited by a fork belongs to the parent."""
+    with _lock:
+        pool = _pools.get(os.getpid())
+        if pool is None:
+            arguments = {**connect_parameters(), "autocommit": True}
+            pool = ConnectionPool(kwargs=arguments, min_size=1, max_size=MOST_CONNECTIONS, open=True, name="worker")
+            _pools[os.getpid()] = pool
+        return pool
+
+
+atexit.register(close)
