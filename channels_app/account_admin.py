@@ -97,7 +97,7 @@ class ChannelAccountAdmin(FindableAdmin[ChannelAccount]):
             **self.admin_site.each_context(request),
             "title": "Which messenger?",
             "opts": self.opts,
-            "channels": sorted(channels().values(), key=lambda channel: channel.label),
+            "channels": sorted((channel.label, kind) for kind, channel in channels().items()),
         }
         return TemplateResponse(request, "admin/channels_app/channelaccount/choose.html", context)
 
