@@ -107,7 +107,7 @@ class Phones:
         if message.id not in customer.by_id:
             customer.add(message)
         where = {"kind": account.kind, "address": account.address, "customer_id": customer.id}
-        self.events.append({**where, "message": msgspec.to_builtins(message)})
+        self.events.append("thread", **where, message=msgspec.to_builtins(message))
 
     def rise(self, account: Account, customer: Customer, message: Message, status: Status) -> bool:
         """Move a bubble up to `status` and tell the followers; return whether it moved."""

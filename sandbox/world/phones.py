@@ -224,7 +224,7 @@ class PhoneService:
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Stream thread changes, numbered, as Server-Sent Events; `after` resumes."""
-        return await self.streams.send(request, self.phones.events)
+        return await self.streams.send(request, self.phones.events, lambda line: line.fields)
 
     async def media(self, request: web.Request) -> web.Response:
         """Serve a file as the providers' public media servers do."""

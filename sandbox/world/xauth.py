@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from aiohttp import web
-from oauthlib.oauth1.rfc5849 import signature, utils
+from oauthlib.oauth1.rfc5849 import signature, utils  # type: ignore[import-untyped]
 
 from sandbox.world.accounts import Account, Phones
 from sandbox.world.calls import Refusal

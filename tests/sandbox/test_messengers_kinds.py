@@ -272,8 +272,8 @@ async def test_events_after_a_reset_go_on_counting() -> None:
         assert await lab.thread("messenger") == []
         await lab.write("messenger", "after")
         async with asyncio.timeout(5):
-            number, event = await anext(phones.events.follow(0))
-        assert (number, event["message"]["text"]) == (2, "after")
+            line = await anext(phones.events.follow())
+        assert (line.n, line.fields["message"]["text"]) == (2, "after")
 
 
 async def test_followers_hear_of_every_change() -> None:
