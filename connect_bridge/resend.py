@@ -15,11 +15,13 @@ from connect_bridge.models import Message, OutboxEntry
 def send_again(entries: Collection[UUID]) -> list[OutboxEntry]:
     """Set dead outbox entries pending, due now, and return those; idempotent, others stay as they are.
 
-    This is the one step down on the ladder of a message's status: a person takes back its failure. The log of calls
-    keeps what the provider answered before.
+    With an entry go the other dead parts of its message, because half a message helps nobody. This is the one step
+    down on the ladder of a message's status: a person takes back its failure. The log of calls keeps what the provider
+    answered before. The next sweep of the outbox sends.
     """
-    dead = OutboxEntry.objects.select_for_update().filter(pk__in=entries, state=OutboxEntry.State.DEAD)
-    revived = list(dead)
+    dead = OutboxEntry.objects.filter(state=OutboxEntry.State.DEAD)
+    messages = dead.filter(pk__in=entries).values("message")
+    revived = list(dead.filter(message__in=messages).select_for_update().order_by("message", "part"))
     ids = [entry.pk for entry in revived]
     OutboxEntry.objects.filter(pk__in=ids).update(
         state=OutboxEntry.State.PENDING,

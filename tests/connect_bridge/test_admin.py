@@ -305,6 +305,17 @@ def test_a_dead_send_gets_another_life(admin_client: Client) -> None:
     assert LogEntry.objects.get(object_id=str(entry.pk)).change_message == "Sent again."
 
 
+def test_the_dead_parts_of_a_message_go_together(admin_client: Client) -> None:
+    sent, refused, kept_back = (OutboxEntryFactory(state=OutboxEntry.State.DEAD) for _ in range(3))
+    OutboxEntry.objects.filter(pk=sent.pk).update(message=refused.message, part=2, state=OutboxEntry.State.ACCEPTED)
+    OutboxEntry.objects.filter(pk=kept_back.pk).update(message=refused.message, part=1)
+
+    choose(admin_client, refused, confirmed="yes")
+
+    states = OutboxEntry.objects.order_by("part").values_list("state", flat=True)
+    assert list(states) == ["pending", "pending", "accepted"]
+
+
 @pytest.mark.parametrize("state", [state for state in OutboxEntry.State if state != OutboxEntry.State.DEAD])
 def test_what_is_not_dead_is_not_sent_again(admin_client: Client, state: str) -> None:
     entry = OutboxEntryFactory(state=state, attempts=1)
