@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -65,6 +66,7 @@ class BotoConnect:
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="connect")
         self._client: Any = None
+        self._making = threading.Lock()
 
     async def start_chat(self, request: ChatRequest) -> StartedChat:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._start_chat, request)
@@ -96,9 +98,10 @@ class BotoConnect:
         )
 
     def _connect(self) -> Any:
-        if self._client is None:
-            self._client = boto3.session.Session().client("connect", region_name=region(), config=TIMEOUTS)
-        return self._client
+        with self._making:  # a client of its own for every thread would cost tens of megabytes each
+            if self._client is None:
+                self._client = boto3.session.Session().client("connect", region_name=region(), config=TIMEOUTS)
+            return self._client
 
 
 def _meaning(error: ClientError) -> GatewayError:
