@@ -6,7 +6,6 @@ import argparse
 import importlib
 import json
 import platform
-import sys
 from pathlib import Path
 
 BENCHES = ("webhooks", "sockets", "relay")
@@ -28,4 +27,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

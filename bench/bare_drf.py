@@ -27,6 +27,7 @@ SECRET = b"bench-app-secret"
 class Bare(models.Model):
     key = models.CharField(max_length=255, unique=True)
     body = models.JSONField()
+    objects: models.Manager[Bare]
 
     class Meta:
         app_label = "bench"
@@ -54,7 +55,7 @@ class BareView(views.APIView):
             return Response({"error": "bad_signature"}, status=401)
         payload = BareSerializer(data=request.data)
         payload.is_valid(raise_exception=True)
-        key = request.data["entry"][0]["messaging"][0]["message"]["mid"]
+        key = payload.validated_data["entry"][0]["messaging"][0]["message"]["mid"]
         Bare.objects.bulk_create([Bare(key=key, body=request.data)], ignore_conflicts=True)
         return Response({"status": "accepted"})
 

@@ -36,7 +36,7 @@ def database(name: str) -> Iterator[str]:
             yield url
         return
     VAR.mkdir(exist_ok=True)
-    with embedded.running(VAR) as place, _fresh(place.url, name) as url:
+    with embedded.running(VAR) as place, _fresh(place.url(), name) as url:
         yield url
 
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Outcome:
-    """What the load saw. Latencies in seconds; `accepted` are the ids answered 200."""
+    """What the load saw. Latencies in seconds; `accepted` are the ids answered 200, `sent` their Unix time."""
 
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
     accepted: set[str] = field(default_factory=set)
+    sent: dict[str, float] = field(default_factory=dict)
 
     @property
     def rate(self) -> float:
@@ -80,6 +81,7 @@ async def _post(
     outcome: Outcome,
     began: float,
 ) -> None:
+    outcome.sent.setdefault(key, time.time())
     writer.write(request)
     head = await reader.readuntil(b"\r\n\r\n")
     status = int(head[9:12])

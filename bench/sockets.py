@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 import psutil
@@ -21,7 +22,7 @@ PATIENCE = 300.0
 QUICK: dict[str, Any] = {"sockets": 50, "rate": 20.0, "seconds": 3.0}
 
 
-def run(sockets: int = 2000, rate: float = 50.0, seconds: float = 20.0) -> dict[str, object]:
+def run(sockets: int = 2000, rate: float = 50.0, seconds: float = 20.0) -> Mapping[str, object]:
     """Open so many chats, let agents answer at the rate, print and return what it cost."""
     port = lab.free_port()
     world = f"http://127.0.0.1:{port}"
@@ -57,7 +58,7 @@ def environment(url: str, world: str) -> dict[str, str]:
 
 def _measure(
     bridge: psutil.Process, url: str, account: str, sockets: int, rate: float, seconds: float
-) -> dict[str, object]:
+) -> Mapping[str, object]:
     with psycopg.connect(url, autocommit=True) as database:
         _until(database, "SELECT count(*) FROM connect_bridge_bridge", 1)
         time.sleep(2)
@@ -89,7 +90,7 @@ def _measure(
         "answers": len(values),
     }
     for name, value in result.items():
-        print(f"  {name:26}{value:12.2f}" if isinstance(value, float) else f"  {name:26}{value:12}")
+        print(f"  {name:26}{value:12.2f}")
     print(f"  {'memory, full / empty':26}{full / empty:12.2f}")
     return result
 
@@ -135,8 +136,8 @@ def _write(database: Any, account: str, customers: list[str], text: str) -> None
 
 def _entry(account: str, delivery: uuid.UUID, customer: str, text: str) -> tuple[Any, ...]:
     key = f"m:{uuid.uuid4()}"
-    event = {"event": "message", "key": key, "message_id": key, "text": text}
-    event["sender"] = {"external_id": customer, "issuer": PAGE, "display_name": customer}
+    sender = {"external_id": customer, "issuer": PAGE, "display_name": customer}
+    event = {"event": "message", "key": key, "message_id": key, "text": text, "sender": sender}
     return account, delivery, key, customer, hash(customer) % 64, json.dumps(event)
 
 
