@@ -13,6 +13,7 @@ from sandbox.world.aws_errors import answer
 from sandbox.world.faults import Fault
 from sandbox.world.flows import Flow
 from sandbox.world.sockets import Sockets
+from sandbox.world.sse import Streams
 from sandbox.world.world import World
 
 MOST_LINES = 10_000
@@ -52,13 +53,7 @@ class Admin:
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """Send every line numbered above `after`, then new ones, as Server-Sent Events until the client goes."""
-        headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
-        response = web.StreamResponse(headers=headers)
-        await response.prepare(request)
-        after = int(request.headers.get("Last-Event-ID") or request.query.get("after", "0"))
-        async for line in self.world.ledger.follow(after):
-            await response.write(b"id: %d\ndata: %s\n\n" % (line.n, msgspec.json.encode(line)))
-        return response
+        return await self.world.part(Streams).send(request, self.world.ledger, lambda line: line)
 
     async def faults(self, _request: web.Request) -> web.Response:
         """List the faults that are on."""

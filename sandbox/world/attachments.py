@@ -131,6 +131,7 @@ class Attachments:
         if len(body) != attachment.size:
             return _storage_error(400, "EntityTooLarge", f"{attachment.size} bytes were announced, not {len(body)}")
         attachment.body = body
+        self._note("attachment.put", attachment)
         return web.Response(headers={"ETag": f'"{attachment.id}"'})
 
     async def download(self, request: web.Request) -> web.Response:
@@ -139,11 +140,17 @@ class Attachments:
         grant = attachment.grants.get(request.query.get("X-Amz-Signature", "")) if attachment else None
         if attachment is None or grant is None or time.time() >= grant[0]:
             return _storage_error(403, "AccessDenied", "Request has expired")
+        self._note("attachment.get", attachment)
         headers = {
             hdrs.CONTENT_TYPE: attachment.content_type,
             hdrs.CONTENT_DISPOSITION: content_disposition_header(grant[1], filename=attachment.name),
         }
         return web.Response(body=attachment.body, headers=headers)
+
+    def _note(self, what: str, attachment: Attachment) -> None:
+        self.amazon.world.ledger.append(
+            what, contact_id=attachment.chat.contact.id, attachment_id=attachment.id, bytes=attachment.size
+        )
 
     def _participant(self, call: Call) -> Participant:
         connection = self.chats.connection(call.bearer, call.operation)

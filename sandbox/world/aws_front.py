@@ -179,7 +179,7 @@ def _decoded(body: bytes) -> dict[str, Any]:
         return {}
     try:
         params = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):  # not JSON, not UTF-8, or nested without end
         raise AwsError("SerializationException", "The request body is not valid JSON") from None
     if not isinstance(params, dict):
         raise AwsError("SerializationException", "The request body must be a JSON object")

@@ -149,7 +149,7 @@ def check_content(amazon: Amazon, chat: Chat, kind: str, content: str) -> None:
     if kind in JSON_CONTENT:
         try:
             msgspec.json.decode(content)
-        except msgspec.DecodeError:
+        except (ValueError, RecursionError):
             raise AwsError("ValidationException", "Content is not valid JSON") from None
 
 

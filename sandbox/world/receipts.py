@@ -40,7 +40,7 @@ def _receipt(chats: Chats, sender: Participant, kind: str, content: str | None) 
         raise AwsError("ConflictException", "Message receipts are not supported with more than two participants")
     try:
         message_id = msgspec.json.decode(content or "", type=ReceiptContent).message_id
-    except msgspec.MsgspecError:
+    except (ValueError, RecursionError):
         raise AwsError("ValidationException", 'Content of a receipt must be {"messageId": "..."}') from None
     message = chat.find(message_id)
     if message is None:

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from sandbox.world import admin, attachments, ccp, comprehend, connect, lex, participant, sockets
 from sandbox.world.amazon import Amazon
+from sandbox.world.aws_errors import AwsError, refusal
 from sandbox.world.world import WORLD, World
 
 #: The messengers' modules. Each has `routes(world)`.
@@ -42,6 +43,12 @@ async def allow_origin(_request: web.Request, response: web.StreamResponse) -> N
     response.headers.extend(CORS)
 
 
+async def say_unknown(request: web.Request) -> web.Response:
+    """Answer what no service of this world has, as AWS answers an operation that it does not know."""
+    request.app[WORLD].ledger.append("world.unknown", method=request.method, path=request.path, status=404)
+    return refusal(AwsError("UnknownOperationException", f"The simulated world has no {request.method} {request.path}"))
+
+
 def build(world: World) -> web.Application:
     """Make the application of this world. It starts nothing outside the loop that runs it."""
     app = web.Application(middlewares=[answer_preflight], client_max_size=BODY_LIMIT)
@@ -56,15 +63,18 @@ def build(world: World) -> web.Application:
     for name in MESSENGERS:
         if importlib.util.find_spec(f"sandbox.world.{name}"):
             app.add_routes(importlib.import_module(f"sandbox.world.{name}").routes(world))
-    app.on_shutdown.append(_forgetting(world, amazon))
+    app.router.add_route("*", "/{path:.*}", say_unknown)
+    app.on_shutdown.append(_closing(world, lines))
     return app
 
 
-def _forgetting(world: World, amazon: Amazon) -> Callable[[web.Application], Awaitable[None]]:
-    async def forget(_app: web.Application) -> None:
-        amazon.forget()
+def _closing(world: World, lines: sockets.Sockets) -> Callable[[web.Application], Awaitable[None]]:
+    async def close(_app: web.Application) -> None:
+        for socket in tuple(lines.open):
+            socket.hang_up(sockets.GOING_AWAY)
         for part in world.parts.values():
             await part.close()
+        lines.amazon.forget()
         world.ledger.close()
 
-    return forget
+    return close

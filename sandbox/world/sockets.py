@@ -87,7 +87,7 @@ class Socket:
     def _unusual(self, text: str) -> None:
         try:
             control = msgspec.json.decode(text, type=Control)
-        except msgspec.MsgspecError:
+        except (ValueError, RecursionError):
             control = Control()
         if control.topic == "aws/heartbeat":
             self._put(HEARTBEAT)
