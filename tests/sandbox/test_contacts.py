@@ -67,6 +67,8 @@ def test_what_the_model_forbids_is_refused_with_its_errors(
         (b'{"InstanceId": 7, "ContactFlowId": "f", "ParticipantDetails": {"DisplayName": "J"}}', None),
         (b"[]", "SerializationException"),
         (b"{", "SerializationException"),
+        (b'{"InstanceId": "\xff"}', "SerializationException"),
+        (b'{"InstanceId": ' + b"[" * 5000, "SerializationException"),
     ],
 )
 def test_missing_and_unknown_members_and_broken_json_are_refused(
@@ -182,6 +184,10 @@ def test_a_persistent_chat_brings_its_past_along(aws: RunningWorld) -> None:
     assert past[0]["Content"] == "my first visit"
     assert past[0]["RelatedContactId"] == old.contact_id
     assert new.said() == ["my first visit", "I am back"]
+    beginning = {"StartPosition": {"AbsoluteTime": "2020-01-01T00:00:00Z"}}
+    assert "my first visit" not in [item.get("Content") for item in new.transcript(**beginning)]
+    backwards = new.transcript(StartPosition={"MostRecent": 1}, ScanDirection="BACKWARD")
+    assert "my first visit" not in [item.get("Content") for item in backwards]
 
 
 def test_the_quota_of_concurrent_chats_frees_itself(aws: RunningWorld) -> None:
@@ -216,3 +222,11 @@ def test_the_standard_retries_of_boto3_ride_out_a_throttle(aws: RunningWorld) ->
     patient.start_chat_contact(**REQUEST, ClientToken="patient")
 
     assert [line["status"] for line in aws.lines("connect.StartChatContact")] == [429, 200]
+
+
+def test_every_instance_and_every_flow_is_there(aws: RunningWorld) -> None:
+    instance = aws.connect.describe_instance(InstanceId="instance")["Instance"]
+    flow = aws.connect.describe_contact_flow(InstanceId="instance", ContactFlowId="flow")["ContactFlow"]
+
+    assert (instance["Id"], instance["InstanceStatus"]) == ("instance", "ACTIVE")
+    assert (flow["Id"], flow["State"]) == ("flow", "ACTIVE")

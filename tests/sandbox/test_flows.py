@@ -84,6 +84,18 @@ async def test_a_customer_who_leaves_ends_the_chat_for_the_agent_too(aws: Runnin
     assert aws.call("GET", f"/ccp/contacts?agent={agent}") == []
 
 
+async def test_an_agent_who_has_passed_a_chat_on_hears_no_more_of_it(aws: RunningWorld) -> None:
+    chat, agent = aws.start(), aws.agent()
+    async with chat.line() as line:
+        await line.until("participant.joined")
+        async with aws.accept(chat.contact_id, agent).line() as desktop:
+            aws.call("POST", f"/ccp/contacts/{chat.contact_id}/transfer", {"agent_id": agent})
+            chat.say("between ourselves")
+            await line.until("between ourselves")
+            await desktop.until("participant.left")
+            assert (await desktop.ws.receive(timeout=3)).data == 1000
+
+
 async def test_an_agents_disconnect_runs_the_disconnect_flow_too(aws: RunningWorld) -> None:
     aws.call("PUT", "/world/flows/flow", {"disconnect_messages": ["Goodbye."]})
     chat, agent = aws.start(), aws.agent()

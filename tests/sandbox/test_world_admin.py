@@ -118,3 +118,10 @@ def test_the_command_says_where_it_answers_and_stops_cleanly(tmp_path: Path, num
         assert process.wait(10) == 0
     assert (first.status_code, second.status_code) == (429, 200)
     assert '"what":"connect.StartChatContact"' in ledger.read_text()
+
+
+def test_what_this_world_does_not_have_is_said_and_noted(aws: RunningWorld) -> None:
+    response = requests.post(f"{aws.url}/chat-integration-event", json={}, timeout=5)
+
+    assert (response.status_code, response.json()["__type"]) == (404, "UnknownOperationException")
+    assert aws.lines("world.unknown")[0]["path"] == "/chat-integration-event"
