@@ -110,6 +110,7 @@ TEMPLATES = [
 LANGUAGE_CODE = "en"
 TIME_ZONE = env.str("TIME_ZONE", "UTC")
 USE_TZ = True
+FORMAT_MODULE_PATH = "config.formats"
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True  # served from the packages themselves: no collectstatic step, no STATIC_ROOT
 LOGIN_URL = "admin:login"

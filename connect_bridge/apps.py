@@ -5,3 +5,4 @@ from django.apps import AppConfig
 
 class ConnectBridgeConfig(AppConfig):
     name = "connect_bridge"
+    verbose_name = "Connect bridge"

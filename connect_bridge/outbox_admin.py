@@ -65,6 +65,14 @@ class OutboxEntryAdmin(ReadOnlyAdmin[OutboxEntry]):
     search_fields = ["id", "message__id", "sent_ids__provider_message_id", "conversation__id", "provider_code"]
     search_help_text = "An id: ours, the messenger's, the message's, the conversation's; or a provider's error code."
 
+    @admin.display(description="place", ordering="sequence")
+    def place(self, entry: OutboxEntry) -> str:
+        return f"{entry.sequence}.{entry.part}"
+
+    @admin.display(description="the provider's words", empty_value="-")
+    def why(self, entry: OutboxEntry) -> str:
+        return " ".join(filter(None, (entry.error_code, entry.provider_code, entry.error_detail)))
+
     @admin.display(description="message")
     def the_message(self, entry: OutboxEntry) -> str:
         return link(entry.message)
