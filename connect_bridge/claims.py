@@ -107,23 +107,23 @@ RETURNING m.id AS message, m.conversation_id AS conversation, m.status
 FAILED = f"""
 WITH logged AS ({_LOG}), settled AS (
     UPDATE connect_bridge_outboxentry
-       SET state = %(state)s, due_at = now() + make_interval(secs => %(delay)s), error_code = %(code)s,
+       SET state = %(state)s::text, due_at = now() + make_interval(secs => %(delay)s), error_code = %(code)s,
            provider_code = %(provider_code)s, error_detail = %(detail)s,
-           settled_at = CASE WHEN %(state)s = 'pending' THEN NULL ELSE now() END
+           settled_at = CASE WHEN %(state)s::text = 'pending' THEN NULL ELSE now() END
      WHERE id = %(entry)s AND state = 'claimed' AND claimed_by = %(worker)s AND attempts = %(attempts)s
     RETURNING message_id
 ), rest AS (
     UPDATE connect_bridge_outboxentry o
        SET state = 'dead', settled_at = now(), {EARLIER_PART}
-      FROM settled s WHERE %(state)s = 'dead' AND o.message_id = s.message_id AND o.state = 'pending'
+      FROM settled s WHERE %(state)s::text = 'dead' AND o.message_id = s.message_id AND o.state = 'pending'
        AND o.id <> %(entry)s
 )
 UPDATE connect_bridge_message m
-   SET status = CASE %(state)s WHEN 'dead' THEN 'failed' ELSE 'uncertain' END, error_code = %(code)s,
-       error_detail = %(detail)s, settled_at = CASE %(state)s WHEN 'dead' THEN now() ELSE m.settled_at END
+   SET status = CASE %(state)s::text WHEN 'dead' THEN 'failed' ELSE 'uncertain' END, error_code = %(code)s,
+       error_detail = %(detail)s, settled_at = CASE %(state)s::text WHEN 'dead' THEN now() ELSE m.settled_at END
   FROM settled s
  WHERE m.id = s.message_id
-   AND CASE %(state)s WHEN 'dead' THEN m.status IN ('stored', 'relayed', 'uncertain', 'accepted')
+   AND CASE %(state)s::text WHEN 'dead' THEN m.status IN ('stored', 'relayed', 'uncertain', 'accepted')
                       WHEN 'uncertain' THEN m.status IN ('stored', 'relayed') ELSE false END
 RETURNING m.id AS message, m.conversation_id AS conversation, m.status
 """  # noqa: S608 - a constant

@@ -111,12 +111,12 @@ UPDATE connect_bridge_outboxentry SET state = 'dead', settled_at = now(), {EARLI
 """  # noqa: S608 - a constant
 CLIMB = f"""
 UPDATE connect_bridge_message m
-   SET status = %(status)s, error_code = %(code)s, error_detail = %(detail)s,
+   SET status = %(status)s::text, error_code = %(code)s, error_detail = %(detail)s,
        settled_at = COALESCE(m.settled_at, now()),
        provider_message_id = COALESCE(NULLIF(m.provider_message_id, ''), %(provider_id)s)
  WHERE m.id = %(message)s
    AND array_position(ARRAY{list(map(str, LADDER))}::text[], m.status::text)
-     < array_position(ARRAY{list(map(str, LADDER))}::text[], %(status)s)
+     < array_position(ARRAY{list(map(str, LADDER))}::text[], %(status)s::text)
 """  # noqa: S608 - constants
 #: All parts of what was sent before the watermark. A send began when it was claimed: the provider's clock, which named
 #: the moment, saw the message after that and before we heard of it.
