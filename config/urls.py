@@ -16,9 +16,12 @@ sandbox: list[URLPattern | URLResolver] = (
 )
 front_door = "sandbox:page" if settings.SANDBOX_WORLD_URL else "admin:index"
 
+handler400 = "channels_app.views.bad_host"
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name=front_door)),
     path("-/", include("connect_bridge.health")),
+    path("webhooks/", include("channels_app.urls")),
     path("admin/", admin.site.urls),
     path("api/v1/", include(api.urls())),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),

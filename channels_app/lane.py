@@ -1,0 +1,150 @@
+"""The fast lane: webhooks straight from ASGI into the database, in front of Django and without it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import psycopg
+from django.conf import settings
+
+from channels_app.accounts import Account, Accounts, Row, look_up
+from channels_app.committer import GroupCommitter
+from channels_app.db import connect_parameters
+from channels_app.door import PREFIX, Address, Call, Door, not_found, read_headers, too_large
+from channels_app.intake import Taken, examine
+from channels_app.replies import Refused, Reply, Visit, unavailable, visit_of
+from channels_app.store import refusal_of, store_batch
+
+log = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+#: Seconds for the database to answer, below the shortest patience of a provider (X: 10 s): a late 503 is nobody's.
+PATIENCE = 8.0
+CONNECT_SECONDS = 3
+CONNECTIONS = 2
+
+
+class Disconnected(Exception):
+    """The provider hung up before its body was complete: there is nobody to answer."""
+
+
+class FastLane:
+    """An ASGI application: takes POSTs to /webhooks/, hands everything else to `inner`. Belongs to one event loop."""
+
+    def __init__(self, inner: Application) -> None:
+        self._inner = inner
+        self._door = Door(tuple(settings.ALLOWED_HOSTS), settings.WEBHOOK_REQUIRE_HTTPS, settings.PUBLIC_BASE_URL)
+        self._accounts = Accounts(settings.PUBLIC_BASE_URL, settings.HTTP_REDIRECTS)
+        parameters = {**connect_parameters(), "connect_timeout": CONNECT_SECONDS}
+        self._look_ups: GroupCommitter[uuid.UUID, Row | None] = GroupCommitter(look_up, parameters, connections=1)
+        self._writes: GroupCommitter[Taken, str] = GroupCommitter(store_batch, parameters, connections=CONNECTIONS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].startswith(PREFIX):
+            await self._inner(scope, receive, send)
+            return
+        call = _call(scope)
+        visit = visit_of(call.headers)
+        try:
+            reply = await self._reply(call, visit, receive)
+        except Disconnected:
+            return
+        await _answer(send, reply)
+
+    async def close(self) -> None:
+        """Wait for what is under way and close the database connections."""
+        await self._look_ups.close()
+        await self._writes.close()
+
+    async def _reply(self, call: Call, visit: Visit, receive: Receive) -> Reply:
+        try:
+            address = self._door.admit(call)
+            visit.kind, visit.account = address.kind, str(address.account)
+            body = await _body(receive, address.channel.max_body)
+            async with asyncio.timeout(PATIENCE):
+                account = await self._account(address)
+                taken = examine(account, self._door.request(call, body), visit.request_id)
+                return visit.taken(account.channel, await self._stored(taken))
+        except Disconnected:
+            raise
+        except Refused as refusal:
+            return visit.refused(refusal)
+        except (psycopg.Error, TimeoutError) as problem:
+            log.warning("webhook %s: not stored (%s)", visit.request_id, type(problem).__name__)
+            return visit.refused(unavailable() if isinstance(problem, TimeoutError) else refusal_of(problem))
+        except Exception as problem:  # noqa: BLE001 - our own fault: the provider shall come again
+            # No trace: it could quote the message.
+            log.error("webhook %s: our own fault (%s)", visit.request_id, type(problem).__name__)  # noqa: TRY400
+            return visit.refused(unavailable())
+
+    async def _account(self, address: Address) -> Account:
+        try:
+            account = self._accounts.recall(address.account)
+        except KeyError:
+            row = await _insist(self._look_ups, address.account)
+            account = self._accounts.learn(address.account, row)
+        if account is None or account.kind != address.kind:
+            raise not_found()
+        return account
+
+    async def _stored(self, taken: Taken) -> str:
+        try:
+            return await _insist(self._writes, taken)
+        except psycopg.DataError as problem:
+            return await _insist(self._writes, taken.set_aside(f"could not be stored: {type(problem).__name__}"))
+
+
+async def _insist(committer: GroupCommitter[Any, Any], item: Any) -> Any:
+    """Add an item; once more for each connection that turns out to have died while it was idle.
+
+    Repeating is safe: the statement does nothing the second time.
+    """
+    for _ in range(committer.connections):
+        try:
+            return await committer.add(item)
+        except psycopg.OperationalError:
+            continue
+    return await committer.add(item)
+
+
+def _call(scope: Scope) -> Call:
+    headers, repeated = read_headers(scope["headers"])
+    query: bytes = scope.get("query_string", b"")
+    client = scope.get("client") or ("",)
+    return Call(scope["method"], scope["path"], query.decode("latin-1"), headers, repeated, client[0])
+
+
+async def _body(receive: Receive, most: int) -> bytes:
+    """Return the whole body; raise Refused as soon as it exceeds `most` bytes."""
+    chunks: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > most:
+            raise too_large()
+        chunks.append(chunk)
+        more = message.get("more_body", False)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def _answer(send: Send, reply: Reply) -> None:
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
+    headers += [
+        (b"Content-Type", reply.content_type.encode("latin-1")),
+        (b"Content-Length", str(len(reply.body)).encode()),
+    ]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
