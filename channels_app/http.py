@@ -127,5 +127,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
     def _rewritten(self, url: str) -> str:
         for believed, real in self._redirects.items():
             if url.startswith(believed):
-                return real + url.removeprefix(believed)
+                path = url.removeprefix(believed)
+                version = "/" + path.lstrip("/").partition("/")[0]
+                return real.removesuffix(version) + path  # given as …/v26.0, it does not get that twice
         return url

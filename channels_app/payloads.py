@@ -37,6 +37,8 @@ _LONGEST_REASON = 150
 _EARLIEST = 1_136_073_600
 _DAY = 86_400
 _MILLISECONDS_FROM = 100_000_000_000
+_LATEST = 10**14
+_STAMP = re.compile("[0-9]{1,14}")
 #: What PostgreSQL's text and jsonb cannot hold: NUL, and halves of surrogate pairs.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
@@ -196,8 +198,10 @@ def moment(stamp: int | str | None) -> datetime | None:
 def unix_milliseconds(stamp: int | str | None) -> int:
     """Return the stamp as milliseconds, 0 if it is none. Meta documents milliseconds, and sometimes sends seconds."""
     if isinstance(stamp, str):
-        stamp = int(stamp) if stamp.isascii() and stamp.isdigit() and len(stamp) <= len("1700000000000") else 0
-    return (stamp or 0) * (1 if (stamp or 0) >= _MILLISECONDS_FROM else 1000)
+        stamp = int(stamp) if _STAMP.fullmatch(stamp) else 0
+    if not stamp or not 0 < stamp < _LATEST:
+        return 0
+    return stamp if stamp >= _MILLISECONDS_FROM else stamp * 1000
 
 
 def unrecognised(ours: str, name: str, raw: Any) -> Unrecognised:

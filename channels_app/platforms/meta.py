@@ -1,0 +1,114 @@
+"""Meta's platform: how Graph signs webhooks, checks an address, is called and says no.
+
+Facts: developers.facebook.com, "Webhooks: getting started", "Graph API: handling errors", Messenger's "Error codes".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import requests
+
+from channels_app.errors import (
+    AccountProblem,
+    AuthFailed,
+    BadHandshake,
+    Blocked,
+    HandshakeRefused,
+    InvalidContent,
+    InvalidRecipient,
+    PolicyViolation,
+    SendFailed,
+    Throttled,
+    Unavailable,
+    Unusable,
+    WindowClosed,
+)
+from channels_app.http import Http
+from channels_app.payloads import list_at, number, object_at, read_object, text_at
+from channels_app.refusals import refusal, retry_at
+from channels_app.signatures import handshake_parameter, hmac_sha256, require_same, same, signature_of
+from channels_app.types import Answer, Secret, VerifiedWebhook, WebhookRequest
+
+#: Settings may send calls elsewhere (GRAPH_API_BASE_URL); the version is ours, because the code is written for it.
+GRAPH = "https://graph.facebook.com/v26.0"
+#: A batch holds up to a thousand updates.
+MAX_BODY = 3 * 1024 * 1024
+_CHALLENGE = re.compile(r"[0-9]{1,128}")
+#: Graph's code, or code/subcode where that says more.
+_CODES: dict[str, type[SendFailed]] = {
+    **dict.fromkeys(("10", "102", "190", "200", "299"), AuthFailed),
+    **dict.fromkeys(("10/2018065", "10/2018278"), WindowClosed),
+    **dict.fromkeys(("551", "200/1545041"), Blocked),
+    **dict.fromkeys(("100/2018001",), InvalidRecipient),
+    **dict.fromkeys(("100",), InvalidContent),
+    **dict.fromkeys(("4", "17", "32", "613", "80006"), Throttled),
+    **dict.fromkeys(("1", "2", "1200"), Unavailable),
+    **dict.fromkeys(("10/1893063",), AccountProblem),
+    **dict.fromkeys(("368",), PolicyViolation),
+}
+
+
+def verify(request: WebhookRequest, app_secret: Secret) -> VerifiedWebhook:
+    """Check X-Hub-Signature-256: "sha256=" and hex, over the raw body. The older SHA-1 header does not count."""
+    expected = "sha256=" + hmac_sha256(app_secret, request.body).hex()
+    require_same(expected.encode(), signature_of(request, "x-hub-signature-256"))
+    return VerifiedWebhook(request)
+
+
+def handshake(request: WebhookRequest, verify_token: Secret) -> Answer:
+    """Echo hub.challenge to who knows the verify token; raise BadHandshake or HandshakeRefused to others."""
+    mode, token = (handshake_parameter(request, f"hub.{name}") for name in ("mode", "verify_token"))
+    challenge = handshake_parameter(request, "hub.challenge")
+    if mode != "subscribe":
+        raise BadHandshake("hub.mode is not subscribe")
+    if not verify_token or not same(verify_token.reveal().encode(), token.encode("utf-8", "replace")):
+        raise HandshakeRefused("not the account's verify token: copy it into the webhook settings of the Meta app")
+    if not _CHALLENGE.fullmatch(challenge):
+        raise BadHandshake("hub.challenge is not a number")
+    return Answer(status=200, body=challenge.encode(), content_type="text/plain")
+
+
+class Graph:
+    """Graph's API with one access token. The token goes in the query, as the Send API documents; traces drop queries.
+
+    `appsecret_proof` goes along: apps that require it refuse calls without, the others check it if it is there.
+    """
+
+    def __init__(self, http: Http, access_token: Secret, app_secret: Secret) -> None:
+        self._http = http
+        token = access_token.reveal()
+        self._query = {"access_token": token, "appsecret_proof": hmac_sha256(app_secret, token.encode()).hex()}
+
+    def call(self, method: str, path: str, json: Any = None, **query: str) -> dict[str, Any]:
+        """Return the answer's JSON, {} if it has none; raise a SendFailed for Graph's errors and broken connections."""
+        response = self._http.request(method, f"{GRAPH}/{path}", params={**query, **self._query}, json=json)
+        try:
+            body = read_object(response.content)
+        except Unusable:
+            body = {}
+        if response.ok and "error" not in body:
+            return body
+        raise _refusal(response, object_at(body, "error"))
+
+
+def _refusal(response: requests.Response, error: dict[str, Any]) -> SendFailed:
+    code, subcode = str(error.get("code", "")), error.get("error_subcode")
+    both = f"{code}/{subcode}" if subcode else code
+    again = retry_at(response.headers) or _access_regained(response.headers)
+    kind = _CODES.get(both) or _CODES.get(code)
+    return refusal(response.status_code, text_at(error, "message"), both, kind=kind, retry_at=again)
+
+
+def _access_regained(headers: Mapping[str, str]) -> datetime | None:
+    """Read X-Business-Use-Case-Usage: {id: [{"estimated_time_to_regain_access": minutes}]}."""
+    try:
+        usage = read_object(headers.get("x-business-use-case-usage", "{}").encode())
+    except Unusable:
+        return None
+    uses = (use for name in usage for use in list_at(usage, name))
+    minutes = max((number(object_at(use).get("estimated_time_to_regain_access")) or 0 for use in uses), default=0)
+    return datetime.now(UTC) + timedelta(minutes=min(minutes, 24 * 60)) if minutes > 0 else None

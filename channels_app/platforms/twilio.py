@@ -1,0 +1,151 @@
+"""Twilio's platform: signed forms in, its SDK out, its error codes.
+
+Facts: twilio.com/docs, "Webhooks security", "Messages resource", "Error and warning dictionary".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import parse_qsl
+
+from twilio.base.exceptions import TwilioException
+from twilio.http.response import Response
+from twilio.request_validator import RequestValidator
+from twilio.rest import Client
+
+from channels_app.errors import (
+    AccountProblem,
+    AuthFailed,
+    BadRequest,
+    BadSignature,
+    Blocked,
+    InvalidContent,
+    InvalidRecipient,
+    OptedOut,
+    PolicyViolation,
+    SendFailed,
+    Throttled,
+    Unavailable,
+    UnknownOutcome,
+    Unusable,
+    WindowClosed,
+)
+from channels_app.http import Http
+from channels_app.payloads import storable
+from channels_app.refusals import refusal, retry_at
+from channels_app.signatures import signature_of
+from channels_app.types import Answer, ReceiptStatus, Secret, VerifiedWebhook, WebhookRequest
+
+FORM, JSON = "application/x-www-form-urlencoded", "application/json"
+#: TwiML that says nothing. Any other text Twilio sends to the customer, or logs as an error.
+NOTHING = Answer(status=200, body=b"<Response/>", content_type="text/xml")
+#: Twilio's own forms have some forty fields.
+MOST_FIELDS = 1_000
+_SID = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}")
+STATUSES = {
+    **dict.fromkeys(("accepted", "scheduled", "queued", "sending", "sent"), ReceiptStatus.ACCEPTED),
+    "delivered": ReceiptStatus.DELIVERED,
+    "read": ReceiptStatus.READ,
+    **dict.fromkeys(("undelivered", "failed", "canceled"), ReceiptStatus.FAILED),
+}
+_CODES: dict[int, type[SendFailed]] = {
+    **dict.fromkeys((20003, 63001), AuthFailed),
+    **dict.fromkeys((14107, 20429, 63017, 63018, 63038), Throttled),
+    **dict.fromkeys((20500, 20503, 30003, 63010, 63012), Unavailable),
+    **dict.fromkeys((63016,), WindowClosed),
+    **dict.fromkeys((30004, 63014, 63033), Blocked),
+    **dict.fromkeys((21610,), OptedOut),
+    **dict.fromkeys((21211, 21408, 21612, 21614, 30005, 30006, 63003, 63024, 63031), InvalidRecipient),
+    **dict.fromkeys((21602, 21617, 63005, 63019, 63021, 63027, 63028, 63030, 63041), InvalidContent),
+    **dict.fromkeys((30007, 63013, 63032, 63049), PolicyViolation),
+    **dict.fromkeys((20005, 21603, 21606, 21609, 30002, 30034, 63002, 63007, 63015, 63020, 63112), AccountProblem),
+}
+
+
+def media_type(request: WebhookRequest) -> str:
+    """Return the content type; raise BadRequest for a charset that is not Twilio's."""
+    kind, _, rest = request.headers.get("content-type", "").lower().partition(";")
+    charset = re.search(r"charset\s*=\s*\"?([^\s;\"]*)", rest)
+    if charset and charset[1] not in ("utf-8", "utf8"):
+        raise BadRequest("charset")
+    return kind.strip()
+
+
+def verify(request: WebhookRequest, auth_token: Secret) -> VerifiedWebhook:
+    """Check X-Twilio-Signature over the configured URL and the form, with Twilio's own validator.
+
+    JSON is signed through `bodySHA256` in the query. Whatever the validator stumbles over is a bad signature.
+    """
+    kind = media_type(request)
+    if request.body.count(b"&") >= MOST_FIELDS:
+        raise BadRequest("too_many_fields")
+    signature = signature_of(request, "x-twilio-signature").decode()
+    if kind not in (FORM, JSON):
+        raise BadRequest("content_type")
+    url = f"{request.url}?{request.query}" if request.query else request.url
+    try:
+        said: Any = request.body.decode() if kind == JSON else _pairs(request.body)
+        genuine = RequestValidator(auth_token.reveal()).validate(url, said, signature)
+    except Exception:  # noqa: BLE001 - the validator raises TypeError and more on what Twilio never sends
+        genuine = False
+    if not genuine:
+        raise BadSignature("the signature does not match")
+    return VerifiedWebhook(request)
+
+
+def _pairs(body: bytes) -> dict[str, str]:
+    """Return the form's fields, blank ones too; raise ValueError if one comes twice or is not UTF-8."""
+    pairs = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=bool(body), errors="strict")
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a field comes twice")
+    return fields
+
+
+def fields_of(webhook: VerifiedWebhook) -> dict[str, str]:
+    """Return the fields of a verified form; NUL becomes U+FFFD."""
+    return {storable(name): storable(value) for name, value in _pairs(webhook.body).items()}
+
+
+def message_sid(form: Mapping[str, str]) -> str:
+    """Return the message's id; raise Unusable unless it is in the documented form, or confirmed by its older name.
+
+    Twilio's signature does not say where a value ends and the next name begins, so whoever replays a form can move
+    that boundary, and with it the id that duplicates are known by.
+    """
+    sid, older = form.get("MessageSid", ""), form.get("SmsSid") or form.get("SmsMessageSid")
+    if not _SID.fullmatch(sid) and not (sid == older and sid.isascii() and sid.isalnum()):
+        raise Unusable("no MessageSid of two letters and 32 hexadecimal digits")
+    return sid
+
+
+class _Seam:
+    """The HTTP client that Twilio's SDK is given: ours. It keeps the headers, which the SDK's exceptions drop."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+        self.headers: Mapping[str, str] = {}
+
+    def request(self, method: str, uri: str, params: Any = None, data: Any = None, **options: Any) -> Response:
+        wanted = {name: options.get(name) for name in ("headers", "auth")}
+        response = self._http.request(method, uri, params=params, data=data, **wanted)
+        self.headers = response.headers
+        return Response(response.status_code, response.text, response.headers)
+
+
+@contextmanager
+def client(http: Http, account_sid: str, auth_token: Secret) -> Iterator[Client]:
+    """Lend Twilio's SDK for one call; its exceptions leave as SendFailed, a senseless answer as UnknownOutcome."""
+    seam = _Seam(http)
+    try:
+        yield Client(account_sid, auth_token.reveal(), http_client=seam)
+    except TwilioException as problem:
+        code, status = getattr(problem, "code", None) or 0, getattr(problem, "status", None) or 0
+        words = getattr(problem, "msg", "") or getattr(problem, "detail", "") or ""
+        again = retry_at(seam.headers)
+        raise refusal(status, words, str(code or ""), kind=_CODES.get(code), retry_at=again) from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UnknownOutcome("Twilio answered, but not whether it took the message") from None

@@ -1,0 +1,100 @@
+"""X's platform: signature and CRC, direct messages through tweepy, error codes.
+
+Facts: docs.x.com, "Webhooks", "Manage Direct Messages", "Response codes and errors", "Rate limits".
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+
+import requests
+import tweepy
+
+from channels_app.errors import (
+    AccountProblem,
+    AuthFailed,
+    BadHandshake,
+    Blocked,
+    InvalidContent,
+    InvalidRecipient,
+    PolicyViolation,
+    SendFailed,
+    Throttled,
+    Unavailable,
+    UnknownOutcome,
+)
+from channels_app.http import Http, outcome_of
+from channels_app.payloads import text_at
+from channels_app.refusals import refusal, retry_at
+from channels_app.signatures import handshake_parameter, hmac_sha256, require_same, signature_of
+from channels_app.types import Answer, Secret, VerifiedWebhook, WebhookRequest
+
+#: The CRC answer is made with the key that signs webhooks: to sign JSON here would be to forge events for a stranger.
+_CRC_TOKEN = re.compile(r"[A-Za-z0-9_=+/-]{1,128}")
+#: v1.1's codes, and the last word of v2's problem types.
+_CODES: dict[str, type[SendFailed]] = {
+    **dict.fromkeys(("32", "89", "93", "135", "215", "220", "oauth1-permissions"), AuthFailed),
+    **dict.fromkeys(("63", "64", "261", "326", "client-forbidden", "usage-capped", "credits"), AccountProblem),
+    **dict.fromkeys(("150", "349", "not-authorized-for-resource"), Blocked),
+    **dict.fromkeys(("17", "34", "50", "108", "resource-not-found"), InvalidRecipient),
+    **dict.fromkeys(("187", "354", "invalid-request"), InvalidContent),
+    **dict.fromkeys(("130", "131"), Unavailable),
+    "88": Throttled,
+    "226": PolicyViolation,
+}
+_FORBIDDEN = 403
+
+
+def verify(request: WebhookRequest, consumer_secret: Secret) -> VerifiedWebhook:
+    """Check x-twitter-webhooks-signature: "sha256=" and base64, over the raw body."""
+    require_same(_signed(consumer_secret, request.body).encode(), signature_of(request, "x-twitter-webhooks-signature"))
+    return VerifiedWebhook(request)
+
+
+def handshake(request: WebhookRequest, consumer_secret: Secret) -> Answer:
+    """Answer the Challenge-Response Check, which X repeats hourly; raise BadHandshake for what X would not ask."""
+    token = handshake_parameter(request, "crc_token")
+    if not _CRC_TOKEN.fullmatch(token):
+        raise BadHandshake("crc_token is not one that X makes")
+    return Answer(status=200, body=json.dumps({"response_token": _signed(consumer_secret, token.encode())}).encode())
+
+
+def _signed(consumer_secret: Secret, data: bytes) -> str:
+    return "sha256=" + base64.b64encode(hmac_sha256(consumer_secret, data)).decode()
+
+
+def send_text(http: Http, keys: dict[str, str], recipient: str, text: str) -> str:
+    """Send a direct message and return its id; raise a SendFailed.
+
+    `keys` are tweepy's four: consumer_key, consumer_secret, access_token, access_token_secret.
+    """
+    client = tweepy.Client(**keys, return_type=dict)
+    client.session = http.session
+    try:
+        sent = text_at(client.create_direct_message(participant_id=recipient, text=text), "data", "dm_event_id")
+    except tweepy.HTTPException as problem:
+        raise _refusal(problem.response, problem.api_codes) from None
+    except requests.RequestException as failure:
+        raise outcome_of(failure) from None
+    except (ValueError, TypeError, AttributeError):
+        sent = ""  # tweepy stumbled over the answer
+    if not sent:
+        raise UnknownOutcome("X answered, but not whether it took the message")
+    return sent
+
+
+def _refusal(response: requests.Response, codes: list[int]) -> SendFailed:
+    """403 without a code is how v2 says that this user does not take our messages."""
+    try:
+        body = response.json()
+    except requests.JSONDecodeError:
+        body = {}
+    problem = text_at(body, "type").rpartition("/")[2]
+    code = next((code for code in (*map(str, codes), problem) if code in _CODES), "")
+    kind = _CODES.get(code) or (Blocked if response.status_code == _FORBIDDEN else None)
+    detail = text_at(body, "detail") or text_at(body, "errors", 0, "message") or text_at(body, "title")
+    window = "user-limit-24hour" if response.headers.get("x-user-limit-24hour-remaining") == "0" else "rate-limit"
+    again = retry_at(response.headers, f"x-{window}-reset")
+    return refusal(response.status_code, detail, code, kind=kind, retry_at=again)
