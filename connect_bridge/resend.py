@@ -30,11 +30,12 @@ def send_again(entries: Collection[UUID]) -> list[OutboxEntry]:
         settled_at=None,
         claimed_by="",
         claimed_until=None,
+        provider_message_ids=[],
         error_code="",
         provider_code="",
         error_detail="",
     )
     Message.objects.filter(outbox__in=ids, status=Message.Status.FAILED).update(
-        status=Message.Status.STORED, settled_at=None, error_code="", error_detail=""
+        status=Message.Status.STORED, settled_at=None, error_code="", error_detail="", provider_message_id=""
     )
     return revived
