@@ -35,7 +35,7 @@ KEPT_HEADERS = ("content-type", "user-agent", "i-twilio-idempotency-token")
 _LONGEST_HEADER = 300
 _LONGEST_KEY = 255
 _LONGEST_REASON = 200
-#: NUL inside a JSON string, which jsonb refuses; an odd number of backslashes before it would make it plain text.
+#: NUL inside a JSON string, which jsonb refuses. After an escaped backslash the same letters are plain text.
 _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 Delivery = WebhookDelivery.State

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from django.conf import settings
@@ -21,6 +21,8 @@ from channels_app.store import refusal_of, store_batch
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+R = TypeVar("R")
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -103,7 +105,7 @@ class FastLane:
             return await _insist(self._writes, taken.set_aside(f"could not be stored: {type(problem).__name__}"))
 
 
-async def _insist(committer: GroupCommitter[Any, Any], item: Any) -> Any:
+async def _insist(committer: GroupCommitter[T, R], item: T) -> R:
     """Add an item; once more for each connection that turns out to have died while it was idle.
 
     Repeating is safe: the statement does nothing the second time.
