@@ -23,6 +23,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
+from psycopg.sql import SQL, Identifier
 
 #: Where data goes when we are root: a folder that is everybody's to enter anyway.
 SYSTEM_DIR = Path("/var/lib/parley")
@@ -48,9 +49,8 @@ class Place:
     lock: Path
     user: str | None
 
-    @property
-    def url(self) -> str:
-        return f"postgres://postgres@{quote(str(self.socket), safe='')}/{DATABASE}"
+    def url(self, database: str = DATABASE) -> str:
+        return f"postgres://postgres@{quote(str(self.socket), safe='')}/{database}"
 
 
 def _wheel() -> Path:
@@ -73,9 +73,9 @@ def place(var: Path) -> Place:
     return Place(_wheel() / PROGRAMS, home / "data", socket, home / "lock", None)
 
 
-def url(var: Path) -> str:
-    """Return the DATABASE_URL of the embedded server, whether it runs or not."""
-    return place(var).url
+def url(var: Path, database: str = DATABASE) -> str:
+    """Return the DATABASE_URL of a database of the embedded server, whether it runs or not."""
+    return place(var).url(database)
 
 
 def broker_url(database_url: str) -> str:
@@ -109,7 +109,7 @@ def running(var: Path) -> Iterator[Place]:
         _prepare(here)
         if not _is_running(here):
             _start(here)
-        _ensure_database(here)
+        ensure_database(here)
         fcntl.flock(lock, fcntl.LOCK_SH)
         try:
             yield here
@@ -176,10 +176,11 @@ def _is_running(here: Place) -> bool:
     return _run(here, "pg_ctl", "-D", str(here.data), "status", check=False).returncode == 0
 
 
-def _ensure_database(here: Place) -> None:
-    with psycopg.connect(here.url.replace(f"/{DATABASE}", "/postgres"), autocommit=True) as connection:
-        if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone() is None:
-            connection.execute(f"CREATE DATABASE {DATABASE}")
+def ensure_database(here: Place, database: str = DATABASE) -> None:
+    """Make the database on the running server unless it is there."""
+    with psycopg.connect(here.url("postgres"), autocommit=True) as connection:
+        if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone() is None:
+            connection.execute(SQL("CREATE DATABASE {}").format(Identifier(database)))
 
 
 def _run(here: Place, program: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:

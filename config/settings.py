@@ -146,6 +146,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False  # LOGGING below counts for the worker too
 #: Periodic tasks, by name. Beat's own note of when each last ran lies under var/.
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     # A pulse that no worker took in time says nothing later: it is dropped.
@@ -249,7 +250,7 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    # The SDKs log request bodies at DEBUG: they stay above it whatever LOG_LEVEL says.
+    # The SDKs log request bodies at DEBUG: they stay above it whatever LOG_LEVEL says. Celery logs every task twice.
     "loggers": {
         name: {"level": "WARNING"}
         for name in (
@@ -262,6 +263,8 @@ LOGGING = {
             "oauthlib",
             "aiohttp",
             "picows",
+            "celery.worker.strategy",
+            "celery.app.trace",
         )
     },
 }

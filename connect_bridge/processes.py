@@ -16,6 +16,8 @@ from connect_bridge.supervisor import Program
 
 #: Tasks that one worker process runs at a time. They wait for the network, so more than there are cores.
 WORKER_THREADS = "4"
+#: Celery warns at length when root runs it. Here root is a container's or a laptop's; production has a user of its own.
+ABOUT_ROOT = "ignore:You're running the worker with superuser"
 #: Seconds between two looks at whether the web answers.
 LOOK_AGAIN = 0.1
 
@@ -29,13 +31,14 @@ def product(port: int) -> list[list[Program]]:
     """Return web, bridge, worker and beat as groups to start in this order; the web stops first.
 
     HOST (default 127.0.0.1) is the address that the web binds to, WORKER_CONCURRENCY the worker's threads.
+    They inherit this process' environment, and DATABASE_URL so that none starts a private server of its own.
     """
     python = sys.executable
-    environment = {"DATABASE_URL": settings.DATABASE_URL, "PORT": str(port)}
+    environment = {"DATABASE_URL": os.environ.get("DATABASE_URL") or settings.DATABASE_URL, "PORT": str(port)}
     threads = os.environ.get("WORKER_CONCURRENCY", WORKER_THREADS)
     # Verbosity 0: its access log would show the query of a handshake, and with it the verify token.
     web = ["-m", "daphne", "-v", "0", "-b", host(), "-p", str(port), "config.asgi:application"]
-    celery = ["-m", "celery", "-A", "config"]
+    celery = ["-W", ABOUT_ROOT, "-m", "celery", "-q", "-A", "config"]
     worker = [*celery, "worker", "-P", "threads", "-c", threads, "-l", settings.LOG_LEVEL]
     return [
         [

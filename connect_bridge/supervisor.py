@@ -19,6 +19,8 @@ FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 15.0
 HEALTHY_AFTER = 30.0
 #: Seconds that one group of children gets to stop before it is killed: longer than the longest send to a messenger.
 GRACE = 20.0
+#: A second signal within so many seconds is the first one again: timeout(1) and some init systems send it twice.
+SAME_REQUEST = 1.0
 #: Longest line of a child's log that is kept whole, in bytes.
 LONGEST_LINE = 1024 * 1024
 PR_SET_PDEATHSIG = 1  # Linux, prctl(2)
@@ -46,6 +48,7 @@ class Supervisor:
     grace: float = GRACE
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _hurry: asyncio.Event = field(default_factory=asyncio.Event)
+    _asked: float = 0.0
 
     async def run(self, meanwhile: Callable[[], Awaitable[None]] | None = None) -> None:
         """Return when a signal, or `stop`, has asked us to and every child is gone.
@@ -77,8 +80,11 @@ class Supervisor:
         await stopping
 
     def stop(self) -> None:
-        """Ask to stop; asked twice, stop at once."""
-        if self._stop.is_set():
+        """Ask to stop; asked again later, kill what still runs."""
+        now = time.monotonic()
+        self._asked = self._asked or now
+        if now - self._asked > SAME_REQUEST:
+            self._say("serve", "asked again to stop: killing what still runs")
             self._hurry.set()
         self._stop.set()
 
@@ -124,7 +130,7 @@ class Supervisor:
                 return_when=asyncio.FIRST_COMPLETED,
             )
             hurry.cancel()
-            if not waiting.done():
+            if not waiting.done() and not self._hurry.is_set():
                 self._say("serve", f"{name} did not stop within {self.grace:g} s of SIGTERM; killing it")
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)

@@ -56,7 +56,7 @@ def postgres() -> Iterator[str]:
         yield os.environ["DATABASE_URL"]
         return
     with embedded.running(django_settings.VAR_DIR) as server:
-        yield server.url
+        yield server.url()
 
 
 @pytest.fixture(scope="session")

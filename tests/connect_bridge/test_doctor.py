@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from cryptography.fernet import Fernet
+from django.core.management import call_command
+from django.db import connection
+from pytest_django.fixtures import Settings
+
+from channels_app.models import ChannelAccount
+from connect_bridge import doctor, vitals
+from connect_bridge.doctor import Level
+from tests.factories import BridgeFactory, ChannelAccountFactory
+
+
+@pytest.fixture(autouse=True)
+def _amazon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "never-shown")
+
+
+def found(check: str) -> doctor.Finding:
+    return next(finding for finding in doctor.examine() if finding.check == check)
+
+
+@pytest.mark.django_db
+def test_a_house_in_order_exits_0(
+    settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.PUBLIC_BASE_URL = "https://parley.example.com"
+    settings.CONNECT_INSTANCE_ID = settings.CONNECT_CONTACT_FLOW_ID = "set"
+    BridgeFactory()
+    vitals.record_pulse()
+    ChannelAccountFactory()
+    with pytest.raises(SystemExit) as ended:
+        call_command("doctor")
+    assert ended.value.code == 0, capsys.readouterr().out
+
+
+@pytest.mark.django_db
+def test_warnings_alone_exit_1_and_failures_2(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    settings.CONNECT_INSTANCE_ID = settings.CONNECT_CONTACT_FLOW_ID = "set"
+    with pytest.raises(SystemExit) as ended:
+        call_command("doctor", "--json")
+    assert ended.value.code == 2
+    BridgeFactory()
+    vitals.record_pulse()
+    with pytest.raises(SystemExit) as ended:
+        call_command("doctor", "--json")
+    assert ended.value.code == 1
+    assert [json.loads(line)["status"] for line in capsys.readouterr().out.splitlines()] == ["failure", "warning"]
+
+
+@pytest.mark.django_db
+def test_every_complaint_comes_with_a_fix() -> None:
+    complaints = [finding for finding in doctor.examine() if finding.level is not Level.OK]
+    assert complaints
+    assert all(finding.fix for finding in complaints)
+
+
+@pytest.mark.django_db
+def test_an_account_whose_key_is_gone_is_named(settings: Settings) -> None:
+    ChannelAccountFactory(name="Acme on WhatsApp")
+    settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    assert "add the former key behind the new one" in found("Acme on WhatsApp").said
+
+
+@pytest.mark.django_db
+def test_an_account_without_a_credential_is_named_but_not_its_secrets() -> None:
+    ChannelAccountFactory(name="Acme on WhatsApp")
+    ChannelAccount.objects.update(credentials={"account_sid": "AC1", "auth_token": "hunter2"})
+    finding = found("Acme on WhatsApp")
+    assert finding.level is Level.FAILURE
+    assert "hunter2" not in finding.said
+
+
+@pytest.mark.django_db
+def test_an_account_without_routing_fails(settings: Settings) -> None:
+    settings.CONNECT_INSTANCE_ID = settings.CONNECT_CONTACT_FLOW_ID = ""
+    ChannelAccountFactory(name="routed", connect_instance_id="i", connect_contact_flow_id="f")
+    assert found("Connect routing").level is Level.OK
+    ChannelAccountFactory(name="lost", connect_instance_id="i")
+    assert (found("Connect routing").level, found("Connect routing").said) == (
+        Level.FAILURE,
+        "no instance or contact flow for lost",
+    )
+
+
+@pytest.mark.django_db
+def test_secrets_that_this_machine_made_will_not_do_in_production(settings: Settings) -> None:
+    settings.IS_LOCAL = False
+    assert (found("SECRET_KEY").level, found("FIELD_ENCRYPTION_KEYS").level) == (Level.FAILURE, Level.FAILURE)
+
+
+@pytest.mark.django_db
+def test_pending_migrations_fail_and_nothing_that_needs_them_is_tried() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'connect_bridge'")
+    checks = {finding.check: finding for finding in doctor.examine()}
+    assert checks["database"].level is Level.FAILURE
+    assert "bridge" not in checks
+
+
+@pytest.mark.django_db
+def test_no_secret_is_ever_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    account = ChannelAccountFactory()
+    with pytest.raises(SystemExit):
+        call_command("doctor")
+    shown = capsys.readouterr().out
+    assert not [secret for secret in (*account.credentials.values(), "never-shown") if secret in shown]
