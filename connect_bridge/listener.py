@@ -7,7 +7,7 @@ import logging
 import random
 import uuid
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -28,6 +28,8 @@ OVERLAP = timedelta(seconds=10)
 RENEW_BEFORE = timedelta(seconds=90)
 #: Seconds to wait before the first, and at most before any, new attempt to reconnect.
 RECONNECT_FIRST, RECONNECT_MOST = 0.5, 20.0
+#: How far Connect's clock may be behind ours.
+CLOCKS_DIFFER = timedelta(seconds=5)
 #: Item ids remembered to save the database a look at what it has anyway.
 REMEMBERED = 200
 #: A chat is compared with Connect's transcript this long after its last traffic.
@@ -55,6 +57,8 @@ class Listener:
     _traffic_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     _swept_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _own: deque[Item] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    caught_up: asyncio.Event = field(default_factory=asyncio.Event)
     ended: bool = False
 
     @property
@@ -74,6 +78,7 @@ class Listener:
             pace.throttled(busy.retry_after)
             raise
         self._filling = backfill
+        self.caught_up.clear()
         former, self._socket = self._socket, None
         try:
             socket = await ChatSocket.open(connection.socket_url, self._on_item, self._on_lost)
@@ -92,6 +97,18 @@ class Listener:
         await self.house.execute(store.CHAT_CONNECTED, given)
         if backfill:
             await self.fill()
+        self.caught_up.set()
+
+    def echo_of(self, text: str, since: datetime, known: Container[str]) -> str:
+        """Return the id of a message of ours that Connect has, though we do not know that it took it; "" if none.
+
+        Connect echoes what we send, on the socket and in the transcript, without our ClientToken: so it is known by its
+        text, by being no older than `since`, and by not being one of those whose ids we were told.
+        """
+        since -= CLOCKS_DIFFER
+        return next(
+            (one.id for one in self._own if one.content == text and one.id not in known and moment(one) >= since), ""
+        )
 
     async def fill(self) -> None:
         """Fetch Connect's transcript from a little before the last captured item on, then what came meanwhile."""
@@ -176,6 +193,7 @@ class Listener:
             if stored:
                 self.house.said(self.conversation, stored)
         self._recent.extend(item.id for item in new if item.id)
+        self._own.extend(item for item in new if item.participant_role == "CUSTOMER" and item.type == "MESSAGE")
         times = [moment(item) for item in new if item.absolute_time]
         if times:
             self.chat.last_item_at = max(*times, self.chat.last_item_at or times[0])
@@ -246,6 +264,7 @@ class Listener:
         self.house.wheel.remove(socket)
         if socket is self._socket:
             self._socket = None
+            self.caught_up.clear()
             self._lost()
 
     def _lost(self) -> None:

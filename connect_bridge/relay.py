@@ -7,7 +7,7 @@ import logging
 import random
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -43,6 +43,8 @@ CUT = "[the rest of this message is too long to show: {left} more characters]"
 RETRY_FIRST, RETRY_MOST = 0.25, 30.0
 #: A message that Connect cannot take stops blocking its conversation after this long.
 POISON_AFTER = timedelta(minutes=15)
+#: Seconds that a message waits for the transcript when Connect may have it already.
+CATCH_UP_WITHIN = 20.0
 #: Connect's limit for a display name (StartChatContact).
 LONGEST_NAME = 256
 
@@ -66,6 +68,8 @@ class Relay:
     _timer: asyncio.TimerHandle | None = None
     _failures: int = 0
     _stopped: bool = False
+    _in_doubt: bool = False
+    _taken: set[str] = field(default_factory=set)
     _ending: asyncio.Task[None] | None = None
 
     def wake(self) -> None:
@@ -116,6 +120,10 @@ class Relay:
         async with self.house.pool.connection() as connection:
             self._origin = await store.origin(connection, self.conversation)
             self._chat = await store.open_chat(connection, self.conversation)
+            if self._chat is not None:
+                # Whoever had this chat may have died between sending a message and writing that down.
+                self._taken = await store.taken_items(connection, self._chat.contact)
+                self._in_doubt = True
         self._loaded = True
 
     async def _relay(self, message: Pending) -> bool:
@@ -243,7 +251,8 @@ class Relay:
             chat.first_message = None
             message = await self._done(chat, message, _next_part(message, FOR_BOT), "")
         while part := _next_part(message, FOR_BOT if chat.bot else FOR_AGENT):
-            item = await self._send_part(chat, part, _token(message, part))
+            item = await self._already_there(message, part) or await self._send_part(chat, part, _token(message, part))
+            self._taken.add(item)
             message = await self._done(chat, message, part, item)
 
     async def _done(self, chat: Chat, message: Pending, part: str, item: str) -> Pending:
@@ -251,6 +260,21 @@ class Relay:
         done = message.relayed + len(part)
         await self.house.relays.add((message.id, chat.contact, done, done >= len(_shown(message.text)), item))
         return msgspec.structs.replace(message, relayed=done)
+
+    async def _already_there(self, message: Pending, part: str) -> str:
+        """Return the item id of a part that Connect may have taken without our knowing, if it did; else "".
+
+        Needed because a ClientToken may be good only within one connection, and ours may be a new one.
+        """
+        if not self._in_doubt or self.listener is None:
+            return ""
+        try:
+            async with asyncio.timeout(CATCH_UP_WITHIN):
+                await self.listener.caught_up.wait()
+        except TimeoutError:
+            raise Unreachable("the transcript cannot be read, and Connect may have this message already") from None
+        self._in_doubt = False
+        return self.listener.echo_of(part, message.created_at, self._taken)
 
     async def _send_part(self, chat: Chat, text: str, token: str) -> str:
         """Send one part. A 403 first renews the connection; only a refused renewal, or a second 403, is the end."""
@@ -264,6 +288,9 @@ class Relay:
                 item = await self.house.participants.send_message(listener.token, text, token)
             except Throttled as busy:
                 pace.throttled(busy.retry_after)
+                raise
+            except Unreachable:
+                self._in_doubt = True
                 raise
             except Refused:
                 await self._renew_or_end(chat, listener, last=attempt == 2)  # noqa: PLR2004 - the second of two
@@ -296,6 +323,8 @@ class Relay:
             self.listener.close()
         self.listener = None
         self._chat = None
+        self._in_doubt = False
+        self._taken.clear()
         await self.house.execute(store.CHAT_OVER, {"contact": chat.contact, "state": state, "reason": reason[:200]})
 
     async def _note(self, message: Pending, failure: GatewayError) -> None:

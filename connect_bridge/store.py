@@ -118,6 +118,10 @@ PENDING = """
 SELECT id, sequence, text, relayed, attempts, created_at FROM connect_bridge_message
  WHERE conversation_id = %s AND direction = 'in' AND status = 'stored' ORDER BY sequence LIMIT 50
 """
+TAKEN_ITEMS = """
+SELECT connect_item_id FROM connect_bridge_message
+ WHERE contact_id = %s AND direction = 'in' AND connect_item_id IS NOT NULL ORDER BY sequence DESC LIMIT 200
+"""
 RELAYED = """
 UPDATE connect_bridge_message m
    SET relayed = done.characters, contact_id = done.contact, relayed_at = now(), attempts = attempts + 1,
@@ -192,6 +196,12 @@ async def pending(connection: Connection, conversation: uuid.UUID) -> Sequence[P
     """Return what is to be relayed, in order."""
     async with connection.cursor(row_factory=class_row(Pending)) as cursor:
         return await (await cursor.execute(PENDING, [conversation])).fetchall()
+
+
+async def taken_items(connection: Connection, contact: uuid.UUID) -> set[str]:
+    """Return the ids under which Connect has taken the contact's latest messages from us."""
+    rows = await (await connection.execute(TAKEN_ITEMS, [contact])).fetchall()
+    return {row[0] for row in rows}
 
 
 async def origin(connection: Connection, conversation: uuid.UUID) -> Origin:

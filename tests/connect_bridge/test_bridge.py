@@ -76,6 +76,7 @@ async def _die(bridge: Bridge) -> None:
     await bridge._house.captures.close()
     await bridge._house.relays.close()
     bridge._dispatcher.stop()
+    await asyncio.sleep(0.1)  # the sockets close
 
 
 @pytest.fixture
@@ -266,6 +267,29 @@ def test_connects_faults_neither_lose_nor_double(aws, bridge, phone, fault):
     until(lambda: len(agent.said()) >= len(texts), "all lines", 30)
     assert agent.said() == texts
     assert Contact.objects.count() == 1
+
+
+def test_a_message_that_connect_took_silently_is_not_sent_again_over_a_new_connection(aws, bridge, phone):
+    phone.write("Hello")
+    agent = accepted(aws, aws.agent())
+    aws.world.faults.on.append(Fault(name="effect_then_reset", target="SendMessage", times=1))
+    aws.world.faults.on.append(Fault(name="socket_cut", times=1))
+    phone.write("once, please", "and this after it")
+    until(lambda: agent.said()[-1] == "and this after it", "both", 30)
+    assert agent.said() == ["Hello", "once, please", "and this after it"]
+
+
+def test_what_a_dead_bridge_sent_but_did_not_write_down_is_not_sent_again(aws, pointed_at, phone):
+    with bridging(killed=True):
+        phone.write("Hello")
+        agent = accepted(aws, aws.agent())
+        phone.write("once, please")
+        until(lambda: Message.objects.filter(status="relayed").count() == 2, "the relay")
+    Message.objects.filter(text="once, please").update(status="stored", relayed=0, connect_item_id=None)
+    phone.write("and this after it")
+    with bridging():
+        until(lambda: agent.said()[-1] == "and this after it", "the takeover", 20)
+    assert agent.said() == ["Hello", "once, please", "and this after it"]
 
 
 def test_an_expired_connection_token_is_renewed_not_mistaken_for_the_end(aws, bridge, phone):
