@@ -74,19 +74,19 @@ def describe(event: InboundEvent) -> str | None:
             return "[message deleted by the customer]"
         case Reacted():
             return f"[reacted {_quote(event.emoji)}]" if event.emoji else "[reaction removed]"
-        case ConsentChanged():
-            return _consent(event)
-        case IdentityChanged():
-            return "[the customer's number or name on this messenger changed]"
-        case Echoed() | ReceiptReceived() | TypingShown() | AccountChanged() | Unrecognised() | Misaddressed():
+        case (
+            Echoed()
+            | ReceiptReceived()
+            | TypingShown()
+            | ConsentChanged()
+            | IdentityChanged()
+            | AccountChanged()
+            | Unrecognised()
+            | Misaddressed()
+        ):
             return None
         case _:
             assert_never(event)
-
-
-def _consent(event: ConsentChanged) -> str:
-    deed = "opted in" if event.granted else "opted out"
-    return f"[{deed}: {_quote(event.topic)}]" if event.topic else f"[{deed}]"
 
 
 def _quote(text: str) -> str:

@@ -129,17 +129,16 @@ class Messenger(Channel[Config]):
     def _item(self, raw: Any) -> InboundEvent:
         item, us = payloads.read_as(_Item, raw), self.address
         writer = item.sender.id if item.sender else us
+        customer = item.recipient.id if writer == us else writer
         if us not in (writer, item.recipient.id):
             return payloads.misaddressed(us, item.recipient.id, raw)
-        customer = item.recipient.id if writer == us else writer
-        about = _About(Sender(external_id=customer, issuer=us), payloads.moment(item.timestamp), raw, writer == us)
-        if "policy-enforcement" in raw:
-            return _enforced(about)
-        kind = next((name for name in _READERS if name in raw), "")
-        if not kind or customer == us or (about.by_us and kind != "message"):
-            name = next((name for name in raw if name not in ("sender", "recipient", "timestamp")), "nothing")
-            return payloads.unrecognised(us, name, raw)
-        return _READERS[kind](about, raw[kind])
+        likely = _READERS.keys() if writer != us else {"message"} if customer != us else {"policy-enforcement"}
+        names = [name for name in raw if name not in ("sender", "recipient", "timestamp")]
+        kind = next((name for name in names if name in likely), None)
+        if kind is None:
+            return payloads.unrecognised(us, " ".join(names), raw)
+        sender = Sender(external_id=customer, issuer=us)
+        return _READERS[kind](_About(sender, payloads.moment(item.timestamp), raw, writer == us), raw[kind])
 
     def send(self, message: types.OutboundMessage) -> types.SendReceipt:
         """POST /{page}/messages. No idempotency key: `metadata` comes back in the echo and tells what arrived."""
@@ -237,8 +236,10 @@ def _reaction(about: _About, raw: Any) -> InboundEvent:
 
 def _edited(about: _About, raw: Any) -> InboundEvent:
     edit = payloads.read_as(_Edit, raw)
-    key, at, name = key_of("e", edit.mid, str(edit.num_edit)), about.occurred_at, short_id(edit.mid)
-    return types.MessageEdited(key=key, sender=about.sender, occurred_at=at, message_id=name, text=edit.text)
+    key, at = key_of("e", edit.mid, str(edit.num_edit)), about.occurred_at
+    return types.MessageEdited(
+        key=key, sender=about.sender, occurred_at=at, message_id=short_id(edit.mid), text=edit.text
+    )
 
 
 def _receipt(status: types.ReceiptStatus, about: _About, raw: Any) -> InboundEvent:
@@ -260,10 +261,8 @@ def _consent(about: _About, raw: Any) -> InboundEvent:
     return types.ConsentChanged(key=key, sender=about.sender, occurred_at=at, granted=granted, topic=topic)
 
 
-def _enforced(about: _About) -> InboundEvent:
-    deed = object_at(about.raw, "policy-enforcement")
-    detail = f"{text_at(deed, 'action')} {text_at(deed, 'reason')}".strip()
-    key = hash_key("a", about.raw)
+def _enforced(about: _About, raw: Any) -> InboundEvent:
+    key, detail = hash_key("a", about.raw), f"{text_at(raw, 'action')} {text_at(raw, 'reason')}".strip()
     return types.AccountChanged(key=key, sender=about.sender, topic="policy-enforcement", detail=detail)
 
 
@@ -276,6 +275,7 @@ _READERS: dict[str, Callable[[_About, Any], InboundEvent]] = {
     "delivery": partial(_receipt, types.ReceiptStatus.DELIVERED),
     "optin": _consent,
     "referral": _postback,
+    "policy-enforcement": _enforced,
 }
 
 channel = Messenger
