@@ -43,7 +43,7 @@ def run(rate: float = 50.0, seconds: float = 20.0, customers: int = 100) -> Mapp
             _furnish(world, account["webhook_url"])
             with lab.process(serve, env, "serve") as product:
                 lab.until_answers(f"http://127.0.0.1:{web}/-/alive/")
-                _talk(web, account["id"], customers, customers / 2, 2.0)  # the chats are opened before it counts
+                _meet(world, customers)  # the chats are opened before it counts
                 _settle(url, world)
                 before, began = lab.spent(product), time.monotonic()
                 outcome, prefix = _talk(web, account["id"], customers, rate, seconds)
@@ -60,6 +60,18 @@ def _furnish(world: str, webhook_url: str) -> None:
     lab.call("POST", f"{world}/phones/accounts", account)
 
 
+def _meet(world: str, customers: int) -> None:
+    """Let every customer write once from their phone: the world answers only to people it knows."""
+    for number in range(customers):
+        sender = {"id": _customer(number), "name": f"Customer {number}"}
+        message = {"from": sender, "content": {"type": "text", "text": "hello"}}
+        lab.call("POST", f"{world}/phones/messenger/{PAGE}/messages", message)
+
+
+def _customer(number: int) -> str:
+    return f"55512345{number:08}"
+
+
 def _talk(web: int, account: str, customers: int, rate: float, seconds: float) -> tuple[Outcome, str]:
     prefix = uuid.uuid4().hex[:6]
     return asyncio.run(at_rate(web, _requests(web, account, customers, prefix), rate, seconds)), prefix
@@ -69,7 +81,7 @@ def _requests(web: int, account: str, customers: int, prefix: str) -> Iterator[t
     for number in itertools.count():
         mid = f"m_{prefix}_{number}"
         event = {
-            "sender": {"id": f"55512345{number % customers:08}"},
+            "sender": {"id": _customer(number % customers)},
             "recipient": {"id": PAGE},
             "timestamp": int(time.time() * 1000),
             "message": {"mid": mid, "text": mid},
