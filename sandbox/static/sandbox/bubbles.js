@@ -52,7 +52,7 @@ export function fill(parts, message, choose) {
 
 function card(type, text) {
   const words = el("span", { className: "card-words" }, el("span", { className: "kind" }, KIND_NAMES[type]));
-  if (type === "voice" || type === "audio") words.append(el("span", { className: "wave", ariaHidden: "true" }));
+  if (type === "voice" || type === "audio") words.append(icon("wave", "wave"));
   else if (text) words.append(el("span", { className: "text" }, text));
   return el("span", { className: `card ${type}` }, icon(KIND_ICONS[type], "icon large"), words);
 }

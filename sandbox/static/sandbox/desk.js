@@ -18,7 +18,8 @@ export class Desk {
     this.acts = 0;
     $("#tabs").addEventListener("keydown", (event) => this.walk(event));
     hear("line", ({ what }) => HINTS.has(what) && this.lookSoon());
-    hear("reset", () => this.reset());
+    hear("leave", () => this.leave());
+    hear("reset", () => this.signIn());
     document.addEventListener("visibilitychange", () => !document.hidden && this.selected?.looked());
     setInterval(() => this.tickTock(), 1000);
     setInterval(() => this.look(), QUEUE_EVERY_MS);
@@ -155,11 +156,12 @@ export class Desk {
   }
 
   close(chat) {
+    const focused = chat.pane.root.contains(document.activeElement);
     chat.client.close();
     chat.tab.root.remove();
     chat.pane.root.remove();
     this.chats.delete(chat.id);
-    if (this.selected === chat) this.select([...this.chats.values()].at(-1) ?? null);
+    if (this.selected === chat) this.select([...this.chats.values()].at(-1) ?? null, { focus: focused });
     this.changed();
   }
 
@@ -192,11 +194,10 @@ export class Desk {
     all[place].tab.root.focus();
   }
 
-  reset() {
+  leave() {
     this.agent = null;
     this.acts += 1;
     for (const chat of [...this.chats.values()]) this.close(chat);
     this.queue([]);
-    this.signIn();
   }
 }

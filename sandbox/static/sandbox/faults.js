@@ -1,6 +1,6 @@
 // "Break something": switches on faults of the simulated world. "Reset" makes it new.
 
-import { get, post, remove } from "./api.js";
+import { get, post, put, remove } from "./api.js";
 import { $, attachMenu, badge, el, tell, toast } from "./ui.js";
 
 const FAULTS = [
@@ -13,7 +13,7 @@ const FAULTS = [
     ["Expire a token", "the next connection token is refused", [{ name: "expire_token", target: "SendMessage", times: 1 }]],
   ]],
   ["Chat websockets", [
-    ["Cut the sockets", "both sides lose their line with the next frame", [{ name: "socket_cut", times: 2 }]],
+    ["Cut every socket now", "Parley’s and the agent’s; both must come back", { action: "cut" }, "/world/sockets"],
     ["Drop frames", "the next two frames to the customer’s side are lost", [{ name: "frame_drop", target: "CUSTOMER", times: 2 }]],
     ["Double frames", "the next five frames come twice", [{ name: "frame_double", target: "CUSTOMER", times: 5 }]],
     ["Shuffle frames", "the next five frames overtake each other", [{ name: "frame_shuffle", target: "CUSTOMER", times: 5 }]],
@@ -45,11 +45,11 @@ export function faults() {
   $("#reset").addEventListener("click", reset);
 }
 
-function item(menu, title, explanation, body) {
+function item(menu, title, explanation, body, path = "/world/faults") {
   const button = el("button", { type: "button", className: "menu-item" }, el("span", {}, el("strong", {}, title), el("span", { className: "dim" }, explanation)));
   button.addEventListener("click", async () => {
     menu.hidePopover();
-    await attempt(() => post("/world/faults", body), `On: ${title}. Now write or answer something, and watch the tail.`);
+    await attempt(() => post(path, body), `Done: ${title}. Now write or answer something, and watch the tail.`);
   });
   return button;
 }
@@ -73,7 +73,15 @@ async function count() {
 async function reset() {
   const button = $("#reset");
   button.disabled = true;
-  await attempt(() => post("/world/reset"), "Reset: the phones, the queue and the faults are as new. Parley keeps its own records.");
+  await attempt(renew, "Reset: the phones, the queue and the faults are as new. Parley keeps its own records.");
   tell("reset");
   button.disabled = false;
+}
+
+/** Make the world new, but for the contact flows: they are this sandbox's set-up, not its traffic. */
+async function renew() {
+  const flows = await get("/world/flows");
+  tell("leave"); // whoever is connected goes first: afterwards nobody is known any more
+  await post("/world/reset");
+  for (const [id, flow] of Object.entries(flows)) await put(`/world/flows/${encodeURIComponent(id)}`, flow);
 }

@@ -62,8 +62,7 @@ export class Journeys {
     if (fields.event !== "message") return known ? this.hop(known, line, receiptName(fields)) : null;
     const journey = known ?? this.written(line);
     journey.forged ||= Boolean(fields.forged);
-    const given = line.what.endsWith(".given_up") ? "given up" : fields.forged ? "forged webhook" : fields.attempt > 1 ? `webhook, try ${fields.attempt}` : "webhook";
-    return this.hop(journey, line, given);
+    return this.hop(journey, line, deliveryName(line, journey));
   }
 
   started(line) {
@@ -71,7 +70,7 @@ export class Journeys {
     const known = this.chats.get(fields.initial_contact_id);
     const journey = known?.opening ?? this.waiting("in", (one) => !one.chat, (one) => one.who === fields.display_name);
     if (!journey) return null;
-    if (fields.initial_contact_id && !known) {
+    if (fields.initial_contact_id && !known?.opening) {
       journey.chat = fields.initial_contact_id;
       this.chats.set(journey.chat, { opening: journey, customer: journey.customer, kind: journey.kind, who: journey.who });
     }
@@ -90,6 +89,7 @@ export class Journeys {
     const chat = this.chats.get(line.fields.initial_contact_id);
     const journey = this.make(line, { direction: "news", text: NEWS[line.what], chat: line.fields.initial_contact_id });
     if (chat) chat.news = journey;
+    else this.chats.set(line.fields.initial_contact_id, { news: journey, customer: "", kind: "", who: "" });
     return this.hop(journey, line, line.what.split(".").at(-1));
   }
 
@@ -110,7 +110,7 @@ export class Journeys {
     if (!journey) return null;
     journey.item ??= fields.item_id;
     this.byId.set(fields.item_id, journey);
-    return this.hop(journey, line, fields.sockets ? `${fields.sockets} websocket${fields.sockets > 1 ? "s" : ""}` : "kept for later");
+    return this.hop(journey, line, fields.sockets ? `${fields.sockets} websocket${fields.sockets > 1 ? "s" : ""}` : "in the transcript");
   }
 
   sent(line) {
@@ -151,7 +151,7 @@ export class Journeys {
 
   inChat(direction, fields, fits) {
     const chat = this.chats.get(fields.initial_contact_id);
-    const mine = (one) => fits(one) && (!chat || one.customer === chat.customer);
+    const mine = (one) => fits(one) && (!chat?.customer || one.customer === chat.customer);
     return this.waiting(direction, mine, (one) => one.text === fields.text);
   }
 
@@ -200,6 +200,13 @@ export function tone({ status, forged, reset, cut, fault }) {
   const trouble = typeof status === "number" && (status === 0 || status >= FIRST_STATUS_OF_TROUBLE);
   if (forged) return trouble ? "warn" : "bad";
   return trouble || reset || cut || fault ? "bad" : "good";
+}
+
+function deliveryName({ what, fields }, journey) {
+  if (what.endsWith(".given_up")) return "given up";
+  if (fields.forged) return "forged webhook";
+  if (fields.attempt > 1) return `webhook, try ${fields.attempt}`;
+  return journey.hops.some(({ label }) => label === "webhook") ? "webhook again" : "webhook";
 }
 
 function receiptName({ event, message_status: status }) {

@@ -7,6 +7,7 @@ import { $, announce, attachMenu, badge, CHANNELS, composer, el, glyph, hear, ic
 
 const MOST_PEOPLE = 6;
 const READ_AFTER_MS = 700;
+const NOTE_MS = 10_000;
 const OPENED = Date.now() / 1000;
 
 class Phone {
@@ -113,10 +114,16 @@ class Phone {
     for (const control of [parts.text, parts.send, parts.more]) control.disabled = !account;
   }
 
+  /** Say something above the composer; it goes after a while, unless it is trouble. */
   note(text, tone = "plain") {
-    this.parts.note.hidden = !text;
-    this.parts.note.textContent = text;
-    this.parts.note.dataset.tone = tone;
+    const { note, thread } = this.parts;
+    stick(thread, () => {
+      note.hidden = !text;
+      note.textContent = text;
+      note.dataset.tone = tone;
+    });
+    clearTimeout(this.noteEnds);
+    if (text && tone !== "bad") this.noteEnds = setTimeout(() => this.note(""), NOTE_MS);
   }
 
   /** Send content from the chosen person, and say what the webhook answered when that is worth saying. */

@@ -85,7 +85,7 @@ export class Tail {
     row.text.textContent = journey.direction === "news" ? journey.text : journey.text ? `“${journey.text}”` : "";
     const took = total(journey);
     row.total.textContent = took === null ? "" : ms(took);
-    row.total.title = took === null ? "" : journey.direction === "in" ? "from the phone to the agent" : "from the agent to the messenger";
+    row.total.title = took === null ? "" : journey.direction === "in" ? "from the phone to Amazon Connect" : "from the agent to the messenger";
     row.hops.replaceChildren(...journey.hops.map((hop) => this.hop(journey, hop, row)));
     row.root.hidden = !this.fits(journey.search + journey.who.toLowerCase());
   }

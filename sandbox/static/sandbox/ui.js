@@ -2,7 +2,7 @@
 
 export const $ = (selector, root = document) => root.querySelector(selector);
 
-/** News between the parts: "trace" (show a message's way), "line" (a ledger line), "reset". */
+/** News between the parts: "trace" (show a message's way), "line" (a ledger line), "leave", "reset". */
 export const bus = new EventTarget();
 export const tell = (name, detail) => bus.dispatchEvent(new CustomEvent(name, { detail }));
 export const hear = (name, handler) => bus.addEventListener(name, (event) => handler(event.detail));
