@@ -27,7 +27,6 @@ WINDOW = timedelta(hours=24)
 _KINDS = {
     **{name: PartKind(name) for name in ("image", "audio", "video", "file", "sticker", "location")},
     **dict.fromkeys(("fallback", "template", "share", "post", "ig_post", "reel", "ig_reel"), PartKind.LINK),
-    "story_mention": PartKind.STORY,
 }
 
 
@@ -236,10 +235,8 @@ def _reaction(about: _About, raw: Any) -> InboundEvent:
 
 def _edited(about: _About, raw: Any) -> InboundEvent:
     edit = payloads.read_as(_Edit, raw)
-    key, at = key_of("e", edit.mid, str(edit.num_edit)), about.occurred_at
-    return types.MessageEdited(
-        key=key, sender=about.sender, occurred_at=at, message_id=short_id(edit.mid), text=edit.text
-    )
+    key, at, name = key_of("e", edit.mid, str(edit.num_edit)), about.occurred_at, short_id(edit.mid)
+    return types.MessageEdited(key=key, sender=about.sender, occurred_at=at, message_id=name, text=edit.text)
 
 
 def _receipt(status: types.ReceiptStatus, about: _About, raw: Any) -> InboundEvent:

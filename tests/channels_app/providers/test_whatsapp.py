@@ -1,0 +1,448 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twilio.request_validator import RequestValidator
+
+from channels_app import errors
+from channels_app.channel import AnswersInItsOwnWords, HasReplyWindow
+from channels_app.types import Alias, AliasType, OutboundMessage, Part, PartKind, ReceiptStatus, Selection
+from tests.channels_app.providers.provider_kit import ProviderApi, channel_of, received, signed_form, told
+
+Form = dict[str, str]
+SID = "SM" + "a" * 32
+HEADER = "x-twilio-signature"
+
+
+def form(**fields: str) -> Form:
+    """Return an inbound form; a field given as "-" is left out."""
+    usual = {
+        "SmsMessageSid": SID,
+        "MessageSid": SID,
+        "SmsSid": SID,
+        "SmsStatus": "received",
+        "AccountSid": "AC" + "0" * 32,
+        "From": "whatsapp:+15550001",
+        "To": "whatsapp:+34600000000",
+        "Body": "",
+        "NumMedia": "0",
+        "NumSegments": "1",
+        "ReferralNumMedia": "0",
+        "MessageType": "text",
+        "ProfileName": "Ann",
+        "WaId": "15550001",
+        "ApiVersion": "2010-04-01",
+    }
+    return {name: value for name, value in {**usual, **fields}.items() if value != "-"}
+
+
+def media(mime: str, kind: str, **fields: str) -> Form:
+    return form(NumMedia="1", MediaUrl0="https://m/0", MediaContentType0=mime, MessageType=kind, **fields)
+
+
+def status(word: str, **fields: str) -> Form:
+    ours, theirs = "whatsapp:+34600000000", "whatsapp:+15550001"
+    usual = {"MessageSid": SID, "SmsSid": SID, "MessageStatus": word, "SmsStatus": word, "From": ours, "To": theirs}
+    return {**usual, "AccountSid": "AC" + "0" * 32, "ApiVersion": "2010-04-01", **fields}
+
+
+def part(kind: PartKind, mime: str) -> tuple[Part, ...]:
+    return (Part(kind=kind, media_ref="https://m/0", mime=mime),)
+
+
+PLACE = Part(kind=PartKind.LOCATION, latitude=41.38, longitude=2.17, name="Plaza", caption="Barcelona")
+REFERRED = {"ReferralHeadline": "Chat", "ReferralSourceUrl": "https://fb.me/1", "ReferralCtwaClid": "clid"}
+
+CASES: list[tuple[str, Form, list[tuple[str, dict[str, Any]]]]] = [
+    (
+        "text",
+        form(Body="Grüße & +1 😀"),
+        [("MessageReceived", {"key": f"m:{SID}", "who": "+15550001", "text": "Grüße & +1 😀", "message_id": SID})],
+    ),
+    ("blank", form(Body="  "), [("MessageReceived", {"text": "  ", "parts": ()})]),
+    ("NUL", form(Body="a\x00b"), [("MessageReceived", {"text": "a\ufffdb"})]),
+    (
+        "image with a caption",
+        media("image/jpeg", "image", Body="look"),
+        [("MessageReceived", {"text": "look", "parts": part(PartKind.IMAGE, "image/jpeg")})],
+    ),
+    ("video", media("video/mp4", "video"), [("MessageReceived", {"parts": part(PartKind.VIDEO, "video/mp4")})]),
+    ("voice", media("audio/ogg", "audio"), [("MessageReceived", {"parts": part(PartKind.VOICE, "audio/ogg")})]),
+    ("audio", media("audio/mpeg", "audio"), [("MessageReceived", {"parts": part(PartKind.AUDIO, "audio/mpeg")})]),
+    ("sticker", media("image/webp", "sticker"), [("MessageReceived", {"parts": part(PartKind.STICKER, "image/webp")})]),
+    (
+        "document",
+        media("application/pdf", "document", Body="invoice.pdf"),
+        [("MessageReceived", {"text": "invoice.pdf", "parts": part(PartKind.FILE, "application/pdf")})],
+    ),
+    (
+        "contact card",
+        media("text/vcard", "contacts"),
+        [("MessageReceived", {"parts": part(PartKind.CONTACT, "text/vcard")})],
+    ),
+    (
+        "image, told by its type alone",
+        media("image/png", "-"),
+        [("MessageReceived", {"parts": part(PartKind.IMAGE, "image/png")})],
+    ),
+    (
+        "location",
+        form(Latitude="41.38", Longitude="2.17", Label="Plaza", Address="Barcelona", MessageType="location"),
+        [("MessageReceived", {"text": "", "parts": (PLACE,)})],
+    ),
+    (
+        "location that is none",
+        form(Latitude="north", Longitude="NaN", MessageType="location"),
+        [("MessageReceived", {"parts": (Part(kind=PartKind.LOCATION),)})],
+    ),
+    (
+        "button",
+        form(Body="Yes", ButtonText="Yes", ButtonPayload="ID-1", MessageType="button"),
+        [("MessageReceived", {"text": "Yes", "selection": Selection(title="Yes", id="ID-1"), "parts": ()})],
+    ),
+    (
+        "list row without a body",
+        form(ListTitle="Blue", ListId="b", MessageType="interactive"),
+        [("MessageReceived", {"text": "Blue", "selection": Selection(title="Blue", id="b"), "parts": ()})],
+    ),
+    (
+        "reply",
+        form(Body="hi", OriginalRepliedMessageSid="SM1", OriginalRepliedMessageSender="whatsapp:+34600000000"),
+        [("MessageReceived", {"text": "hi", "reply_to": "SM1"})],
+    ),
+    ("forwarded", form(Body="hi", Forwarded="true"), [("MessageReceived", {"text": "hi", "forwarded": True})]),
+    (
+        "through an ad",
+        form(Body="hi", **REFERRED),
+        [("MessageReceived", {"referral": "Chat · https://fb.me/1 · clid"})],
+    ),
+    (
+        "an order",
+        form(MessageType="order"),
+        [("MessageReceived", {"parts": (Part(kind=PartKind.ORDER, detail="order"),)})],
+    ),
+    (
+        "an unknown kind of message",
+        form(MessageType="hologram"),
+        [("MessageReceived", {"parts": (Part(kind=PartKind.UNSUPPORTED, detail="hologram"),)})],
+    ),
+    (
+        "STOP is a message and a withdrawal",
+        form(Body="STOP", OptOutType="STOP"),
+        [("MessageReceived", {"text": "STOP"}), ("ConsentChanged", {"granted": False, "topic": "STOP"})],
+    ),
+    (
+        "START",
+        form(Body="START", OptOutType="START"),
+        [("MessageReceived", {}), ("ConsentChanged", {"granted": True, "key": f"c:{SID}"})],
+    ),
+    ("HELP", form(Body="HELP", OptOutType="HELP"), [("MessageReceived", {"text": "HELP"})]),
+    ("our own number", form(Body="x", From="whatsapp:+34600000000"), [("Echoed", {"who": "+34600000000"})]),
+    ("another number", form(To="whatsapp:+34600000009"), [("Misaddressed", {"address": "whatsapp:+34600000009"})]),
+    ("an SMS", form(To="+34600000000", From="+15550001"), [("Misaddressed", {})]),
+    ("another account", form(AccountSid="AC" + "1" * 32), [("Misaddressed", {})]),
+    *(
+        (
+            f"status {word}",
+            status(word),
+            [
+                (
+                    "ReceiptReceived",
+                    {"key": f"r:{word}:{SID}", "status": rung, "message_ids": (SID,), "who": "+15550001"},
+                )
+            ],
+        )
+        for word, rung in (
+            ("queued", ReceiptStatus.ACCEPTED),
+            ("sent", ReceiptStatus.ACCEPTED),
+            ("delivered", ReceiptStatus.DELIVERED),
+            ("read", ReceiptStatus.READ),
+        )
+    ),
+    (
+        "status failed",
+        status("failed", ErrorCode="63016", ChannelStatusMessage="outside the window"),
+        [
+            (
+                "ReceiptReceived",
+                {"status": ReceiptStatus.FAILED, "error_code": "63016", "error_detail": "outside the window"},
+            )
+        ],
+    ),
+    (
+        "status undelivered",
+        status("undelivered", ErrorCode="63024", ErrorMessage="no such user"),
+        [("ReceiptReceived", {"status": ReceiptStatus.FAILED, "error_detail": "no such user"})],
+    ),
+    ("status that nobody knows", status("teleported"), [("Unrecognised", {"type": "status teleported"})]),
+    ("status of another number's message", status("sent", From="whatsapp:+1999"), [("Misaddressed", {})]),
+]
+
+
+@pytest.mark.parametrize(("payload", "expected"), [pytest.param(*case[1:], id=case[0]) for case in CASES])
+def test_every_kind_of_form_is_understood(payload: Form, expected: list[tuple[str, dict[str, Any]]]) -> None:
+    events = received("whatsapp", payload)
+    assert [told(event, fields) for event, (_, fields) in zip(events, expected, strict=True)] == expected
+
+
+WHO = [
+    ("whatsapp:+15550001", {}, "+15550001", {AliasType.PHONE: "+15550001"}),
+    (
+        "whatsapp:+15550001",
+        {"ExternalUserId": "whatsapp:US.1349", "ParentExternalUserId": "whatsapp:US.ENT.7", "ProfileUsername": "ann"},
+        "+15550001",
+        {
+            AliasType.PHONE: "+15550001",
+            AliasType.BSUID: "US.1349",
+            AliasType.PARENT_BSUID: "US.ENT.7",
+            AliasType.USERNAME: "ann",
+        },
+    ),
+    ("whatsapp:US.1349", {"WaId": "-"}, "US.1349", {AliasType.BSUID: "US.1349"}),
+    ("whatsapp:US.1349", {"WaId": "US.1349"}, "US.1349", {AliasType.BSUID: "US.1349"}),
+    ("whatsapp:US.1349", {}, "+15550001", {AliasType.PHONE: "+15550001", AliasType.BSUID: "US.1349"}),
+    ("whatsapp:15550001", {"WaId": "-"}, "+15550001", {AliasType.PHONE: "+15550001"}),
+]
+
+
+@pytest.mark.parametrize(("writer", "fields", "known_as", "aliases"), WHO)
+def test_customers_are_known_by_number_or_else_by_user_id(
+    writer: str, fields: Form, known_as: str, aliases: Any
+) -> None:
+    (event,) = received("whatsapp", form(From=writer, **fields))
+    assert event.sender.external_id == known_as
+    assert event.sender.aliases == tuple(Alias(type=kind, value=value) for kind, value in aliases.items())
+    assert event.sender.display_name == "Ann"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"MessageSid": "-", "SmsSid": "-", "SmsMessageSid": "-"},
+        {"MessageSid": SID + "MessageTypetext", "MessageType": "-"},
+        {"MessageSid": "SM" + "g" * 32},
+        {"From": "whatsapp:bob", "WaId": "-"},
+    ],
+)
+def test_what_cannot_be_read_is_unusable(changed: Form) -> None:
+    with pytest.raises(errors.Unusable):
+        received("whatsapp", form(**changed))
+
+
+def test_a_moved_boundary_does_not_make_a_new_message() -> None:
+    genuine = signed_form(form(Body="hi"))
+    moved = form(MessageSid=f"{SID}MessageTypetext", MessageType="-", Body="hi")
+    replayed = replace(genuine, body=urlencode(moved).encode())
+    channel = channel_of("whatsapp")
+    with pytest.raises(errors.Unusable):
+        channel.parse(channel.verify(replayed))  # the signature alone lets it pass
+
+
+def test_a_status_carries_our_own_id_from_the_callbacks_query() -> None:
+    channel, request = channel_of("whatsapp"), signed_form(status("delivered"), query="outbox=c-1")
+    (event,) = channel.parse(channel.verify(request))
+    assert event.correlation == "c-1"
+
+
+def test_a_query_that_was_not_signed_is_refused() -> None:
+    with pytest.raises(errors.BadSignature):
+        channel_of("whatsapp").verify(replace(signed_form(status("delivered"), query="outbox=c-1"), query="outbox=c-2"))
+
+
+def test_twilio_is_answered_with_empty_twiml() -> None:
+    channel = channel_of("whatsapp")
+    assert isinstance(channel, AnswersInItsOwnWords)
+    answer = channel.acknowledge("duplicate")
+    assert (answer.status, answer.body, answer.content_type) == (200, b"<Response/>", "text/xml")
+
+
+def test_replies_are_free_for_a_day() -> None:
+    channel, at = channel_of("whatsapp"), datetime(2026, 1, 1, tzinfo=UTC)
+    assert isinstance(channel, HasReplyWindow)
+    assert channel.window_closes(at) == at + timedelta(hours=24)
+
+
+GENUINE = signed_form(form(Body="hi & bye"))
+
+
+@given(where=st.integers(0, len(GENUINE.body) - 1), mask=st.integers(1, 255))
+def test_every_flipped_byte_of_the_body_is_refused_or_means_the_same(where: int, mask: int) -> None:
+    body = GENUINE.body[:where] + bytes([GENUINE.body[where] ^ mask]) + GENUINE.body[where + 1 :]
+    try:
+        channel_of("whatsapp").verify(replace(GENUINE, body=body))
+    except errors.WebhookRejected:
+        return
+    assert parse_qs(body, keep_blank_values=True) == parse_qs(
+        GENUINE.body, keep_blank_values=True
+    )  # another case of a hex digit
+
+
+@given(where=st.integers(0, 27), mask=st.integers(1, 127))
+def test_every_flipped_character_of_the_signature_breaks_it(where: int, mask: int) -> None:
+    genuine = GENUINE.headers[HEADER]
+    forged = genuine[:where] + chr(ord(genuine[where]) ^ mask) + genuine[where + 1 :]
+    with pytest.raises(errors.BadSignature):
+        channel_of("whatsapp").verify(replace(GENUINE, headers={**GENUINE.headers, HEADER: forged}))
+
+
+FORM = "application/x-www-form-urlencoded"
+REJECTED = [
+    ("no signature", {HEADER: "", "content-type": FORM}, b"Body=hi", errors.BadSignature, "bad_signature"),
+    ("an empty POST", {}, b"", errors.BadSignature, "bad_signature"),
+    ("not ASCII", {HEADER: "ñ", "content-type": FORM}, b"Body=hi", errors.BadSignature, "bad_signature"),
+    ("not UTF-8", {HEADER: "x", "content-type": FORM}, b"Body=%FF", errors.BadSignature, "bad_signature"),
+    ("a field twice", {HEADER: "x", "content-type": FORM}, b"a=1&a=1", errors.BadSignature, "bad_signature"),
+    ("another charset", {"content-type": FORM + "; charset=utf-7"}, b"Body=hi", errors.BadRequest, "charset"),
+    ("1,001 fields", {"content-type": FORM}, b"a=1&" * 1000 + b"b=2", errors.BadRequest, "too_many_fields"),
+    ("a file", {HEADER: "x", "content-type": "multipart/form-data"}, b"x", errors.BadRequest, "content_type"),
+    ("JSON unsigned", {HEADER: "x", "content-type": "application/json"}, b"{}", errors.BadSignature, "bad_signature"),
+]
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "kind", "code"), [pytest.param(*case[1:], id=case[0]) for case in REJECTED]
+)
+def test_what_twilio_does_not_send_is_rejected(headers: Form, body: bytes, kind: type, code: str) -> None:
+    with pytest.raises(kind) as rejection:
+        channel_of("whatsapp").verify(replace(GENUINE, headers=headers, body=body))
+    assert getattr(rejection.value, "reason", rejection.value.code) == code
+
+
+@pytest.mark.parametrize(
+    "where", ["http://parley.example/webhooks/whatsapp/1/", "https://evil.example/webhooks/whatsapp/1/"]
+)
+def test_the_address_is_part_of_what_is_signed(where: str) -> None:
+    with pytest.raises(errors.BadSignature):
+        channel_of("whatsapp").verify(replace(GENUINE, url=where))
+
+
+def test_a_signature_that_comes_twice_is_refused() -> None:
+    with pytest.raises(errors.BadSignature):
+        channel_of("whatsapp").verify(replace(GENUINE, repeated=frozenset({HEADER})))
+
+
+def json_request(body: bytes, hashed: bytes) -> Any:
+    query = f"bodySHA256={hashlib.sha256(hashed).hexdigest()}"
+    url = f"{GENUINE.url}?{query}"
+    signature = base64.b64encode(hmac.digest(b"auth-token", url.encode(), "sha1")).decode()
+    headers = {HEADER: signature, "content-type": "application/json"}
+    return replace(GENUINE, headers=headers, body=body, query=query)
+
+
+def test_json_is_signed_through_its_hash() -> None:
+    channel = channel_of("whatsapp")
+    (event,) = channel.parse(channel.verify(json_request(b'{"a":1}', b'{"a":1}')))
+    assert type(event).__name__ == "Unrecognised"
+    with pytest.raises(errors.BadSignature):
+        channel.verify(json_request(b'{"a":2}', b'{"a":1}'))
+
+
+def test_json_without_its_hash_is_refused_even_if_the_address_is_signed() -> None:
+    signature = RequestValidator("auth-token").compute_signature(GENUINE.url, {})
+    headers = {HEADER: signature, "content-type": "application/json"}
+    for body in (b"{}", b""):
+        with pytest.raises(errors.BadSignature):
+            channel_of("whatsapp").verify(replace(GENUINE, headers=headers, body=body))
+
+
+OUT = OutboundMessage(recipient="+15550001", text="¡Hola! 👋", correlation="c-1")
+SENT = json.dumps({"sid": SID, "status": "queued", "error_code": None}).encode()
+
+
+def test_a_message_is_sent_through_the_documented_call(api: ProviderApi) -> None:
+    api.status, api.body = 201, SENT
+    receipt = channel_of("whatsapp", api.http()).send(OUT)
+    (call,) = api.calls
+    assert receipt.message_ids == (SID,)
+    assert (call.method, call.path) == ("POST", f"/2010-04-01/Accounts/AC{'0' * 32}/Messages.json")
+    assert parse_qs(call.body.decode()) == {
+        "To": ["whatsapp:+15550001"],
+        "From": ["whatsapp:+34600000000"],
+        "Body": ["¡Hola! 👋"],
+        "StatusCallback": ["https://parley.example/webhooks/whatsapp/1/?outbox=c-1"],
+    }
+    assert base64.b64decode(call.headers["authorization"].removeprefix("Basic ")) == f"AC{'0' * 32}:auth-token".encode()
+
+
+def test_a_user_without_a_number_is_reached_by_user_id(api: ProviderApi) -> None:
+    api.status, api.body = 201, SENT
+    channel_of("whatsapp", api.http()).send(OutboundMessage(recipient="US.1349", text="hi", correlation="c-1"))
+    assert parse_qs(api.calls[0].body.decode())["To"] == ["whatsapp:US.1349"]
+
+
+REFUSALS = [
+    *((code, 400, errors.Throttled) for code in (63018, 63017)),
+    (20429, 429, errors.Throttled),
+    (20003, 401, errors.AuthFailed),
+    (63016, 400, errors.WindowClosed),
+    *((code, 400, errors.InvalidRecipient) for code in (63024, 63003, 21211, 21614)),
+    *((code, 400, errors.PolicyViolation) for code in (63032, 63013)),
+    *((code, 400, errors.Blocked) for code in (63014, 63033)),
+    *((code, 400, errors.InvalidContent) for code in (63019, 63027, 63028, 63041, 21617)),
+    *((code, 400, errors.Unavailable) for code in (63012, 63010)),
+    (63015, 400, errors.AccountProblem),
+    (21610, 400, errors.OptedOut),
+    (99999, 400, errors.InvalidContent),
+    (0, 503, errors.Unavailable),
+]
+
+
+@pytest.mark.parametrize(("code", "http_status", "expected"), REFUSALS)
+def test_every_refusal_has_its_class(api: ProviderApi, code: int, http_status: int, expected: type) -> None:
+    refused = {"code": code, "message": "The 'To' number whatsapp:+15550001 is not valid", "status": http_status}
+    api.status, api.body = http_status, json.dumps(refused).encode()
+    with pytest.raises(errors.SendFailed) as refusal:
+        channel_of("whatsapp", api.http()).send(OUT)
+    assert type(refusal.value) is expected
+    assert "15550001" not in str(refusal.value)
+
+
+def test_the_newer_form_of_errors_is_understood_too(api: ProviderApi) -> None:
+    refused = {"type": "https://x", "title": "No", "status": 400, "code": 63016, "detail": "outside"}
+    api.status, api.body = 400, json.dumps(refused).encode()
+    with pytest.raises(errors.WindowClosed) as refusal:
+        channel_of("whatsapp", api.http()).send(OUT)
+    assert (refusal.value.detail, refusal.value.provider_code) == ("outside", "63016")
+
+
+def test_too_fast_says_when_to_try_again(api: ProviderApi) -> None:
+    api.status, api.body, api.headers = 429, b'{"code":20429,"message":"slow"}', {"Retry-After": "30"}
+    with pytest.raises(errors.Throttled) as refusal:
+        channel_of("whatsapp", api.http()).send(OUT)
+    assert refusal.value.retry_at is not None
+    assert timedelta(seconds=25) < refusal.value.retry_at - datetime.now(UTC) <= timedelta(seconds=30)
+
+
+@pytest.mark.parametrize("body", [None, b"", b"not json", b"[]", b"{}"])
+def test_a_senseless_answer_leaves_the_outcome_unknown(api: ProviderApi, body: bytes | None) -> None:
+    api.status, api.body = 201, body
+    with pytest.raises(errors.UnknownOutcome):
+        channel_of("whatsapp", api.http()).send(OUT)
+
+
+def test_a_dead_address_is_unavailable(api: ProviderApi) -> None:
+    api.base = "http://127.0.0.1:9"
+    with pytest.raises(errors.Unavailable):
+        channel_of("whatsapp", api.http()).send(OUT)
+
+
+@pytest.mark.parametrize("number", ["34600000000", "+0600", "whatsapp:600", "+34 600 000 000", ""])
+def test_a_number_that_is_none_is_named_at_setup(number: str) -> None:
+    with pytest.raises(Exception, match="number"):
+        channel_of("whatsapp").read_config({"account_sid": "AC1", "auth_token": "t", "number": number})
+
+
+def test_the_prefix_of_a_number_may_be_left_on() -> None:
+    channel = channel_of("whatsapp")
+    config = channel.read_config({"account_sid": "AC1", "auth_token": "t", "number": "whatsapp:+34600000000"})
+    assert type(channel)(config, channel.http, "").address == "+34600000000"
