@@ -1,4 +1,4 @@
-"""What Prometheus sees: computed from the database at every scrape, so no process has to remember anything."""
+"""What Prometheus sees: the house's state from the database at every scrape, and this process's own counters."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 from django.db.models import Count, Max
-from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
 
@@ -19,7 +19,7 @@ def exposition() -> bytes:
     """Return all metrics in Prometheus' text format. Raises django.db.Error if the database does not answer."""
     registry = CollectorRegistry()
     registry.register(_Product())
-    return generate_latest(registry)
+    return generate_latest(registry) + generate_latest(REGISTRY)
 
 
 class _Product(Collector):

@@ -72,7 +72,7 @@ class Contact(models.Model):
     instance_id = models.CharField(max_length=100)
     flow_id = models.CharField(max_length=500)
     initial_contact_id = models.CharField(max_length=64, blank=True, db_index=True)
-    contact_id = models.CharField(max_length=64, blank=True)
+    contact_id = models.CharField(max_length=64, blank=True, db_index=True)
     participant_id = models.CharField(max_length=64, blank=True)
     participant_token = models.TextField(blank=True)
     connection_token = models.TextField(blank=True)
@@ -97,7 +97,10 @@ class Contact(models.Model):
                 condition=models.Q(state__in=["requested", "started", "connected"]),
             )
         ]
-        indexes = [models.Index(fields=["conversation", "-requested_at"], name="contact_by_conversation")]
+        indexes = [
+            models.Index(fields=["conversation", "-requested_at"], name="contact_by_conversation"),
+            models.Index(fields=["-requested_at"], name="contact_by_time"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.state} {self.initial_contact_id or self.id}"
@@ -210,6 +213,7 @@ class OutboxEntry(models.Model):
                 condition=models.Q(state__in=["pending", "claimed"]),
             ),
             models.Index(fields=["due_at"], name="outbox_due", condition=models.Q(state__in=["pending", "claimed"])),
+            models.Index(fields=["-created_at"], name="outbox_by_time"),
         ]
 
     def __str__(self) -> str:
