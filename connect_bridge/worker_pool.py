@@ -20,6 +20,9 @@ MOST_CONNECTIONS = 8
 #: Seconds to wait for a connection before psycopg.OperationalError.
 WAIT = 5.0
 
+#: As which pg_stat_activity shows them.
+NAME = "parley-outbox"
+
 _lock = Lock()
 _pools: dict[int, ConnectionPool[Connection]] = {}
 
@@ -47,7 +50,7 @@ def _pool() -> ConnectionPool[Connection]:
     with _lock:
         pool = _pools.get(os.getpid())
         if pool is None:
-            arguments = {**connect_parameters(), "autocommit": True}
+            arguments = {**connect_parameters(), "autocommit": True, "application_name": NAME}
             pool = ConnectionPool(kwargs=arguments, min_size=1, max_size=MOST_CONNECTIONS, open=True, name="worker")
             _pools[os.getpid()] = pool
         return pool

@@ -17,6 +17,7 @@ from channels_app.text import TextLimit
 from channels_app.types import OutboundMessage, Secret, SendReceipt, Struct
 from connect_bridge import channel_cache, worker_pool
 from connect_bridge.models import Conversation, Message, OutboxEntry
+from connect_bridge.signals import message_settled
 from tests.factories import ChannelAccountFactory, ConversationFactory, MessageFactory, OutboxEntryFactory
 
 
@@ -89,6 +90,19 @@ def messenger(monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> Iterat
     monkeypatch.setattr(channel_cache, "channels", lambda: {"fake": bound})
     yield messenger
     worker_pool.close()
+
+
+@pytest.fixture
+def heard() -> Iterator[list[dict[str, Any]]]:
+    """Give what is heard on message_settled."""
+    news: list[dict[str, Any]] = []
+
+    def hear(**named: Any) -> None:
+        news.append(named)
+
+    message_settled.connect(hear)
+    yield news
+    message_settled.disconnect(hear)
 
 
 def talk(**account: Any) -> Conversation:

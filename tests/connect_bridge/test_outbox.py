@@ -16,18 +16,6 @@ from tests.connect_bridge.outbox_kit import FakeMessenger, entries_of, say, stat
 
 
 @pytest.fixture
-def heard() -> Iterator[list[dict[str, Any]]]:
-    news: list[dict[str, Any]] = []
-
-    def hear(**named: Any) -> None:
-        news.append(named)
-
-    message_settled.connect(hear)
-    yield news
-    message_settled.disconnect(hear)
-
-
-@pytest.fixture
 def provider() -> Iterator[str]:
     class Provider(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -12,7 +12,8 @@ from django.db import connection
 from kombu.transport import memory
 
 from channels_app import errors
-from connect_bridge import claims, outbox, tasks
+from channels_app.db import connect_parameters
+from connect_bridge import claims, outbox, tasks, worker_pool
 from connect_bridge.models import Conversation, SentId
 from tests.connect_bridge.outbox_kit import FakeMessenger, entries_of, let_pass, say, states_of, talk
 
@@ -28,12 +29,14 @@ def drain_in_threads(*conversations: Conversation) -> None:
         list(threads.map(drain, conversations))
 
 
-def cut_all_connections() -> None:
+def cut_the_workers_connections() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " WHERE datname = current_database() AND application_name = %s",
+            [worker_pool.NAME],
         )
+        assert cursor.rowcount > 0
 
 
 def test_many_workers_send_each_message_once_in_order_and_one_at_a_time(messenger: FakeMessenger) -> None:
@@ -54,6 +57,19 @@ def test_of_two_claims_at_the_same_moment_one_wins(messenger: FakeMessenger) -> 
     with ThreadPoolExecutor(8) as threads:
         won = list(threads.map(lambda number: claims.claim(conversation.id, f"worker {number}"), range(8)))
     assert sum(claim is not None for claim in won) == 1
+
+
+def test_a_claim_that_waited_for_another_finds_the_entry_taken(messenger: FakeMessenger) -> None:
+    conversation = talk()
+    say(conversation, "hello")
+    given = {"conversation": conversation.id, "worker": "the faster one", "seconds": 20}
+    with ThreadPoolExecutor(1) as thread, psycopg.connect(**connect_parameters()) as faster:
+        assert faster.execute(claims.CLAIM, given).fetchone() is not None
+        slower = thread.submit(claims.claim, conversation.id, "the slower one")
+        time.sleep(0.2)
+        assert not slower.done()
+        faster.commit()
+        assert slower.result(5) is None
 
 
 def test_an_entry_that_a_person_revives_waits_for_the_one_that_is_being_sent(messenger: FakeMessenger) -> None:
@@ -92,7 +108,7 @@ def test_a_slow_send_holds_no_database_connection_in_a_transaction(messenger: Fa
 
 
 def test_what_a_dead_worker_had_claimed_becomes_uncertain_and_the_rest_goes_on(
-    messenger: FakeMessenger, caplog: pytest.LogCaptureFixture
+    messenger: FakeMessenger, heard: list[dict[str, Any]], caplog: pytest.LogCaptureFixture
 ) -> None:
     conversation = talk()
     orphan, later = say(conversation, "orphan"), say(conversation, "later")
@@ -105,6 +121,7 @@ def test_what_a_dead_worker_had_claimed_becomes_uncertain_and_the_rest_goes_on(
     assert states_of(orphan) == ["uncertain", "uncertain"]
     assert "may have taken the message or not" in orphan.error_detail
     assert str(orphan.id) in caplog.text
+    assert [(news["message_id"], news["status"]) for news in heard] == [(orphan.id, "uncertain")]
     outbox.drain(conversation.id)
     assert messenger.texts == ["later"]
     assert states_of(later) == ["accepted", "accepted"]
@@ -154,7 +171,7 @@ def test_telling_twice_that_it_was_accepted_is_harmless(messenger: FakeMessenger
 
 def test_a_database_that_goes_away_during_a_send_still_learns_what_became_of_it(messenger: FakeMessenger) -> None:
     message = say(talk(), "hello")
-    messenger.meanwhile = cut_all_connections
+    messenger.meanwhile = cut_the_workers_connections
     outbox.drain(message.conversation_id)
     assert states_of(message) == ["accepted", "accepted"]
     assert messenger.texts == ["hello"]
@@ -195,12 +212,12 @@ def test_a_sweep_looks_after_a_bounded_number_the_longest_waiting_first(
     messenger: FakeMessenger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox, "SWEEP_MOST", 2)
-    conversations = []
-    for _ in range(3):
-        conversations.append(talk())
-        say(conversations[-1], "hello")
-        let_pass(10)
-    assert outbox.sweep() == [conversation.id for conversation in conversations[:2]]
+    conversations = [talk() for _ in range(3)]
+    for minutes, conversation in enumerate(conversations, start=1):
+        (entry,) = entries_of(say(conversation, "hello"))
+        entry.due_at -= timedelta(minutes=minutes)
+        entry.save()
+    assert outbox.sweep() == [conversations[2].id, conversations[1].id]
 
 
 def test_the_swept_are_named_to_the_workers_in_tasks_that_expire(messenger: FakeMessenger) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -10,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.utils import timezone
+from psycopg.types.json import Jsonb
 
 from channels_app import errors
 from channels_app.db import connect_parameters
@@ -277,6 +279,26 @@ def test_two_parts_that_are_settled_at_the_same_moment_see_each_other(messenger:
         sending_b.wait(5)
         asyncio.run(settle_a_slowly())
         drained.result(5)
+    assert states_of(message) == ["accepted", "accepted", "accepted"]
+
+
+def test_a_receipt_waits_for_the_part_that_is_being_settled(messenger: FakeMessenger) -> None:
+    conversation = talk()
+    message = say(conversation, "a", "b")
+    messenger.will_answer(errors.UnknownOutcome("The line broke."))
+    messenger.meanwhile = lambda: message.outbox.filter(part=1).update(due_at=timezone.now() + timedelta(hours=1))
+    outbox.drain(conversation.id)
+    message.outbox.filter(part=1).update(due_at=timezone.now())
+    held = claims.claim(conversation.id, "worker")
+    given = {**claims._given(held, []), "ids": ["b"], "json": Jsonb(["b"])}
+    event = echo("a", correlation=str(entries_of(message)[0].id))
+    with ThreadPoolExecutor(1) as thread, psycopg.connect(**connect_parameters()) as settling:
+        settling.execute(claims.LOCK_PARTS, [message.id])
+        settling.execute(claims.ACCEPTED, given)
+        told = thread.submit(tell, conversation, event)
+        time.sleep(0.2)
+        settling.commit()
+        assert told.result(5) is Joined.OURS
     assert states_of(message) == ["accepted", "accepted", "accepted"]
 
 
