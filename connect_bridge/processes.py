@@ -39,7 +39,16 @@ def product(port: int) -> list[list[Program]]:
     # Verbosity 0: its access log would show the query of a handshake, and with it the verify token.
     web = ["-m", "daphne", "-v", "0", "-b", host(), "-p", str(port), "config.asgi:application"]
     celery = ["-W", ABOUT_ROOT, "-m", "celery", "-q", "-A", "config"]
-    worker = [*celery, "worker", "-P", "threads", "-c", threads, "-l", settings.LOG_LEVEL]
+    worker = [
+        *celery,
+        "worker",
+        "-P",
+        "threads",
+        "-c",
+        threads,
+        "-l",
+        os.environ.get("LOG_LEVEL") or settings.LOG_LEVEL,
+    ]
     return [
         [
             Program("bridge", [python, str(settings.BASE_DIR / "manage.py"), "bridge"], environment),

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+from typing import Any
+
+import aiohttp
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from config import embedded
+from connect_bridge.processes import product, refuse_taken_port, until_it_answers
+from connect_bridge.supervisor import Program, Supervisor
+from sandbox import demo
+from sandbox.tour import Tour
+from sandbox.visitors import World
+
+WELCOME = """
+Parley's sandbox is open: the whole product, with a simulated outside world.
+
+  Page      {url}/sandbox/     three phones and an agent desktop
+  Admin     {url}/admin/       login {login}, password {password}
+  World     {world}     the simulated X, Meta, Twilio and Amazon
+
+Try: write on a phone, accept the chat at the desk, answer, see the answer on the phone.
+Ctrl-C ends it. Everything stays in the database {database}.
+"""
+
+
+class Command(BaseCommand):
+    help = "Run Parley with a simulated outside world: phones, messengers, Amazon Connect, an agent desktop."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--port", type=int, default=settings.PORT, help="where the web listens (default: PORT)")
+        parser.add_argument("--tour", action="store_true", help="play a conversation on every channel, then end")
+
+    def handle(self, **options: Any) -> None:
+        port: int = options["port"]
+        try:
+            refuse_taken_port(port)
+        except OSError as taken:
+            raise CommandError(str(taken)) from None
+        world = f"http://127.0.0.1:{_free_port()}"
+        demo.move_in(world, port, _database_url())
+        seeded = _seed()
+        supervisor = Supervisor([[_simulator(world)], *product(port)])
+        passed = asyncio.run(self._open(supervisor, world, port, seeded, tour=options["tour"]))
+        sys.exit(0 if passed else 1)
+
+    async def _open(self, supervisor: Supervisor, url: str, port: int, seeded: dict[str, Any], *, tour: bool) -> bool:
+        passed = True
+
+        async def welcome() -> None:
+            nonlocal passed
+            async with aiohttp.ClientSession() as session:
+                world = World(url, session)
+                await world.until_it_answers()
+                address = await until_it_answers(port)
+                await world.introduce(seeded["webhooks"])
+                if tour:
+                    passed = await Tour(world, self.stdout.write).run()
+                    supervisor.stop()
+                    return
+                name = os.environ["DATABASE_URL"].rpartition("/")[2]
+                self.stdout.write(
+                    WELCOME.format(url=address, world=url, login=demo.LOGIN, password=seeded["password"], database=name)
+                )
+
+        await supervisor.run(welcome)
+        return passed
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _database_url() -> str:
+    """Return DATABASE_URL if it is set; else a database of the private server, apart from a real Parley's."""
+    if given := os.environ.get("DATABASE_URL"):
+        return given
+    embedded.ensure_database(embedded.place(settings.VAR_DIR), demo.DATABASE)
+    return embedded.url(settings.VAR_DIR, demo.DATABASE)
+
+
+def _manage(*arguments: str) -> list[str]:
+    return [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments]
+
+
+def _simulator(world: str) -> Program:
+    return Program("world", _manage("simulator", "--port", world.rpartition(":")[2]))
+
+
+def _seed() -> dict[str, Any]:
+    """Migrate and seed in a process of its own: this one's settings were read before the sandbox's were made."""
+    done = subprocess.run(_manage("seedsandbox"), stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603 - ours
+    if done.returncode != 0:
+        raise CommandError("The sandbox's database could not be prepared; the reason is above.")
+    seeded: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return seeded
