@@ -32,6 +32,7 @@ class StartChat:
         params = call.params
         name = params["ParticipantDetails"]["DisplayName"]
         call.notes |= {"client_token": params.get("ClientToken"), "display_name": name}
+        call.notes["attributes"] = params.get("Attributes") or {}
         key = (params["InstanceId"], params.get("ClientToken") or "")
         known = self.chats.by_client_token.get(key)
         if known is not None:
