@@ -7,109 +7,184 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='ChannelAccount',
+            name="ChannelAccount",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(max_length=32)),
-                ('name', models.CharField(help_text='How your team calls it.', max_length=100)),
-                ('address', models.CharField(editable=False, help_text='Our id at the provider: Page, user, number.', max_length=128)),
-                ('credentials', channels_app.fields.EncryptedJSONField()),
-                ('former_credentials', channels_app.fields.EncryptedJSONField(blank=True, null=True)),
-                ('former_credentials_until', models.DateTimeField(blank=True, help_text='Until then webhooks signed with the replaced credentials are still taken.', null=True)),
-                ('enabled', models.BooleanField(default=True)),
-                ('connect_instance_id', models.CharField(blank=True, help_text='Empty: CONNECT_INSTANCE_ID from the settings.', max_length=100)),
-                ('connect_contact_flow_id', models.CharField(blank=True, help_text='Empty: CONNECT_CONTACT_FLOW_ID from the settings.', max_length=500)),
-                ('attributes', models.JSONField(blank=True, default=dict, help_text='Contact attributes that every chat starts with.')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("kind", models.CharField(max_length=32)),
+                ("name", models.CharField(help_text="How your team calls it.", max_length=100)),
+                (
+                    "address",
+                    models.CharField(
+                        editable=False, help_text="Our id at the provider: Page, user, number.", max_length=128
+                    ),
+                ),
+                ("credentials", channels_app.fields.EncryptedJSONField()),
+                ("former_credentials", channels_app.fields.EncryptedJSONField(blank=True, null=True)),
+                (
+                    "former_credentials_until",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="Until then webhooks signed with the replaced credentials are still taken.",
+                        null=True,
+                    ),
+                ),
+                ("enabled", models.BooleanField(default=True)),
+                (
+                    "connect_instance_id",
+                    models.CharField(
+                        blank=True, help_text="Empty: CONNECT_INSTANCE_ID from the settings.", max_length=100
+                    ),
+                ),
+                (
+                    "connect_contact_flow_id",
+                    models.CharField(
+                        blank=True, help_text="Empty: CONNECT_CONTACT_FLOW_ID from the settings.", max_length=500
+                    ),
+                ),
+                (
+                    "attributes",
+                    models.JSONField(
+                        blank=True, default=dict, help_text="Contact attributes that every chat starts with."
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('kind', 'address'), name='account_is_unique')],
+                "constraints": [models.UniqueConstraint(fields=("kind", "address"), name="account_is_unique")],
             },
         ),
         migrations.CreateModel(
-            name='WebhookDelivery',
+            name="WebhookDelivery",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('received_at', models.DateTimeField()),
-                ('request_id', models.CharField(max_length=64)),
-                ('headers', models.JSONField(default=dict)),
-                ('query', models.TextField(blank=True)),
-                ('body', models.BinaryField()),
-                ('state', models.CharField(choices=[('accepted', 'Accepted'), ('duplicate', 'Duplicate'), ('ignored', 'Ignored'), ('quarantined', 'Quarantined')], max_length=16)),
-                ('reason', models.CharField(blank=True, max_length=200)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deliveries', to='channels_app.channelaccount')),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("received_at", models.DateTimeField()),
+                ("request_id", models.CharField(max_length=64)),
+                ("headers", models.JSONField(default=dict)),
+                ("query", models.TextField(blank=True)),
+                ("body", models.BinaryField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("accepted", "Accepted"),
+                            ("duplicate", "Duplicate"),
+                            ("ignored", "Ignored"),
+                            ("quarantined", "Quarantined"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("reason", models.CharField(blank=True, max_length=200)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="deliveries",
+                        to="channels_app.channelaccount",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'webhook deliveries',
+                "verbose_name_plural": "webhook deliveries",
             },
         ),
         migrations.CreateModel(
-            name='InboundEntry',
+            name="InboundEntry",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('key', models.CharField(max_length=255)),
-                ('type', models.CharField(max_length=16)),
-                ('sender', models.CharField(max_length=256)),
-                ('shard', models.SmallIntegerField()),
-                ('event', models.JSONField()),
-                ('state', models.CharField(choices=[('pending', 'Pending'), ('done', 'Done'), ('parked', 'Parked'), ('quarantined', 'Quarantined')], max_length=16)),
-                ('outcome', models.CharField(blank=True, max_length=200)),
-                ('attempts', models.SmallIntegerField(default=0)),
-                ('due_at', models.DateTimeField()),
-                ('created_at', models.DateTimeField()),
-                ('done_at', models.DateTimeField(blank=True, null=True)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='channels_app.channelaccount')),
-                ('delivery', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='channels_app.webhookdelivery')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("key", models.CharField(max_length=255)),
+                ("type", models.CharField(max_length=16)),
+                ("sender", models.CharField(max_length=256)),
+                ("shard", models.SmallIntegerField()),
+                ("event", models.JSONField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Pending"),
+                            ("done", "Done"),
+                            ("parked", "Parked"),
+                            ("quarantined", "Quarantined"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("outcome", models.CharField(blank=True, max_length=200)),
+                ("attempts", models.SmallIntegerField(default=0)),
+                ("due_at", models.DateTimeField()),
+                ("created_at", models.DateTimeField()),
+                ("done_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="entries",
+                        to="channels_app.channelaccount",
+                    ),
+                ),
+                (
+                    "delivery",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="entries",
+                        to="channels_app.webhookdelivery",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'inbound entries',
+                "verbose_name_plural": "inbound entries",
             },
         ),
         migrations.CreateModel(
-            name='ChannelLog',
+            name="ChannelLog",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('outbox_entry', models.UUIDField(blank=True, db_index=True, null=True)),
-                ('at', models.DateTimeField(auto_now_add=True)),
-                ('method', models.CharField(max_length=8)),
-                ('host', models.CharField(max_length=255)),
-                ('path', models.CharField(max_length=1024)),
-                ('status', models.SmallIntegerField()),
-                ('seconds', models.FloatField()),
-                ('error', models.CharField(blank=True, max_length=100)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='log', to='channels_app.channelaccount')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("outbox_entry", models.UUIDField(blank=True, db_index=True, null=True)),
+                ("at", models.DateTimeField(auto_now_add=True)),
+                ("method", models.CharField(max_length=8)),
+                ("host", models.CharField(max_length=255)),
+                ("path", models.CharField(max_length=1024)),
+                ("status", models.SmallIntegerField()),
+                ("seconds", models.FloatField()),
+                ("error", models.CharField(blank=True, max_length=100)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="log",
+                        to="channels_app.channelaccount",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['account', '-at'], name='log_by_account')],
+                "indexes": [models.Index(fields=["account", "-at"], name="log_by_account")],
             },
         ),
         migrations.AddIndex(
-            model_name='webhookdelivery',
-            index=models.Index(fields=['account', '-received_at'], name='delivery_by_account'),
+            model_name="webhookdelivery",
+            index=models.Index(fields=["account", "-received_at"], name="delivery_by_account"),
         ),
         migrations.AddIndex(
-            model_name='webhookdelivery',
-            index=models.Index(fields=['-received_at'], name='delivery_by_time'),
+            model_name="webhookdelivery",
+            index=models.Index(fields=["-received_at"], name="delivery_by_time"),
         ),
         migrations.AddIndex(
-            model_name='inboundentry',
-            index=models.Index(condition=models.Q(('state', 'pending')), fields=['shard', 'id'], name='entry_pending'),
+            model_name="inboundentry",
+            index=models.Index(condition=models.Q(("state", "pending")), fields=["shard", "id"], name="entry_pending"),
         ),
         migrations.AddIndex(
-            model_name='inboundentry',
-            index=models.Index(condition=models.Q(('state', 'parked')), fields=['due_at'], name='entry_parked'),
+            model_name="inboundentry",
+            index=models.Index(condition=models.Q(("state", "parked")), fields=["due_at"], name="entry_parked"),
         ),
         migrations.AddConstraint(
-            model_name='inboundentry',
-            constraint=models.UniqueConstraint(fields=('account', 'key'), name='entry_is_unique'),
+            model_name="inboundentry",
+            constraint=models.UniqueConstraint(fields=("account", "key"), name="entry_is_unique"),
         ),
     ]

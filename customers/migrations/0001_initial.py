@@ -6,62 +6,70 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Customer',
+            name="Customer",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('display_name', models.CharField(blank=True, max_length=256)),
-                ('locale', models.CharField(blank=True, max_length=35)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("display_name", models.CharField(blank=True, max_length=256)),
+                ("locale", models.CharField(blank=True, max_length=35)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Identity',
+            name="Identity",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(max_length=32)),
-                ('issuer', models.CharField(blank=True, max_length=128)),
-                ('external_id', models.CharField(max_length=256)),
-                ('display_name', models.CharField(blank=True, max_length=256)),
-                ('handle', models.CharField(blank=True, max_length=128)),
-                ('picture_url', models.URLField(blank=True, max_length=2048)),
-                ('locale', models.CharField(blank=True, max_length=35)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('last_seen_at', models.DateTimeField(blank=True, null=True)),
-                ('customer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='identities', to='customers.customer')),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("kind", models.CharField(max_length=32)),
+                ("issuer", models.CharField(blank=True, max_length=128)),
+                ("external_id", models.CharField(max_length=256)),
+                ("display_name", models.CharField(blank=True, max_length=256)),
+                ("handle", models.CharField(blank=True, max_length=128)),
+                ("picture_url", models.URLField(blank=True, max_length=2048)),
+                ("locale", models.CharField(blank=True, max_length=35)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("last_seen_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "customer",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="identities", to="customers.customer"
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'identities',
+                "verbose_name_plural": "identities",
             },
         ),
         migrations.CreateModel(
-            name='IdentityAlias',
+            name="IdentityAlias",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=32)),
-                ('issuer', models.CharField(blank=True, max_length=128)),
-                ('type', models.CharField(max_length=16)),
-                ('value', models.CharField(max_length=256)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('identity', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='aliases', to='customers.identity')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(max_length=32)),
+                ("issuer", models.CharField(blank=True, max_length=128)),
+                ("type", models.CharField(max_length=16)),
+                ("value", models.CharField(max_length=256)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "identity",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="aliases", to="customers.identity"
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'identity aliases',
+                "verbose_name_plural": "identity aliases",
             },
         ),
         migrations.AddConstraint(
-            model_name='identity',
-            constraint=models.UniqueConstraint(fields=('kind', 'issuer', 'external_id'), name='identity_is_unique'),
+            model_name="identity",
+            constraint=models.UniqueConstraint(fields=("kind", "issuer", "external_id"), name="identity_is_unique"),
         ),
         migrations.AddConstraint(
-            model_name='identityalias',
-            constraint=models.UniqueConstraint(fields=('kind', 'issuer', 'type', 'value'), name='alias_is_unique'),
+            model_name="identityalias",
+            constraint=models.UniqueConstraint(fields=("kind", "issuer", "type", "value"), name="alias_is_unique"),
         ),
     ]
