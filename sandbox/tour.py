@@ -198,8 +198,7 @@ class Stage:
     async def _begin(self, phone: Phone, agent: Agent, text: str) -> Chat:
         """Let a customer open a chat, and the agent accept it and see the text."""
         await self._write(phone, text)
-        missing = f"{text!r} never reached Amazon Connect; {self._last_seen(phone)}"
-        first = await self.world.waits_for("ws.frame", missing, role="CUSTOMER", text=text)
+        first = await self._reaches_connect(phone, text)
         chat = await agent.accept(first.fields["initial_contact_id"])
         self.chats.append(chat)
         seen = await chat.sees(text)
@@ -209,8 +208,7 @@ class Stage:
     async def _ask(self, chat: Chat, phone: Phone, text: str) -> None:
         """Let a customer go on in an open chat, and the agent see it."""
         await self._write(phone, text)
-        missing = f"{text!r} never reached Amazon Connect; {self._last_seen(phone)}"
-        frame = await self.world.waits_for("ws.frame", missing, role="CUSTOMER", text=text)
+        frame = await self._reaches_connect(phone, text)
         self._hops(self._arrival(phone, text, frame, await chat.sees(text)))
 
     async def _answer(self, chat: Chat, phone: Phone, text: str) -> None:
@@ -225,6 +223,13 @@ class Stage:
         status = answer["deliveries"][0]["status"]
         self._demand(status // 100 == 2, f"the webhook was answered {status}: {answer['deliveries'][0]['body'][:200]}")  # noqa: PLR2004
         await until(lambda: self.world.find("phone.message", message_id=answer["message_id"]), "the ledger is silent")
+
+    async def _reaches_connect(self, phone: Phone, text: str) -> Line:
+        def missing() -> str:
+            lines = [line for line in self.world.lines if line.fields.get("customer_id") == phone.person["id"]]
+            return f"{text!r} never reached Amazon Connect; the last hop seen is {lines[-1].what}"
+
+        return await self.world.waits_for("ws.frame", missing, role="CUSTOMER", text=text)
 
     def _arrival(self, phone: Phone, text: str, frame: Line, seen: float) -> list[Hop]:
         """Return the hops from a phone to the agent's screen, as the ledger has them."""
@@ -244,11 +249,6 @@ class Stage:
         call = SENDS[self.kind]
         sent = await self.world.waits_for(call, f"{call} is not in the ledger", text=shown.fields["text"])
         return [("provider takes it", sent.at), (f"{phone.person['name']}'s phone", shown.at)]
-
-    def _last_seen(self, phone: Phone) -> str:
-        """Say how far the customer's last message came."""
-        lines = [line for line in self.world.lines if line.fields.get("customer_id") == phone.person["id"]]
-        return f"the last hop seen is {lines[-1].what}" if lines else "no hop was seen at all"
 
     def _hops(self, hops: Sequence[Hop]) -> None:
         """Print the hops with milliseconds since the first."""

@@ -17,6 +17,8 @@ import aiohttp
 from sandbox import demo
 
 T = TypeVar("T")
+#: What to say when something is missing: a text, or what makes one then.
+Why = str | Callable[[], str]
 
 TEXT = "text/plain"
 ENDED = "application/vnd.amazonaws.connect.event.chat.ended"
@@ -101,19 +103,19 @@ class World:
                 return line
         return None
 
-    async def waits_for(self, what: str, missing: str, **fields: Any) -> Line:
+    async def waits_for(self, what: str, missing: Why, **fields: Any) -> Line:
         """Return that line as soon as it is there. Raises Missing."""
         return await until(lambda: self.find(what, **fields), missing)
 
 
-async def until(look: Callable[[], T | None], missing: str, seconds: float = PATIENCE) -> T:
-    """Look again and again until there is something. Raises Missing."""
-    deadline = time.monotonic() + seconds
+async def until(look: Callable[[], T | None], missing: Why) -> T:
+    """Look again and again until there is something. Raises Missing after PATIENCE."""
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         if (found := look()) is not None:
             return found
         await asyncio.sleep(LOOK_AGAIN)
-    raise Missing(missing)
+    raise Missing(missing if isinstance(missing, str) else missing())
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError, connection
 
 from connect_bridge.processes import product, refuse_taken_port, until_it_answers
 from connect_bridge.supervisor import Supervisor
@@ -23,7 +24,12 @@ class Command(BaseCommand):
             refuse_taken_port(port)
         except OSError as taken:
             raise CommandError(str(taken)) from None
-        call_command("migrate", interactive=False, verbosity=0)
+        try:
+            call_command("migrate", interactive=False, verbosity=0)
+        except OperationalError as problem:
+            reason = str(problem).strip().splitlines()[0]
+            raise CommandError(f"No database: {reason}. Start PostgreSQL, or correct DATABASE_URL.") from None
+        connection.close_pool()  # from here on only the children need the database
 
         async def announce() -> None:
             self.stdout.write(f"Parley is at {await until_it_answers(port)}")
