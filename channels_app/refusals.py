@@ -25,7 +25,8 @@ _LONGEST_DETAIL = 400
 #: Providers quote the phone number or id that they refuse; neither belongs in a log.
 _NUMBER = re.compile(r"\+?\d{7,}")
 
-#: Five hundreds count as "not taken": each of these providers answers so before it accepts, and says so otherwise.
+#: Where the status is all we have. Every 5xx counts as "not taken" and is retried: none of the providers documents an
+#: answer of that kind to a message that it took. A connection that breaks is another matter: http.outcome_of().
 BY_STATUS: Mapping[int, type[SendFailed]] = {
     400: InvalidContent,
     401: AuthFailed,

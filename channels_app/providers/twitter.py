@@ -106,7 +106,7 @@ class Twitter(Channel[Config]):
             read = partial(self._revoked, text_at(payload, "user_id"))
         elif whose != self.address:
             read = partial(payloads.misaddressed, self.address, whose)
-        elif name.startswith("dm.") and any(key.endswith("_events") for key in payload):
+        elif any(key.endswith("_events") for key in payload):
             yield from self._arrays(payload, whose)
             return
         elif name in ("chat.received", "chat.sent"):

@@ -158,7 +158,7 @@ def _sender(form: Mapping[str, str], address: str) -> Sender:
 def _message(form: Mapping[str, str], sid: str) -> InboundEvent:
     title = form.get("ButtonText") or form.get("ListTitle") or ""
     text, picked = form.get("Body") or title, form.get("ButtonPayload") or form.get("ListId", "")
-    referral = (form.get(f"Referral{name}", "") for name in ("Headline", "SourceUrl", "SourceId", "CtwaClid"))
+    referral = (form.get(f"Referral{name}", "") for name in ("Headline", "SourceUrl"))
     return types.MessageReceived(
         key=key_of("m", sid),
         sender=_sender(form, form["From"]),

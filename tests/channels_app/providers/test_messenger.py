@@ -139,7 +139,11 @@ CASES: list[tuple[str, Json, list[tuple[str, Json]]]] = [
         batch(item(reaction={"mid": "m_0", "action": "react", "emoji": "❤", "reaction": "love"})),
         [("Reacted", {"message_id": "m_0", "emoji": "❤"})],
     ),
-    ("reaction taken back", batch(item(reaction={"mid": "m_0", "action": "unreact"})), [("Reacted", {"emoji": ""})]),
+    (
+        "reaction taken back",
+        batch(item(reaction={"mid": "m_0", "action": "unreact", "emoji": "❤"})),
+        [("Reacted", {"emoji": ""})],
+    ),
     (
         "edit",
         batch(item(message_edit={"mid": "m_1", "text": "ho", "num_edit": 2})),
@@ -194,6 +198,11 @@ CASES: list[tuple[str, Json, list[tuple[str, Json]]]] = [
         "another Page inside our entry",
         batch(item(recipient="201", message=TEXT)),
         [("Misaddressed", {"address": "201"})],
+    ),
+    (
+        "one event where a list should be",
+        {"object": "page", "entry": [{"id": "200", "messaging": item(message=TEXT)}]},
+        [("MessageReceived", {"text": "hi"})],
     ),
     (
         "broken events among good ones",

@@ -150,6 +150,7 @@ CASES: list[tuple[str, Json, list[tuple[str, Json]]]] = [
         activity("dm.received", {"direct_message_events": [dm(TEXT)]}, user="101"),
         [("Misaddressed", {"address": "101"})],
     ),
+    ("another account's X Chat", activity("chat.received", CHAT, user="101"), [("Misaddressed", {"address": "101"})]),
     (
         "typing",
         account_activity(direct_message_indicate_typing_events=[TYPING]),
@@ -207,6 +208,11 @@ CASES: list[tuple[str, Json, list[tuple[str, Json]]]] = [
         activity(
             "follow.follow", {"source": {"data": {"id": "7", "username": "ann"}}, "target": {"data": {"id": "100"}}}
         ),
+        [("ConsentChanged", {"who": "7", "granted": True})],
+    ),
+    (
+        "follow as Account Activity has it, wrapped",
+        activity("follow.follow", {"follow_events": [FOLLOW], "users": USERS}),
         [("ConsentChanged", {"who": "7", "granted": True})],
     ),
     (
@@ -425,11 +431,13 @@ def test_a_gateways_html_is_unavailable(api: ProviderApi, status: int) -> None:
 
 
 def test_too_fast_says_when_to_try_again(api: ProviderApi) -> None:
-    reset = int(datetime.now(UTC).timestamp()) + 600
-    api.status, api.body, api.headers = 429, b"{}", {"x-rate-limit-reset": str(reset)}
-    with pytest.raises(errors.Throttled) as refusal:
-        channel_of("twitter", api.http()).send(OUT)
-    assert refusal.value.retry_at == datetime.fromtimestamp(reset, UTC)
+    now = int(datetime.now(UTC).timestamp())
+    resets = {"x-rate-limit-reset": now + 600, "x-user-limit-24hour-reset": now + 6000}
+    for left, wait in (("5", 600), ("0", 6000)):
+        api.status, api.headers = 429, {**{k: str(v) for k, v in resets.items()}, "x-user-limit-24hour-remaining": left}
+        with pytest.raises(errors.Throttled) as refusal:
+            channel_of("twitter", api.http()).send(OUT)
+        assert refusal.value.retry_at == datetime.fromtimestamp(now + wait, UTC)
 
 
 @pytest.mark.parametrize("body", [None, b"", b"not json", b"[]", b"{}", b'{"data":{}}'])
