@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from celery import Celery
+from celery.signals import worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -19,3 +20,6 @@ def pulse() -> None:
     from connect_bridge.vitals import record_pulse
 
     record_pulse()
+
+
+worker_ready.connect(lambda **_: pulse(), weak=False)  # not only when beat's first one comes

@@ -43,6 +43,12 @@ class Served:
             assert time.monotonic() < deadline, f"{text!r} was never said:\n{self.log.read_text()}"
             time.sleep(0.05)
 
+    def until_well(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while (health := self.get("/-/health/").json())["status"] != "ok":
+            assert time.monotonic() < deadline, health
+            time.sleep(0.1)
+
     def get(self, path: str) -> requests.Response:
         return requests.get(f"http://127.0.0.1:{self.port}{path}", timeout=10)
 
@@ -88,7 +94,7 @@ def test_serve_migrates_runs_everything_restarts_what_dies_and_leaves_nothing(
     with serving(free_port, tmp_path / "log", environment) as served:
         children = served.children()
         assert set(children) == set(PROGRAMS)
-        assert served.get("/-/health/").status_code == 200
+        served.until_well()
         os.kill(children["worker"], signal.SIGKILL)
         served.until_said("worker ENDED (killed by SIGKILL)")
         served.until_said("bridge │")

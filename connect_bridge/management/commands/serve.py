@@ -4,10 +4,10 @@ import asyncio
 from typing import Any
 
 from django.conf import settings
-from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError, connection
 
+from channels_app.schema import migrate
 from connect_bridge.processes import product, refuse_taken_port, until_it_answers
 from connect_bridge.supervisor import Supervisor
 
@@ -25,11 +25,11 @@ class Command(BaseCommand):
         except OSError as taken:
             raise CommandError(str(taken)) from None
         try:
-            call_command("migrate", interactive=False, verbosity=0)
+            migrate()
         except OperationalError as problem:
             reason = str(problem).strip().splitlines()[0]
             raise CommandError(f"No database: {reason}. Start PostgreSQL, or correct DATABASE_URL.") from None
-        connection.close_pool()  # from here on only the children need the database
+        connection.close_pool()  # type: ignore[attr-defined] # PostgreSQL's has one; only the children need it now
 
         async def announce() -> None:
             self.stdout.write(f"Parley is at {await until_it_answers(port)}")
