@@ -83,7 +83,8 @@ class World:
         """Configure the contact flow, and register the demo accounts: each provider shakes hands with the product."""
         await self.call("PUT", f"/world/flows/{demo.FLOW}", demo.FLOW_BODY)
         for kind, url in webhooks.items():
-            body = {"kind": kind, "webhook_url": url, "credentials": demo.ACCOUNTS[kind][1]}
+            name, credentials = demo.ACCOUNTS[kind]
+            body = {"kind": kind, "name": name, "webhook_url": url, "credentials": credentials}
             answer = await self.call("POST", "/phones/accounts", body)
             if answer["handshake"] != "ok":
                 raise Missing(f"{kind}: the product did not answer the provider's handshake: {answer['handshake']}")
