@@ -148,14 +148,15 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False  # LOGGING below counts for the worker too
-#: Periodic tasks, by name. Beat's own note of when each last ran lies under var/.
+#: Periodic tasks, by name. Beat remembers nothing between starts, so it needs no file that could be missing, read-only
+#: or spoilt: whatever has to happen after a pause is found in the database.
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     # A pulse that no worker took in time says nothing later: it is dropped.
     "pulse": {"task": "parley.pulse", "schedule": 15.0, "options": {"expires": 60.0}},
     # Sends that no task named, retries that are due, claims of dead workers. Each sweep makes the former one needless.
     "outbox": {"task": "connect_bridge.tasks.sweep", "schedule": 2.0, "options": {"expires": 4.0}},
 }
-CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / f"beat-{DATABASES['default']['NAME']}")
 CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", "parley")
 #: Seconds after which a broker gives an unacknowledged task to another worker: above the longest task.
 BROKER_VISIBILITY_TIMEOUT = 300

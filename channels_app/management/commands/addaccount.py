@@ -8,6 +8,7 @@ from django.db import OperationalError, ProgrammingError
 
 from channels_app.models import ChannelAccount
 from channels_app.registry import channels
+from channels_app.schema import migrate_if_new
 from channels_app.setup import VERIFY_TOKEN, NotSaved, channel_class, credential_fields, save_account, webhook_url
 
 
@@ -29,13 +30,14 @@ class Command(BaseCommand):
         kind: str = options["kind"]
         given = dict(map(_pair, options["set"]))
         try:
+            migrate_if_new()
             account = save_account(kind, options["name"], given, instance=options["instance"], flow=options["flow"])
         except NotSaved as refusal:
             raise CommandError(_explained(kind, given, refusal)) from None
         except (OperationalError, ProgrammingError) as problem:
             raise CommandError(
-                f"The database did not take it: {str(problem).splitlines()[0]}. If it is new, run manage.py migrate "
-                "first; else look at DATABASE_URL with manage.py doctor."
+                f"The database did not take it: {str(problem).splitlines()[0]}. Run manage.py migrate if it is of "
+                "an older Parley; else look at DATABASE_URL with manage.py doctor."
             ) from None
         self._print(account, as_json=options["json"])
 
