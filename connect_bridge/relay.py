@@ -30,7 +30,9 @@ from connect_bridge.gateway import (
 from connect_bridge.house import House
 from connect_bridge.lifecycle import Event, State, after
 from connect_bridge.listener import Listener
+from connect_bridge.profiles import look_up
 from connect_bridge.store import Chat, Origin, Pending
+from customers.identify import introduce
 
 log = logging.getLogger(__name__)
 
@@ -152,6 +154,7 @@ class Relay:
 
     async def _request(self, message: Pending) -> Chat:
         instance, flow = await self._routing()
+        await self._introduce()
         given = {
             "contact": uuid.uuid4(),
             "conversation": self.conversation,
@@ -161,6 +164,17 @@ class Relay:
         }
         async with self.house.pool.connection() as connection:
             return await store.request_chat(connection, **given)
+
+    async def _introduce(self) -> None:
+        """Ask the messenger for the customer's name if its webhooks did not bring one."""
+        origin = self._known()
+        if origin.display_name:
+            return
+        told = await look_up(origin.account, origin.kind, origin.version, origin.external_id)
+        if told:
+            async with self.house.pool.connection() as connection:
+                await introduce(connection, origin.identity, told)
+                self._origin = await store.origin(connection, self.conversation)
 
     async def _routing(self) -> tuple[str, str]:
         """Return the Connect instance and flow, as they are set now: the account's own, else the settings'."""

@@ -63,9 +63,11 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     attributes: dict[str, Any]
     customer: uuid.UUID
     identity: uuid.UUID
+    external_id: str
     display_name: str
     handle: str
     locale: str
+    version: datetime
 
 
 # ── bridges and ownership ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -150,7 +152,7 @@ SELECT {_CHAT} FROM connect_bridge_contact
 ORIGIN = """
 SELECT a.kind, a.id AS account, a.name AS account_name, a.address, a.connect_instance_id AS instance_id,
        a.connect_contact_flow_id AS flow_id, a.attributes, i.customer_id AS customer, i.id AS identity,
-       i.display_name, i.handle, i.locale
+       i.external_id, i.display_name, i.handle, i.locale, a.updated_at AS version
   FROM connect_bridge_conversation c
   JOIN channels_app_channelaccount a ON a.id = c.account_id JOIN customers_identity i ON i.id = c.identity_id
  WHERE c.id = %s

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,12 @@ UPDATE customers_identity SET last_seen_at = now(),
  WHERE id = %(id)s
 """
 
+INTRODUCE = f"""
+WITH identity AS ({REFRESH} RETURNING customer_id)
+UPDATE customers_customer c SET display_name = %(display_name)s FROM identity i
+ WHERE c.id = i.customer_id AND c.display_name = ''
+"""  # noqa: S608 - a constant
+
 MAKE = """
 WITH customer AS (
     INSERT INTO customers_customer (id, display_name, locale, created_at)
@@ -84,6 +90,20 @@ async def identify(connection: Connection, person: Person) -> uuid.UUID:
     if person.stable_aliases:
         await connection.execute(ADD_ALIASES, {**given, "id": found})
     return found
+
+
+async def introduce(connection: Connection, identity: uuid.UUID, known: Mapping[str, str]) -> None:
+    """Write down what a messenger told of somebody: display_name, handle, picture_url, locale, each if known."""
+    told = Person(
+        kind="",
+        issuer="",
+        external_id="",
+        display_name=known.get("display_name", ""),
+        handle=known.get("handle", ""),
+        picture_url=known.get("picture_url", ""),
+        locale=known.get("locale", ""),
+    )
+    await connection.execute(INTRODUCE, {**_given(told), "id": identity})
 
 
 async def add_aliases(connection: Connection, person: Person, aliases: Sequence[tuple[str, str]]) -> bool:

@@ -14,6 +14,7 @@ from django.db import connection
 from channels_app.codec import encode_event
 from channels_app.models import InboundEntry, shard_of
 from channels_app.types import MessageReceived, Sender
+from connect_bridge import worker_pool
 from connect_bridge.bridge import Bridge
 from connect_bridge.models import Bridge as BridgeRow
 from connect_bridge.models import Contact, Conversation, Message, OutboxEntry
@@ -68,6 +69,7 @@ def bridging(*, killed: bool = False) -> Iterator[Bridge]:
     finally:
         loops[0].call_soon_threadsafe(made[0].stop)
         thread.join(20)
+        worker_pool.close()
 
 
 async def _die(bridge: Bridge) -> None:
@@ -102,7 +104,8 @@ class Phone:
     def _store(self, text: str) -> None:
         delivery = WebhookDeliveryFactory(account=self.account)
         message_id = f"{self.external_id}-{self.number}"
-        sender = Sender(external_id=self.external_id, display_name=self.name)
+        issuer = self.account.address if self.account.kind == "messenger" else ""
+        sender = Sender(external_id=self.external_id, issuer=issuer, display_name=self.name)
         event = MessageReceived(key=f"m:{message_id}", sender=sender, message_id=message_id, text=text)
         InboundEntry.objects.create(
             account=self.account,
@@ -164,6 +167,25 @@ def test_a_chat_starts_with_who_and_where_from(aws, bridge, phone):
     assert waiting["attributes"]["conversation_id"] == str(conversation.id)
     assert waiting["attributes"]["customer_id"] == str(conversation.identity.customer_id)
     assert line["client_token"] == str(Contact.objects.get().id)
+
+
+def test_a_messenger_that_brings_no_names_is_asked_for_one(aws, bridge, settings):
+    settings.HTTP_REDIRECTS = {"https://graph.facebook.com": f"{aws.url}/graph"}
+    account = ChannelAccountFactory(kind="messenger", address="200000000000001")
+    aws.call("POST", "/phones/accounts", {"kind": "messenger", "webhook_url": "", "credentials": account.credentials})
+    known = {"from": {"id": "777", "name": "Ana Kovač"}, "content": {"type": "text", "text": "hi"}}
+    aws.call("POST", f"/phones/messenger/{account.address}/messages", known)
+    Phone(account, "777", name="").write("Hello")
+    waiting = until(lambda: aws.call("GET", "/ccp/queue"), "a chat in the queue")[0]
+    assert waiting["display_name"] == "Ana Kovač"
+    assert Conversation.objects.get().identity.customer.display_name == "Ana Kovač"
+
+
+def test_a_messenger_that_tells_no_name_delays_nobody(aws, bridge, settings):
+    settings.HTTP_REDIRECTS = {"https://graph.facebook.com": f"{aws.url}/graph"}
+    Phone(ChannelAccountFactory(kind="messenger", address="200000000000001"), "777", name="").write("Hello")
+    waiting = until(lambda: aws.call("GET", "/ccp/queue"), "a chat in the queue")[0]
+    assert waiting["display_name"] == "Customer"
 
 
 def test_a_burst_arrives_once_each_and_in_order(aws, bridge, phone):
