@@ -10,6 +10,8 @@ from typing import Any, Generic, TypeVar
 
 import psycopg
 
+from channels_app.failpoints import failpoint
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -88,6 +90,7 @@ class GroupCommitter(Generic[T, R]):
             connection = self._idle.pop()
             if not connection.closed:
                 return connection
+        failpoint("I3", psycopg.OperationalError)
         return await psycopg.AsyncConnection.connect(**self.parameters, autocommit=True)
 
     async def _give_back(self, connection: psycopg.AsyncConnection[Any]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import assert_never
 
+from channels_app.failpoints import failpoint
 from channels_app.types import (
     AccountChanged,
     ConsentChanged,
@@ -55,6 +56,8 @@ def readable(message: MessageReceived, replied_to: str = "") -> str:
     text = message.text or (message.selection.title if message.selection else "")
     if text.strip():
         lines.append(text)
+    if message.parts:
+        failpoint("I12")
     lines += [_LINES.get(part.kind, _named)(part) for part in message.parts]
     if not text.strip() and not message.parts:
         lines.append(EMPTY if not message.referral or message.selection else "[opened the chat]")

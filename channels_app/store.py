@@ -11,6 +11,7 @@ from django.db import IntegrityError as DjangoIntegrityError
 from django.db import connection as django_connection
 
 from channels_app.door import not_found
+from channels_app.failpoints import failpoint
 from channels_app.intake import Taken
 from channels_app.replies import Refused, unavailable
 
@@ -82,8 +83,10 @@ def parameters(batch: Sequence[Taken]) -> dict[str, Any]:
 
 async def store_batch(connection: psycopg.AsyncConnection[Any], batch: Sequence[Taken]) -> list[str]:
     """Store a batch and return each delivery's final state, in order. Durable when it returns (autocommit)."""
+    failpoint("I1")
     cursor = await connection.execute(STORE, parameters(batch))
     verdicts = {row[0]: row[1] for row in await cursor.fetchall()}
+    failpoint("I2")
     return [verdicts[taken.id] for taken in batch]
 
 

@@ -60,6 +60,11 @@ FIELD_ENCRYPTION_KEYS = env.list("FIELD_ENCRYPTION_KEYS", default=[]) or [_local
 ALLOWED_HOSTS = [*{_public.hostname, "127.0.0.1", "localhost", "[::1]"}, *env.list("ALLOWED_HOSTS", default=[])]
 CSRF_TRUSTED_ORIGINS = [PUBLIC_BASE_URL]
 
+#: Where tests may kill, stall or break this process: channels_app/failpoints.py. Never on a Parley that others reach.
+FAILPOINTS = env.str("PARLEY_FAILPOINTS", "")
+if FAILPOINTS and not IS_LOCAL:
+    raise ImproperlyConfigured("PARLEY_FAILPOINTS is for tests on this machine: unset it, or unset PUBLIC_BASE_URL")
+
 # ── the house ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 INSTALLED_APPS = [
     "django.contrib.admin",

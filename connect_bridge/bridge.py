@@ -17,6 +17,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from channels_app.committer import GroupCommitter
 from channels_app.db import connect_parameters
+from channels_app.failpoints import failpoint
 from connect_bridge import store
 from connect_bridge.boto import BotoConnect, participant_endpoint
 from connect_bridge.capture import capture
@@ -154,6 +155,7 @@ class Bridge:
         async with self._house.pool.connection() as connection:
             found = await connection.execute(store.CLAIM.encode(), {"bridge": self.id, "most": CLAIM})
             for (conversation,) in await found.fetchall():
+                failpoint("O4")
                 self._relay(conversation).wake()
 
     async def _route(self, parameters: dict[str, Any]) -> None:
@@ -176,6 +178,7 @@ class Bridge:
             await connection.execute(f"LISTEN {store.INTAKE_CHANNEL}")
             await connection.execute(f"LISTEN {store.RELAY_CHANNEL}")
             async for note in connection.notifies():
+                failpoint("I5")
                 if note.channel == store.INTAKE_CHANNEL:
                     self._intake.set()
                 elif note.payload == str(self.id):

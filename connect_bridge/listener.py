@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Container, Iterable, Sequen
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from channels_app.failpoints import failpoint
 from channels_app.text import TextLimit, split_text
 from connect_bridge import store
 from connect_bridge.capture import Batch, Captured
@@ -86,6 +87,8 @@ class Listener:
             self._socket = former
             self._filling = False
             raise
+        if former is not None:
+            failpoint("O3")
         self._socket = socket
         self.house.wheel.add(socket)
         self._drop(former)
@@ -112,6 +115,7 @@ class Listener:
 
     async def fill(self) -> None:
         """Fetch Connect's transcript from a little before the last captured item on, then what came meanwhile."""
+        failpoint("O2", Unreachable)
         self._filling = True
         try:
             await self._take([item async for item in self._transcript()])
@@ -190,6 +194,7 @@ class Listener:
         if said:
             batch = Batch(conversation=self.conversation, contact=self.chat.contact, captured=said)
             stored = await self.house.captures.add(batch)
+            failpoint("O4b")
             if stored:
                 self.house.said(self.conversation, stored)
         self._recent.extend(item.id for item in new if item.id)
@@ -263,6 +268,7 @@ class Listener:
     def _on_lost(self, socket: ChatSocket) -> None:
         self.house.wheel.remove(socket)
         if socket is self._socket:
+            failpoint("O1")
             self._socket = None
             self.caught_up.clear()
             self._lost()

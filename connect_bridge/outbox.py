@@ -25,6 +25,7 @@ from django.db import connections
 
 from channels_app.channel import Channel
 from channels_app.errors import SendFailed, Unavailable, UnknownOutcome
+from channels_app.failpoints import failpoint
 from channels_app.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpTrace
 from channels_app.types import OutboundMessage, SendReceipt
 from connect_bridge import claims, worker_pool
@@ -78,6 +79,7 @@ def drain(conversation: uuid.UUID) -> int:
     ends = time.monotonic() + DRAIN_SECONDS
     attempts = 0
     while (asked := time.monotonic()) < ends and (held := claims.claim(conversation, _worker())):
+        failpoint("O6")
         _deliver(held, send_before=asked + FRESH)
         attempts += 1
     return attempts
@@ -122,7 +124,9 @@ def _deliver(held: Claim, send_before: float) -> None:
     with recorded_calls() as calls:
         try:
             ids = _send(held, send_before, calls).message_ids
+            failpoint("O7", UnknownOutcome)
         except SendFailed as failure:
+            failpoint("O8")
             verdict = judge(failure, held.attempts, held.age)
             log.info("entry %s: %s at attempt %d, now %s", held.entry, failure.code, held.attempts, verdict.state)
             settled = _insist(lambda: claims.settle_failed(held, verdict, calls))
@@ -136,7 +140,9 @@ def _send(held: Claim, send_before: float, calls: Sequence[HttpTrace]) -> SendRe
     """Hand the text to the messenger. Raises nothing but SendFailed: a bug must not stop the conversation."""
     message = OutboundMessage(recipient=held.recipient, text=held.text, correlation=str(held.entry))
     try:
-        return _ready(held, send_before).send(message)
+        channel = _ready(held, send_before)
+        failpoint("O12")
+        return channel.send(message)
     except SendFailed:
         raise
     except Exception as bug:  # noqa: BLE001 - see above
@@ -148,6 +154,7 @@ def _send(held: Claim, send_before: float, calls: Sequence[HttpTrace]) -> SendRe
 
 
 def _ready(held: Claim, send_before: float) -> Channel[Any]:
+    failpoint("O5")
     channel = channel_of(held.account, held.kind, held.version)
     if time.monotonic() > send_before:  # suspended, perhaps: the claim could end before the call does
         raise Unavailable("the worker was held up before it could send")
@@ -163,6 +170,7 @@ def _insist(settle: Callable[[], T]) -> T:
         except psycopg.OperationalError as failure:
             if time.monotonic() > ends:
                 raise
+            failpoint("O11")
             log.warning("the database did not take a result (%s): offering it again", type(failure).__name__)
             time.sleep(SETTLE_AGAIN)
             worker_pool.check()

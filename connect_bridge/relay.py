@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from django.conf import settings
 
+from channels_app.failpoints import failpoint
 from channels_app.registry import channels
 from channels_app.text import TextLimit, Unit, split_text
 from connect_bridge import store
@@ -201,6 +202,7 @@ class Relay:
             if isinstance(failure, Invalid) and _age(message) < POISON_AFTER:
                 raise Refused(str(failure)) from None  # more likely our settings than this message: wait for a mend
             raise
+        failpoint("I6", Unreachable)
         chat.state = after(State(chat.state), Event.STARTED)
         chat.contact_id = chat.initial_contact_id = started.contact_id
         chat.participant_token = started.participant_token
@@ -214,6 +216,7 @@ class Relay:
             "flow": chat.flow_id,
         }
         await self.house.execute(store.CHAT_STARTED, given)
+        failpoint("I7", Unreachable)
 
     def _chat_request(self, chat: Chat, message: Pending) -> ChatRequest:
         origin = self._known()
@@ -264,6 +267,7 @@ class Relay:
         if message.id == chat.first_message:
             chat.first_message = None
             message = await self._done(chat, message, _next_part(message, FOR_BOT), "")
+            failpoint("I11", Unreachable)
         while part := _next_part(message, FOR_BOT if chat.bot else FOR_AGENT):
             item = await self._already_there(message, part) or await self._send_part(chat, part, _token(message, part))
             self._taken.add(item)
@@ -300,7 +304,9 @@ class Relay:
             await pace.turn()
             try:
                 item = await self.house.participants.send_message(listener.token, text, token)
+                failpoint("I8", Unreachable)
             except Throttled as busy:
+                failpoint("I9")
                 pace.throttled(busy.retry_after)
                 raise
             except Unreachable:
@@ -314,6 +320,7 @@ class Relay:
         raise AssertionError("unreachable")
 
     async def _renew_or_end(self, chat: Chat, listener: Listener, *, last: bool) -> None:
+        failpoint("I10")
         try:
             if not last:
                 await listener.open(backfill=True)
@@ -339,6 +346,7 @@ class Relay:
         self._chat = None
         self._in_doubt = False
         self._taken.clear()
+        failpoint("O10")
         await self.house.execute(store.CHAT_OVER, {"contact": chat.contact, "state": state, "reason": reason[:200]})
 
     async def _note(self, message: Pending, failure: GatewayError) -> None:

@@ -14,6 +14,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from channels_app.codec import event_from_builtins
+from channels_app.failpoints import failpoint
 from channels_app.placeholders import describe
 from channels_app.types import (
     AccountChanged,
@@ -152,6 +153,7 @@ class Router:
         messages: list[tuple[Entry, InboundEvent, str, uuid.UUID]] = []
         for entry in entries:
             event = event_from_builtins(entry.event)
+            failpoint("I4")
             text = describe(event)
             if text is None:
                 await self._other(entry, event)
@@ -267,6 +269,7 @@ class Router:
         elif datetime.now(UTC) - entry.created_at > PARKED_FOR:
             await self._settle(entry, "no message of ours in seven days")
         else:
+            failpoint("O9")
             await self._connection.execute(PARK, {"id": entry.id, "due": datetime.now(UTC) + _patience(entry)})
 
     async def _identity_changed(self, entry: Entry, event: IdentityChanged) -> None:
