@@ -1,7 +1,7 @@
 // Turns the world's ledger, line by line, into journeys: one message's way, hop by hop. No DOM here.
 //
 // Most lines name the message (a provider's id, or Connect's item id). Where the product crosses from one world into
-// the other no id crosses with it, so there a journey is found by its chat and its text, the oldest first.
+// the other no id crosses with it: there a journey is found by its messenger, its customer and its text, oldest first.
 
 const MOST = 400;
 const WAITS_S = 180;
@@ -33,6 +33,8 @@ export class Journeys {
     this.list = [];
     this.byId = new Map();
     this.chats = new Map();
+    this.talking = new Map();
+    this.early = new Map();
     this.count = 0;
   }
 
@@ -65,16 +67,25 @@ export class Journeys {
     return this.hop(journey, line, deliveryName(line, journey));
   }
 
+  /** A chat begins: find whose it is, and with which message. Its first frame came before this line. */
   started(line) {
     const { fields } = line;
-    const known = this.chats.get(fields.initial_contact_id);
-    const journey = known?.opening ?? this.waiting("in", (one) => !one.chat, (one) => one.who === fields.display_name);
+    const { initial_contact_id: id, attributes = {}, display_name: name } = fields;
+    const first = this.early.get(id);
+    this.early.delete(id);
+    const free = (one) => !one.chat && !this.talking.has(one.customer) && (!attributes.channel || one.kind === attributes.channel);
+    const journey = this.chats.get(id)?.opening ?? this.waiting("in", free, (one) => one.text === first?.fields.text, (one) => one.who === name);
     if (!journey) return null;
-    if (fields.initial_contact_id && !known?.opening) {
-      journey.chat = fields.initial_contact_id;
-      this.chats.set(journey.chat, { opening: journey, customer: journey.customer, kind: journey.kind, who: journey.who });
-    }
+    if (id) this.opened(id, journey);
+    if (first) this.frame(first);
     return this.hop(journey, line, "StartChatContact");
+  }
+
+  opened(id, journey) {
+    const { customer, kind, who } = journey;
+    journey.chat = id;
+    this.talking.set(customer, id);
+    this.chats.set(id, { ...this.chats.get(id), opening: journey, customer, kind, who });
   }
 
   chatHop(line) {
@@ -87,8 +98,11 @@ export class Journeys {
 
   news(line) {
     const chat = this.chats.get(line.fields.initial_contact_id);
+    const over = line.what === "connect.ended";
     const journey = this.make(line, { direction: "news", text: NEWS[line.what], chat: line.fields.initial_contact_id });
-    if (chat) chat.news = journey;
+    if (over) this.talking.delete(chat?.customer);
+    if (over) this.chats.delete(line.fields.initial_contact_id);
+    else if (chat) chat.news = journey;
     else this.chats.set(line.fields.initial_contact_id, { news: journey, customer: "", kind: "", who: "" });
     return this.hop(journey, line, line.what.split(".").at(-1));
   }
@@ -104,6 +118,11 @@ export class Journeys {
     const { fields } = line;
     if (fields.type !== "MESSAGE" && fields.type !== "ATTACHMENT") return null;
     const customer = fields.role === "CUSTOMER";
+    if (customer && !this.chats.has(fields.initial_contact_id)) {
+      if (this.early.size > MOST) this.early.clear();
+      this.early.set(fields.initial_contact_id, line);
+      return null;
+    }
     let journey = this.byId.get(fields.item_id);
     journey ??= customer ? this.inChat("in", fields, (one) => !one.item) : null;
     journey ??= customer ? null : this.make(line, { direction: "out", role: fields.role, text: fields.text, chat: fields.initial_contact_id });
@@ -131,10 +150,9 @@ export class Journeys {
 
   /** A long text goes in several parts: the same journey takes them all. */
   outgoing(fields) {
-    const mine = (one) => one.customer === person(fields);
     const text = fields.text ?? "";
-    return this.waiting("out", (one) => mine(one) && !one.provider, (one) => one.text === text) ??
-      this.waiting("out", (one) => mine(one) && text && one.text?.includes(text), () => true);
+    const mine = (one) => one.customer === person(fields) && (one.text === text ? !one.provider : Boolean(text) && one.text?.includes(text));
+    return this.waiting("out", mine);
   }
 
   claim(journey, id) {
@@ -151,15 +169,17 @@ export class Journeys {
 
   inChat(direction, fields, fits) {
     const chat = this.chats.get(fields.initial_contact_id);
-    const mine = (one) => fits(one) && (!chat?.customer || one.customer === chat.customer);
-    return this.waiting(direction, mine, (one) => one.text === fields.text);
+    const journey = chat?.customer ? this.waiting(direction, (one) => fits(one) && one.customer === chat.customer, (one) => one.text === fields.text) : null;
+    if (journey) journey.chat = fields.initial_contact_id;
+    return journey;
   }
 
-  /** The oldest recent journey that fits, one that also matches `better` before the others. */
-  waiting(direction, fits, better) {
+  /** The oldest recent journey that fits; of several, the one that meets most of the `hints`, the first hint above all. */
+  waiting(direction, fits, ...hints) {
     const newest = this.list.at(-1)?.began ?? 0;
     const found = this.list.filter((one) => one.direction === direction && !one.forged && newest - one.began < WAITS_S && fits(one));
-    return found.find(better) ?? found[0] ?? null;
+    const score = (one) => hints.reduce((sum, hint) => sum * 2 + Number(Boolean(hint(one))), 0);
+    return found.reduce((best, one) => (best && score(best) >= score(one) ? best : one), null);
   }
 
   make({ at, fields }, facts) {

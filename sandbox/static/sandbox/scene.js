@@ -1,5 +1,6 @@
 // A scene that plays by itself: three customers write, the agent accepts and answers. It uses the page's own controls.
 
+import { channelOf } from "./chat.js";
 import { content } from "./personas.js";
 import { $, calm, hear, pause, toast } from "./ui.js";
 
@@ -17,7 +18,7 @@ let playing = null;
 export function scene(phones, desk) {
   const button = $("#scene");
   button.addEventListener("click", () => (playing ? stop() : play(phones, desk)));
-  hear("reset", stop);
+  hear("leave", stop);
 }
 
 function stop() {
@@ -62,7 +63,7 @@ async function write(phone, line) {
 
 async function serve(phone, desk, line, going) {
   const name = phone.current.person.name;
-  const chat = await until(() => openChat(desk, phone, name) ?? waitingRow(desk, phone, name), going);
+  const chat = await until(() => waitingRow(desk, phone, name) ?? openChat(desk, phone, name), going);
   if (!chat) throw new Error(`${name}’s message did not come up on the agent’s desktop. The tail shows how far it came.`);
   const open = chat.client ? chat : await desk.accept(chat.contact.contact_id);
   if (!open || !going()) return;
@@ -74,10 +75,13 @@ async function serve(phone, desk, line, going) {
   if (THANKS[phone.kind] && going()) await phone.send({ type: "text", text: THANKS[phone.kind] });
 }
 
-// A messenger may show the agent a handle or a number rather than the name.
-const same = (phone, name, shown) => [name, phone.current.person.username, `@${phone.current.person.username}`, phone.current.person.phone].includes(shown);
-const openChat = (desk, phone, name) => [...desk.chats.values()].find((chat) => !chat.ended && same(phone, name, chat.name));
-const waitingRow = (desk, phone, name) => [...desk.rows.values()].find(({ contact }) => same(phone, name, contact.display_name));
+// A messenger may tell the agent a name, a handle, or nothing: so the newest chat of that messenger, if none has the name.
+const chosen = (list, phone, name) => {
+  const here = list.filter(({ contact }) => channelOf(contact.attributes) === phone.kind);
+  return here.findLast(({ contact }) => contact.display_name === name) ?? here.at(-1) ?? null;
+};
+const openChat = (desk, phone, name) => chosen([...desk.chats.values()].filter((chat) => !chat.ended), phone, name);
+const waitingRow = (desk, phone, name) => chosen([...desk.rows.values()], phone, name);
 
 async function until(find, going) {
   for (const end = Date.now() + PATIENCE_MS; Date.now() < end && going(); await pause(100)) {
