@@ -1,8 +1,8 @@
 """Named places at which a test may kill, stall or break a process; in production they do nothing at all.
 
 The names are those of the failure model in docs/reliability.md: I for the way in, O for the way out. A process obeys
-PARLEY_FAILPOINTS, a list such as "I6:exit:2,O5:sleep:1:25": die without a word at the second pass of I6; stand still for
-25 seconds at the first pass of O5. `error` raises what the place is prepared for. Settings refuse the variable
+PARLEY_FAILPOINTS, a list such as "I6:exit:2,O5:sleep:1:25": die without a word at the second pass of I6; stand still
+for 25 seconds at the first pass of O5. `error` raises what the place is prepared for. Settings refuse the variable
 unless Parley runs for this machine alone.
 """
 
@@ -36,7 +36,7 @@ PLACES: Mapping[str, str] = {
     "I12": "a placeholder takes the place of what cannot be shown",
     "O1": "a chat's websocket is lost",
     "O2": "a chat's transcript is about to be compared",
-    "O3": "a new websocket is open beside the old one",
+    "O3": "a new websocket is open, and an old one too if there was one",
     "O4": "a conversation is claimed, and nothing of it is loaded",
     "O4b": "what an agent said is committed, and no worker has been told",
     "O5": "a send is claimed, and its channel is not ready",

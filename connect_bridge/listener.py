@@ -87,8 +87,7 @@ class Listener:
             self._socket = former
             self._filling = False
             raise
-        if former is not None:
-            failpoint("O3")
+        failpoint("O3")
         self._socket = socket
         self.house.wheel.add(socket)
         self._drop(former)
