@@ -144,9 +144,6 @@ async def _body(receive: Receive, most: int) -> bytes:
 
 async def _answer(send: Send, reply: Reply) -> None:
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
-    headers += [
-        (b"Content-Type", reply.content_type.encode("latin-1")),
-        (b"Content-Length", str(len(reply.body)).encode()),
-    ]
+    headers.append((b"Content-Type", reply.content_type.encode("latin-1")))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})

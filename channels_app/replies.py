@@ -81,7 +81,7 @@ class Visit:
         WEBHOOKS.labels(self.kind, result).inc()
         STAGE_SECONDS.labels("intake").observe(seconds)
         log.info("webhook %s account=%s result=%s ms=%.1f", self.request_id, self.account, result, seconds * 1000)
-        named = (("X-Request-ID", self.request_id), *_ALWAYS, *headers)
+        named = (("X-Request-ID", self.request_id), ("Content-Length", str(len(answer.body))), *_ALWAYS, *headers)
         return Reply(int(answer.status), answer.body, answer.content_type, named, result)
 
 

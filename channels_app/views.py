@@ -156,4 +156,6 @@ def _call(request: HttpRequest) -> Call:
 
 
 def _response(reply: Reply) -> HttpResponse:
-    return HttpResponse(reply.body, status=reply.status, content_type=reply.content_type, headers=dict(reply.headers))
+    response = HttpResponse(reply.body, reply.content_type, reply.status, headers=dict(reply.headers))
+    response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001 - Django would log a second line
+    return response
