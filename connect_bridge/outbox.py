@@ -27,10 +27,12 @@ from channels_app.channel import Channel
 from channels_app.errors import SendFailed, Unavailable, UnknownOutcome
 from channels_app.failpoints import failpoint
 from channels_app.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpTrace
+from channels_app.meters import STAGE_SECONDS
 from channels_app.types import OutboundMessage, SendReceipt
 from connect_bridge import claims, worker_pool
 from connect_bridge.channel_cache import channel_of, recorded_calls
 from connect_bridge.claims import CLAIM_SECONDS, Claim, Settled, Verdict
+from connect_bridge.meters import DELIVERY_FAILURES, MESSAGES
 from connect_bridge.models import OutboxEntry
 from connect_bridge.signals import message_settled
 
@@ -123,16 +125,19 @@ def _deliver(held: Claim, send_before: float) -> None:
     """Make one attempt and settle it."""
     with recorded_calls() as calls:
         try:
-            ids = _send(held, send_before, calls).message_ids
+            with STAGE_SECONDS.labels("send").time():
+                ids = _send(held, send_before, calls).message_ids
             failpoint("O7", UnknownOutcome)
         except SendFailed as failure:
             failpoint("O8")
+            DELIVERY_FAILURES.labels(held.kind, failure.code).inc()
             verdict = judge(failure, held.attempts, held.age)
             log.info("entry %s: %s at attempt %d, now %s", held.entry, failure.code, held.attempts, verdict.state)
             settled = _insist(lambda: claims.settle_failed(held, verdict, calls))
         else:
             settled = _insist(lambda: claims.settle_accepted(held, ids, calls))
     if settled is not None:
+        MESSAGES.labels(held.kind, "out", settled.status).inc()
         _announce(settled)
 
 

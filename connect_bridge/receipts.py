@@ -118,8 +118,8 @@ UPDATE connect_bridge_message m
    AND array_position(ARRAY{list(map(str, LADDER))}::text[], m.status::text)
      < array_position(ARRAY{list(map(str, LADDER))}::text[], %(status)s::text)
 """  # noqa: S608 - constants
-#: All parts of what was sent before the watermark. A send began when it was claimed: the provider's clock, which named
-#: the moment, saw the message after that and before we heard of it.
+#: What was sent before the watermark, to its last part. A send began when it was claimed: the provider's clock, which
+#: named the moment, saw the message after that and before we heard of it.
 WATERMARK = f"""
 UPDATE connect_bridge_message m SET status = %(status)s
  WHERE m.status = ANY(%(from)s) AND m.id IN (
@@ -127,8 +127,7 @@ UPDATE connect_bridge_message m SET status = %(status)s
                        WHERE conversation_id = %(conversation)s AND direction = 'out'
                        ORDER BY sequence DESC LIMIT {WATERMARK_REACH}) n
       JOIN connect_bridge_outboxentry o ON o.message_id = n.id GROUP BY n.id
-    HAVING bool_and(o.state = 'accepted')
-       AND max(o.claimed_until) - interval '{CLAIM_SECONDS} seconds' <= to_timestamp(%(until)s / 1000.0))
+    HAVING max(o.claimed_until) - interval '{CLAIM_SECONDS} seconds' <= to_timestamp(%(until)s / 1000.0))
 """  # noqa: S608 - constants
 #: Something is being sent, and its commit may tell more about the news that came first.
 BEING_SENT = """

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from channels_app import errors
 from channels_app.models import ChannelLog
 from connect_bridge import outbox
+from connect_bridge.meters import DELIVERY_FAILURES, MESSAGES
 from tests.connect_bridge.outbox_kit import (
     FakeMessenger,
     entries_of,
@@ -194,6 +195,19 @@ def test_a_bug_in_the_channel_after_its_call_leaves_the_message_uncertain(messen
 def _call_and_go_on(http: object, method: str, url: str, **options: object) -> None:
     with pytest.raises(OSError):
         http.session.request(method, url, **options)
+
+
+def test_failed_attempts_and_what_messages_came_to_are_counted(messenger: FakeMessenger) -> None:
+    failures = DELIVERY_FAILURES.labels("fake", "blocked")
+    failed, accepted = (MESSAGES.labels("fake", "out", state) for state in ("failed", "accepted"))
+    before = [counter._value.get() for counter in (failures, failed, accepted)]
+    conversation = talk()
+    for text in ("one", "two", "three"):
+        say(conversation, text)
+    messenger.will_answer(errors.Blocked("Blocked."))
+    outbox.drain(conversation.id)
+    after = [counter._value.get() for counter in (failures, failed, accepted)]
+    assert [late - early for early, late in zip(before, after, strict=True)] == [1, 1, 2]
 
 
 def test_a_failed_call_is_in_the_channel_log_too(messenger: FakeMessenger) -> None:
