@@ -6,6 +6,7 @@ import { $, clock, CHANNELS, glyph, hear, ms, stamp, tell, toast } from "./ui.js
 
 const MOST_ROWS = 120;
 const MOST_LINES = 600;
+const MOST_WAITING = 5000;
 const HISTORY = 600;
 const OPENED = Date.now() / 1000;
 
@@ -43,6 +44,7 @@ export class Tail {
   take(line) {
     this.last = line.n;
     this.fresh.push(line);
+    if (this.fresh.length > MOST_WAITING) this.fresh.shift();
     tell("line", line);
     if (this.paused) this.note();
     else this.soon();
@@ -56,12 +58,13 @@ export class Tail {
 
   flush() {
     this.frame = 0;
-    for (const line of this.fresh.splice(0)) {
+    const fresh = this.fresh.splice(0);
+    for (const line of fresh) {
       const journey = this.journeys.add(line);
       if (journey) this.dirty.add(journey);
-      this.line(line);
     }
-    for (const journey of this.dirty) this.draw(journey);
+    for (const line of fresh.slice(-MOST_LINES)) this.line(line);
+    for (const journey of this.dirty) if (!journey.dropped) this.draw(journey);
     this.dirty.clear();
     this.trim();
     this.note();
