@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString, assert_never
 
@@ -29,12 +30,13 @@ from channels_app.types import (
     Misaddressed,
     Reacted,
     ReceiptReceived,
+    Sender,
     TypingShown,
     Unrecognised,
 )
 from connect_bridge.receipts import apply_receipt
 from connect_bridge.store import RELAY_CHANNEL, SHARD_LOCKS, Connection
-from customers.identify import Person, add_aliases, identify
+from customers.identify import Person, identify, update
 
 log = logging.getLogger(__name__)
 
@@ -206,20 +208,10 @@ class Router:
 
     async def _conversation(self, entry: Entry, event: InboundEvent) -> uuid.UUID:
         sender = event.sender
-        person = Person(
-            kind=entry.kind,
-            issuer=sender.issuer,
-            external_id=sender.external_id,
-            stable_aliases=[(alias.type.value, alias.value) for alias in sender.aliases if alias.type in STABLE],
-            display_name=sender.display_name,
-            handle=sender.handle,
-            picture_url=sender.picture_url,
-            locale=sender.locale,
-        )
         given = {
             "id": uuid.uuid4(),
             "account": entry.account,
-            "identity": await identify(self._connection, person),
+            "identity": await identify(self._connection, _person(entry.kind, sender)),
             "recipient": sender.external_id[:256],
         }
         row = await self._one_row(THE_CONVERSATION, given)
@@ -264,8 +256,9 @@ class Router:
         }
         row = await self._one_row(FIND_CONVERSATION, given)
         conversation = None if row is None else row[0]
-        if await apply_receipt(self._connection, entry.account, conversation, event):
-            await self._settle(entry, "joined to our message")
+        joined = await apply_receipt(self._connection, entry.account, conversation, event)
+        if joined is not None:
+            await self._settle(entry, joined.value)
         elif datetime.now(UTC) - entry.created_at > PARKED_FOR:
             await self._settle(entry, "no message of ours in seven days")
         else:
@@ -273,13 +266,25 @@ class Router:
             await self._connection.execute(PARK, {"id": entry.id, "due": datetime.now(UTC) + _patience(entry)})
 
     async def _identity_changed(self, entry: Entry, event: IdentityChanged) -> None:
-        aliases = [(alias.type.value, alias.value) for alias in event.sender.aliases if alias.type in STABLE]
-        former = Person(kind=entry.kind, issuer=event.sender.issuer, external_id=event.former_id)
-        known = await add_aliases(self._connection, former, aliases)
+        now = _person(entry.kind, event.sender)
+        known = await update(self._connection, replace(now, external_id=event.former_id))
         await self._settle(entry, "identity changed" if known else "identity changed: nobody we know")
 
     async def _settle(self, entry: Entry, outcome: str, state: str = "done") -> None:
         await self._connection.execute(DONE, {"id": entry.id, "state": state, "outcome": outcome[:200]})
+
+
+def _person(kind: str, sender: Sender) -> Person:
+    return Person(
+        kind=kind,
+        issuer=sender.issuer,
+        external_id=sender.external_id,
+        stable_aliases=[(alias.type.value, alias.value) for alias in sender.aliases if alias.type in STABLE],
+        display_name=sender.display_name,
+        handle=sender.handle,
+        picture_url=sender.picture_url,
+        locale=sender.locale,
+    )
 
 
 def _believable(told: datetime | None, received: datetime) -> datetime:

@@ -106,14 +106,14 @@ async def introduce(connection: Connection, identity: uuid.UUID, known: Mapping[
     await connection.execute(INTRODUCE, {**_given(told), "id": identity})
 
 
-async def add_aliases(connection: Connection, person: Person, aliases: Sequence[tuple[str, str]]) -> bool:
-    """Remember more stable ids of somebody we know, e.g. a new number; return False if we do not know them."""
+async def update(connection: Connection, person: Person) -> bool:
+    """Write down somebody's new names and further ids, e.g. a new number; return False if we do not know them."""
     given = _given(person)
     found = await _find(connection, given)
     if found is None:
         return False
-    values = {"types": [type_ for type_, _ in aliases], "values": [value[:256] for _, value in aliases]}
-    await connection.execute(ADD_ALIASES, {**given, **values, "id": found})
+    await connection.execute(REFRESH, {**given, "id": found})
+    await connection.execute(ADD_ALIASES, {**given, "id": found})
     return True
 
 

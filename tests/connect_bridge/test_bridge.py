@@ -13,11 +13,12 @@ from django.db import connection
 
 from channels_app.codec import encode_event
 from channels_app.models import InboundEntry, shard_of
-from channels_app.types import MessageReceived, Sender
+from channels_app.types import IdentityChanged, InboundEvent, MessageReceived, Sender
 from connect_bridge import worker_pool
 from connect_bridge.bridge import Bridge
 from connect_bridge.models import Bridge as BridgeRow
 from connect_bridge.models import Contact, Conversation, Message, OutboxEntry
+from customers.models import Identity
 from sandbox.world.faults import Fault
 from sandbox.world.settings import Settings
 from tests.factories import ChannelAccountFactory, WebhookDeliveryFactory
@@ -97,21 +98,23 @@ class Phone:
     def write(self, *texts: str) -> None:
         for text in texts:
             self.number += 1
-            self._store(text)
+            message_id = f"{self.external_id}-{self.number}"
+            self.store(MessageReceived(key=f"m:{message_id}", sender=self.sender, message_id=message_id, text=text))
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_notify('parley_intake', '')")
 
-    def _store(self, text: str) -> None:
-        delivery = WebhookDeliveryFactory(account=self.account)
-        message_id = f"{self.external_id}-{self.number}"
+    @property
+    def sender(self) -> Sender:
         issuer = self.account.address if self.account.kind == "messenger" else ""
-        sender = Sender(external_id=self.external_id, issuer=issuer, display_name=self.name)
-        event = MessageReceived(key=f"m:{message_id}", sender=sender, message_id=message_id, text=text)
+        return Sender(external_id=self.external_id, issuer=issuer, display_name=self.name)
+
+    def store(self, event: InboundEvent) -> None:
+        delivery = WebhookDeliveryFactory(account=self.account)
         InboundEntry.objects.create(
             account=self.account,
             delivery=delivery,
             key=event.key,
-            type="message",
+            type=str(event.__struct_config__.tag),
             sender=self.external_id,
             shard=shard_of(self.account.id, self.external_id),
             event=json.loads(encode_event(event)),
@@ -186,6 +189,15 @@ def test_a_messenger_that_tells_no_name_delays_nobody(aws, bridge, settings):
     Phone(ChannelAccountFactory(kind="messenger", address="200000000000001"), "777", name="").write("Hello")
     waiting = until(lambda: aws.call("GET", "/ccp/queue"), "a chat in the queue")[0]
     assert waiting["display_name"] == "Customer"
+
+
+def test_a_customer_who_changes_their_handle_stays_the_same_customer(bridge):
+    ana = Phone(ChannelAccountFactory(kind="twitter", address="1000000001"), "42", name="Ana")
+    ana.write("Hello")
+    until(lambda: Identity.objects.filter(external_id="42").exists(), "the identity")
+    renamed = Sender(external_id="42", display_name="Ana", handle="ana_new")
+    ana.store(IdentityChanged(key="i:1", sender=renamed, former_id="42"))
+    until(lambda: Identity.objects.get().handle == "ana_new", "the new handle")
 
 
 def test_a_burst_arrives_once_each_and_in_order(aws, bridge, phone):
