@@ -14,8 +14,8 @@ from django.conf import settings
 
 from connect_bridge.supervisor import Program
 
-#: Tasks that one worker process runs at a time. They wait for the network, so more than there are cores.
-WORKER_THREADS = "4"
+#: Tasks that one worker process runs at a time. Each waits 50 to 300 ms for a messenger, so many more than cores.
+WORKER_THREADS = "16"
 #: Celery warns at length when root runs it. Here root is a container's or a laptop's; production has a user of its own.
 ABOUT_ROOT = "ignore:You're running the worker with superuser"
 #: Seconds between two looks at whether the web answers.
