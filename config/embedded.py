@@ -99,22 +99,31 @@ def running_for(arguments: Sequence[str]) -> Iterator[None]:
 def running(var: Path) -> Iterator[Place]:
     """Start the server unless it runs; stop it when the last process that needed it leaves.
 
-    Each user holds a shared lock on one file. Whoever leaves and can get the lock for itself alone was the last. Locks
-    die with their process, so a killed one leaves at worst a running server, which the next one takes over.
+    Two locks. `lock` is held shared for as long as a process needs the server. The other is held alone and only for the
+    moments of coming and going, so that nobody comes while the last one stops the server. Locks die with their process,
+    so a killed one leaves at worst a running server, which the next one takes over.
     """
     here = place(var)
     here.lock.parent.mkdir(parents=True, exist_ok=True)
     with here.lock.open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        _prepare(here)
-        if not _is_running(here):
-            _start(here)
-        ensure_database(here)
-        fcntl.flock(lock, fcntl.LOCK_SH)
+        with _alone(here):
+            _prepare(here)
+            if not _is_running(here):
+                _start(here)
+            ensure_database(here)
+            fcntl.flock(lock, fcntl.LOCK_SH)
         try:
             yield here
         finally:
-            _stop_if_last(here, lock.fileno())
+            with _alone(here):
+                _stop_if_last(here, lock.fileno())
+
+
+@contextmanager
+def _alone(here: Place) -> Iterator[None]:
+    with here.lock.with_name("coming-and-going").open("a") as door:
+        fcntl.flock(door, fcntl.LOCK_EX)
+        yield
 
 
 def _stop_if_last(here: Place, lock: int) -> None:
