@@ -18,7 +18,7 @@ from connect_bridge.capture import Batch, Captured
 from connect_bridge.chatsocket import ChatSocket
 from connect_bridge.gateway import GatewayError, Item, Refused, Throttled, Unreachable
 from connect_bridge.house import House
-from connect_bridge.render import AgentJoined, AgentLeft, Ended, Nothing, Said, moment, read
+from connect_bridge.render import AgentJoined, AgentLeft, Ended, Nothing, Said, is_unfinished, moment, read
 from connect_bridge.store import Chat
 
 log = logging.getLogger(__name__)
@@ -196,7 +196,7 @@ class Listener:
             failpoint("O4b")
             if stored:
                 self.house.said(self.conversation, stored)
-        self._recent.extend(item.id for item in new if item.id)
+        self._recent.extend(item.id for item in new if item.id and not is_unfinished(item))
         self._own.extend(item for item in new if item.participant_role == "CUSTOMER" and item.type == "MESSAGE")
         times = [moment(item) for item in new if item.absolute_time]
         if times:

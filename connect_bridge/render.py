@@ -48,10 +48,21 @@ def read(item: Item) -> News:
         return _event(item)
     if item.participant_role not in SPEAKERS or item.message_visibility == "AGENT" or not item.id:
         return Nothing()
-    if item.message_metadata is not None and item.message_metadata.message_completed is False:
-        return Nothing()  # a bot's words as they form; the last piece carries them all (Lex streaming)
+    if is_unfinished(item):
+        return Nothing()
     text = _attachments(item.attachments) if item.type == "ATTACHMENT" else _text(item)
     return Said(item=item, text=text.replace("\x00", "\ufffd")) if text.strip() else Nothing()
+
+
+def is_unfinished(item: Item) -> bool:
+    """Return whether more will come under the same id: a bot's words as they form, a file whose scan is not over.
+
+    The last piece of what a bot says carries all of it (Lex streaming).
+    """
+    said = item.message_metadata
+    return (said is not None and said.message_completed is False) or any(
+        one.status == "IN_PROGRESS" for one in item.attachments
+    )
 
 
 def _event(item: Item) -> News:
