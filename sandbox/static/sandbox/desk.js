@@ -132,6 +132,7 @@ export class Desk {
     }
     if (!chat) return;
     chat.looked();
+    chat.tab.root.scrollIntoView({ block: "nearest", inline: "nearest" });
     chat.pane.transcript.scrollTop = chat.pane.transcript.scrollHeight;
     if (focus) chat.pane.text.focus({ preventScroll: true });
     this.changed();
