@@ -12,8 +12,9 @@ from prometheus_client import REGISTRY
 from pytest_django.fixtures import Settings
 
 from channels_app.db import connect_parameters
-from channels_app.models import InboundEntry, shard_of
+from channels_app.models import ChannelAccount, InboundEntry, shard_of
 from channels_app.providers import messenger
+from channels_app.types import InboundEvent, MessageReceived, Sender
 from tests.channels_app.intake_kit import (
     COMMITTED,
     LANES,
@@ -162,6 +163,39 @@ def test_a_parser_that_breaks_costs_no_message(
     assert got.word == "quarantined"
     assert account.deliveries.get().reason == "the parser failed: ZeroDivisionError"
     assert "8001" not in caplog.text
+
+
+def says(event: InboundEvent, monkeypatch: pytest.MonkeyPatch) -> ChannelAccount:
+    """Return an account whose channel reads this event out of every webhook."""
+    monkeypatch.setattr(messenger.Messenger, "parse", lambda *_: [event])
+    account: ChannelAccount = ChannelAccountFactory.create(kind="messenger", address="1")
+    return account
+
+
+def test_a_channel_that_lets_nul_through_costs_no_message(lane: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    event = MessageReceived(key="k\x00", sender=Sender(external_id="8\x00"), message_id="k", text="a\x00b")
+    account = says(event, monkeypatch)
+    assert take(lane, message_post(account))[0].word == "accepted"
+    [entry] = entries(account)
+    assert (entry.key, entry.sender, entry.event["text"]) == ("k\ufffd", "8\ufffd", "a\ufffdb")
+
+
+def test_a_message_that_our_own_address_sent_is_done_at_once(lane: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    account = says(MessageReceived(key="k", sender=Sender(external_id="1"), message_id="k"), monkeypatch)
+    assert take(lane, message_post(account))[0].word == "ignored"
+    assert [(entry.state, entry.outcome) for entry in entries(account)] == [("done", "sent by our own address")]
+
+
+def test_a_sender_whose_id_is_no_id_is_kept_from_the_bridge(lane: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    account = says(MessageReceived(key="k", sender=Sender(external_id="8" * 5_000), message_id="k"), monkeypatch)
+    assert take(lane, message_post(account))[0].word == "quarantined"
+    assert [entry.state for entry in entries(account)] == ["quarantined"]
+
+
+def test_a_key_of_any_length_fits(lane: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    account = says(MessageReceived(key="k" * 5_000, sender=Sender(external_id="8"), message_id="k"), monkeypatch)
+    post = message_post(account)
+    assert [got.word for got in take(lane, post, post)] == ["accepted", "duplicate"]
 
 
 def test_a_check_that_breaks_lets_nobody_in(lane: str, monkeypatch: pytest.MonkeyPatch) -> None:
