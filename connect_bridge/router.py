@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 
 from channels_app.codec import event_from_builtins
 from channels_app.failpoints import failpoint
-from channels_app.placeholders import describe
+from channels_app.placeholders import describe, readable
 from channels_app.types import (
     AccountChanged,
     AliasType,
@@ -76,6 +76,15 @@ LOCK_IN_ORDER = "SELECT 1 FROM connect_bridge_conversation WHERE id = ANY(%s) OR
 FIND_CONVERSATION = """
 SELECT c.id FROM connect_bridge_conversation c JOIN customers_identity i ON i.id = c.identity_id
  WHERE c.account_id = %(account)s AND i.kind = %(kind)s AND i.issuer = %(issuer)s AND i.external_id = %(external_id)s
+"""
+#: What a customer replies to: something that we sent, or words of their own, in this conversation and no other.
+QUOTED = """
+SELECT o.text FROM connect_bridge_sentid s JOIN connect_bridge_outboxentry o ON o.id = s.entry_id
+ WHERE s.account_id = %(account)s AND s.provider_message_id = %(id)s AND o.conversation_id = %(conversation)s
+UNION ALL
+SELECT text FROM connect_bridge_message
+ WHERE conversation_id = %(conversation)s AND direction = 'in' AND provider_message_id = %(id)s
+LIMIT 1
 """
 #: Allocates the sequence under the conversation's row lock, makes the caller owner if nobody is, and stores.
 STORE = """
@@ -160,9 +169,20 @@ class Router:
             if text is None:
                 await self._other(entry, event)
             else:
-                messages.append((entry, event, text, await self._conversation(entry, event)))
+                conversation = await self._conversation(entry, event)
+                messages.append(
+                    (entry, event, await self._in_context(entry, event, conversation) or text, conversation)
+                )
         await self._connection.execute(LOCK_IN_ORDER, [[message[-1] for message in messages]])
         return [await self._message(*message) for message in messages]
+
+    async def _in_context(self, entry: Entry, event: InboundEvent, conversation: uuid.UUID) -> str:
+        """Return a reply with what it replies to, which Connect cannot show otherwise; "" if that is not known."""
+        if not isinstance(event, MessageReceived) or not event.reply_to:
+            return ""
+        given = {"account": entry.account, "conversation": conversation, "id": event.reply_to[:256]}
+        row = await self._one_row(QUOTED, given)
+        return readable(event, row[0]) if row else ""
 
     async def _one(self) -> tuple[int, Sequence[Routed]]:
         """Route the first entry alone; note its failure if it fails again."""

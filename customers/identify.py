@@ -9,6 +9,8 @@ from typing import Any
 
 import psycopg
 
+#: Zero-width non-joiner and joiner: Persian and Hindi names are spelt with them, families of emoji made of them.
+_JOINERS = "\u200c\u200d"
 #: What psycopg.AsyncConnection is to us.
 Connection = psycopg.AsyncConnection[Any]
 
@@ -138,4 +140,4 @@ def _given(person: Person) -> dict[str, Any]:
 
 def _line(text: str) -> str:
     """Return the text on one line: names with line breaks or control characters forge log lines and headers."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return " ".join("".join(c if c.isprintable() or c in _JOINERS else " " for c in text).strip(_JOINERS).split())

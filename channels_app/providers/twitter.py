@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 
@@ -103,7 +104,7 @@ class Twitter(Channel[Config]):
         if name in ("profile.update.handle", "profile.update.screenname") and whose != self.address:
             read = partial(self._renamed, whose, verb)
         elif name == "oauth.revoke":
-            read = partial(self._revoked, text_at(payload, "user_id"))
+            read = partial(self._revoked, text_at(payload, "user_id") or whose)
         elif whose != self.address:
             read = partial(payloads.misaddressed, self.address, whose)
         elif any(key.endswith("_events") for key in payload):
@@ -207,9 +208,16 @@ class Twitter(Channel[Config]):
 
     def send(self, message: types.OutboundMessage) -> types.SendReceipt:
         """POST /2/dm_conversations/with/:participant_id/messages. No idempotency key: a repeat is a second message."""
+        sent = x.send_text(self.http, self._keys, message.recipient, message.text)
+        return types.SendReceipt(message_ids=(sent,))
+
+    def find_sent(self, message: types.OutboundMessage, since: datetime) -> types.FoundSent:
+        return x.find_sent(self.http, self._keys, (self.address, message.recipient), message.text, since)
+
+    @property
+    def _keys(self) -> dict[str, str]:
         keys = ("consumer_key", "consumer_secret", "access_token", "access_token_secret")
-        credentials = {key: getattr(self.config, key).reveal() for key in keys}
-        return types.SendReceipt(message_ids=(x.send_text(self.http, credentials, message.recipient, message.text),))
+        return {key: getattr(self.config, key).reveal() for key in keys}
 
 
 def _sender(user_id: str, users: dict[str, Any]) -> Sender:
@@ -235,7 +243,8 @@ def _parts(data: _Data) -> Iterator[Part]:
     if kind == "location":
         place = object_at(data.attachment, "location")
         at = list_at(place, "shared_coordinate", "coordinates", "coordinates") or [None]
-        name = text_at(place, "shared_place", "full_name") or text_at(place, "shared_place", "name")
+        shared = object_at(place, "shared_place", "place") or object_at(place, "shared_place")
+        name = text_at(shared, "full_name") or text_at(shared, "name")
         longitude, latitude = payloads.number(at[0]), payloads.number(at[-1])
         yield Part(kind=PartKind.LOCATION, longitude=longitude, latitude=latitude, name=name)
     elif text_at(media, "type") in _MEDIA:

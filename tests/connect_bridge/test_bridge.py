@@ -17,7 +17,7 @@ from channels_app.types import IdentityChanged, InboundEvent, MessageReceived, S
 from connect_bridge import worker_pool
 from connect_bridge.bridge import Bridge
 from connect_bridge.models import Bridge as BridgeRow
-from connect_bridge.models import Contact, Conversation, Message, OutboxEntry
+from connect_bridge.models import Contact, Conversation, Message, OutboxEntry, SentId
 from customers.models import Identity
 from sandbox.world.faults import Fault
 from sandbox.world.settings import Settings
@@ -191,6 +191,12 @@ def test_a_messenger_that_tells_no_name_delays_nobody(aws, bridge, settings):
     assert waiting["display_name"] == "Customer"
 
 
+@pytest.mark.parametrize("name", ["نرگس می‌خواهم", "Family 👨‍👩‍👧", "a b"])
+def test_a_name_keeps_what_joins_its_letters(bridge, name):
+    Phone(ChannelAccountFactory(kind="twitter", address="1000000001"), "42", name=f" {name}\n\x1b").write("Hello")
+    until(lambda: Identity.objects.filter(display_name=name).exists(), "the name")
+
+
 def test_a_customer_who_changes_their_handle_stays_the_same_customer(bridge):
     ana = Phone(ChannelAccountFactory(kind="twitter", address="1000000001"), "42", name="Ana")
     ana.write("Hello")
@@ -206,6 +212,19 @@ def test_a_burst_arrives_once_each_and_in_order(aws, bridge, phone):
     agent = accepted(aws, aws.agent())
     until(lambda: len(agent.said()) >= len(texts), "the whole burst")
     assert agent.said() == texts
+
+
+def test_a_reply_shows_the_agent_what_it_replies_to(aws, bridge, phone):
+    phone.write("Hello")
+    agent = accepted(aws, aws.agent())
+    agent.say("Red or blue?")
+    sent = until(OutboxEntry.objects.first, "the answer")
+    SentId.objects.create(account=phone.account, provider_message_id="SM1", entry=sent)
+    for number, replied in enumerate(("SM1", f"{phone.external_id}-1", "unknown")):
+        reply = {"key": f"m:r{number}", "message_id": f"r{number}", "text": "That one", "reply_to": replied}
+        phone.store(MessageReceived(sender=phone.sender, **reply))
+    shown = ["[in reply to: Red or blue?]\nThat one", "[in reply to: Hello]\nThat one", "That one"]
+    until(lambda: [text for text in agent.said() if "That one" in text] == shown, "the replies")
 
 
 def test_two_customers_of_one_account_have_two_chats(aws, bridge, phone):

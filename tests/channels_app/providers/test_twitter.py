@@ -110,6 +110,11 @@ CASES: list[tuple[str, Json, list[tuple[str, Json]]]] = [
         [("MessageReceived", {"parts": (Part(kind=PartKind.LOCATION, name="Barcelona"),)})],
     ),
     (
+        "place, as the REST API wraps it",
+        message({"attachment": {"type": "location", "location": {"shared_place": {"place": {"name": "Gràcia"}}}}}),
+        [("MessageReceived", {"parts": (Part(kind=PartKind.LOCATION, name="Gràcia"),)})],
+    ),
+    (
         "link: the text to the letter, and where it leads",
         message({"text": "at https://t.co/a", "entities": {"urls": [LINK]}}),
         [
@@ -234,6 +239,11 @@ CASES: list[tuple[str, Json, list[tuple[str, Json]]]] = [
     (
         "access revoked, through X Activity without a filter",
         {"data": {"event_type": "oauth.revoke", "filter": {}, "payload": {"user_id": "100", "app_id": "1"}}},
+        [("AccountChanged", {"topic": "oauth.revoke"})],
+    ),
+    (
+        "access revoked, by the user that the filter names",
+        {"data": {"event_type": "oauth.revoke", "filter": {"user_id": "100"}, "payload": {"date_time": "2026"}}},
         [("AccountChanged", {"topic": "oauth.revoke"})],
     ),
     (
