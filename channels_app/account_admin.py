@@ -70,9 +70,13 @@ class ChannelAccountAdmin(FindableAdmin[ChannelAccount]):
         routing = ("Amazon Connect", {"fields": ["connect_instance_id", "connect_contact_flow_id", "attributes"]})
         credentials = ("Credentials", {"fields": self._credential_names(self._kind(request, obj))})
         if obj is None:
-            return [(None, {"fields": ["name", "enabled"]}), credentials, routing]
+            return [(None, {"fields": ["name", "enabled", "when_uncertain"]}), credentials, routing]
         about = ["id", "address", "former_credentials_until", "created_at", "updated_at", "see_also"]
-        parts: list[Any] = [(None, {"fields": ["name", "channel", "enabled"]}), routing, ("About", {"fields": about})]
+        parts: list[Any] = [
+            (None, {"fields": ["name", "channel", "enabled", "when_uncertain"]}),
+            routing,
+            ("About", {"fields": about}),
+        ]
         if self.has_change_permission(request, obj):
             copied = ["webhook", *(["verify_token"] if obj.credentials.get(VERIFY_TOKEN) else [])]
             note = "Enter these in the provider's console."

@@ -12,6 +12,7 @@ from channels_app.http import Http
 from channels_app.text import TextLimit
 from channels_app.types import (
     Answer,
+    FoundSent,
     InboundEvent,
     OutboundMessage,
     Secret,
@@ -108,6 +109,18 @@ class ShowsTyping(Protocol):
 @runtime_checkable
 class MarksRead(Protocol):
     def mark_read(self, recipient: str, message_id: str) -> None: ...
+
+
+@runtime_checkable
+class FindsSent(Protocol):
+    """The provider lists what we sent, so that a send whose answer was lost can be looked for."""
+
+    def find_sent(self, message: OutboundMessage, since: datetime) -> FoundSent:
+        """Return the sends of this very text to this customer since then, by the provider's clock. Raises SendFailed.
+
+        Also those of other messages that say the same: whoever asks knows which ids belong to those.
+        """
+        ...
 
 
 @runtime_checkable

@@ -41,7 +41,7 @@ class AccountForm(forms.ModelForm[ChannelAccount]):
 
     class Meta:
         model = ChannelAccount
-        fields = ["name", "enabled", "connect_instance_id", "connect_contact_flow_id", "attributes"]
+        fields = ["name", "enabled", "when_uncertain", "connect_instance_id", "connect_contact_flow_id", "attributes"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

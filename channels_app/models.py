@@ -17,6 +17,10 @@ SHARDS = 64
 class ChannelAccount(models.Model):
     """Our own Page, handle or number. `kind` names a file in providers/: it has no choices, so no migration either."""
 
+    class WhenUncertain(models.TextChoices):
+        ASK = "ask", "leave it to a person: the customer may miss it"
+        RESEND = "resend", "send it once more: the customer may get it twice"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=32)
     name = models.CharField(max_length=100, help_text="How your team calls it.")
@@ -27,6 +31,13 @@ class ChannelAccount(models.Model):
         null=True, blank=True, help_text="Until then webhooks signed with the replaced credentials are still taken."
     )
     enabled = models.BooleanField(default=True)
+    when_uncertain = models.CharField(
+        max_length=8,
+        choices=WhenUncertain.choices,
+        default=WhenUncertain.ASK,
+        db_default=WhenUncertain.ASK,
+        help_text="What to do with a message that may have arrived or not, when the messenger cannot tell.",
+    )
     connect_instance_id = models.CharField(
         max_length=100, blank=True, help_text="Empty: CONNECT_INSTANCE_ID from the settings."
     )

@@ -275,3 +275,13 @@ class SendReceipt(Struct, frozen=True, kw_only=True):
     """The provider accepted the message under these ids."""
 
     message_ids: tuple[str, ...]
+
+
+class FoundSent(Struct, frozen=True, kw_only=True):
+    """Sends of one text to one customer that a provider lists, the oldest first.
+
+    `complete`: the list reaches back far enough that a message which is not in it was not taken.
+    """
+
+    message_ids: tuple[str, ...]
+    complete: bool

@@ -19,6 +19,8 @@ from connect_bridge.worker_pool import Connection
 
 #: Seconds for which nobody else touches a claimed entry: more than a send can take (http.py: 4 to connect, 10 to read).
 CLAIM_SECONDS = 20.0
+#: Seconds after which what became uncertain is looked for: receipts and echoes are mostly faster.
+FIRST_LOOK = 5.0
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +80,7 @@ RETURNING o.id AS entry, o.message_id AS message, o.conversation_id AS conversat
 LOCK_PARTS = "SELECT 1 FROM connect_bridge_outboxentry WHERE message_id = %s ORDER BY part FOR UPDATE"
 #: Half a message helps nobody: what follows a part that failed is not sent.
 EARLIER_PART = "error_code = 'earlier_part', error_detail = 'An earlier part of this message failed.'"
-_LOG = """
+LOG_CALLS = """
     INSERT INTO channels_app_channellog (account_id, outbox_entry, at, method, host, path, status, seconds, error)
     SELECT %(account)s, %(entry)s, now(), c.method, c.host, c.path, c.status, c.seconds, c.error
       FROM unnest(%(methods)s::text[], %(hosts)s::text[], %(paths)s::text[], %(statuses)s::int[], %(times)s::float8[],
@@ -86,7 +88,7 @@ _LOG = """
 """
 #: What the provider confirmed is true, whoever holds the claim by now. Only a receipt that says otherwise is newer.
 ACCEPTED = f"""
-WITH logged AS ({_LOG}), named AS (
+WITH logged AS ({LOG_CALLS}), named AS (
     INSERT INTO connect_bridge_sentid (account_id, provider_message_id, entry_id)
     SELECT %(account)s, i.id, %(entry)s FROM unnest(%(ids)s::text[]) AS i (id) ON CONFLICT DO NOTHING
 ), settled AS (
@@ -105,11 +107,12 @@ RETURNING m.id AS message, m.conversation_id AS conversation, m.status
 """  # noqa: S608 - a constant
 #: A failure counts only while the claim is held.
 FAILED = f"""
-WITH logged AS ({_LOG}), settled AS (
+WITH logged AS ({LOG_CALLS}), settled AS (
     UPDATE connect_bridge_outboxentry
        SET state = %(state)s::text, due_at = now() + make_interval(secs => %(delay)s), error_code = %(code)s,
            provider_code = %(provider_code)s, error_detail = %(detail)s,
-           settled_at = CASE WHEN %(state)s::text = 'pending' THEN NULL ELSE now() END
+           settled_at = CASE WHEN %(state)s::text = 'pending' THEN NULL ELSE now() END, looks = 0,
+           look_at = CASE WHEN %(state)s::text = 'uncertain' THEN now() + interval '{FIRST_LOOK} seconds' END
      WHERE id = %(entry)s AND state = 'claimed' AND claimed_by = %(worker)s AND attempts = %(attempts)s
     RETURNING message_id
 ), rest AS (
@@ -127,21 +130,22 @@ UPDATE connect_bridge_message m
                       WHEN 'uncertain' THEN m.status IN ('stored', 'relayed') ELSE false END
 RETURNING m.id AS message, m.conversation_id AS conversation, m.status
 """  # noqa: S608 - a constant
-#: Whoever held these died between claim and settlement. The provider may have taken the message or not: reconciling,
-#: and sending again what was not taken, begins with what this statement leaves behind.
-EXPIRE = """
+#: Whoever held these died between claim and settlement. The provider may have taken the message or not: doubts.py looks
+#: into what this statement leaves behind.
+EXPIRE = f"""
 WITH gone AS (
     SELECT id FROM connect_bridge_outboxentry WHERE state = 'claimed' AND claimed_until < now()
      LIMIT %(most)s FOR UPDATE SKIP LOCKED
 ), settled AS (
     UPDATE connect_bridge_outboxentry o
-       SET state = 'uncertain', settled_at = now(), error_code = 'unknown_outcome', error_detail = %(detail)s
+       SET state = 'uncertain', settled_at = now(), error_code = 'unknown_outcome', error_detail = %(detail)s,
+           looks = 0, look_at = now() + interval '{FIRST_LOOK} seconds'
       FROM gone WHERE o.id = gone.id RETURNING o.message_id
 )
 UPDATE connect_bridge_message m SET status = 'uncertain', error_code = 'unknown_outcome', error_detail = %(detail)s
  WHERE m.id IN (SELECT message_id FROM settled) AND m.status IN ('stored', 'relayed')
 RETURNING m.id AS message, m.conversation_id AS conversation, m.status
-"""
+"""  # noqa: S608 - a constant
 #: Heads that are due, the oldest first. A task for a fresh one is under way already: it is left a moment.
 DUE = """
 SELECT o.conversation_id
@@ -166,14 +170,14 @@ def claim(conversation: uuid.UUID, worker: str) -> Claim | None:
 def settle_accepted(held: Claim, ids: Sequence[str], calls: Sequence[HttpTrace]) -> Settled | None:
     """Write down that the provider took it; return the message if it is accepted as a whole. Idempotent."""
     kept = [clean(one, 256) for one in ids]
-    given = {**_given(held, calls), "ids": kept, "json": Jsonb(kept)}
+    given = {**given_of(held.entry, held.account, calls), "ids": kept, "json": Jsonb(kept)}
     return _settle(held, ACCEPTED, given)
 
 
 def settle_failed(held: Claim, verdict: Verdict, calls: Sequence[HttpTrace]) -> Settled | None:
     """Write down what a failed attempt means, unless the claim was lost; return the message if its status changed."""
     given = {
-        **_given(held, calls),
+        **given_of(held.entry, held.account, calls),
         "worker": held.claimed_by,
         "attempts": held.attempts,
         "state": verdict.state,
@@ -202,10 +206,11 @@ def clean(text: str, most: int) -> str:
     return text[:most].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
-def _given(held: Claim, calls: Sequence[HttpTrace]) -> dict[str, object]:
+def given_of(entry: uuid.UUID, account: uuid.UUID, calls: Sequence[HttpTrace]) -> dict[str, object]:
+    """Return the parameters of LOG_CALLS."""
     return {
-        "entry": held.entry,
-        "account": held.account,
+        "entry": entry,
+        "account": account,
         "methods": [call.method[:8] for call in calls],
         "hosts": [call.host[:255] for call in calls],
         "paths": [call.path[:1024] for call in calls],

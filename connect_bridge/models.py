@@ -200,6 +200,13 @@ class OutboxEntry(models.Model):
     error_code = models.CharField(max_length=64, blank=True)
     provider_code = models.CharField(max_length=64, blank=True)
     error_detail = models.CharField(max_length=500, blank=True)
+    possible_duplicate = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="It was sent again although the first attempt may have arrived: the customer may have it twice.",
+    )
+    looks = models.SmallIntegerField(default=0, db_default=0, help_text="How often the messenger was asked for it.")
+    look_at = models.DateTimeField(null=True, blank=True, help_text="When an uncertain one is looked for next.")
     created_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True, blank=True)
 
@@ -213,6 +220,7 @@ class OutboxEntry(models.Model):
                 condition=models.Q(state__in=["pending", "claimed"]),
             ),
             models.Index(fields=["due_at"], name="outbox_due", condition=models.Q(state__in=["pending", "claimed"])),
+            models.Index(fields=["look_at"], name="outbox_in_doubt", condition=models.Q(state="uncertain")),
             models.Index(fields=["-created_at"], name="outbox_by_time"),
         ]
 

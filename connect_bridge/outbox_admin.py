@@ -1,4 +1,4 @@
-"""The admin page of the outbox: what became of every send, and another try for the dead ones."""
+"""The admin page of the outbox: what became of every send, and another try for the dead and the uncertain ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from channels_app.admin_parts import account_columns, account_filter, kind_filter
 from channels_app.models import ChannelLog
 from connect_bridge.models import OutboxEntry
-from connect_bridge.resend import send_again
+from connect_bridge.resend import REVIVABLE, send_again
 from customers.readonly import ReadOnlyAdmin, link, list_link, shown, shown_json
 
 #: Entries that one confirmation sends again: as many as a person can look through.
@@ -29,11 +29,13 @@ class OutboxEntryAdmin(ReadOnlyAdmin[OutboxEntry]):
         "attempts",
         "error_code",
         "error_detail",
+        "possible_duplicate",
         "due_at",
         "created_at",
     ]
     list_filter = [
         "state",
+        "possible_duplicate",
         kind_filter("conversation__account__kind"),
         account_filter("conversation__account"),
         "created_at",
@@ -56,6 +58,9 @@ class OutboxEntryAdmin(ReadOnlyAdmin[OutboxEntry]):
         "error_code",
         "provider_code",
         "error_detail",
+        "possible_duplicate",
+        "looks",
+        "look_at",
         "the_ids",
         "the_text",
         "created_at",
@@ -100,20 +105,21 @@ class OutboxEntryAdmin(ReadOnlyAdmin[OutboxEntry]):
     def has_send_again_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("connect_bridge.change_outboxentry")
 
-    @admin.action(description="Send again (dead ones only)", permissions=["send_again"])
+    @admin.action(description="Send again (dead and uncertain ones only)", permissions=["send_again"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[OutboxEntry]) -> Any:
         """Ask first: what is sent again reaches a customer."""
-        dead = queryset.filter(state=OutboxEntry.State.DEAD)[:MOST_AT_ONCE]
+        left = queryset.filter(state__in=REVIVABLE)[:MOST_AT_ONCE]
         if "confirmed" not in request.POST:
             context = {
                 **self.admin_site.each_context(request),
                 "title": "Send again?",
                 "opts": self.opts,
-                "entries": dead,
+                "entries": left,
+                "uncertain": [entry for entry in left if entry.state == OutboxEntry.State.UNCERTAIN],
                 "chosen": queryset.count(),
             }
             return TemplateResponse(request, "admin/connect_bridge/send_again.html", context)
-        for entry in (revived := send_again([entry.pk for entry in dead])):
+        for entry in (revived := send_again([entry.pk for entry in left])):
             self.log_change(request, entry, "Sent again.")
         self.message_user(request, f"{len(revived)} to be sent again.", messages.SUCCESS)
         return None

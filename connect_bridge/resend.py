@@ -1,4 +1,4 @@
-"""Give dead sends another life, because a person said so."""
+"""Give dead or uncertain sends another life, because a person said so."""
 
 from __future__ import annotations
 
@@ -6,36 +6,43 @@ from collections.abc import Collection
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from connect_bridge.models import Message, OutboxEntry
 
+#: What a person may send again. Of the uncertain ones the customer may have a first copy already.
+REVIVABLE = (OutboxEntry.State.DEAD, OutboxEntry.State.UNCERTAIN)
+
 
 @transaction.atomic
 def send_again(entries: Collection[UUID]) -> list[OutboxEntry]:
-    """Set dead outbox entries pending, due now, and return those; idempotent, others stay as they are.
+    """Set dead and uncertain outbox entries pending, due now, and return those; idempotent, others stay as they are.
 
-    With an entry go the other dead parts of its message, because half a message helps nobody. This is the one step
-    down on the ladder of a message's status: a person takes back its failure. The log of calls keeps what the provider
-    answered before. The next sweep of the outbox sends.
+    With an entry go the other such parts of its message, because half a message helps nobody. What was uncertain is
+    marked as a possible duplicate. This is the one step down on the ladder of a message's status: a person takes back
+    its failure. The log of calls keeps what the provider answered before. The next sweep of the outbox sends.
     """
-    dead = OutboxEntry.objects.filter(state=OutboxEntry.State.DEAD)
-    messages = dead.filter(pk__in=entries).values("message")
-    revived = list(dead.filter(message__in=messages).select_for_update().order_by("message", "part"))
+    left = OutboxEntry.objects.filter(state__in=REVIVABLE)
+    messages = left.filter(pk__in=entries).values("message")
+    revived = list(left.filter(message__in=messages).select_for_update().order_by("message", "part"))
     ids = [entry.pk for entry in revived]
     OutboxEntry.objects.filter(pk__in=ids).update(
+        possible_duplicate=Q(possible_duplicate=True) | Q(state=OutboxEntry.State.UNCERTAIN),
         state=OutboxEntry.State.PENDING,
         attempts=0,
         due_at=timezone.now(),
         settled_at=None,
         claimed_by="",
         claimed_until=None,
+        look_at=None,
         provider_message_ids=[],
         error_code="",
         provider_code="",
         error_detail="",
     )
-    Message.objects.filter(outbox__in=ids, status=Message.Status.FAILED).update(
+    taken_back = (Message.Status.FAILED, Message.Status.UNCERTAIN)
+    Message.objects.filter(outbox__in=ids, status__in=taken_back).update(
         status=Message.Status.STORED, settled_at=None, error_code="", error_detail="", provider_message_id=""
     )
     return revived

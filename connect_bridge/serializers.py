@@ -22,6 +22,7 @@ class AccountSerializer(serializers.ModelSerializer[ChannelAccount]):
             "name",
             "address",
             "enabled",
+            "when_uncertain",
             "webhook_url",
             "connect_instance_id",
             "connect_contact_flow_id",
@@ -122,6 +123,7 @@ class OutboxEntrySerializer(serializers.ModelSerializer[OutboxEntry]):
             "error_code",
             "provider_code",
             "error_detail",
+            "possible_duplicate",
             "created_at",
             "settled_at",
         ]

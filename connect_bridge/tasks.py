@@ -6,7 +6,7 @@ import uuid
 
 from celery import shared_task
 
-from connect_bridge import outbox
+from connect_bridge import doubts, outbox
 
 #: Conversations named in one task of a sweep: a few rounds of the senders.
 MOST_PER_TASK = 50
@@ -26,3 +26,11 @@ def sweep() -> None:
     due = [str(conversation) for conversation in outbox.sweep()]
     for start in range(0, len(due), MOST_PER_TASK):
         drain.apply_async(args=[due[start : start + MOST_PER_TASK]], expires=EXPIRES)
+    if doubts.any_due():
+        look_into_doubts.apply_async(expires=EXPIRES)
+
+
+@shared_task  # type: ignore[untyped-decorator] # celery is not typed
+def look_into_doubts() -> None:
+    """Ask the messengers for sends of which nobody knows whether they arrived."""
+    doubts.look_into()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -37,13 +38,15 @@ from channels_app.http import Http
 from channels_app.payloads import storable
 from channels_app.refusals import refusal, retry_at
 from channels_app.signatures import signature_of
-from channels_app.types import Answer, ReceiptStatus, Secret, VerifiedWebhook, WebhookRequest
+from channels_app.types import Answer, FoundSent, ReceiptStatus, Secret, VerifiedWebhook, WebhookRequest
 
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 #: TwiML that says nothing. Any other text Twilio sends to the customer, or logs as an error.
 NOTHING = Answer(status=200, body=b"<Response/>", content_type="text/xml")
 #: Twilio's own forms have some forty fields.
 MOST_FIELDS = 1_000
+#: Messages that one look at what was sent reads.
+NEWEST = 50
 _SID = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}")
 STATUSES = {
     **dict.fromkeys(("accepted", "scheduled", "queued", "sending", "sent"), ReceiptStatus.ACCEPTED),
@@ -149,3 +152,11 @@ def client(http: Http, account_sid: str, auth_token: Secret) -> Iterator[Client]
         raise refusal(status, words, str(code or ""), kind=_CODES.get(code), retry_at=again) from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UnknownOutcome("Twilio answered, but not whether it took the message") from None
+
+
+def find_sent(client: Client, ends: Mapping[str, str], text: str, since: datetime) -> FoundSent:
+    """Look through the newest messages between two addresses. Twilio lists the newest first, a page in one call."""
+    listed = client.messages.list(**ends, limit=NEWEST, page_size=NEWEST)
+    recent = [one for one in listed if one.date_created >= since]
+    found = [one.sid for one in recent if " ".join((one.body or "").split()) == " ".join(text.split())]
+    return FoundSent(message_ids=tuple(reversed(found)), complete=len(listed) < NEWEST or len(recent) < len(listed))

@@ -6,8 +6,12 @@ Facts: docs.x.com, "Webhooks", "Manage Direct Messages", "Response codes and err
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
 
 import requests
 import tweepy
@@ -26,10 +30,10 @@ from channels_app.errors import (
     UnknownOutcome,
 )
 from channels_app.http import Http, outcome_of
-from channels_app.payloads import text_at
+from channels_app.payloads import list_at, text_at
 from channels_app.refusals import refusal, retry_at
 from channels_app.signatures import handshake_parameter, hmac_sha256, require_same, signature_of
-from channels_app.types import Answer, Secret, VerifiedWebhook, WebhookRequest
+from channels_app.types import Answer, FoundSent, Secret, VerifiedWebhook, WebhookRequest
 
 #: The CRC answer is made with the key that signs webhooks: to sign JSON here would be to forge events for a stranger.
 _CRC_TOKEN = re.compile(r"[A-Za-z0-9_=+/-]{1,128}")
@@ -45,6 +49,9 @@ _CODES: dict[str, type[SendFailed]] = {
     "226": PolicyViolation,
 }
 _FORBIDDEN = 403
+_LINK = re.compile(r"https?://\S+", re.IGNORECASE)
+#: Direct messages that one look at what was sent reads: a page.
+NEWEST = 100
 
 
 def verify(request: WebhookRequest, consumer_secret: Secret) -> VerifiedWebhook:
@@ -65,24 +72,55 @@ def _signed(consumer_secret: Secret, data: bytes) -> str:
     return "sha256=" + base64.b64encode(hmac_sha256(consumer_secret, data)).decode()
 
 
+@contextmanager
+def _client(http: Http, keys: dict[str, str]) -> Iterator[tweepy.Client]:
+    """Lend tweepy for one call; its exceptions leave as SendFailed, a senseless answer as UnknownOutcome."""
+    client = tweepy.Client(**keys, return_type=dict)
+    client.session = http.session
+    try:
+        yield client
+    except tweepy.HTTPException as problem:
+        raise _refusal(problem.response, problem.api_codes) from None
+    except requests.RequestException as failure:
+        raise outcome_of(failure) from None
+    except (ValueError, TypeError, AttributeError):  # tweepy stumbled over the answer
+        raise UnknownOutcome("X answered, but not whether it took the message") from None
+
+
 def send_text(http: Http, keys: dict[str, str], recipient: str, text: str) -> str:
     """Send a direct message and return its id; raise a SendFailed.
 
     `keys` are tweepy's four: consumer_key, consumer_secret, access_token, access_token_secret.
     """
-    client = tweepy.Client(**keys, return_type=dict)
-    client.session = http.session
-    try:
+    with _client(http, keys) as client:
         sent = text_at(client.create_direct_message(participant_id=recipient, text=text), "data", "dm_event_id")
-    except tweepy.HTTPException as problem:
-        raise _refusal(problem.response, problem.api_codes) from None
-    except requests.RequestException as failure:
-        raise outcome_of(failure) from None
-    except (ValueError, TypeError, AttributeError):
-        sent = ""  # tweepy stumbled over the answer
     if not sent:
         raise UnknownOutcome("X answered, but not whether it took the message")
     return sent
+
+
+def find_sent(http: Http, keys: dict[str, str], ends: tuple[str, str], text: str, since: datetime) -> FoundSent:
+    """Look through the newest direct messages between two users, (us, them): GET .../with/:participant_id/dm_events.
+
+    15 calls in 15 minutes. X lists the newest first.
+    """
+    us, them = ends
+    with _client(http, keys) as client:
+        fields = ["id", "text", "sender_id", "created_at"]
+        answer = client.get_direct_message_events(
+            participant_id=them, dm_event_fields=fields, event_types="MessageCreate", max_results=NEWEST
+        )
+        listed = [(one, datetime.fromisoformat(text_at(one, "created_at"))) for one in list_at(answer, "data")]
+    recent = [one for one, at in listed if at >= since]
+    ours = (one for one in recent if text_at(one, "sender_id") == us and _words(text_at(one, "text")) == _words(text))
+    found = tuple(text_at(one, "id") for one in ours)
+    complete = not text_at(answer, "meta", "next_token") or len(recent) < len(listed)
+    return FoundSent(message_ids=found[::-1], complete=complete)
+
+
+def _words(text: str) -> list[str]:
+    """Return a text's words as far as X leaves them alone: it escapes HTML and shortens links."""
+    return _LINK.sub("link", html.unescape(text)).split()
 
 
 def _refusal(response: requests.Response, codes: list[int]) -> SendFailed:

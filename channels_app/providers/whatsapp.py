@@ -128,6 +128,14 @@ class WhatsApp(Channel[Config]):
             raise UnknownOutcome("Twilio answered without a message id")
         return types.SendReceipt(message_ids=(sent.sid,))
 
+    def find_sent(self, message: types.OutboundMessage, since: datetime) -> types.FoundSent:
+        """GET Messages.json by To and From. A message that is queued has no DateSent, so that is not asked for."""
+        with self._client() as client:
+            ends = {"to": _PREFIX + message.recipient, "from_": _PREFIX + self.address}
+            found = twilio.find_sent(client, ends, message.text, since)
+        # Twilio may list a message to a user id under the number: then that it lists none says nothing.
+        return found if _PHONE.fullmatch(message.recipient) else msgspec.structs.replace(found, complete=False)
+
     def _client(self) -> AbstractContextManager[Client]:
         return twilio.client(self.http, self.config.account_sid, self.config.auth_token)
 
