@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import msgspec
+import psycopg
 from django.conf import settings
 
 from channels_app.failpoints import failpoint
@@ -72,6 +73,7 @@ class Relay:
     _failures: int = 0
     _stopped: bool = False
     _in_doubt: bool = False
+    _renewed: bool = False
     _taken: set[str] = field(default_factory=set)
     _ending: asyncio.Task[None] | None = None
 
@@ -265,18 +267,23 @@ class Relay:
     async def _send(self, chat: Chat, message: Pending) -> None:
         """Send what is left of the message, part by part. The first part may have gone as the InitialMessage."""
         if message.id == chat.first_message:
-            chat.first_message = None
             message = await self._done(chat, message, _next_part(message, FOR_BOT), "")
+            chat.first_message = None
             failpoint("I11", Unreachable)
         while part := _next_part(message, FOR_BOT if chat.bot else FOR_AGENT):
             item = await self._already_there(message, part) or await self._send_part(chat, part, _token(message, part))
-            self._taken.add(item)
-            message = await self._done(chat, message, part, item)
+            if item:
+                message = await self._done(chat, message, part, item)
+                self._taken.add(item)
 
     async def _done(self, chat: Chat, message: Pending, part: str, item: str) -> Pending:
         """Write down that this part is with Connect, and return what is left."""
         done = message.relayed + len(part)
-        await self.house.relays.add((message.id, chat.contact, done, done >= len(_shown(message.text)), item))
+        try:
+            await self.house.relays.add((message.id, chat.contact, done, done >= len(_shown(message.text)), item))
+        except psycopg.Error:
+            self._in_doubt = True  # Connect has it, and our next attempt must find that out
+            raise
         return msgspec.structs.replace(message, relayed=done)
 
     async def _already_there(self, message: Pending, part: str) -> str:
@@ -295,34 +302,35 @@ class Relay:
         return self.listener.echo_of(part, message.created_at, self._taken)
 
     async def _send_part(self, chat: Chat, text: str, token: str) -> str:
-        """Send one part. A 403 first renews the connection; only a refused renewal, or a second 403, is the end."""
-        for attempt in (1, 2):
-            listener = self.listener
-            if listener is None:
-                raise Unreachable("the chat ended meanwhile: starting another")
-            pace = self.house.paces.of(chat.instance_id, "send_message")
-            await pace.turn()
-            try:
-                item = await self.house.participants.send_message(listener.token, text, token)
-                failpoint("I8", Unreachable)
-            except Throttled as busy:
-                failpoint("I9")
-                pace.throttled(busy.retry_after)
-                raise
-            except Unreachable:
-                self._in_doubt = True
-                raise
-            except Refused:
-                await self._renew_or_end(chat, listener, last=attempt == 2)  # noqa: PLR2004 - the second of two
-            else:
-                listener.heard()
-                return item
-        raise AssertionError("unreachable")
+        """Send one part and return its item id; "" if the connection had to be renewed instead."""
+        listener = self.listener
+        if listener is None:
+            raise Unreachable("the chat ended meanwhile: starting another")
+        pace = self.house.paces.of(chat.instance_id, "send_message")
+        await pace.turn()
+        try:
+            item = await self.house.participants.send_message(listener.token, text, token)
+            failpoint("I8", Unreachable)
+        except Throttled as busy:
+            failpoint("I9")
+            pace.throttled(busy.retry_after)
+            raise
+        except Unreachable:
+            self._in_doubt = True
+            raise
+        except Refused:
+            await self._renew_or_end(chat, listener)
+            return ""
+        self._renewed = False
+        listener.heard()
+        return item
 
-    async def _renew_or_end(self, chat: Chat, listener: Listener, *, last: bool) -> None:
+    async def _renew_or_end(self, chat: Chat, listener: Listener) -> None:
+        """Renew the connection after a 403; only a refused renewal, or a second 403, is the end."""
         failpoint("I10")
         try:
-            if not last:
+            if not self._renewed:
+                self._renewed = self._in_doubt = True
                 await listener.open(backfill=True)
                 return
         except Refused:
@@ -344,7 +352,7 @@ class Relay:
             self.listener.close()
         self.listener = None
         self._chat = None
-        self._in_doubt = False
+        self._in_doubt = self._renewed = False
         self._taken.clear()
         failpoint("O10")
         await self.house.execute(store.CHAT_OVER, {"contact": chat.contact, "state": state, "reason": reason[:200]})

@@ -143,8 +143,11 @@ UPDATE connect_bridge_message SET status = 'failed', error_code = %(code)s, erro
 
 # ── contacts ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+#: `first_message` is still to be written down as relayed, by whoever has the chat now: it went as the InitialMessage.
 _CHAT = """id AS contact, state, instance_id, flow_id, contact_id, initial_contact_id, participant_token,
-           connection_token, first_message, bot, requested_at, started_at, last_item_at"""
+           connection_token, bot, requested_at, started_at, last_item_at,
+           (SELECT m.id FROM connect_bridge_message m WHERE m.id = connect_bridge_contact.first_message
+               AND m.status = 'stored' AND m.contact_id IS DISTINCT FROM connect_bridge_contact.id) AS first_message"""
 OPEN_CHAT = f"""
 SELECT {_CHAT} FROM connect_bridge_contact
  WHERE conversation_id = %s AND state IN ('requested', 'started', 'connected')

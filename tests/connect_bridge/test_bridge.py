@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 import pytest
 from django.db import connection
 
@@ -343,6 +344,43 @@ def test_what_a_dead_bridge_sent_but_did_not_write_down_is_not_sent_again(aws, p
     with bridging():
         until(lambda: agent.said()[-1] == "and this after it", "the takeover", 20)
     assert agent.said() == ["Hello", "once, please", "and this after it"]
+
+
+def test_what_the_database_did_not_take_note_of_is_not_sent_again(aws, bridge, phone):
+    failing_once(bridge)
+    phone.write("Hello")
+    agent = accepted(aws, aws.agent())
+    failing_once(bridge)
+    aws.world.faults.on.append(Fault(name="socket_cut", target="CUSTOMER", times=1))
+    phone.write("once, please")
+    phone.write("and this after it")
+    until(lambda: agent.said()[-1] == "and this after it", "the rest", 20)
+    assert agent.said() == ["Hello", "once, please", "and this after it"]
+
+
+def failing_once(bridge: Bridge) -> None:
+    """Let the database refuse the next note that something was relayed."""
+    relays = until(lambda: getattr(bridge, "_house", None), "the bridge").relays
+    flight = relays.flight
+
+    async def refuse(_connection: Any, _items: Any) -> Any:
+        relays.flight = flight
+        raise psycopg.OperationalError
+
+    relays.flight = refuse
+
+
+def test_the_rest_of_a_long_first_message_is_sent_by_whoever_takes_over(aws, pointed_at, phone):
+    text = "wörd " * 500
+    aws.world.faults.on.append(Fault(name="error5xx", target="SendMessage"))
+    with bridging(killed=True):
+        phone.write(text)
+        until(lambda: Message.objects.exists() and Message.objects.get().relayed, "the first part")
+    aws.world.faults.on.clear()
+    with bridging():
+        until(lambda: Message.objects.get().status == "relayed", "the rest", 20)
+        agent = accepted(aws, aws.agent())
+        assert "".join(agent.said()) == text
 
 
 def test_an_expired_connection_token_is_renewed_not_mistaken_for_the_end(aws, bridge, phone):
