@@ -67,18 +67,21 @@ class ChatSocket(picows.WSListener):
         """Connect and subscribe; raise Unreachable if either fails in time."""
         socket = cls(on_item, on_lost)
         try:
-            await picows.ws_connect(
-                lambda: socket,
-                url,
-                ssl_context=_tls() if url.startswith("wss:") else None,
-                websocket_handshake_timeout=OPEN_WITHIN,
-                max_redirects=0,
-                read_buffer_init_size=READ_BUFFER,
-            )
+            async with asyncio.timeout(OPEN_WITHIN):  # name, connection and TLS included
+                await picows.ws_connect(
+                    lambda: socket,
+                    url,
+                    ssl_context=_tls() if url.startswith("wss:") else None,
+                    max_redirects=0,
+                    read_buffer_init_size=READ_BUFFER,
+                )
             await asyncio.wait_for(asyncio.shield(socket.subscribed), SUBSCRIBE_WITHIN)
-        except (OSError, TimeoutError, picows.WSError) as failure:
+        except (OSError, ValueError, picows.WSError) as failure:
             socket.close()
             raise Unreachable(f"the chat's websocket did not open: {type(failure).__name__}") from None
+        except BaseException:
+            socket.close()
+            raise
         return socket
 
     @property
