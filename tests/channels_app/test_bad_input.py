@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -249,13 +250,19 @@ def test_36_whoever_asks_for_a_hundred_handshakes_a_minute_is_slowed_down(lane: 
     assert 429 in [got.status for got in take(lane, *[get("crc_token=abc")(account)] * 61)]
 
 
-def test_47_ten_thousand_events_in_a_batch_are_all_stored_in_order(lane: str) -> None:
+def test_47_ten_thousand_events_in_a_batch_are_stored_in_order_within_three_seconds(lane: str) -> None:
     account = account_of("messenger")
-    post = page_post(account, *({"mid": f"m_{index}", "text": f"{index}"} for index in range(10_000)))
-    [got] = take(lane, post)
-    assert got.word == "accepted"
+    seconds = []
+    for attempt in "abc":  # the best counts: the machine may have other things to do
+        post = page_post(account, *({"mid": f"{attempt}{index}", "text": f"{index}"} for index in range(10_000)))
+        began = time.monotonic()
+        assert take(lane, post)[0].word == "accepted"
+        seconds.append(time.monotonic() - began)
+        if seconds[-1] < 3:
+            break
+    assert min(seconds) < 3
     stored = InboundEntry.objects.filter(account=account).order_by("id").values_list("event__text", flat=True)
-    assert list(stored) == [str(index) for index in range(10_000)]
+    assert list(stored) == [str(index) for index in range(10_000)] * len(seconds)
 
 
 def test_48_a_long_id_is_the_same_event_when_it_comes_again(lane: str) -> None:

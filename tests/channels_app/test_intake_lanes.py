@@ -81,23 +81,27 @@ def test_fifty_identical_webhooks_at_once_are_one_entry(account: ChannelAccount)
 
 def test_webhooks_that_bring_the_same_events_in_opposite_order_do_not_block_each_other(account: ChannelAccount) -> None:
     """A deadlock would be repeated, and go unnoticed but for the second that it takes: so the flights are counted."""
-    messages = [{"mid": f"m_{index}"} for index in range(1_000)]
+    messages = [{"mid": f"m_{index}"} for index in range(2_000)]
+    posts = page_post(account, *messages), page_post(account, *reversed(messages))
     flights: list[int] = []
 
-    def together(lane: FastLane) -> None:
-        both_are_ready = asyncio.Barrier(2)
+    async def flight(connection: Any, batch: Any) -> list[str]:
+        flights.append(len(batch))
+        return await store_batch(connection, batch)
 
-        async def flight(connection: Any, batch: Any) -> list[str]:
-            flights.append(len(batch))
-            if len(flights) <= 2:
-                await both_are_ready.wait()
-            return await store_batch(connection, batch)
-
+    async def through() -> None:
+        lane = FastLane(nobody)
         lane._writes.flight, lane._writes.most = flight, 1
+        async with await psycopg.AsyncConnection.connect(**lane._writes.parameters) as gate:
+            await gate.execute("LOCK TABLE channels_app_inboundentry IN SHARE MODE")
+            asked = [asyncio.create_task(ask(lane, post)) for post in posts]
+            await asyncio.sleep(1)  # both have come to the gate; they start together when it opens
+        await asyncio.gather(*asked)
+        await lane.close()
 
-    at_once(page_post(account, *messages), page_post(account, *reversed(messages)), change=together)
+    async_to_sync(through)()
     assert flights == [1, 1]
-    assert len(entries(account)) == 1_000
+    assert len(entries(account)) == 2_000
 
 
 def test_many_webhooks_share_a_flight_and_each_gets_its_own_answer(account: ChannelAccount) -> None:
