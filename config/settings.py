@@ -11,17 +11,18 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import django_stubs_ext
-import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from config import broker, embedded
+from config.environment import Env, give_aws_its_files
 
 django_stubs_ext.monkeypatch()  # so that ModelAdmin[Account] means something at run time too
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("PARLEY_VAR", BASE_DIR / "var"))
 
-env = environ.FileAwareEnv()
+env = Env()
+give_aws_its_files()
 
 
 def _local_secret(name: str) -> str:
