@@ -18,6 +18,7 @@ from django.utils import timezone
 from rest_framework.authtoken.models import Token, TokenProxy
 
 from connect_bridge.models import Contact, Message, OutboxEntry
+from connect_bridge.resend import REVIVABLE
 from customers.models import IdentityAlias
 from tests.factories import (
     BridgeFactory,
@@ -316,8 +317,21 @@ def test_the_dead_parts_of_a_message_go_together(admin_client: Client) -> None:
     assert list(states) == ["pending", "pending", "accepted"]
 
 
-@pytest.mark.parametrize("state", [state for state in OutboxEntry.State if state != OutboxEntry.State.DEAD])
-def test_what_is_not_dead_is_not_sent_again(admin_client: Client, state: str) -> None:
+def test_before_an_uncertain_send_goes_again_the_page_says_that_the_customer_may_get_it_twice(
+    admin_client: Client,
+) -> None:
+    dead, uncertain = (OutboxEntryFactory(state=state) for state in (OutboxEntry.State.DEAD, "uncertain"))
+
+    assert "twice" not in choose(admin_client, dead).content.decode()
+    assert "twice" in choose(admin_client, dead, uncertain).content.decode()
+    choose(admin_client, dead, uncertain, confirmed="yes")
+
+    marks = OutboxEntry.objects.filter(state=OutboxEntry.State.PENDING).values_list("pk", "possible_duplicate")
+    assert dict(marks) == {dead.pk: False, uncertain.pk: True}
+
+
+@pytest.mark.parametrize("state", sorted(set(OutboxEntry.State) - set(REVIVABLE)))
+def test_what_is_not_dead_or_uncertain_is_not_sent_again(admin_client: Client, state: str) -> None:
     entry = OutboxEntryFactory(state=state, attempts=1)
 
     page = choose(admin_client, entry).content.decode()

@@ -58,8 +58,9 @@ def test_a_refusal_for_good_is_a_dead_letter_in_the_providers_words_and_the_next
 
 @pytest.mark.parametrize("kind", RETRYABLE)
 def test_what_the_messenger_puts_off_is_sent_again_later_and_what_follows_waits_behind_it(
-    messenger: FakeMessenger, kind: type[errors.SendFailed]
+    messenger: FakeMessenger, monkeypatch: pytest.MonkeyPatch, kind: type[errors.SendFailed]
 ) -> None:
+    monkeypatch.setattr(outbox.random, "uniform", lambda _least, most: most)
     conversation = talk()
     first, second = say(conversation, "one"), say(conversation, "two")
     messenger.will_answer(*refusals([kind]))

@@ -470,3 +470,43 @@ def test_the_trace_of_a_call_shows_neither_keys_nor_text(api: ProviderApi) -> No
     assert (trace.method, trace.host, trace.status) == ("POST", "api.twitter.com", 200)
     assert "Hola" not in repr(trace)
     assert "token" not in repr(trace)
+
+
+def listed(name: str, text: str, minute: int, sender: str = "100") -> Json:
+    return {"id": name, "text": text, "created_at": f"2026-11-23T12:{minute:02}:00.000Z", "sender_id": sender}
+
+
+def found(api: ProviderApi, *events: Json, text: str = OUT.text, more: str = "") -> Any:
+    """Ask for the text since 12:10 where X lists these."""
+    api.body = json.dumps({"data": events, "meta": {"next_token": more} if more else {}}).encode()
+    asked = OutboundMessage(recipient="7", text=text, correlation="c-1")
+    return channel_of("twitter", api.http()).find_sent(asked, datetime(2026, 11, 23, 12, 10, tzinfo=UTC))
+
+
+def test_a_message_whose_answer_was_lost_is_found_in_the_list(api: ProviderApi) -> None:
+    answer = found(api, listed("3", OUT.text, 13), listed("2", OUT.text, 12, sender="7"), listed("1", OUT.text, 11))
+    (call,) = api.calls
+    assert (answer.message_ids, answer.complete) == (("1", "3"), True)
+    assert (call.method, call.path) == ("GET", "/2/dm_conversations/with/7/dm_events")
+    assert call.query["dm_event.fields"] == ["id,text,sender_id,created_at"]
+
+
+def test_links_that_x_shortened_and_signs_that_it_escaped_are_known_again(api: ProviderApi) -> None:
+    sent = listed("1", "a &lt;b&gt; &amp; https://t.co/Xy1", 11)
+    assert found(api, sent, text="a <b> & https://example.com/long").message_ids == ("1",)
+
+
+def test_what_was_sent_earlier_with_the_same_words_is_another_message(api: ProviderApi) -> None:
+    assert found(api, listed("1", OUT.text, 9)).message_ids == ()
+
+
+def test_a_list_that_does_not_reach_back_far_enough_proves_nothing(api: ProviderApi) -> None:
+    assert not found(api, listed("1", "other", 11), more="next").complete
+    assert found(api, listed("2", "other", 11), listed("1", "other", 9), more="next").complete
+
+
+@pytest.mark.parametrize("body", [b"<html>", b'{"data":[{"id":"1","created_at":"yesterday"}]}', None])
+def test_a_list_that_cannot_be_read_is_no_answer(api: ProviderApi, body: bytes | None) -> None:
+    api.body = body
+    with pytest.raises(errors.SendFailed):
+        channel_of("twitter", api.http()).find_sent(OUT, datetime(2026, 11, 23, 12, 10, tzinfo=UTC))

@@ -446,3 +446,44 @@ def test_the_prefix_of_a_number_may_be_left_on() -> None:
     channel = channel_of("whatsapp")
     config = channel.read_config({"account_sid": "AC1", "auth_token": "t", "number": "whatsapp:+34600000000"})
     assert type(channel)(config, channel.http, "").address == "+34600000000"
+
+
+def listed(sid: str, body: str, minute: int) -> dict[str, Any]:
+    return {"sid": sid, "body": body, "date_created": f"Mon, 23 Nov 2026 12:{minute:02}:00 +0000", "date_sent": None}
+
+
+def found(api: ProviderApi, *messages: dict[str, Any], to: str = "+15550001") -> Any:
+    """Ask for "¡Hola! 👋" since 12:10 where Twilio lists these."""
+    api.body = json.dumps({"messages": messages, "page_size": 50, "next_page_uri": None}).encode()
+    asked = OutboundMessage(recipient=to, text="¡Hola! 👋", correlation="c-1")
+    return channel_of("whatsapp", api.http()).find_sent(asked, datetime(2026, 11, 23, 12, 10, tzinfo=UTC))
+
+
+def test_a_message_whose_answer_was_lost_is_found_in_the_list(api: ProviderApi) -> None:
+    answer = found(api, listed("SM3", "other", 13), listed("SM2", "¡Hola! 👋", 12), listed("SM1", "¡Hola! 👋 ", 11))
+    (call,) = api.calls
+    assert (answer.message_ids, answer.complete) == (("SM1", "SM2"), True)
+    assert (call.method, call.path) == ("GET", f"/2010-04-01/Accounts/AC{'0' * 32}/Messages.json")
+    assert {key: call.query[key] for key in ("To", "From")} == {
+        "To": ["whatsapp:+15550001"],
+        "From": ["whatsapp:+34600000000"],
+    }
+
+
+def test_what_was_sent_earlier_with_the_same_words_is_another_message(api: ProviderApi) -> None:
+    assert found(api, listed("SM1", "¡Hola! 👋", 9)).message_ids == ()
+
+
+def test_a_list_that_does_not_reach_back_far_enough_proves_nothing(api: ProviderApi) -> None:
+    assert not found(api, *(listed(f"SM{number}", "other", 20) for number in range(50))).complete
+    assert found(api, *(listed(f"SM{number}", "other", 20 - number // 4) for number in range(50))).complete
+
+
+def test_a_list_of_messages_to_a_user_id_proves_nothing(api: ProviderApi) -> None:
+    assert not found(api, to="US.1349").complete
+
+
+def test_a_list_that_cannot_be_read_is_no_answer(api: ProviderApi) -> None:
+    api.body = b'{"messages": [{"sid": 1, "date_created": "yesterday"}]}'
+    with pytest.raises(errors.SendFailed):
+        channel_of("whatsapp", api.http()).find_sent(OUT, datetime(2026, 11, 23, 12, 10, tzinfo=UTC))
