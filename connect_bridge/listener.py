@@ -18,7 +18,7 @@ from connect_bridge.capture import Batch, Captured
 from connect_bridge.chatsocket import ChatSocket
 from connect_bridge.gateway import GatewayError, Item, Refused, Throttled, Unreachable
 from connect_bridge.house import House
-from connect_bridge.render import AgentJoined, AgentLeft, Ended, Nothing, Said, is_unfinished, moment, read
+from connect_bridge.render import EVENT, AgentJoined, AgentLeft, Ended, Nothing, Said, is_unfinished, moment, read
 from connect_bridge.store import Chat
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 OVERLAP = timedelta(seconds=10)
 #: A new socket is opened when this share of the old one's life is over, or this long before its end.
 RENEW_BEFORE = timedelta(seconds=90)
+JOINED = f"{EVENT}participant.joined"
 #: Seconds to wait before the first, and at most before any, new attempt to reconnect.
 RECONNECT_FIRST, RECONNECT_MOST = 0.5, 20.0
 #: How far Connect's clock may be behind ours.
@@ -197,11 +198,22 @@ class Listener:
             if stored:
                 self.house.said(self.conversation, stored)
         self._recent.extend(item.id for item in new if item.id and not is_unfinished(item))
-        self._own.extend(item for item in new if item.participant_role == "CUSTOMER" and item.type == "MESSAGE")
+        self._note_own(item for item in new if item.participant_role == "CUSTOMER")
         times = [moment(item) for item in new if item.absolute_time]
         if times:
             self.chat.last_item_at = max(*times, self.chat.last_item_at or times[0])
         await self._follow(news, new)
+
+    def _note_own(self, items: Iterable[Item]) -> None:
+        """Remember our echoes. What was there before we joined is the chat's InitialMessage, about which nobody asks.
+
+        It must not be taken for the echo of a later message with the same words.
+        """
+        for item in items:
+            if item.type == "MESSAGE":
+                self._own.append(item)
+            elif item.content_type == JOINED:
+                self._own.clear()
 
     async def _follow(self, news: Iterable[object], items: Sequence[Item]) -> None:
         agent, bot, ended = self.agent, self.chat.bot, False

@@ -380,6 +380,7 @@ def test_the_rest_of_a_long_first_message_is_sent_by_whoever_takes_over(aws, poi
     with bridging():
         until(lambda: Message.objects.get().status == "relayed", "the rest", 20)
         agent = accepted(aws, aws.agent())
+        until(lambda: len("".join(agent.said())) >= len(text), "all of it")
         assert "".join(agent.said()) == text
 
 
