@@ -54,7 +54,7 @@ def _parts(text: str, limit: TextLimit) -> Iterator[str]:
     size = 0
     for piece in _pieces(text, limit):
         weight = limit.measure(piece)
-        if part and size + weight > limit.most:
+        while part and size + weight > limit.most:  # what a break leaves may still be too much with this piece
             kept = _break_point(part)
             yield "".join(part[:kept])
             part = part[kept:]
