@@ -28,6 +28,8 @@ OVERLAP = timedelta(seconds=10)
 #: A new socket is opened when this share of the old one's life is over, or this long before its end.
 RENEW_BEFORE = timedelta(seconds=90)
 JOINED = f"{EVENT}participant.joined"
+#: Connect lets nobody read the transcript of a chat that is over, so all that can be done is to say so.
+ENDED_UNHEARD = "The chat ended while nobody listened: what was said last may be missing"
 #: Seconds to wait before the first, and at most before any, new attempt to reconnect.
 RECONNECT_FIRST, RECONNECT_MOST = 0.5, 20.0
 #: How far Connect's clock may be behind ours.
@@ -295,7 +297,7 @@ class Listener:
                 await self.open(backfill=True)
             except Refused:
                 self.ended = True
-                self.on_end("Connect refuses a new connection: the chat has ended")
+                self.on_end(ENDED_UNHEARD)
                 return
             except GatewayError as failure:
                 log.info("contact %s: reconnect failed: %s", self.chat.contact, failure.code)

@@ -31,7 +31,7 @@ from connect_bridge.gateway import (
 )
 from connect_bridge.house import House
 from connect_bridge.lifecycle import Event, State, after
-from connect_bridge.listener import Listener
+from connect_bridge.listener import ENDED_UNHEARD, Listener
 from connect_bridge.profiles import look_up
 from connect_bridge.store import Chat, Origin, Pending
 from customers.identify import introduce
@@ -256,7 +256,7 @@ class Relay:
             await listener.open(backfill=not began)
         except Refused:
             listener.close()
-            await self._over(chat, State.ENDED, "Connect refuses the connection: the chat has ended")
+            await self._over(chat, State.ENDED, ENDED_UNHEARD)
             raise
         except GatewayError:
             listener.close()
