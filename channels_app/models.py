@@ -80,6 +80,11 @@ class WebhookDelivery(models.Model):
     body = models.BinaryField()
     state = models.CharField(max_length=16, choices=State.choices)
     reason = models.CharField(max_length=200, blank=True)
+    polled = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="It did not come by itself: we asked the provider for what we had missed.",
+    )
 
     class Meta:
         verbose_name_plural = "webhook deliveries"
@@ -150,6 +155,25 @@ class ChannelLog(models.Model):
 
     def __str__(self) -> str:
         return f"{self.method} {self.host} {self.status}"
+
+
+class InboundCheck(models.Model):
+    """How an account's provider was last asked for what it did not deliver, and whether it still delivers."""
+
+    account = models.OneToOneField(ChannelAccount, on_delete=models.CASCADE, primary_key=True, related_name="check_up")
+    checked_at = models.DateTimeField(null=True, blank=True)
+    due_at = models.DateTimeField(help_text="When the provider is asked next.")
+    complete_until = models.DateTimeField(
+        null=True, blank=True, help_text="What customers wrote up to then has been compared with the provider's list."
+    )
+    found = models.BigIntegerField(default=0, help_text="Messages that came only because we asked, in all.")
+    trouble = models.CharField(max_length=500, blank=True, help_text="What the provider, or our credentials, lack.")
+    refused = models.BooleanField(
+        default=False, help_text="Our credentials are refused: asked seldom until they are saved anew."
+    )
+
+    def __str__(self) -> str:
+        return f"check of {self.account}"
 
 
 def shard_of(account: Any, sender: str) -> int:

@@ -164,6 +164,11 @@ class Message(models.Model):
                 name="message_to_relay",
                 condition=models.Q(direction="in", status="stored"),
             ),
+            models.Index(
+                fields=["contact"],
+                name="message_not_delivered",
+                condition=models.Q(direction="out", status__in=["failed", "uncertain"]),
+            ),
             models.Index(fields=["-created_at"], name="message_by_time"),
         ]
 
@@ -240,3 +245,51 @@ class SentId(models.Model):
 
     def __str__(self) -> str:
         return f"sent id of {self.entry_id}"
+
+
+class Replay(models.Model):
+    """Something that failed was given another try because a person said so. `rows` are the ids of what was touched."""
+
+    class Verb(models.TextChoices):
+        RETRY = "retry", "delivery to customers, again"
+        REPROCESS = "reprocess", "webhooks, read again"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    at = models.DateTimeField()
+    by = models.CharField(max_length=150)
+    verb = models.CharField(max_length=16, choices=Verb.choices)
+    asked = models.JSONField(help_text="What was chosen, as it was asked for.")
+    counts = models.JSONField(help_text="What came of it.")
+    rows = models.JSONField(help_text="Outbox entries that were set pending, or deliveries that were read again.")
+
+    class Meta:
+        indexes = [models.Index(fields=["-at"], name="replay_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.verb} by {self.by}"
+
+
+class Notice(models.Model):
+    """What the agent is told, in the chat, of a message that did not reach the customer. `id` is its ClientToken.
+
+    `participant_id` is whom Connect made to say it: what that participant says is not sent to the customer.
+    """
+
+    class Route(models.TextChoices):
+        PARTICIPANT = "participant", "as a participant of its own"
+        CUSTOMER = "customer", "through the customer's own connection"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    message = models.OneToOneField(Message, on_delete=models.CASCADE, related_name="notice")
+    contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="notices")
+    participant_id = models.CharField(max_length=64, blank=True)
+    item_id = models.CharField(max_length=64, blank=True)
+    route = models.CharField(max_length=16, choices=Route.choices, blank=True)
+    attempts = models.SmallIntegerField(default=0)
+    due_at = models.DateTimeField(null=True, blank=True, help_text="None: not to be tried any more.")
+    created_at = models.DateTimeField()
+    told_at = models.DateTimeField(null=True, blank=True)
+    error = models.CharField(max_length=200, blank=True)
+
+    def __str__(self) -> str:
+        return f"notice of {self.message_id}"
