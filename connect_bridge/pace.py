@@ -23,21 +23,21 @@ class Pace:
 
     floor: float
     rate: float | None = None
+    _gate: asyncio.Lock = field(default_factory=asyncio.Lock)
     _next: float = 0.0
     _window: float = 0.0
     _passed: int = 0
     _last_second: int = 0
 
     async def turn(self) -> None:
-        """Wait until the next call may be made."""
-        now = time.monotonic()
-        self._count(now)
-        if self.rate is None:
-            return
-        at = max(now, self._next)
-        self._next = at + 1 / self.rate
-        if at > now:
-            await asyncio.sleep(at - now)
+        """Wait until the next call may be made. First come, first served; who waits obeys a rate that changes."""
+        async with self._gate:
+            while (wait := self._next - time.monotonic()) > 0:  # noqa: ASYNC110 - a clock, not an event
+                await asyncio.sleep(wait)
+            now = time.monotonic()
+            self._count(now)
+            if self.rate is not None:
+                self._next = now + 1 / self.rate
 
     def throttled(self, retry_after: float = 0.0) -> None:
         """Slow down; `retry_after` in seconds is obeyed."""

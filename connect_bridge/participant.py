@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import aiohttp
 import msgspec
@@ -24,7 +24,10 @@ TIMEOUT = aiohttp.ClientTimeout(total=10, connect=4)
 #: Items in one page of a transcript, the most that GetTranscript gives.
 PAGE = 100
 
-_transcript: msgspec.json.Decoder[Transcript] = msgspec.json.Decoder(Transcript)
+#: Seconds that a Retry-After may keep us waiting.
+LONGEST_WAIT = 60.0
+
+T = TypeVar("T")
 
 
 class _Websocket(msgspec.Struct, rename="pascal"):
@@ -39,6 +42,10 @@ class _Credentials(msgspec.Struct, rename="pascal"):
 
 class _Connected(msgspec.Struct, rename="pascal"):
     websocket: _Websocket
+    connection_credentials: _Credentials
+
+
+class _Entered(msgspec.Struct, rename="pascal"):
     connection_credentials: _Credentials
 
 
@@ -60,8 +67,7 @@ class AwsParticipants:
 
     async def connect(self, participant_token: str) -> Connection:
         body = {"Type": ["WEBSOCKET", "CONNECTION_CREDENTIALS"]}
-        raw = await self._post("/participant/connection", participant_token, body)
-        answer = msgspec.json.decode(raw, type=_Connected)
+        answer = await self._post("/participant/connection", participant_token, body, _Connected)
         return Connection(
             token=answer.connection_credentials.connection_token,
             token_expires_at=answer.connection_credentials.expiry,
@@ -69,10 +75,17 @@ class AwsParticipants:
             socket_expires_at=answer.websocket.connection_expiry,
         )
 
+    async def enter(self, participant_token: str) -> str:
+        body = {"Type": ["CONNECTION_CREDENTIALS"], "ConnectParticipant": True}
+        answer = await self._post("/participant/connection", participant_token, body, _Entered)
+        return answer.connection_credentials.connection_token
+
+    async def leave(self, connection_token: str) -> None:
+        await self._post("/participant/disconnect", connection_token, {}, dict)
+
     async def send_message(self, connection_token: str, text: str, client_token: str) -> str:
         body = {"ContentType": "text/plain", "Content": text, "ClientToken": client_token}
-        raw = await self._post("/participant/message", connection_token, body)
-        return msgspec.json.decode(raw, type=_Sent).id
+        return (await self._post("/participant/message", connection_token, body, _Sent)).id
 
     async def transcript(self, connection_token: str, since: datetime | None, next_token: str | None) -> Transcript:
         body: dict[str, Any] = {"MaxResults": PAGE, "ScanDirection": "FORWARD", "SortOrder": "ASCENDING"}
@@ -80,9 +93,9 @@ class AwsParticipants:
             body["StartPosition"] = {"AbsoluteTime": since.astimezone(UTC).isoformat().replace("+00:00", "Z")}
         if next_token is not None:
             body["NextToken"] = next_token
-        return _transcript.decode(await self._post("/participant/transcript", connection_token, body))
+        return await self._post("/participant/transcript", connection_token, body, Transcript)
 
-    async def _post(self, path: str, token: str, body: dict[str, Any]) -> bytes:
+    async def _post(self, path: str, token: str, body: dict[str, Any], expected: type[T]) -> T:
         headers = {"X-Amz-Bearer": token, "Content-Type": "application/json"}
         try:
             async with self._session.post(
@@ -90,8 +103,10 @@ class AwsParticipants:
             ) as answer:
                 raw = await answer.read()
                 if answer.status == 200:  # noqa: PLR2004 - HTTP
-                    return raw
+                    return msgspec.json.decode(raw, type=expected)
                 raise _meaning(path, answer)
+        except msgspec.MsgspecError:
+            raise Unreachable(f"the participant service answered {path} with something unreadable") from None
         except (aiohttp.ClientError, TimeoutError) as failure:
             raise Unreachable(f"the participant service did not answer {path}: {type(failure).__name__}") from None
 
@@ -111,4 +126,4 @@ def _meaning(path: str, answer: aiohttp.ClientResponse) -> GatewayError:
 
 
 def _seconds(retry_after: str) -> float:
-    return timedelta(seconds=int(retry_after)).total_seconds() if retry_after.isdigit() else 0.0
+    return min(float(retry_after), LONGEST_WAIT) if retry_after.isdecimal() else 0.0

@@ -43,7 +43,8 @@ News = Said | AgentJoined | AgentLeft | Ended | Nothing
 
 
 def read(item: Item) -> News:
-    """Return what an item means to us."""
+    """Return what an item means to us, in texts that PostgreSQL can store: it has no NUL."""
+    item = _without_nul(item)
     if item.type == "EVENT" or item.content_type.startswith(EVENT):
         return _event(item)
     if item.participant_role not in SPEAKERS or item.message_visibility == "AGENT" or not item.id:
@@ -52,6 +53,12 @@ def read(item: Item) -> News:
         return Nothing()
     text = _attachments(item.attachments) if item.type == "ATTACHMENT" else _text(item)
     return Said(item=item, text=text.replace("\x00", "\ufffd")) if text.strip() else Nothing()
+
+
+def _without_nul(item: Item) -> Item:
+    given = {name: getattr(item, name) for name in ("id", "content", "content_type", "display_name", "contact_id")}
+    clean = {name: value.replace("\x00", "\ufffd") for name, value in given.items() if "\x00" in value}
+    return msgspec.structs.replace(item, **clean) if clean else item
 
 
 def is_unfinished(item: Item) -> bool:
@@ -97,7 +104,7 @@ def _interactive(content: str) -> str:
         lines = [shown.get("title", ""), shown.get("subtitle", "")]
         lines += [f"• {_element(element)}" for element in shown.get("elements") or shown.get("timeslots") or []]
         return "\n".join(line for line in lines if line)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return content
 
 
@@ -111,5 +118,5 @@ def moment(item: Item) -> datetime:
     """Return Connect's time of an item; now, if it has none that can be read."""
     try:
         return datetime.fromisoformat(item.absolute_time).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         return datetime.now(UTC)
