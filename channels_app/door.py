@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -129,8 +130,13 @@ def check_size(declared: str, most: int) -> None:
         raise too_large()
 
 
+@cache
+def _methods(kind: str) -> tuple[str, ...]:
+    return ("GET", "POST") if issubclass(channels()[kind], AnswersHandshake) else ("POST",)
+
+
 def _check_method(method: str, channel: type[Channel[Any]]) -> None:
-    allowed = ("GET", "POST") if issubclass(channel, AnswersHandshake) else ("POST",)
+    allowed = _methods(channel.kind)
     if method not in allowed:
         raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "method", (("Allow", ", ".join(allowed)),))
 

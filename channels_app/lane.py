@@ -6,7 +6,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
 from django.conf import settings
@@ -21,8 +21,6 @@ from channels_app.store import refusal_of, store_batch
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-R = TypeVar("R")
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -92,7 +90,7 @@ class FastLane:
         try:
             account = self._accounts.recall(address.account)
         except KeyError:
-            row = await _insist(self._look_ups, address.account)
+            row = await self._look_ups.add(address.account)
             account = self._accounts.learn(address.account, row)
         if account is None or account.kind != address.kind:
             raise not_found()
@@ -100,22 +98,9 @@ class FastLane:
 
     async def _stored(self, taken: Taken) -> str:
         try:
-            return await _insist(self._writes, taken)
+            return await self._writes.add(taken)
         except psycopg.DataError as problem:
-            return await _insist(self._writes, taken.set_aside(f"could not be stored: {type(problem).__name__}"))
-
-
-async def _insist(committer: GroupCommitter[T, R], item: T) -> R:
-    """Add an item; once more for each connection that turns out to have died while it was idle.
-
-    Repeating is safe: the statement does nothing the second time.
-    """
-    for _ in range(committer.connections):
-        try:
-            return await committer.add(item)
-        except psycopg.OperationalError:
-            continue
-    return await committer.add(item)
+            return await self._writes.add(taken.set_aside(f"could not be stored: {type(problem).__name__}"))
 
 
 def _call(scope: Scope) -> Call:

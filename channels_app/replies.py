@@ -6,13 +6,17 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from http import HTTPStatus
+from typing import Any
 
 import msgspec
 
-from channels_app.channel import AnswersInItsOwnWords
+from channels_app.channel import AnswersInItsOwnWords, Channel
 from channels_app.meters import STAGE_SECONDS, WEBHOOKS
+from channels_app.registry import channels
 from channels_app.types import Answer
 
 log = logging.getLogger(__name__)
@@ -68,12 +72,10 @@ class Visit:
     def handshake(self, answer: Answer) -> Reply:
         return self._reply(answer, "handshake")
 
-    def taken(self, channel: object, status: str) -> Reply:
+    def taken(self, channel: Channel[Any], status: str) -> Reply:
         """Say that the webhook was taken, in the provider's own words if it wants them."""
-        if isinstance(channel, AnswersInItsOwnWords):
-            answer = channel.acknowledge(status)
-        else:
-            answer = Answer(status=HTTPStatus.OK, body=msgspec.json.encode({"status": status}))
+        own_words = _own_words(channel.kind)
+        answer = own_words(channel, status) if own_words else _plainly(status)
         return self._reply(answer, status, (("X-Parley-Status", status),))
 
     def _reply(self, answer: Answer, result: str, headers: Headers = ()) -> Reply:
@@ -83,6 +85,18 @@ class Visit:
         log.info("webhook %s account=%s result=%s ms=%.1f", self.request_id, self.account, result, seconds * 1000)
         named = (("X-Request-ID", self.request_id), ("Content-Length", str(len(answer.body))), *_ALWAYS, *headers)
         return Reply(int(answer.status), answer.body, answer.content_type, named, result)
+
+
+@cache
+def _own_words(kind: str) -> Callable[[Any, str], Answer] | None:
+    """Ask once for each channel: a check against a Protocol costs as much as a signature."""
+    channel = channels()[kind]
+    return channel.acknowledge if issubclass(channel, AnswersInItsOwnWords) else None
+
+
+@cache
+def _plainly(status: str) -> Answer:
+    return Answer(status=HTTPStatus.OK, body=msgspec.json.encode({"status": status}))
 
 
 def visit_of(headers: dict[str, str]) -> Visit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,6 +54,8 @@ WITH delivery AS (
 )
 SELECT id, verdict, (SELECT count(pg_notify('parley_intake', '')) FROM counted WHERE pending > 0) FROM judged
 """
+#: The same, its arrays sent in binary: spares the escaping of every quote in every event. Django's cursor cannot.
+_STORE_BINARY = re.sub(r"(%\(\w+\))s", r"\1b", STORE)
 
 
 def parameters(batch: Sequence[Taken]) -> dict[str, Any]:
@@ -84,7 +87,7 @@ def parameters(batch: Sequence[Taken]) -> dict[str, Any]:
 async def store_batch(connection: psycopg.AsyncConnection[Any], batch: Sequence[Taken]) -> list[str]:
     """Store a batch and return each delivery's final state, in order. Durable when it returns (autocommit)."""
     failpoint("I1")
-    cursor = await connection.execute(STORE, parameters(batch))
+    cursor = await connection.execute(_STORE_BINARY, parameters(batch))
     verdicts = {row[0]: row[1] for row in await cursor.fetchall()}
     failpoint("I2")
     return [verdicts[taken.id] for taken in batch]

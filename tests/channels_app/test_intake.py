@@ -15,6 +15,7 @@ from channels_app.db import connect_parameters
 from channels_app.models import ChannelAccount, InboundEntry, shard_of
 from channels_app.providers import messenger
 from channels_app.types import InboundEvent, MessageReceived, Sender
+from tests.channels_app.bad_input_rows import for_another_page, new_thing
 from tests.channels_app.intake_kit import (
     COMMITTED,
     LANES,
@@ -148,6 +149,15 @@ def test_the_bridge_is_woken_for_a_new_event_and_not_for_a_duplicate(lane: str) 
         take(lane, message_post(account))
         assert len(list(listener.notifies(timeout=1, stop_after=1))) == 1
         take(lane, message_post(account))
+        assert list(listener.notifies(timeout=0.1)) == []
+
+
+def test_the_bridge_is_not_woken_for_what_is_not_for_it(lane: str) -> None:
+    account = ChannelAccountFactory.create(kind="messenger", address="1")
+    with psycopg.connect(**connect_parameters(), autocommit=True) as listener:
+        listener.execute("LISTEN parley_intake")
+        got = take(lane, new_thing(account), for_another_page(account))
+        assert [one.word for one in got] == ["ignored", "quarantined"]
         assert list(listener.notifies(timeout=0.1)) == []
 
 
