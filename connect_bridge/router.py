@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 
 #: Entries in one transaction.
 BATCH = 100
+#: Of one shard: whoever sends a thousand messages at once must not hold up the others.
+SHARE = 20
 #: An entry that breaks the router this often is quarantined; its raw bytes stay with the delivery.
 MOST_ATTEMPTS = 5
 #: How long a receipt waits for the message that it is about, and how often it is tried.
@@ -58,8 +60,11 @@ WITH free AS MATERIALIZED (
      WHERE pg_try_advisory_xact_lock(%(locks)s, shard)
 )
 SELECT e.id, e.account_id AS account, a.kind, e.event, e.attempts, e.created_at
-  FROM channels_app_inboundentry e JOIN channels_app_channelaccount a ON a.id = e.account_id
- WHERE e.state = 'pending' AND e.shard IN (SELECT shard FROM free) ORDER BY e.id LIMIT %(most)s
+  FROM free CROSS JOIN LATERAL (
+           SELECT * FROM channels_app_inboundentry
+            WHERE state = 'pending' AND shard = free.shard ORDER BY id LIMIT %(each)s
+       ) e JOIN channels_app_channelaccount a ON a.id = e.account_id
+ ORDER BY e.id LIMIT %(most)s
 """
 CONVERSATION = """
 INSERT INTO connect_bridge_conversation
@@ -202,7 +207,7 @@ class Router:
 
     async def _take(self, most: int) -> Sequence[Entry]:
         async with self._connection.cursor(row_factory=class_row(Entry)) as cursor:
-            return await (await cursor.execute(TAKE, {"locks": SHARD_LOCKS, "most": most})).fetchall()
+            return await (await cursor.execute(TAKE, {"locks": SHARD_LOCKS, "each": SHARE, "most": most})).fetchall()
 
     async def _tell(self, routed: Sequence[Routed]) -> None:
         """Wake the other bridges that own something new. A hint: they would find it within a second anyway."""

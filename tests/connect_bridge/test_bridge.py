@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,14 +12,17 @@ from typing import Any
 import psycopg
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from channels_app.codec import encode_event
+from channels_app.db import connect_parameters
 from channels_app.models import InboundEntry, shard_of
 from channels_app.types import IdentityChanged, InboundEvent, MessageReceived, Sender
 from connect_bridge import worker_pool
 from connect_bridge.bridge import Bridge
 from connect_bridge.models import Bridge as BridgeRow
 from connect_bridge.models import Contact, Conversation, Message, OutboxEntry, SentId
+from connect_bridge.router import SHARE, Router
 from customers.models import Identity
 from sandbox.world.faults import Fault
 from sandbox.world.settings import Settings
@@ -213,6 +217,24 @@ def test_a_burst_arrives_once_each_and_in_order(aws, bridge, phone):
     agent = accepted(aws, aws.agent())
     until(lambda: len(agent.said()) >= len(texts), "the whole burst")
     assert agent.said() == texts
+
+
+def test_a_flood_from_one_customer_does_not_hold_up_another(phone):
+    phone.write(*(f"flood {number}" for number in range(120)))
+    senders = (f"49151000001{number:02}" for number in range(100))
+    busy = shard_of(phone.account.id, phone.external_id)
+    other = next(sender for sender in senders if shard_of(phone.account.id, sender) != busy)
+    Phone(phone.account, other).write("Me too")
+    bridge = BridgeRow.objects.create(host="here", pid=1, started_at=timezone.now(), beat_at=timezone.now())
+    asyncio.run(_route_once(bridge.id))
+    assert Message.objects.filter(text="Me too").exists()
+    flooded = Message.objects.filter(text__startswith="flood").order_by("sequence").values_list("text", flat=True)
+    assert list(flooded) == [f"flood {number}" for number in range(SHARE)]
+
+
+async def _route_once(bridge: uuid.UUID) -> None:
+    async with await psycopg.AsyncConnection.connect(**connect_parameters(), autocommit=True) as database:
+        await Router(database, bridge).route()
 
 
 def test_a_reply_shows_the_agent_what_it_replies_to(aws, bridge, phone):
