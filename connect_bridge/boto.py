@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
+from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -17,6 +18,7 @@ from connect_bridge.gateway import (
     ChatRequest,
     GatewayError,
     Invalid,
+    Joined,
     QuotaReached,
     Refused,
     StartedChat,
@@ -71,6 +73,10 @@ class BotoConnect:
     async def start_chat(self, request: ChatRequest) -> StartedChat:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._start_chat, request)
 
+    async def add_participant(self, instance_id: str, contact_id: str, name: str, client_token: str) -> Joined:
+        given = (instance_id, contact_id, name, client_token)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._add_participant, *given)
+
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -85,17 +91,32 @@ class BotoConnect:
         }
         if request.initial_message:
             arguments["InitialMessage"] = {"ContentType": "text/plain", "Content": request.initial_message}
-        try:
-            answer = self._connect().start_chat_contact(**arguments)
-        except ClientError as error:
-            raise _meaning(error) from None
-        except BotoCoreError as error:
-            raise Unreachable(f"Amazon Connect did not answer: {type(error).__name__}") from None
+        answer = self._call("StartChatContact", arguments)
         return StartedChat(
             contact_id=answer["ContactId"],
             participant_id=answer["ParticipantId"],
             participant_token=answer["ParticipantToken"],
         )
+
+    def _add_participant(self, instance_id: str, contact_id: str, name: str, client_token: str) -> Joined:
+        arguments = {
+            "InstanceId": instance_id,
+            "ContactId": contact_id,
+            "ClientToken": client_token,
+            "ParticipantDetails": {"ParticipantRole": "CUSTOM_BOT", "DisplayName": name},
+        }
+        answer = self._call("CreateParticipant", arguments)
+        token = answer["ParticipantCredentials"]["ParticipantToken"]
+        return Joined(participant_id=answer["ParticipantId"], participant_token=token)
+
+    def _call(self, operation: str, arguments: dict[str, Any]) -> Any:
+        client = self._connect()
+        try:
+            return getattr(client, xform_name(operation))(**arguments)
+        except ClientError as error:
+            raise _meaning(operation, error) from None
+        except BotoCoreError as error:
+            raise Unreachable(f"Amazon Connect did not answer: {type(error).__name__}") from None
 
     def _connect(self) -> Any:
         with self._making:  # a client of its own for every thread would cost tens of megabytes each
@@ -104,10 +125,10 @@ class BotoConnect:
             return self._client
 
 
-def _meaning(error: ClientError) -> GatewayError:
+def _meaning(operation: str, error: ClientError) -> GatewayError:
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    text = f"Amazon Connect refused StartChatContact: {code} ({status})"
+    text = f"Amazon Connect refused {operation}: {code} ({status})"
     if code in _KINDS:
         return _KINDS[code](text)
     if status == 429:  # noqa: PLR2004 - HTTP
@@ -115,5 +136,5 @@ def _meaning(error: ClientError) -> GatewayError:
     if status >= 500:  # noqa: PLR2004 - HTTP
         return Unreachable(text)
     if status == 403:  # noqa: PLR2004 - HTTP
-        return Refused(f"{text}; check the AWS credentials and the policy connect:StartChatContact")
+        return Refused(f"{text}; check the AWS credentials and the policy connect:{operation}")
     return Invalid(f"{text}; check CONNECT_INSTANCE_ID and CONNECT_CONTACT_FLOW_ID")

@@ -24,6 +24,8 @@ from connect_bridge.capture import capture
 from connect_bridge.dispatch import Dispatcher
 from connect_bridge.gateway import ControlPlane, ParticipantService
 from connect_bridge.house import House, Relayed
+from connect_bridge.listener import Listener
+from connect_bridge.notices import tell_agents
 from connect_bridge.participant import AwsParticipants
 from connect_bridge.relay import Relay
 from connect_bridge.router import Router
@@ -99,6 +101,7 @@ class Bridge:
                 ("intake", lambda: self._route(parameters)),
                 ("notifications", lambda: self._listen(parameters)),
                 ("upkeep", self._upkeep),
+                ("notices", lambda: tell_agents(self._house, self._listener)),
             )
         ]
         try:
@@ -202,6 +205,10 @@ class Bridge:
                 if relay.listener is not None:
                     await relay.listener.renew()
                     await relay.listener.sweep()
+
+    def _listener(self, conversation: uuid.UUID) -> Listener | None:
+        relay = self._relays.get(conversation)
+        return None if relay is None else relay.listener
 
     def _relay(self, conversation: uuid.UUID) -> Relay:
         relay = self._relays.get(conversation)

@@ -22,6 +22,8 @@ LARGEST_MESSAGE = 16_384
 LONGEST_FOR_BOT = 1_024
 #: A chat that nobody connects to within this many seconds is closed by Connect (StartChatContact).
 CONNECT_WITHIN = 300.0
+#: As whom we tell agents of what did not reach the customer. No agent can have this name and the role CUSTOM_BOT.
+NOTICE_NAME = "Parley: not delivered"
 
 
 class GatewayError(Exception):
@@ -71,6 +73,13 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 class StartedChat(msgspec.Struct, frozen=True, kw_only=True):
     contact_id: str
+    participant_id: str
+    participant_token: str
+
+
+class Joined(msgspec.Struct, frozen=True, kw_only=True):
+    """A participant that was added to a chat."""
+
     participant_id: str
     participant_token: str
 
@@ -135,11 +144,23 @@ class ControlPlane(Protocol):
         """Start a chat or return the one that the same client token started. Raises GatewayError."""
         ...
 
+    async def add_participant(self, instance_id: str, contact_id: str, name: str, client_token: str) -> Joined:
+        """Add a CUSTOM_BOT to an open chat, of which Connect takes one at a time. Raises GatewayError."""
+        ...
+
 
 class ParticipantService(Protocol):
     """Connect's bearer-token API: one call per message. All raise GatewayError."""
 
     async def connect(self, participant_token: str) -> Connection: ...
+
+    async def enter(self, participant_token: str) -> str:
+        """Connect a participant that we added, without a socket, and return its connection token."""
+        ...
+
+    async def leave(self, connection_token: str) -> None:
+        """Take a participant out of the chat."""
+        ...
 
     async def send_message(self, connection_token: str, text: str, client_token: str) -> str:
         """Send one text and return its item id. The same client token is the same message."""

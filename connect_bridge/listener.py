@@ -16,7 +16,7 @@ from channels_app.text import TextLimit, split_text
 from connect_bridge import store
 from connect_bridge.capture import Batch, Captured
 from connect_bridge.chatsocket import ChatSocket
-from connect_bridge.gateway import GatewayError, Item, Refused, Throttled, Unreachable
+from connect_bridge.gateway import NOTICE_NAME, GatewayError, Item, Refused, Throttled, Unreachable
 from connect_bridge.house import House
 from connect_bridge.render import EVENT, AgentJoined, AgentLeft, Ended, Nothing, Said, is_unfinished, moment, read
 from connect_bridge.store import Chat
@@ -62,6 +62,7 @@ class Listener:
     _swept_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _own: deque[Item] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    muted: set[str] = field(default_factory=set)
     caught_up: asyncio.Event = field(default_factory=asyncio.Event)
     ended: bool = False
 
@@ -120,6 +121,8 @@ class Listener:
         failpoint("O2", Unreachable)
         self._filling = True
         try:
+            async with self.house.pool.connection() as connection:
+                self.muted |= await store.notice_participants(connection, self.chat.contact)
             await self._take([item async for item in self._transcript()])
         finally:
             self._filling = False
@@ -191,7 +194,7 @@ class Listener:
 
     async def _digest(self, items: Sequence[Item]) -> None:
         new = sorted((item for item in items if item.id not in self._recent), key=lambda item: item.absolute_time)
-        news = [read(item) for item in new]
+        news = [read(item) for item in new if not self._is_notice(item)]
         said = tuple(self._captured(one) for one in news if isinstance(one, Said))
         if said:
             batch = Batch(conversation=self.conversation, contact=self.chat.contact, captured=said)
@@ -263,6 +266,12 @@ class Listener:
             page = found.next_token
             if not page:
                 return
+
+    def _is_notice(self, item: Item) -> bool:
+        """Whether this is our own word to the agent (notices.py), which is not for the customer."""
+        return item.participant_role == "CUSTOM_BOT" and (
+            item.display_name == NOTICE_NAME or item.participant_id in self.muted
+        )
 
     def _captured(self, said: Said) -> Captured:
         item = said.item

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from connect_bridge.models import Message, OutboxEntry
+from connect_bridge.models import Message, Notice, OutboxEntry
 
 #: What a person may send again. Of the uncertain ones the customer may have a first copy already.
 REVIVABLE = (OutboxEntry.State.DEAD, OutboxEntry.State.UNCERTAIN)
@@ -41,6 +41,7 @@ def send_again(entries: Collection[UUID]) -> list[OutboxEntry]:
         provider_code="",
         error_detail="",
     )
+    Notice.objects.filter(message__outbox__in=ids).delete()  # if it fails again, the agent hears of it again
     taken_back = (Message.Status.FAILED, Message.Status.UNCERTAIN)
     Message.objects.filter(outbox__in=ids, status__in=taken_back).update(
         status=Message.Status.STORED, settled_at=None, error_code="", error_detail="", provider_message_id=""

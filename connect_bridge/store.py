@@ -191,6 +191,58 @@ UPDATE connect_bridge_contact SET contact_id = COALESCE(NULLIF(%(contact_id)s, '
 CHAT_SWEPT = "UPDATE connect_bridge_contact SET swept_at = now() WHERE id = %s"
 
 
+# ── notices to agents ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+#: What did not reach the customer and was not told yet, where an agent listens in the chat in which it was said. An
+#: uncertain message counts once the messenger was asked for it, and nothing of it is being sent again.
+UNTOLD = """
+SELECT m.id AS message, m.contact_id AS contact, m.conversation_id AS conversation, m.text, m.status, m.error_code,
+       m.error_detail, a.kind, COALESCE(w.provider_code, '') AS provider_code
+  FROM connect_bridge_message m
+  JOIN connect_bridge_contact t ON t.id = m.contact_id AND t.state = 'connected' AND NOT t.bot
+  JOIN connect_bridge_conversation c ON c.id = m.conversation_id AND c.owner_id = %(bridge)s
+  JOIN channels_app_channelaccount a ON a.id = c.account_id
+  LEFT JOIN connect_bridge_notice n ON n.message_id = m.id
+  LEFT JOIN LATERAL (SELECT provider_code FROM connect_bridge_outboxentry o
+                      WHERE o.message_id = m.id AND o.error_code <> '' ORDER BY o.part LIMIT 1) w ON true
+ WHERE m.direction = 'out' AND m.status IN ('failed', 'uncertain')
+   AND (n.id IS NULL OR (n.told_at IS NULL AND n.due_at <= now()))
+   AND (m.status = 'failed' OR NOT EXISTS (
+        SELECT 1 FROM connect_bridge_outboxentry o
+         WHERE o.message_id = m.id AND (o.state IN ('pending', 'claimed')
+               OR (o.state = 'uncertain' AND o.look_at IS NOT NULL))))
+ ORDER BY m.settled_at NULLS FIRST, m.sequence LIMIT %(most)s
+"""
+#: The lease keeps others away while we try; who dies meanwhile leaves `attempts` behind.
+BEGIN_NOTICE = """
+INSERT INTO connect_bridge_notice AS n
+       (id, message_id, contact_id, participant_id, item_id, route, attempts, due_at, created_at, error)
+VALUES (%(id)s, %(message)s, %(contact)s, '', '', '', 1, now() + make_interval(secs => %(lease)s), now(), '')
+ON CONFLICT (message_id) DO UPDATE
+   SET attempts = n.attempts + 1, due_at = now() + make_interval(secs => %(lease)s)
+ WHERE n.told_at IS NULL AND n.due_at <= now()
+RETURNING n.id, n.attempts, n.created_at
+"""
+NOTICE_PARTICIPANT = "UPDATE connect_bridge_notice SET participant_id = %(participant)s WHERE id = %(id)s"
+NOTICE_TOLD = """
+UPDATE connect_bridge_notice SET told_at = now(), due_at = NULL, item_id = %(item)s, route = %(route)s, error = ''
+ WHERE id = %(id)s
+"""
+NOTICE_WAITS = """
+UPDATE connect_bridge_notice SET due_at = now() + make_interval(secs => %(wait)s), error = %(error)s WHERE id = %(id)s
+"""
+NOTICE_PARTICIPANTS = """
+SELECT participant_id FROM connect_bridge_notice WHERE contact_id = %s AND participant_id <> ''
+"""
+NOTICE_ITEMS = "SELECT item_id FROM connect_bridge_notice WHERE contact_id = %s AND item_id <> ''"
+
+
+async def notice_participants(connection: Connection, contact: uuid.UUID) -> set[str]:
+    """Return the ids of the participants that we made in this chat to tell the agent something."""
+    rows = await (await connection.execute(NOTICE_PARTICIPANTS, [contact])).fetchall()
+    return {row[0] for row in rows}
+
+
 async def open_chat(connection: Connection, conversation: uuid.UUID) -> Chat | None:
     """Return the conversation's open contact, if it has one."""
     async with connection.cursor(row_factory=class_row(Chat)) as cursor:

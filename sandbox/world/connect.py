@@ -95,8 +95,12 @@ class ConnectService:
         return {"Contact": described(chat, call.params["ContactId"])}
 
     def create_participant(self, call: Call) -> dict[str, Any]:
-        """Add a custom bot to a chat, the only role that may be added; one at most."""
+        """Add a custom bot to a chat, the only role that may be added; one at most. Idempotent by ClientToken."""
         chat = self._open_chat(call)
+        key = (f"participant of {chat.initial_id}", call.params.get("ClientToken") or "")
+        if known := self.chats.by_client_token.get(key):
+            call.notes["repeated"] = True
+            return known
         details = call.params["ParticipantDetails"]
         if details.get("ParticipantRole") != "CUSTOM_BOT":
             raise AwsError("InvalidRequestException", "Only CUSTOM_BOT can be added to a chat")
@@ -106,7 +110,10 @@ class ConnectService:
         self.chats.event(chat, "participant.joined", participant)
         expiry = iso(self.chats.clock() + self.amazon.world.settings.chat_duration)
         credentials = {"ParticipantToken": participant.token, "Expiry": expiry}
-        return {"ParticipantId": participant.id, "ParticipantCredentials": credentials}
+        result = {"ParticipantId": participant.id, "ParticipantCredentials": credentials}
+        if key[1]:
+            self.chats.by_client_token[key] = result
+        return result
 
     def update_timers(self, call: Call) -> dict[str, Any]:
         """Accept a configuration of idle timers, which this world does not run."""

@@ -230,3 +230,14 @@ def test_every_instance_and_every_flow_is_there(aws: RunningWorld) -> None:
 
     assert (instance["Id"], instance["InstanceStatus"]) == ("instance", "ACTIVE")
     assert (flow["Id"], flow["State"]) == ("flow", "ACTIVE")
+
+
+def test_a_custom_participant_is_added_once_for_each_client_token(aws: RunningWorld) -> None:
+    chat = aws.start()
+    details = {"ParticipantRole": "CUSTOM_BOT", "DisplayName": "a bot"}
+    given = {"InstanceId": "instance", "ContactId": chat.contact_id, "ParticipantDetails": details}
+
+    first, again = (aws.connect.create_participant(**given, ClientToken="one") for _ in range(2))
+
+    assert first["ParticipantId"] == again["ParticipantId"]
+    assert aws.refused(aws.connect.create_participant, **given, ClientToken="two")[0] == "ServiceQuotaExceededException"

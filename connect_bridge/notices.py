@@ -1,0 +1,171 @@
+"""Tell the agent, in the chat itself, that a message did not reach the customer, or perhaps did not.
+
+A participant of our own joins the chat, says it and leaves: Connect takes one custom participant at a time, and the
+place may be wanted for a bot. Where Connect does not let it in, the notice goes through the customer's connection,
+marked as ours. Neither is captured, so the customer never gets it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import msgspec
+from psycopg.rows import class_row
+
+from channels_app.registry import channels
+from connect_bridge import store
+from connect_bridge.gateway import NOTICE_NAME, GatewayError, Throttled, Unreachable
+from connect_bridge.house import House
+from connect_bridge.listener import Listener
+from connect_bridge.models import Notice
+
+log = logging.getLogger(__name__)
+Route = Notice.Route
+
+#: Seconds between two looks for what is to be told, and between two notices of one bridge.
+EVERY = 2.0
+APART = 1.0
+#: Notices of one look.
+MOST = 20
+#: Seconds for which nobody else tries what one bridge tries.
+LEASE = 30.0
+#: Attempts as a participant; then the other way is taken. Their waits in seconds grow from the first to the longest.
+MOST_ATTEMPTS = 5
+FIRST_WAIT, LONGEST_WAIT = 4.0, 60.0
+#: How far Connect's clock may be behind ours.
+CLOCKS_DIFFER = timedelta(seconds=10)
+#: Characters of the message and of the provider's words that a notice quotes.
+LONGEST_QUOTE = 300
+
+_WHY = {
+    "window_closed": "the customer last wrote too long ago for {label} to let us answer",
+    "blocked": "the customer does not take our messages on {label}",
+    "opted_out": "the customer asked for no more messages",
+    "invalid_recipient": "{label} cannot reach this customer",
+    "invalid_content": "{label} does not take this message",
+    "policy": "{label}'s rules forbid it",
+    "auth": "{label} refuses our credentials; tell whoever looks after Parley",
+    "account": "there is a problem with our account at {label}; tell whoever looks after Parley",
+    "throttled": "{label} takes no more messages for now",
+    "unavailable": "{label} could not be reached",
+}
+
+
+class Untold(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that the agent believes delivered, and is not, or may not be."""
+
+    message: uuid.UUID
+    contact: uuid.UUID
+    conversation: uuid.UUID
+    text: str
+    status: str
+    error_code: str
+    error_detail: str
+    kind: str
+    provider_code: str
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """A notice that only this bridge works on now."""
+
+    id: uuid.UUID
+    number: int
+    began_at: datetime
+
+
+async def tell_agents(house: House, listener_of: Callable[[uuid.UUID], Listener | None]) -> None:
+    """Look for messages that did not arrive, for ever, and tell the agents of the conversations that are ours."""
+    while True:
+        await asyncio.sleep(EVERY)
+        async with house.pool.connection() as connection, connection.cursor(row_factory=class_row(Untold)) as cursor:
+            found = await (await cursor.execute(store.UNTOLD, {"bridge": house.bridge, "most": MOST})).fetchall()
+        for untold in found:
+            listener = listener_of(untold.conversation)
+            if listener is not None and listener.listening and house.owns:
+                await tell(house, listener, untold)
+                await asyncio.sleep(APART)
+
+
+async def tell(house: House, listener: Listener, untold: Untold) -> None:
+    """Tell the agent of one message, once; whatever fails is tried again while the chat is open."""
+    given = {"id": uuid.uuid4(), "message": untold.message, "contact": untold.contact, "lease": LEASE}
+    async with house.pool.connection() as connection:
+        row = await (await connection.execute(store.BEGIN_NOTICE, given)).fetchone()
+    if row is None:
+        return
+    attempt, text = Attempt(*row), wording(untold)
+    try:
+        item, route = await _say(house, listener, attempt, text)
+    except GatewayError as failure:
+        log.info("message %s: the agent could not be told: %s", untold.message, failure)
+        wait = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(attempt.number, 10))
+        await house.execute(store.NOTICE_WAITS, {"id": attempt.id, "wait": wait, "error": str(failure)[:200]})
+    else:
+        await house.execute(store.NOTICE_TOLD, {"id": attempt.id, "item": item, "route": route})
+
+
+def wording(untold: Untold) -> str:
+    """Return what the agent reads: what happened, why, and which message it was."""
+    channel = channels().get(untold.kind)
+    label = channel.label if channel else untold.kind
+    words = _quote(untold.error_detail)
+    if untold.status == "uncertain":
+        happened = f"Perhaps not delivered to the customer: {label} did not confirm it, so nobody knows. {words}"
+    else:
+        why = _WHY.get(untold.error_code, "{label} did not take it").format(label=label)
+        said = f"{words} ({untold.provider_code})" if untold.provider_code else words
+        happened = f"Not delivered to the customer: {why}. {said}"
+    return f"{happened.rstrip()}\nYour message: “{_quote(untold.text)}”"
+
+
+def _quote(text: str) -> str:
+    return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}…"
+
+
+async def _say(house: House, listener: Listener, attempt: Attempt, text: str) -> tuple[str, Route]:
+    """Say it the better way or, where that is closed, the other one; return the item's id and the way."""
+    if attempt.number > 1 and (item := await _said_before(house, listener, attempt, text)):
+        return item, Route.PARTICIPANT
+    try:
+        return await _as_participant(house, listener, attempt, text), Route.PARTICIPANT
+    except (Throttled, Unreachable):
+        if attempt.number < MOST_ATTEMPTS:
+            raise
+    except GatewayError as refusal:  # the place is taken, or we are not allowed to
+        log.info("contact %s: no participant of our own: %s", listener.chat.contact, refusal)
+    mine = f"[{NOTICE_NAME}] {text}"
+    return await house.participants.send_message(listener.token, mine, str(attempt.id)), Route.CUSTOMER
+
+
+async def _as_participant(house: House, listener: Listener, attempt: Attempt, text: str) -> str:
+    """Join, say it, leave. The same attempt joins as the same participant, so that a lost answer harms nothing."""
+    chat = listener.chat
+    joined = await house.control.add_participant(chat.instance_id, chat.contact_id, NOTICE_NAME, str(attempt.id))
+    listener.muted.add(joined.participant_id)
+    await house.execute(store.NOTICE_PARTICIPANT, {"id": attempt.id, "participant": joined.participant_id})
+    token = await house.participants.enter(joined.participant_token)
+    item = await house.participants.send_message(token, text, str(attempt.id))
+    try:
+        await house.participants.leave(token)
+    except GatewayError as failure:
+        log.info("contact %s: our participant could not leave: %s", chat.contact, failure)
+    return item
+
+
+async def _said_before(house: House, listener: Listener, attempt: Attempt, text: str) -> str:
+    """Return the id of this notice in Connect's transcript: an attempt may have died after it was said."""
+    async with house.pool.connection() as connection:
+        rows = await (await connection.execute(store.NOTICE_ITEMS, [listener.chat.contact])).fetchall()
+    others, page = {row[0] for row in rows}, None
+    while True:
+        found = await house.participants.transcript(listener.token, attempt.began_at - CLOCKS_DIFFER, page)
+        for item in found.transcript:
+            if item.id not in others and item.content in (text, f"[{NOTICE_NAME}] {text}"):
+                return item.id
+        page = found.next_token
+        if not page:
+            return ""
