@@ -21,10 +21,8 @@ T = TypeVar("T")
 Why = str | Callable[[], str]
 
 TEXT = "text/plain"
-ENDED = "application/vnd.amazonaws.connect.event.chat.ended"
 LEFT = "application/vnd.amazonaws.connect.event.participant.left"
 SUBSCRIBE = '{"topic":"aws/subscribe","content":{"topics":["aws/chat"]}}'
-HEARTBEAT = '{"topic":"aws/heartbeat"}'
 #: Seconds between two looks at something that has no stream.
 LOOK_AGAIN = 0.02
 #: Seconds between tries when a quota is used up.
@@ -208,10 +206,13 @@ class Chat:
         return chat
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        async for frame in socket:
-            message = json.loads(frame.data)
-            if message.get("topic") == "aws/chat":
-                self._take(json.loads(message["content"]))
+        try:
+            async for frame in socket:
+                message = json.loads(frame.data)
+                if message.get("topic") == "aws/chat":
+                    self._take(json.loads(message["content"]))
+        finally:
+            await socket.close()
 
     async def _backfill(self) -> None:
         ask = {"MaxResults": 100, "ScanDirection": "BACKWARD", "SortOrder": "ASCENDING"}
