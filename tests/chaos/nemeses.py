@@ -292,6 +292,29 @@ async def deploy(stage: Stage) -> None:
         await stage.house.deploy(stage.dice)
 
 
+async def long_hellos(stage: Stage) -> None:
+    """Let chats begin with more than goes into one message, and bridges die between its parts."""
+    for name in ("bridge1", "bridge2"):
+        stage.house[name].failpoints.extend(["I11:exit:1"] * 4)
+        await stage.kill(name)
+    for _ in range(25):
+        await stage.outside.end_a_chat(stage.dice)
+        await stage.rest(1.0)
+    for member in stage.house.bridges:
+        member.failpoints.clear()
+        member.kill()
+
+
+async def dead_senders(stage: Stage) -> None:
+    """Let workers die between the messenger's answer and their own note of it."""
+    stage.house["worker"].failpoints.extend(["O7:exit:2"] * 3)
+    await stage.kill("worker")
+    await stage.rest(25.0)
+    stage.house["worker"].failpoints.clear()
+    stage.house["worker"].kill()
+    await stage.rest(25.0)
+
+
 async def calm(stage: Stage) -> None:
     await stage.rest(6.0)
 
@@ -300,7 +323,8 @@ NEMESES: Mapping[str, Nemesis] = {
     nemesis.__name__: nemesis
     for nemesis in (
         calm, failpoints, kills, kill_web, kill_bridge, kill_worker, kill_all, pause_bridge, database, broker, sockets,
-        connect, lost_answers, providers, refusals, lost_sends, network, chats, attack, deploy,
+        connect, lost_answers, providers, refusals, lost_sends, long_hellos,
+        dead_senders, network, chats, attack, deploy,
     )
 }  # fmt: skip
 #: The short run, in this order; the seed decides what strikes whom and when.
