@@ -41,13 +41,17 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What a failed attempt means. `state` is pending (again after `delay` seconds), dead or uncertain."""
+    """What a failed attempt means. `state` is pending (again after `delay` seconds), dead or uncertain.
+
+    For `pause` seconds nothing of the whole account is to be sent.
+    """
 
     state: str
     code: str
     provider_code: str
     detail: str
     delay: float = 0.0
+    pause: float = 0.0
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,9 +62,10 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     status: str
 
 
+_PAUSED = "EXISTS (SELECT 1 FROM connect_bridge_accountpause p WHERE p.account_id = a.id AND p.until > now())"
 #: The head of the conversation, if it is due and nothing of this conversation is being sent. Of two workers that both
 #: see it pending the second waits for the first one's row lock, then finds it claimed.
-CLAIM = """
+CLAIM = f"""
 UPDATE connect_bridge_outboxentry o
    SET state = 'claimed', claimed_by = %(worker)s, claimed_until = now() + make_interval(secs => %(seconds)s),
        attempts = o.attempts + 1
@@ -68,14 +73,14 @@ UPDATE connect_bridge_outboxentry o
  WHERE o.id = (SELECT h.id FROM connect_bridge_outboxentry h
                 WHERE h.conversation_id = %(conversation)s AND h.state IN ('pending', 'claimed')
                 ORDER BY h.sequence, h.part LIMIT 1)
-   AND o.state = 'pending' AND o.due_at <= now() AND c.id = o.conversation_id AND a.enabled
+   AND o.state = 'pending' AND o.due_at <= now() AND c.id = o.conversation_id AND a.enabled AND NOT {_PAUSED}
    AND NOT EXISTS (SELECT 1 FROM connect_bridge_outboxentry b
                     WHERE b.conversation_id = %(conversation)s AND b.state = 'claimed')
 RETURNING o.id AS entry, o.message_id AS message, o.conversation_id AS conversation, o.text, o.attempts, o.claimed_by,
           EXTRACT(EPOCH FROM now() - o.created_at)::float8 AS age, c.recipient, a.id AS account, a.kind,
           a.updated_at AS version,
           (SELECT count(*) FROM connect_bridge_outboxentry p WHERE p.message_id = o.message_id) AS parts
-"""
+"""  # noqa: S608 - a constant
 #: Who settles one part of several must see what others settle meanwhile: they take turns.
 LOCK_PARTS = "SELECT 1 FROM connect_bridge_outboxentry WHERE message_id = %s ORDER BY part FOR UPDATE"
 #: Half a message helps nobody: what follows a part that failed is not sent.
@@ -115,6 +120,11 @@ WITH logged AS ({LOG_CALLS}), settled AS (
            look_at = CASE WHEN %(state)s::text = 'uncertain' THEN now() + interval '{FIRST_LOOK} seconds' END
      WHERE id = %(entry)s AND state = 'claimed' AND claimed_by = %(worker)s AND attempts = %(attempts)s
     RETURNING message_id
+), paused AS (
+    INSERT INTO connect_bridge_accountpause AS p (account_id, since, until)
+    SELECT %(account)s, now(), now() + make_interval(secs => %(pause)s) WHERE %(pause)s > 0
+        ON CONFLICT (account_id) DO UPDATE
+       SET since = CASE WHEN p.until > now() THEN p.since ELSE now() END, until = GREATEST(p.until, EXCLUDED.until)
 ), rest AS (
     UPDATE connect_bridge_outboxentry o
        SET state = 'dead', settled_at = now(), {EARLIER_PART}
@@ -147,16 +157,36 @@ UPDATE connect_bridge_message m SET status = 'uncertain', error_code = 'unknown_
 RETURNING m.id AS message, m.conversation_id AS conversation, m.status
 """  # noqa: S608 - a constant
 #: Heads that are due, the oldest first. A task for a fresh one is under way already: it is left a moment.
-DUE = """
+DUE = f"""
 SELECT o.conversation_id
   FROM connect_bridge_outboxentry o JOIN connect_bridge_conversation c ON c.id = o.conversation_id
   JOIN channels_app_channelaccount a ON a.id = c.account_id
- WHERE o.state = 'pending' AND o.due_at <= now() AND a.enabled
+ WHERE o.state = 'pending' AND o.due_at <= now() AND a.enabled AND NOT {_PAUSED}
    AND (o.attempts > 0 OR o.due_at <= now() - make_interval(secs => %(grace)s))
    AND NOT EXISTS (SELECT 1 FROM connect_bridge_outboxentry b
                     WHERE b.conversation_id = o.conversation_id AND b.state IN ('pending', 'claimed')
                       AND (b.sequence, b.part) < (o.sequence, o.part))
  ORDER BY o.due_at LIMIT %(most)s
+"""  # noqa: S608 - a constant
+#: What would wait longer than our patience for the end of its account's pause. Nobody has to try it to know that.
+HOPELESS = """
+WITH hopeless AS (
+    SELECT o.id, p.until FROM connect_bridge_accountpause p
+      JOIN connect_bridge_conversation c ON c.account_id = p.account_id
+      JOIN connect_bridge_outboxentry o ON o.conversation_id = c.id
+     WHERE p.until > now() AND o.state = 'pending'
+       AND GREATEST(o.due_at, p.since) + make_interval(secs => %(patience)s) < p.until
+     LIMIT %(most)s FOR UPDATE OF o SKIP LOCKED
+), settled AS (
+    UPDATE connect_bridge_outboxentry o
+       SET state = 'dead', settled_at = now(), error_code = 'throttled', provider_code = '',
+           error_detail = format(%(detail)s, ceil(EXTRACT(EPOCH FROM h.until - now()) / 60))
+      FROM hopeless h WHERE o.id = h.id RETURNING o.message_id, o.error_detail
+)
+UPDATE connect_bridge_message m
+   SET status = 'failed', error_code = 'throttled', error_detail = s.error_detail, settled_at = now()
+  FROM settled s WHERE m.id = s.message_id AND m.status IN ('stored', 'relayed', 'uncertain', 'accepted')
+RETURNING m.id AS message, m.conversation_id AS conversation, m.status
 """
 
 
@@ -182,6 +212,7 @@ def settle_failed(held: Claim, verdict: Verdict, calls: Sequence[HttpTrace]) -> 
         "attempts": held.attempts,
         "state": verdict.state,
         "delay": verdict.delay,
+        "pause": verdict.pause,
         "code": verdict.code,
         "provider_code": clean(verdict.provider_code, 64),
         "detail": clean(verdict.detail, 500),
@@ -199,6 +230,15 @@ def due(most: int, grace: float) -> Sequence[uuid.UUID]:
     """Return conversations with something to send now. What nobody has tried yet is left `grace` seconds."""
     with worker_pool.connection() as connection:
         return [row[0] for row in connection.execute(DUE, {"most": most, "grace": grace}).fetchall()]
+
+
+def give_up(most: int, patience: float, detail: str) -> Sequence[Settled]:
+    """End what its account's pause holds up for longer than `patience` seconds; return the messages that failed.
+
+    `detail` takes the minutes that the pause lasts, by PostgreSQL's format().
+    """
+    with worker_pool.connection() as connection, connection.cursor(row_factory=class_row(Settled)) as cursor:
+        return cursor.execute(HOPELESS, {"most": most, "patience": patience, "detail": detail}).fetchall()
 
 
 def clean(text: str, most: int) -> str:

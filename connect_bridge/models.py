@@ -233,6 +233,20 @@ class OutboxEntry(models.Model):
         return f"{self.state} {self.sequence}.{self.part}"
 
 
+class AccountPause(models.Model):
+    """A messenger said "too fast" to one conversation: until then nothing of the same account is sent.
+
+    A table of its own, because a change of the account's row makes every worker build its channel anew.
+    """
+
+    account = models.OneToOneField(ChannelAccount, on_delete=models.CASCADE, primary_key=True, related_name="pause")
+    since = models.DateTimeField()
+    until = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"pause of {self.account_id}"
+
+
 class SentId(models.Model):
     """The provider's id of something that we sent: how receipts and echoes find it."""
 

@@ -24,7 +24,7 @@ import psycopg
 from django.db import connections
 
 from channels_app.channel import Channel
-from channels_app.errors import SendFailed, Unavailable, UnknownOutcome
+from channels_app.errors import SendFailed, Throttled, Unavailable, UnknownOutcome
 from channels_app.failpoints import failpoint
 from channels_app.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpTrace
 from channels_app.meters import STAGE_SECONDS
@@ -60,6 +60,7 @@ SENDERS = 16
 SWEEP_MOST = 500
 #: Seconds after which a message that nobody has tried counts as forgotten.
 FORGOTTEN_AFTER = 2.0
+HELD_UP = "Gave up: the messenger takes nothing from this account for %s min."
 WORKER_DIED = "The worker stopped while it was sending: the messenger may have taken the message or not."
 
 
@@ -92,6 +93,9 @@ def sweep() -> Sequence[uuid.UUID]:
     for settled in claims.expire(SWEEP_MOST, WORKER_DIED):
         log.warning("message %s is uncertain: its worker stopped while it was sending", settled.message)
         _announce(settled)
+    for settled in claims.give_up(SWEEP_MOST, PATIENCE, HELD_UP):
+        log.warning("message %s is given up: the messenger takes nothing from its account", settled.message)
+        _announce(settled)
     return list(dict.fromkeys(claims.due(SWEEP_MOST, FORGOTTEN_AFTER)))
 
 
@@ -110,6 +114,8 @@ def judge(failure: SendFailed, attempts: int, age: float) -> Verdict:
         return verdict
     asked = 0.0 if failure.retry_at is None else (failure.retry_at - datetime.now(UTC)).total_seconds()
     wait = max(asked, random.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempts - 1))))  # noqa: S311 - jitter
+    if isinstance(failure, Throttled):  # the others of this account need not hear the same
+        verdict = msgspec.structs.replace(verdict, pause=wait)
     if asked > PATIENCE:
         return _but(verdict, detail=f"Gave up: the messenger takes nothing for {asked / 60:.0f} min. {verdict.detail}")
     if attempts >= LEAST_ATTEMPTS and age + wait > PATIENCE:

@@ -138,6 +138,11 @@ def let_pass(seconds: float) -> None:
             " claimed_until = claimed_until - make_interval(secs => %(by)s)",
             {"by": seconds},
         )
+        cursor.execute(
+            "UPDATE connect_bridge_accountpause SET since = since - make_interval(secs => %(by)s),"
+            " until = until - make_interval(secs => %(by)s)",
+            {"by": seconds},
+        )
 
 
 def seconds_until_due(message: Message) -> float:
