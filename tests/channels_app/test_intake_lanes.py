@@ -156,10 +156,11 @@ def test_the_provider_is_told_to_come_again_when_the_database_takes_too_long(
         lane = FastLane(nobody)
         holder = await psycopg.AsyncConnection.connect(**fast_lane.connect_parameters())
         await holder.execute("LOCK TABLE channels_app_webhookdelivery IN EXCLUSIVE MODE")
-        got = await ask(lane, message_post(account))
-        await holder.close()
-        await lane.close()
-        return got
+        try:
+            return await asyncio.wait_for(ask(lane, message_post(account)), 5)
+        finally:
+            await holder.close()
+            await lane.close()
 
     got = async_to_sync(through)()
     assert (got.status, got.word) == (503, "unavailable")
