@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from email.utils import formatdate
 from typing import Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 from multidict import MultiMapping
@@ -152,7 +153,8 @@ class TwilioApi:
             and time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)) >= since
         ]
         size, page = int(query.get("PageSize", "50")), int(query.get("Page", "0"))
-        path = f"/2010-04-01/Accounts/{request.match_info['sid']}/Messages.json?PageSize={size}&Page="
+        kept = urlencode([(key, value) for key, value in query.items() if key not in ("Page", "PageSize")] + [("", "")])
+        path = f"/2010-04-01/Accounts/{request.match_info['sid']}/Messages.json?{kept[:-1]}PageSize={size}&Page="
         more = path + str(page + 1) if len(rows) > (page + 1) * size else None
         shown = rows[page * size : (page + 1) * size]
         body = {"messages": shown, "page": page, "page_size": size, "start": page * size, "next_page_uri": more}
@@ -181,6 +183,23 @@ class TwilioApi:
             )
         place = f"{self.world.base_url}/phones/media/{file.id}/{file.name}"
         return web.Response(status=307, headers={"Location": place})
+
+    async def media_list(self, request: web.Request) -> web.Response:
+        """List a message's files, without their bytes."""
+        sid, wanted = request.match_info["sid"], request.match_info["message"]
+        people = [customer for account in self.accounts(request) for customer in account.customers.values()]
+        message = next((customer.by_id[wanted] for customer in people if wanted in customer.by_id), None)
+        if message is None:
+            raise no_such(request)
+        base = f"/2010-04-01/Accounts/{sid}/Messages/{wanted}/Media"
+        ids = [url.split("/")[-2] for url in message.media]
+        rows = [
+            {"sid": f"ME{one}", "account_sid": sid, "parent_sid": wanted, "uri": f"{base}/ME{one}.json",
+             "content_type": self.phones.files[one].mime, "date_created": formatdate(message.at),
+             "date_updated": formatdate(message.at)}
+            for one in ids
+        ]  # fmt: skip
+        return reply({"media_list": rows, "page": 0, "page_size": 50, "next_page_uri": None, "uri": f"{base}.json"})
 
     async def typing(self, request: web.Request) -> web.Response:
         """Show "typing" and mark the named inbound message as read."""
@@ -214,7 +233,7 @@ def resource(account: Account, customer: Customer, message: Message, status: str
     return {
         "account_sid": sid,
         "api_version": "2010-04-01",
-        "body": message.text,
+        "body": "" if inbound and message.type == "location" else message.text,
         "date_created": when,
         "date_sent": None if status == "queued" else when,
         "date_updated": when,
@@ -249,6 +268,7 @@ def routes(world: World) -> Iterable[web.AbstractRouteDef]:
         web.post(ACCOUNT + "/Messages.json", serve("send", api.create)),
         web.get(ACCOUNT + "/Messages.json", serve("messages", api.list)),
         web.get(ACCOUNT + "/Messages/{message}.json", serve("message", api.fetch)),
+        web.get(ACCOUNT + "/Messages/{message}/Media.json", serve("media", api.media_list)),
         web.get(ACCOUNT + "/Messages/{message}/Media/{media}", serve("media", api.media)),
         web.post(r"/twilio/{version:v\d}/Indicators/Typing.json", serve("typing", api.typing)),
         *twilio_more.routes(world, api.provider, api.accounts),

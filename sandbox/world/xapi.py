@@ -194,14 +194,23 @@ class XApi:
         return reply({"data": [_user(customer) for customer in found if customer]})
 
     async def events(self, request: web.Request) -> web.Response:
-        """List direct message events, newest first: all, or those with one participant. For reconciliation."""
+        """List direct message events, newest first: all, or those with one participant. For reconciliation.
+
+        `pagination_token` is where the next page begins; the sender and the files are included when asked for.
+        """
         account = self.auth.user(request, await request.read())
         other = request.match_info.get("participant_id")
         people = [c for c in account.customers.values() if other in (None, c.id)]
         pairs = [(m, c) for c in people for m in c.thread if m.id.isdecimal() and m.type != "unsent"]
         pairs.sort(key=lambda pair: int(pair[0].id), reverse=True)
-        shown = pairs[: int(request.query.get("max_results", "100"))]
-        return reply({"data": [_event(account, c, m) for m, c in shown], "meta": {"result_count": len(shown)}})
+        start, size = int(request.query.get("pagination_token") or 0), int(request.query.get("max_results", "100"))
+        shown = pairs[start : start + size]
+        meta: Json = {"result_count": len(shown)}
+        if len(pairs) > start + size:
+            meta["next_token"] = str(start + size)
+        includes = _includes(shown, request.query.get("expansions", "").split(","))
+        found = [_event(account, c, m) for m, c in shown]
+        return reply({"data": found, "meta": meta, **({"includes": includes} if includes else {})})
 
     async def signal(self, request: web.Request) -> web.Response:
         """Typing and mark-read of v1.1: no answer body (204)."""
@@ -232,7 +241,8 @@ def _user(customer: Customer) -> Json:
 
 def _event(account: Account, customer: Customer, message: Message) -> Json:
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(message.at)) + f".{int(message.at * 1000) % 1000:03d}Z"
-    return {
+    files = {"attachments": {"media_keys": [_media_key(message)]}} if message.media else {}
+    return files | {
         "id": message.id,
         "event_type": "MessageCreate",
         "text": message.text,
@@ -240,6 +250,18 @@ def _event(account: Account, customer: Customer, message: Message) -> Json:
         "sender_id": customer.id if message.direction == "in" else account.address,
         "dm_conversation_id": "-".join(sorted((account.address, customer.id), key=int)),
     }
+
+
+def _media_key(message: Message) -> str:
+    return f"3_{message.id}"
+
+
+def _includes(shown: list[tuple[Message, Customer]], expansions: list[str]) -> Json:
+    files = [{"media_key": _media_key(m), "type": "photo", "url": m.media[0]} for m, _ in shown if m.media]
+    users = [_user(customer) for customer in {c.id: c for m, c in shown if m.direction == "in"}.values()]
+    included = {"users": users if "sender_id" in expansions else []}
+    included["media"] = files if "attachments.media_keys" in expansions else []
+    return {name: rows for name, rows in included.items() if rows}
 
 
 def _echo(account: Account, customer: Customer, message: Message) -> Post:
