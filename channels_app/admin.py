@@ -7,10 +7,16 @@ from django.template.loader import render_to_string
 
 from channels_app.account_admin import ChannelAccountAdmin
 from channels_app.admin_parts import account_columns, account_filter, kind_filter, query_without_proofs, without_proofs
-from channels_app.models import ChannelLog, InboundEntry, WebhookDelivery
+from channels_app.models import ChannelLog, InboundCheck, InboundEntry, WebhookDelivery
 from customers.readonly import ReadOnlyAdmin, link, shown, shown_json
 
-__all__ = ["ChannelAccountAdmin", "ChannelLogAdmin", "InboundEntryAdmin", "WebhookDeliveryAdmin"]
+__all__ = [
+    "ChannelAccountAdmin",
+    "ChannelLogAdmin",
+    "InboundCheckAdmin",
+    "InboundEntryAdmin",
+    "WebhookDeliveryAdmin",
+]
 
 #: Entries of a delivery that its page lists; a batch may hold thousands.
 MOST_ENTRIES = 100
@@ -18,8 +24,8 @@ MOST_ENTRIES = 100
 
 @admin.register(WebhookDelivery)
 class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
-    list_display = ["received_at", "account", "state", "reason", "request_id"]
-    list_filter = ["state", kind_filter(), account_filter(), "received_at"]
+    list_display = ["received_at", "account", "state", "reason", "polled", "request_id"]
+    list_filter = ["state", "polled", kind_filter(), account_filter(), "received_at"]
     list_select_related = ["account"]
     unloaded = account_columns("account")
     ordering = ["-received_at"]
@@ -30,6 +36,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
         "request_id",
         "state",
         "reason",
+        "polled",
         "entries",
         "the_query",
         "the_headers",
@@ -120,3 +127,19 @@ class ChannelLogAdmin(ReadOnlyAdmin[ChannelLog]):
     @admin.display(description="ms", ordering="seconds")
     def milliseconds(self, call: ChannelLog) -> str:
         return f"{call.seconds * 1000:.0f}"
+
+
+@admin.register(InboundCheck)
+class InboundCheckAdmin(ReadOnlyAdmin[InboundCheck]):
+    list_display = ["account", "checked_at", "complete_until", "found", "trouble", "due_at"]
+    list_filter = ["refused", kind_filter()]
+    list_select_related = ["account"]
+    unloaded = account_columns("account")
+    ordering = ["account__kind", "account__name"]
+    fields = ["the_account", "checked_at", "complete_until", "found", "trouble", "refused", "due_at"]
+    search_fields = ["account__id", "account__address"]
+    search_help_text = "An account's id, or our Page, number or user id."
+
+    @admin.display(description="account")
+    def the_account(self, check: InboundCheck) -> str:
+        return link(check.account)

@@ -14,6 +14,8 @@ from channels_app.types import (
     Answer,
     FoundSent,
     InboundEvent,
+    Listed,
+    ListedInbound,
     OutboundMessage,
     Secret,
     SendReceipt,
@@ -129,4 +131,33 @@ class LooksUpProfile(Protocol):
 
     def look_up_profile(self, external_id: str) -> dict[str, str]:
         """Return what is known of display_name, handle, picture_url, locale. Raises SendFailed."""
+        ...
+
+
+@runtime_checkable
+class Reconciles(Protocol):
+    """The provider lists what customers wrote, so that what its webhooks did not bring can be fetched."""
+
+    def list_inbound(self, since: datetime) -> ListedInbound:
+        """Return what customers wrote to us since then, by the provider's clock. Raises SendFailed."""
+        ...
+
+    def as_webhook(self, listed: Listed) -> VerifiedWebhook:
+        """Return the message as the webhook that did not come, for parse(). May ask for its files: raises SendFailed.
+
+        `parse` gives its event the key `listed.key`, so that the message is stored once, however it came.
+        """
+        ...
+
+
+@runtime_checkable
+class ChecksSubscription(Protocol):
+    """The provider tells whether it still sends us webhooks: some stop when our address failed for long."""
+
+    def unsubscribed(self) -> str:
+        """Return what we are not subscribed to, "" if nothing that matters is missing. Raises SendFailed."""
+        ...
+
+    def subscribe(self) -> None:
+        """Subscribe to it, besides what is subscribed already. Idempotent. Raises SendFailed."""
         ...

@@ -80,22 +80,28 @@ def examine(account: Account, request: WebhookRequest, request_id: str) -> Taken
 
     Whatever it says is kept: what cannot be read is quarantined, because delivering it again would not help.
     """
-    now = datetime.now(UTC)
-    channel, webhook = _verified(account, request, now)
-    taken = Taken(
-        id=uuid.uuid4(),
-        account=account.id,
-        received_at=now,
-        request_id=request_id,
-        headers=_kept(request.headers),
-        query=storable(request.query),
-        body=request.body,
-        state=Delivery.QUARANTINED,
-    )
-    taken = _read(account, channel, webhook, taken)
+    channel, webhook = _verified(account, request, datetime.now(UTC))
+    taken = interpret(account, webhook, request_id, channel=channel)
     if taken.state == Delivery.QUARANTINED:
         log.warning("webhook %s account=%s quarantined: see delivery %s", request_id, account.id, taken.id)
     return taken
+
+
+def interpret(
+    account: Account, webhook: VerifiedWebhook, request_id: str, *, channel: Channel[Any] | None = None
+) -> Taken:
+    """Return the rows for what a provider said, whether it was signed just now, stored long ago or asked for."""
+    taken = Taken(
+        id=uuid.uuid4(),
+        account=account.id,
+        received_at=datetime.now(UTC),
+        request_id=request_id,
+        headers=_kept(webhook.headers),
+        query=storable(webhook.query),
+        body=webhook.body,
+        state=Delivery.QUARANTINED,
+    )
+    return _read(account, channel or account.channel, webhook, taken)
 
 
 def _read(account: Account, channel: Channel[Any], webhook: VerifiedWebhook, taken: Taken) -> Taken:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import NewType
+from typing import Any, NewType
 
 import msgspec
 
@@ -247,7 +247,8 @@ class WebhookRequest:
     repeated: frozenset[str] = frozenset()
 
 
-#: A request whose signature has been checked. Only Channel.verify() makes one.
+#: A request whose signature has been checked, by Channel.verify(). Or what the provider itself answered when we asked
+#: it, put as its webhook would have put it, by Reconciles.as_webhook(). Nothing else makes one.
 VerifiedWebhook = NewType("VerifiedWebhook", WebhookRequest)
 
 
@@ -284,4 +285,19 @@ class FoundSent(Struct, frozen=True, kw_only=True):
     """
 
     message_ids: tuple[str, ...]
+    complete: bool
+
+
+class Listed(Struct, frozen=True, kw_only=True):
+    """A customer's message in the provider's own list. `key` is the key of its event; `raw` is the provider's words."""
+
+    key: str
+    at: datetime
+    raw: dict[str, Any]
+
+
+class ListedInbound(Struct, frozen=True, kw_only=True):
+    """What customers wrote, as a provider lists it. `complete`: nothing older than asked for was left out."""
+
+    messages: tuple[Listed, ...]
     complete: bool

@@ -163,6 +163,15 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     # Sends that no task named, retries that are due, claims of dead workers. Each sweep makes the former one needless.
     "outbox": {"task": "connect_bridge.tasks.sweep", "schedule": 2.0, "options": {"expires": 4.0}},
 }
+#: Seconds between two questions to a messenger for what its webhooks did not bring; 0: it is never asked.
+INBOUND_POLL_SECONDS = env.float("INBOUND_POLL_SECONDS", 300.0)
+if INBOUND_POLL_SECONDS > 0:
+    #: Sweeps come more often than turns: whose turn it is, the database says.
+    CELERY_BEAT_SCHEDULE["missed"] = {
+        "task": "channels_app.tasks.look_for_missed",
+        "schedule": min(30.0, INBOUND_POLL_SECONDS),
+        "options": {"expires": 30.0},
+    }
 CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", "parley")
 #: Seconds after which a broker gives an unacknowledged task to another worker: above the longest task.
 BROKER_VISIBILITY_TIMEOUT = 300

@@ -126,7 +126,7 @@ class DeliveryView(ReadView):
     queryset = WebhookDelivery.objects.defer("body", "headers", "query")
     serializer_class = DeliverySerializer
     newest_by = "received_at"
-    filterset_fields = ("account", "state", "request_id")
+    filterset_fields = ("account", "state", "polled", "request_id")
 
 
 class OutboxEntryView(ReadView):

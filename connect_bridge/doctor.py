@@ -17,10 +17,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, connection
 from kombu.exceptions import OperationalError as BrokerError
 
-from channels_app.models import ChannelAccount
+from channels_app.models import ChannelAccount, InboundCheck
 from channels_app.registry import channels
 from connect_bridge.boto import region
 from connect_bridge.vitals import SILENT_AFTER, Vitals, pending_migrations, read_vitals
+
+#: Nothing here needs an account's secrets.
+UNLOADED = ("account__credentials", "account__former_credentials")
 
 
 class Level(StrEnum):
@@ -51,6 +54,7 @@ def examine(*, online: bool = False) -> Iterator[Finding]:
         yield from _processes(read_vitals())
         yield _routing()
         yield from _accounts()
+        yield from _inbound()
 
 
 def _database() -> Iterable[Finding]:
@@ -165,6 +169,13 @@ def _accounts() -> Iterator[Finding]:
         problem = _trouble_with(key, kind)
         fix = "open the account in the admin and enter its credentials again" if problem else ""
         yield Finding(name, Level.FAILURE if problem else Level.OK, problem or f"{kind}, credentials readable", fix)
+
+
+def _inbound() -> Iterator[Finding]:
+    """Yield what providers said when they were last asked for what they did not deliver."""
+    for check in InboundCheck.objects.exclude(trouble="").select_related("account").defer(*UNLOADED):
+        fix = "manage.py missed asks again; with --subscribe it also subscribes our app again"
+        yield Finding(f"{check.account.name} inbound", Level.WARNING, check.trouble, fix)
 
 
 def _trouble_with(key: UUID, kind: str) -> str:

@@ -7,10 +7,10 @@ from importlib.metadata import PackageNotFoundError, version
 
 from django.db.models import Count, Max
 from prometheus_client import REGISTRY, CollectorRegistry, Metric, generate_latest
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
 
-from channels_app.models import ChannelAccount, WebhookDelivery
+from channels_app.models import ChannelAccount, InboundCheck, WebhookDelivery
 from connect_bridge.models import Contact
 from connect_bridge.vitals import Vitals, read_vitals
 
@@ -29,6 +29,7 @@ class _Product(Collector):
         yield from _processes(vitals)
         yield _open_contacts()
         yield _last_webhooks()
+        yield from _inbound_checks()
         yield InfoMetricFamily("parley_build", "The running version.", {"version": _version()})
 
     def describe(self) -> list[Metric]:
@@ -70,6 +71,20 @@ def _last_webhooks() -> Metric:
         if last is not None:
             gauge.add_metric([account.kind, str(account.id)], last.timestamp())
     return gauge
+
+
+def _inbound_checks() -> Iterator[Metric]:
+    """Read what workers counted in the database, so that every process tells the same, whoever asked the provider."""
+    gaps = CounterMetricFamily("parley_inbound_gaps", "Messages that came only because we asked.", labels=["channel"])
+    name, told = "parley_inbound_trouble", "1 if the provider or our credentials lack something, see the admin."
+    trouble = GaugeMetricFamily(name, told, labels=["channel", "account"])
+    found: dict[str, int] = {}
+    for check in InboundCheck.objects.select_related("account").only("account__kind", "found", "trouble"):
+        found[check.account.kind] = found.get(check.account.kind, 0) + check.found
+        trouble.add_metric([check.account.kind, str(check.account_id)], bool(check.trouble))
+    for kind, count in sorted(found.items()):
+        gaps.add_metric([kind], count)
+    yield from (gaps, trouble)
 
 
 def _version() -> str:

@@ -134,4 +134,4 @@ class DeliverySerializer(serializers.ModelSerializer[WebhookDelivery]):
 
     class Meta:
         model = WebhookDelivery
-        fields: ClassVar[Any] = ["id", "account", "received_at", "request_id", "state", "reason"]
+        fields: ClassVar[Any] = ["id", "account", "received_at", "request_id", "state", "reason", "polled"]

@@ -6,9 +6,10 @@ Facts: developers.facebook.com, "Webhooks: getting started", "Graph API: handlin
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import requests
 
@@ -93,6 +94,35 @@ class Graph:
         if response.ok and "error" not in body:
             return body
         raise _refusal(response, object_at(body, "error"))
+
+    def profile(self, person: str) -> dict[str, str]:
+        """Return display_name and picture_url. Error 230, "no profile consent", means that nothing is known."""
+        try:
+            answer = self.call("GET", quote(person, safe=""), fields="first_name,last_name,profile_pic")
+        except SendFailed as problem:
+            if problem.provider_code.startswith("230"):
+                return {}
+            raise
+        name = f"{text_at(answer, 'first_name')} {text_at(answer, 'last_name')}".strip()
+        return {"display_name": name, "picture_url": text_at(answer, "profile_pic")}
+
+    def unsubscribed(self, page: str, needed: Sequence[str]) -> str:
+        """Return which of the fields our app does not get of the Page, "" if it gets all ("Page subscribed_apps")."""
+        lacking = [name for name in needed if name not in self._subscribed(page)]
+        return f"The app is not subscribed to the Page's {', '.join(lacking)}." if lacking else ""
+
+    def subscribe(self, page: str, needed: Sequence[str]) -> None:
+        """Subscribe our app to the fields, besides those that it has: Meta replaces the whole list."""
+        fields = dict.fromkeys((*self._subscribed(page), *needed))
+        self.call("POST", f"{page}/subscribed_apps", subscribed_fields=",".join(fields))
+
+    def _subscribed(self, page: str) -> list[str]:
+        """Return our app's fields. Other apps may be subscribed too; then Graph is asked which of them is ours."""
+        apps = list_at(self.call("GET", f"{page}/subscribed_apps"), "data")
+        if len(apps) > 1:
+            ours = text_at(self.call("GET", "app", fields="id"), "id")
+            apps = [app for app in apps if text_at(app, "id") == ours]
+        return [str(name) for app in apps for name in list_at(app, "subscribed_fields")]
 
 
 def _refusal(response: requests.Response, error: dict[str, Any]) -> SendFailed:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from twilio.base.exceptions import TwilioException
 from twilio.http.response import Response
@@ -35,10 +35,19 @@ from channels_app.errors import (
     WindowClosed,
 )
 from channels_app.http import Http
-from channels_app.payloads import storable
+from channels_app.payloads import key_of, number, read_object, storable, text_at
 from channels_app.refusals import refusal, retry_at
 from channels_app.signatures import signature_of
-from channels_app.types import Answer, FoundSent, ReceiptStatus, Secret, VerifiedWebhook, WebhookRequest
+from channels_app.types import (
+    Answer,
+    FoundSent,
+    Listed,
+    ListedInbound,
+    ReceiptStatus,
+    Secret,
+    VerifiedWebhook,
+    WebhookRequest,
+)
 
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 #: TwiML that says nothing. Any other text Twilio sends to the customer, or logs as an error.
@@ -47,6 +56,9 @@ NOTHING = Answer(status=200, body=b"<Response/>", content_type="text/xml")
 MOST_FIELDS = 1_000
 #: Messages that one look at what was sent reads.
 NEWEST = 50
+#: Messages that one look at what was received reads, in how large pages. Twilio's largest page is 1,000.
+MOST_RECEIVED = 2_000
+PAGE = 500
 _SID = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}")
 STATUSES = {
     **dict.fromkeys(("accepted", "scheduled", "queued", "sending", "sent"), ReceiptStatus.ACCEPTED),
@@ -126,17 +138,30 @@ def message_sid(form: Mapping[str, str]) -> str:
 
 
 class _Seam:
-    """The HTTP client that Twilio's SDK is given: ours. It keeps the headers, which the SDK's exceptions drop."""
+    """The HTTP client that Twilio's SDK is given: ours. It keeps what the SDK's exceptions drop.
+
+    That is the headers and, of a list that was refused, everything.
+    """
 
     def __init__(self, http: Http) -> None:
         self._http = http
         self.headers: Mapping[str, str] = {}
+        self.status = 0
+        self.said: dict[str, Any] = {}
 
     def request(self, method: str, uri: str, params: Any = None, data: Any = None, **options: Any) -> Response:
         wanted = {name: options.get(name) for name in ("headers", "auth")}
         response = self._http.request(method, uri, params=params, data=data, **wanted)
-        self.headers = response.headers
+        self.headers, self.status = response.headers, response.status_code
+        self.said = {} if response.ok else _json(response.content)
         return Response(response.status_code, response.text, response.headers)
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        return read_object(body)
+    except Unusable:
+        return {}
 
 
 @contextmanager
@@ -146,10 +171,11 @@ def client(http: Http, account_sid: str, auth_token: Secret) -> Iterator[Client]
     try:
         yield Client(account_sid, auth_token.reveal(), http_client=seam)
     except TwilioException as problem:
-        code, status = getattr(problem, "code", None) or 0, getattr(problem, "status", None) or 0
-        words = getattr(problem, "msg", "") or getattr(problem, "detail", "") or ""
+        code = getattr(problem, "code", None) or number(seam.said.get("code")) or 0
+        status = getattr(problem, "status", None) or seam.status
+        words = getattr(problem, "msg", "") or getattr(problem, "detail", "") or text_at(seam.said, "message")
         again = retry_at(seam.headers)
-        raise refusal(status, words, str(code or ""), kind=_CODES.get(code), retry_at=again) from None
+        raise refusal(status, words, str(int(code) or ""), kind=_CODES.get(int(code)), retry_at=again) from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UnknownOutcome("Twilio answered, but not whether it took the message") from None
 
@@ -160,3 +186,39 @@ def find_sent(client: Client, ends: Mapping[str, str], text: str, since: datetim
     recent = [one for one in listed if one.date_created >= since]
     found = [one.sid for one in recent if " ".join((one.body or "").split()) == " ".join(text.split())]
     return FoundSent(message_ids=tuple(reversed(found)), complete=len(listed) < NEWEST or len(recent) < len(listed))
+
+
+def list_received(client: Client, address: str, since: datetime) -> ListedInbound:
+    """Return what was written to our address. The list has the newest first, so reading stops at the first older one.
+
+    DateSent is not asked for: of what came in, it is when Twilio called our webhook ("Messages resource").
+    """
+    found: list[Listed] = []
+    for count, one in enumerate(client.messages.stream(to=address, limit=MOST_RECEIVED, page_size=PAGE), start=1):
+        if one.date_created < since:
+            break
+        if one.direction == "inbound":
+            form = {"MessageSid": one.sid, "SmsSid": one.sid, "SmsStatus": "received", "AccountSid": one.account_sid}
+            said = {"From": one.from_, "To": one.to, "Body": one.body or "", "NumMedia": one.num_media or "0"}
+            found.append(Listed(key=key_of("m", one.sid), at=one.date_created, raw=form | said))
+        if count == MOST_RECEIVED:
+            return ListedInbound(messages=tuple(found), complete=False)
+    return ListedInbound(messages=tuple(found), complete=True)
+
+
+def as_form(client: Client, url: str, listed: Listed) -> VerifiedWebhook:
+    """Return a message that we listed as the form that Twilio would have posted. Its files take another call.
+
+    The list does not say what kind of message it is, so one without text or file is shown as a kind that cannot be.
+    """
+    form: dict[str, str] = {**listed.raw}
+    if form["NumMedia"] != "0":
+        files = client.messages(form["MessageSid"]).media.list(limit=10)
+        form["NumMedia"] = str(len(files))
+        for index, file in enumerate(files):
+            form[f"MediaUrl{index}"] = f"https://api.twilio.com{str(file.uri).removesuffix('.json')}"
+            form[f"MediaContentType{index}"] = str(file.content_type)
+    elif not form["Body"]:
+        form["MessageType"] = "not listed by Twilio"
+    headers = {"content-type": FORM}
+    return VerifiedWebhook(WebhookRequest(method="POST", url=url, headers=headers, body=urlencode(form).encode()))

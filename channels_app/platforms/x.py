@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 import requests
 import tweepy
@@ -30,10 +31,18 @@ from channels_app.errors import (
     UnknownOutcome,
 )
 from channels_app.http import Http, outcome_of
-from channels_app.payloads import list_at, text_at
+from channels_app.payloads import key_of, list_at, object_at, text_at
 from channels_app.refusals import refusal, retry_at
 from channels_app.signatures import handshake_parameter, hmac_sha256, require_same, signature_of
-from channels_app.types import Answer, FoundSent, Secret, VerifiedWebhook, WebhookRequest
+from channels_app.types import (
+    Answer,
+    FoundSent,
+    Listed,
+    ListedInbound,
+    Secret,
+    VerifiedWebhook,
+    WebhookRequest,
+)
 
 #: The CRC answer is made with the key that signs webhooks: to sign JSON here would be to forge events for a stranger.
 _CRC_TOKEN = re.compile(r"[A-Za-z0-9_=+/-]{1,128}")
@@ -52,6 +61,8 @@ _FORBIDDEN = 403
 _LINK = re.compile(r"https?://\S+", re.IGNORECASE)
 #: Direct messages that one look at what was sent reads: a page.
 NEWEST = 100
+#: Pages that one look at what was received reads. X answers 15 such calls in 15 minutes, and so three looks.
+MOST_PAGES = 4
 
 
 def verify(request: WebhookRequest, consumer_secret: Secret) -> VerifiedWebhook:
@@ -116,6 +127,69 @@ def find_sent(http: Http, keys: dict[str, str], ends: tuple[str, str], text: str
     found = tuple(text_at(one, "id") for one in ours)
     complete = not text_at(answer, "meta", "next_token") or len(recent) < len(listed)
     return FoundSent(message_ids=found[::-1], complete=complete)
+
+
+def list_received(http: Http, keys: dict[str, str], us: str, since: datetime) -> ListedInbound:
+    """Return what others wrote to us alone: GET /2/dm_events, the newest first. Their ids are those of the webhooks.
+
+    What X encrypts is not in this list ("Direct Messages lookup"; "X Chat").
+    """
+    asked: dict[str, Any] = {
+        "dm_event_fields": ["id", "text", "sender_id", "created_at", "dm_conversation_id", "attachments", "entities"],
+        "expansions": ["sender_id", "attachments.media_keys"],
+        "media_fields": ["media_key", "type", "url", "preview_image_url", "variants"],
+        "user_fields": ["name", "username", "profile_image_url"],
+        "event_types": "MessageCreate",
+        "max_results": NEWEST,
+    }
+    found: list[Listed] = []
+    with _client(http, keys) as client:
+        for _ in range(MOST_PAGES):
+            answer = client.get_direct_message_events(**asked)
+            page = [_listed(one, object_at(answer, "includes")) for one in list_at(answer, "data")]
+            found += [one for one in page if one.at >= since and _to_us_alone(us, one.raw["event"])]
+            asked["pagination_token"] = text_at(answer, "meta", "next_token")
+            if not asked["pagination_token"] or any(one.at < since for one in page):
+                return ListedInbound(messages=tuple(found), complete=True)
+    return ListedInbound(messages=tuple(found), complete=False)
+
+
+def _listed(event: dict[str, Any], includes: dict[str, Any]) -> Listed:
+    writer, files = text_at(event, "sender_id"), list_at(event, "attachments", "media_keys")
+    raw = {
+        "event": event,
+        "user": next((one for one in list_at(includes, "users") if text_at(one, "id") == writer), {}),
+        "media": next((one for one in list_at(includes, "media") if text_at(one, "media_key") in files), {}),
+    }
+    at = datetime.fromisoformat(text_at(event, "created_at"))
+    return Listed(key=key_of("m", text_at(event, "id")), at=at, raw=raw)
+
+
+def _to_us_alone(us: str, event: dict[str, Any]) -> bool:
+    """Say whether somebody else wrote it, and in no group. The id of a one-to-one conversation is both users' ids."""
+    writer = text_at(event, "sender_id")
+    pair = text_at(event, "dm_conversation_id").split("-")
+    return writer not in ("", us) and sorted(pair) in (sorted((us, writer)), [""])
+
+
+def as_activity(us: str, url: str, listed: Listed) -> VerifiedWebhook:
+    """Return a message that we listed as Account Activity would have brought it."""
+    event, media = listed.raw["event"], listed.raw["media"]
+    data = {"text": text_at(event, "text"), "entities": object_at(event, "entities")}
+    if media:
+        clips = [{"bitrate": one.get("bit_rate"), "url": one.get("url")} for one in list_at(media, "variants")]
+        file = {
+            "type": text_at(media, "type"),
+            "media_url_https": text_at(media, "url") or text_at(media, "preview_image_url"),
+        }
+        data["attachment"] = {"type": "media", "media": file | ({"video_info": {"variants": clips}} if clips else {})}
+    said = {"target": {"recipient_id": us}, "sender_id": text_at(event, "sender_id"), "message_data": data}
+    stamp = str(int(listed.at.timestamp() * 1000))
+    message = {"type": "message_create", "id": text_at(event, "id"), "created_timestamp": stamp, "message_create": said}
+    users = {said["sender_id"]: listed.raw["user"]}
+    body = json.dumps({"for_user_id": us, "direct_message_events": [message], "users": users}).encode()
+    headers = {"content-type": "application/json"}
+    return VerifiedWebhook(WebhookRequest(method="POST", url=url, headers=headers, body=body))
 
 
 def _words(text: str) -> list[str]:

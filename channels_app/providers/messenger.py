@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import msgspec
 
 from channels_app import payloads, types
 from channels_app.channel import Channel
-from channels_app.errors import SendFailed, UnknownOutcome, Unusable
+from channels_app.errors import UnknownOutcome, Unusable
 from channels_app.payloads import Id, Payload, PersonId, Piece, hash_key, key_of, list_at, object_at, short_id, text_at
 from channels_app.platforms import meta
 from channels_app.signatures import Credentials
@@ -24,6 +23,8 @@ from channels_app.types import InboundEvent, Part, PartKind, Secret, Sender, Ver
 
 #: Free text is allowed for so long after the customer's last message. Source: "Messenger Platform policy overview".
 WINDOW = timedelta(hours=24)
+#: What Meta must tell us: what customers write and tap, and what became of our own messages.
+NEEDED = ("messages", "messaging_postbacks", "message_deliveries", "message_reads", "message_echoes")
 _KINDS = {
     **{name: PartKind(name) for name in ("image", "audio", "video", "file", "sticker", "location")},
     **dict.fromkeys(("fallback", "template", "share", "post", "ig_post", "reel", "ig_reel"), PartKind.LINK),
@@ -150,14 +151,13 @@ class Messenger(Channel[Config]):
 
     def look_up_profile(self, external_id: str) -> dict[str, str]:
         """Ask for name and picture. Error 230, "no profile consent", means that nothing is known."""
-        try:
-            answer = self._graph.call("GET", quote(external_id, safe=""), fields="first_name,last_name,profile_pic")
-        except SendFailed as problem:
-            if problem.provider_code.startswith("230"):
-                return {}
-            raise
-        name = f"{text_at(answer, 'first_name')} {text_at(answer, 'last_name')}".strip()
-        return {"display_name": name, "picture_url": text_at(answer, "profile_pic")}
+        return self._graph.profile(external_id)
+
+    def unsubscribed(self) -> str:
+        return self._graph.unsubscribed(self.address, NEEDED)
+
+    def subscribe(self) -> None:
+        self._graph.subscribe(self.address, NEEDED)
 
     @property
     def _graph(self) -> meta.Graph:

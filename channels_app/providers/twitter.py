@@ -214,6 +214,12 @@ class Twitter(Channel[Config]):
     def find_sent(self, message: types.OutboundMessage, since: datetime) -> types.FoundSent:
         return x.find_sent(self.http, self._keys, (self.address, message.recipient), message.text, since)
 
+    def list_inbound(self, since: datetime) -> types.ListedInbound:
+        return x.list_received(self.http, self._keys, self.address, since)
+
+    def as_webhook(self, listed: types.Listed) -> VerifiedWebhook:
+        return x.as_activity(self.address, self.webhook_url, listed)
+
     @property
     def _keys(self) -> dict[str, str]:
         keys = ("consumer_key", "consumer_secret", "access_token", "access_token_secret")

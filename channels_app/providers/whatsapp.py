@@ -136,6 +136,15 @@ class WhatsApp(Channel[Config]):
         # Twilio may list a message to a user id under the number: then that it lists none says nothing.
         return found if _PHONE.fullmatch(message.recipient) else msgspec.structs.replace(found, complete=False)
 
+    def list_inbound(self, since: datetime) -> types.ListedInbound:
+        """GET Messages.json by To: Twilio gives up on a webhook after 15 s, by default after one repetition."""
+        with self._client() as client:
+            return twilio.list_received(client, _PREFIX + self.address, since)
+
+    def as_webhook(self, listed: types.Listed) -> VerifiedWebhook:
+        with self._client() as client:
+            return twilio.as_form(client, self.webhook_url, listed)
+
     def _client(self) -> AbstractContextManager[Client]:
         return twilio.client(self.http, self.config.account_sid, self.config.auth_token)
 

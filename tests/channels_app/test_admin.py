@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db
 
 def filled(credentials: dict[str, str], **others: str) -> dict[str, str]:
     form = {f"credential_{key}": text for key, text in credentials.items()}
-    return {"name": "Shop", "enabled": "on", "attributes": "{}", **form, **others}
+    return {"name": "Shop", "enabled": "on", "when_uncertain": "ask", "attributes": "{}", **form, **others}
 
 
 def page_of(account: ChannelAccount) -> str:

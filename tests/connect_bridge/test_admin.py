@@ -17,6 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 from rest_framework.authtoken.models import Token, TokenProxy
 
+from channels_app.models import InboundCheck
 from connect_bridge.models import Contact, Message, OutboxEntry
 from connect_bridge.resend import REVIVABLE
 from customers.models import IdentityAlias
@@ -76,6 +77,7 @@ def tell(text: str = "hello", **account) -> Story:
     outbound = MessageFactory(conversation=conversation, contact=contact, direction="out", text=text)
     entry = OutboxEntryFactory(message=outbound, error_detail=text[:300], state=OutboxEntry.State.DEAD)
     ChannelLogFactory(account=account, outbox_entry=entry.pk, path=f"/{text[:100]}")
+    InboundCheck.objects.create(account=account, due_at=timezone.now(), trouble=text[:300])
     return Story(inbound, outbound, entry)
 
 

@@ -8,10 +8,12 @@ from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
+from channels_app.models import InboundCheck
 from connect_bridge import health, vitals
 from connect_bridge.models import OutboxEntry
 from tests.factories import (
     BridgeFactory,
+    ChannelAccountFactory,
     ContactFactory,
     InboundEntryFactory,
     OutboxEntryFactory,
@@ -90,3 +92,16 @@ def test_prometheus_can_read_the_metrics(client: Client) -> None:
     assert samples["parley_heartbeat_age_seconds", "bridge"] == float("inf")
     last = samples["parley_last_webhook_timestamp_seconds", str(delivery.account_id), "messenger"]
     assert last == pytest.approx(delivery.received_at.timestamp())
+
+
+@pytest.mark.django_db
+def test_what_came_only_because_we_asked_is_counted_for_each_channel(client: Client) -> None:
+    for kind, found, trouble in (("twitter", 2, ""), ("twitter", 3, "No."), ("whatsapp", 0, "")):
+        account = ChannelAccountFactory(kind=kind)
+        InboundCheck.objects.create(account=account, due_at=timezone.now(), found=found, trouble=trouble)
+    families = {
+        family.name: family for family in text_string_to_metric_families(client.get("/-/metrics/").content.decode())
+    }
+    gaps = {sample.labels["channel"]: sample.value for sample in families["parley_inbound_gaps"].samples}
+    assert gaps == {"twitter": 5, "whatsapp": 0}
+    assert sorted(sample.value for sample in families["parley_inbound_trouble"].samples) == [0, 0, 1]
