@@ -31,7 +31,7 @@ _MOST_REMEMBERED = 10_000
 class Call:
     """A request as it stands at the door. Header names are lower case; `query` is raw; `peer` is the socket's.
 
-    Behind a proxy the peer is the proxy, unless the server was told to believe it (`daphne --proxy-headers`).
+    Behind a proxy the peer is whom the proxy speaks for (views.py).
     """
 
     method: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Mapping
 from functools import cache
 from http import HTTPStatus
 from typing import Any
@@ -151,8 +152,17 @@ def _call(request: HttpRequest) -> Call:
         headers, repeated = {name.lower(): value for name, value in request.headers.items()}, frozenset[str]()
         query = request.META.get("QUERY_STRING", "")
     headers["host"] = request.get_host()
-    peer = request.META.get("REMOTE_ADDR", "")
-    return Call(request.method or "", request.path, query, headers, repeated, peer)
+    return Call(request.method or "", request.path, query, headers, repeated, _peer(request, headers))
+
+
+def _peer(request: HttpRequest, headers: Mapping[str, str]) -> str:
+    """Return who calls: the socket's other end or, behind our proxy, whom it says it speaks for.
+
+    A proxy appends that address to X-Forwarded-For; what stands before it, anybody may have written.
+    """
+    behind_proxy = settings.SECURE_PROXY_SSL_HEADER is not None
+    forwarded = headers.get("x-forwarded-for", "").rpartition(",")[2].strip() if behind_proxy else ""
+    return forwarded or request.META.get("REMOTE_ADDR", "")
 
 
 def _response(reply: Reply) -> HttpResponse:
