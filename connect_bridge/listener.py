@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Callable, Container, Iterable, Sequen
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import psycopg
+
 from channels_app.failpoints import failpoint
 from channels_app.text import TextLimit, split_text
 from connect_bridge import store
@@ -32,6 +34,8 @@ JOINED = f"{EVENT}participant.joined"
 ENDED_UNHEARD = "The chat ended while nobody listened: what was said last may be missing"
 #: Seconds to wait before the first, and at most before any, new attempt to reconnect.
 RECONNECT_FIRST, RECONNECT_MOST = 0.5, 20.0
+#: Seconds to wait at most before the first new attempt to store what was heard.
+CAPTURE_FIRST = 0.5
 #: How far Connect's clock may be behind ours.
 CLOCKS_DIFFER = timedelta(seconds=5)
 #: Item ids remembered to save the database a look at what it has anyway.
@@ -71,7 +75,7 @@ class Listener:
         return self._socket is not None and not self.ended
 
     async def open(self, *, backfill: bool) -> None:
-        """Connect, subscribe and, with `backfill`, fetch what was said meanwhile. Raises GatewayError.
+        """Connect, subscribe and, with `backfill`, fetch what was said meanwhile. Raises GatewayError and psycopg.Error.
 
         The new socket is subscribed before the old one closes; what both deliver is stored once.
         """
@@ -100,9 +104,14 @@ class Listener:
         self.token = connection.token
         self.renew_at = _renewal(connection.socket_expires_at)
         given = {"contact": self.chat.contact, "token": connection.token, "expires": connection.token_expires_at}
-        await self.house.execute(store.CHAT_CONNECTED, given)
-        if backfill:
-            await self.fill()
+        try:
+            await self.house.execute(store.CHAT_CONNECTED, given)
+            if backfill:
+                await self.fill()
+        except psycopg.Error:
+            self._filling = False
+            self._lost()
+            raise
         self.caught_up.set()
 
     def echo_of(self, text: str, since: datetime, known: Container[str]) -> str:
@@ -123,20 +132,28 @@ class Listener:
         try:
             async with self.house.pool.connection() as connection:
                 self.muted |= await store.notice_participants(connection, self.chat.contact)
-            await self._take([item async for item in self._transcript()])
+            await self._hold([item async for item in self._transcript()])
         finally:
             self._filling = False
             self._drain()
+
+    async def _hold(self, items: Sequence[Item]) -> None:
+        """Take the items; if the store does not take them, keep them: the chat may end, and its transcript with it."""
+        try:
+            await self._take(items)
+        except psycopg.Error:
+            self._queue.extendleft(reversed(items))
+            raise
 
     async def sweep(self) -> None:
         """Compare with Connect's transcript if the chat has been quiet for a while since its last traffic."""
         now = datetime.now(UTC)
         if not self.listening or self._swept_at > self._traffic_at or now - self._traffic_at < SWEEP_AFTER:
             return
-        self._swept_at = now
         try:
             await self.fill()
             await self.house.execute(store.CHAT_SWEPT, [self.chat.contact])
+            self._swept_at = now
         except GatewayError as failure:
             log.info("contact %s: sweep failed: %s", self.chat.contact, failure.code)
 
@@ -157,9 +174,10 @@ class Listener:
     def close(self) -> None:
         """Stop listening; the contact stays as it is."""
         self.ended = True
+        self._queue.clear()
         self._drop(self._socket)
         self._socket = None
-        if self._reconnecting is not None:
+        if self._reconnecting is not None and self._reconnecting is not asyncio.current_task():
             self._reconnecting.cancel()
 
     def _drop(self, socket: ChatSocket | None) -> None:
@@ -176,15 +194,23 @@ class Listener:
             self._task = asyncio.create_task(self._take_queued())
 
     async def _take_queued(self) -> None:
+        wait = CAPTURE_FIRST
         while self._queue and not self._filling:
             items = list(self._queue)
             self._queue.clear()
             try:
-                await self._take(items)
-            except Exception as failure:  # noqa: BLE001 - the items stay in Connect's transcript: fetch them from there
-                log.warning("contact %s: capture failed (%s), backfilling", self.chat.contact, type(failure).__name__)
-                self._lost()
-                return
+                await self._hold(items)
+            except Exception as failure:  # noqa: BLE001 - nothing but a restart may end this task
+                log.warning("contact %s: capture failed (%s), again soon", self.chat.contact, type(failure).__name__)
+                await asyncio.sleep(random.uniform(0, wait))  # noqa: S311 - jitter
+                wait = min(wait * 2, RECONNECT_MOST)
+            else:
+                wait = CAPTURE_FIRST
+
+    async def settled(self) -> None:
+        """Wait until everything that was heard is written down."""
+        while self._task is not None and not self._task.done():
+            await asyncio.wait([self._task])
 
     async def _take(self, items: Sequence[Item]) -> None:
         """Store what is new, in Connect's order, and draw the conclusions. One batch at a time."""
@@ -246,8 +272,8 @@ class Listener:
         """At the end, look once more for what no frame brought. Connect may refuse: then the frames were all."""
         try:
             await self._digest([item async for item in self._transcript()])
-        except GatewayError as failure:
-            log.info("contact %s: no last look at the transcript: %s", self.chat.contact, failure.code)
+        except (GatewayError, psycopg.Error) as failure:
+            log.info("contact %s: no last look at the transcript: %s", self.chat.contact, type(failure).__name__)
 
     async def _transcript(self) -> AsyncIterator[Item]:
         """Yield Connect's transcript from a little before the last captured item on. Raises GatewayError."""
@@ -305,11 +331,13 @@ class Listener:
             try:
                 await self.open(backfill=True)
             except Refused:
-                self.ended = True
-                self.on_end(ENDED_UNHEARD)
+                await self.settled()  # the end may be among what we have heard
+                if not self.ended:
+                    self.ended = True
+                    self.on_end(ENDED_UNHEARD)
                 return
-            except GatewayError as failure:
-                log.info("contact %s: reconnect failed: %s", self.chat.contact, failure.code)
+            except (GatewayError, psycopg.Error) as failure:
+                log.info("contact %s: reconnect failed: %s", self.chat.contact, type(failure).__name__)
             else:
                 return
             await asyncio.sleep(random.uniform(0, wait))  # noqa: S311 - jitter

@@ -100,6 +100,7 @@ class Relay:
                 await self._look()
             except Exception as failure:  # noqa: BLE001 - whatever it is, only this conversation waits
                 log.warning("conversation %s: %s, will try again", self.conversation, _name(failure))
+                self._loaded = self._chat is not None  # else the database may know of one that we have not heard of
                 self._later()
                 return
         if self._chat is None and not self._stopped:
@@ -152,8 +153,16 @@ class Relay:
         if chat.state == State.REQUESTED:
             await self._start(chat, message)
         if self.listener is None:
+            await self._note_first(chat, message)
             await self._connect(chat)
         return chat
+
+    async def _note_first(self, chat: Chat, message: Pending) -> None:
+        """Note the InitialMessage of a chat that was connected before: Connect may not let us in again to see it."""
+        if chat.state == State.CONNECTED and message.id == chat.first_message:
+            await self._done(chat, message, _next_part(message, FOR_BOT), "")
+            chat.first_message = None
+            raise Unreachable("its first part is with Connect: looking again for what is left")
 
     async def _request(self, message: Pending) -> Chat:
         instance, flow = await self._routing()
@@ -205,10 +214,6 @@ class Relay:
                 raise Refused(str(failure)) from None  # more likely our settings than this message: wait for a mend
             raise
         failpoint("I6", Unreachable)
-        chat.state = after(State(chat.state), Event.STARTED)
-        chat.contact_id = chat.initial_contact_id = started.contact_id
-        chat.participant_token = started.participant_token
-        chat.started_at = datetime.now(UTC)
         given = {
             "contact": chat.contact,
             "contact_id": started.contact_id,
@@ -218,6 +223,10 @@ class Relay:
             "flow": chat.flow_id,
         }
         await self.house.execute(store.CHAT_STARTED, given)
+        chat.state = after(State(chat.state), Event.STARTED)
+        chat.contact_id = chat.initial_contact_id = started.contact_id
+        chat.participant_token = started.participant_token
+        chat.started_at = datetime.now(UTC)
         failpoint("I7", Unreachable)
 
     def _chat_request(self, chat: Chat, message: Pending) -> ChatRequest:
@@ -258,7 +267,7 @@ class Relay:
             listener.close()
             await self._over(chat, State.ENDED, ENDED_UNHEARD)
             raise
-        except GatewayError:
+        except (GatewayError, psycopg.Error):
             listener.close()
             raise
         chat.state = after(State(chat.state), Event.CONNECTED)
@@ -343,19 +352,27 @@ class Relay:
         self._ending = asyncio.create_task(self._end(reason))
 
     async def _end(self, reason: str) -> None:
-        if self._chat is not None:
-            await self._over(self._chat, State.ENDED, reason)
+        chat = self._chat
+        while chat is not None and self._chat is chat and not self._stopped:
+            try:
+                await self._over(chat, State.ENDED, reason)
+            except psycopg.Error:
+                await asyncio.sleep(random.uniform(0, RETRY_FIRST * 4))  # noqa: S311 - jitter
         self.wake()
 
     async def _over(self, chat: Chat, state: State, reason: str) -> None:
-        if self.listener is not None:
-            self.listener.close()
-        self.listener = None
-        self._chat = None
-        self._in_doubt = self._renewed = False
-        self._taken.clear()
+        """Write down that the chat is over, then forget it. What was heard of it is stored first."""
+        if self.listener is not None and self.listener.chat is chat:
+            await self.listener.settled()
         failpoint("O10")
         await self.house.execute(store.CHAT_OVER, {"contact": chat.contact, "state": state, "reason": reason[:200]})
+        if self._chat is not chat:
+            return
+        if self.listener is not None:
+            self.listener.close()
+        self.listener = self._chat = None
+        self._in_doubt = self._renewed = False
+        self._taken.clear()
 
     async def _note(self, message: Pending, failure: GatewayError) -> None:
         wait = self._later()
