@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -18,12 +19,27 @@ from connect_bridge.pace import Paces
 from connect_bridge.store import Chat
 
 
+class EmptyDatabase:
+    """A pool, its one connection and every result of it: no rows."""
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[EmptyDatabase]:
+        yield self
+
+    async def execute(self, *_: object) -> EmptyDatabase:
+        return self
+
+    async def fetchall(self) -> list[tuple[object, ...]]:
+        return []
+
+
 class RecordingHouse:
     """Means of a bridge that remember what was captured; `pages` is what Connect's transcript says, look by look."""
 
     def __init__(self, *pages: Sequence[Item]) -> None:
         self.pages = list(pages)
         self.paces = Paces()
+        self.pool = EmptyDatabase()
         self.participants = self.captures = self
         self.captured: list[str] = []
 
