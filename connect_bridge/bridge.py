@@ -101,6 +101,7 @@ class Bridge:
                 ("intake", lambda: self._route(parameters)),
                 ("notifications", lambda: self._listen(parameters)),
                 ("upkeep", self._upkeep),
+                ("paces", lambda: self._house.paces.keep(self._house.pool)),
                 ("notices", lambda: tell_agents(self._house, self._listener)),
             )
         ]
@@ -180,10 +181,13 @@ class Bridge:
         async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as connection:
             await connection.execute(f"LISTEN {store.INTAKE_CHANNEL}")
             await connection.execute(f"LISTEN {store.RELAY_CHANNEL}")
+            await connection.execute(f"LISTEN {store.PACE_CHANNEL}")
             async for note in connection.notifies():
                 failpoint("I5")
                 if note.channel == store.INTAKE_CHANNEL:
                     self._intake.set()
+                elif note.channel == store.PACE_CHANNEL:
+                    self._house.paces.news.set()
                 elif note.payload == str(self.id):
                     await self._wake_owned()
 

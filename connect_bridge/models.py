@@ -23,6 +23,22 @@ class Bridge(models.Model):
         return f"bridge {self.pid} on {self.host}"
 
 
+class ConnectPace(models.Model):
+    """How many calls a second Connect took of one operation, of all bridges together, when it last said "too fast"."""
+
+    instance_id = models.CharField(max_length=100)
+    operation = models.CharField(max_length=32)
+    rate = models.FloatField()
+    cut_at = models.DateTimeField()
+    until = models.DateTimeField(help_text="No call before this, as Connect asked.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["instance_id", "operation"], name="one_pace")]
+
+    def __str__(self) -> str:
+        return f"{self.operation} at {self.rate:g}/s"
+
+
 class Conversation(models.Model):
     """One identity on one channel account, for ever.
 

@@ -18,6 +18,8 @@ BRIDGE_TTL = 6
 #: NOTIFY channels: something came in; something is to be relayed (payload: the owner bridge's id).
 INTAKE_CHANNEL = "parley_intake"
 RELAY_CHANNEL = "parley_relay"
+#: NOTIFY channel: a bridge was told that it is too fast.
+PACE_CHANNEL = "parley_pace"
 #: First key of the advisory locks that share the intake's shards out among the bridges.
 SHARD_LOCKS = 0x5041524C
 
@@ -190,6 +192,31 @@ UPDATE connect_bridge_contact SET contact_id = COALESCE(NULLIF(%(contact_id)s, '
 """
 CHAT_SWEPT = "UPDATE connect_bridge_contact SET swept_at = now() WHERE id = %s"
 
+
+# ── the pace of all bridges ───────────────────────────────────────────────────────────────────────────────────────────
+
+#: Of several bridges that are refused at the same time one slows all down, the others find that done.
+SLOW_DOWN = """
+WITH cut AS (
+    INSERT INTO connect_bridge_connectpace AS p (instance_id, operation, rate, cut_at, until)
+    VALUES (%(instance)s, %(operation)s, %(rate)s, now(), now() + make_interval(secs => %(pause)s))
+    ON CONFLICT (instance_id, operation) DO UPDATE
+       SET rate = CASE WHEN p.cut_at > now() - make_interval(secs => %(once_in)s) THEN p.rate
+                       ELSE LEAST(EXCLUDED.rate, GREATEST(%(floor)s::float8, %(slower)s::float8 * p.rate
+                            * power(%(faster)s::float8, LEAST(60, EXTRACT(EPOCH FROM now() - p.cut_at)::float8)))) END,
+           cut_at = CASE WHEN p.cut_at > now() - make_interval(secs => %(once_in)s) THEN p.cut_at ELSE now() END,
+           until = GREATEST(p.until, EXCLUDED.until)
+    RETURNING 1
+)
+SELECT pg_notify(%(channel)s, '') FROM cut
+"""
+#: A rate that was cut more than a minute ago has grown beyond being a limit.
+SHARED_PACES = f"""
+SELECT instance_id, operation, rate, EXTRACT(EPOCH FROM now() - cut_at)::float8 AS age,
+       GREATEST(0, EXTRACT(EPOCH FROM until - now()))::float8 AS pause,
+       (SELECT count(*) FROM connect_bridge_bridge WHERE beat_at > now() - interval '{BRIDGE_TTL} seconds') AS bridges
+  FROM connect_bridge_connectpace WHERE cut_at > now() - interval '1 minute' OR until > now()
+"""  # noqa: S608 - a constant
 
 # ── notices to agents ─────────────────────────────────────────────────────────────────────────────────────────────────
 
