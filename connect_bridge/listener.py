@@ -18,7 +18,7 @@ from channels_app.text import TextLimit, split_text
 from connect_bridge import store
 from connect_bridge.capture import Batch, Captured
 from connect_bridge.chatsocket import ChatSocket
-from connect_bridge.gateway import NOTICE_NAME, GatewayError, Item, Refused, Throttled, Unreachable
+from connect_bridge.gateway import Connection, NOTICE_NAME, GatewayError, Item, Refused, Throttled, Unreachable
 from connect_bridge.house import House
 from connect_bridge.render import EVENT, AgentJoined, AgentLeft, Ended, Nothing, Said, is_unfinished, moment, read
 from connect_bridge.store import Chat
@@ -62,6 +62,7 @@ class Listener:
     _task: asyncio.Task[None] | None = None
     _reconnecting: asyncio.Task[None] | None = None
     _filling: bool = False
+    _closed: bool = False
     _traffic_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     _swept_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -75,9 +76,9 @@ class Listener:
         return self._socket is not None and not self.ended
 
     async def open(self, *, backfill: bool) -> None:
-        """Connect, subscribe and, with `backfill`, fetch what was said meanwhile. Raises GatewayError and psycopg.Error.
+        """Connect, subscribe and, with `backfill`, fetch what was said meanwhile.
 
-        The new socket is subscribed before the old one closes; what both deliver is stored once.
+        Raises GatewayError; psycopg.Error, and then it goes on trying by itself until it is closed. The new socket is subscribed before the old one closes; what both deliver is stored once.
         """
         pace = self.house.paces.of(self.chat.instance_id, "connect")
         await pace.turn()
@@ -101,6 +102,10 @@ class Listener:
         self._drop(former)
         if not socket.alive:
             raise Unreachable("the chat's websocket closed at once")
+        await self._begin(connection, backfill=backfill)
+
+    async def _begin(self, connection: Connection, *, backfill: bool) -> None:
+        """Work with the new connection: note it, and catch up."""
         self.token = connection.token
         self.renew_at = _renewal(connection.socket_expires_at)
         given = {"contact": self.chat.contact, "token": connection.token, "expires": connection.token_expires_at}
@@ -142,7 +147,8 @@ class Listener:
         try:
             await self._take(items)
         except psycopg.Error:
-            self._queue.extendleft(reversed(items))
+            if not self._closed:
+                self._queue.extendleft(reversed(items))
             raise
 
     async def sweep(self) -> None:
@@ -173,7 +179,7 @@ class Listener:
 
     def close(self) -> None:
         """Stop listening; the contact stays as it is."""
-        self.ended = True
+        self.ended = self._closed = True
         self._queue.clear()
         self._drop(self._socket)
         self._socket = None
