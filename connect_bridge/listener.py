@@ -18,7 +18,7 @@ from channels_app.text import TextLimit, split_text
 from connect_bridge import store
 from connect_bridge.capture import Batch, Captured
 from connect_bridge.chatsocket import ChatSocket
-from connect_bridge.gateway import Connection, NOTICE_NAME, GatewayError, Item, Refused, Throttled, Unreachable
+from connect_bridge.gateway import NOTICE_NAME, Connection, GatewayError, Item, Refused, Throttled, Unreachable
 from connect_bridge.house import House
 from connect_bridge.render import EVENT, AgentJoined, AgentLeft, Ended, Nothing, Said, is_unfinished, moment, read
 from connect_bridge.store import Chat
@@ -78,7 +78,8 @@ class Listener:
     async def open(self, *, backfill: bool) -> None:
         """Connect, subscribe and, with `backfill`, fetch what was said meanwhile.
 
-        Raises GatewayError; psycopg.Error, and then it goes on trying by itself until it is closed. The new socket is subscribed before the old one closes; what both deliver is stored once.
+        Raises GatewayError; psycopg.Error, and then it goes on trying by itself until it is closed.
+        The new socket is subscribed before the old one closes; what both deliver is stored once.
         """
         pace = self.house.paces.of(self.chat.instance_id, "connect")
         await pace.turn()

@@ -313,7 +313,8 @@ def test_an_agents_message_is_stored_once_when_frames_come_twice(aws, bridge, ph
 
 def test_what_was_said_while_the_socket_was_cut_is_fetched(aws, bridge, phone):
     phone.write("Hello")
-    agent = accepted(aws, aws.agent())
+    ann = aws.agent()
+    agent = accepted(aws, ann)
     agent.say("before")
     until(lambda: said_to_customer() == ["before"], "the first answer")
     aws.world.faults.on.append(Fault(name="frame_drop", times=1))
@@ -466,3 +467,32 @@ def test_without_an_instance_the_message_waits_and_says_why(aws, bridge, phone, 
     settings.CONNECT_INSTANCE_ID = "instance"
     agent = accepted(aws, aws.agent())
     until(lambda: agent.said() == ["Hello"], "the message, once the setting is there", 30)
+
+
+def test_what_was_heard_while_the_database_was_away_is_kept_though_the_chat_ends(aws, bridge, phone):
+    phone.write("Hello")
+    ann = aws.agent()
+    agent = accepted(aws, ann)
+    agent.say("before")
+    until(lambda: said_to_customer() == ["before"], "the first answer")
+    with database_away(bridge):
+        agent.say("one")
+        agent.say("two")
+        aws.call("POST", f"/ccp/contacts/{agent.contact_id}/end", {"agent_id": ann})
+        time.sleep(1)
+    until(lambda: said_to_customer() == ["before", "one", "two"], "what was said meanwhile")
+    until(lambda: Contact.objects.get().state == "ended", "the end")
+
+
+@contextmanager
+def database_away(bridge: Bridge) -> Iterator[None]:
+    """Let every capture fail for a while."""
+    captures = bridge._house.captures
+    flight = captures.flight
+
+    async def refuse(_connection: Any, _items: Any) -> Any:
+        raise psycopg.OperationalError
+
+    captures.flight = refuse
+    yield
+    captures.flight = flight
