@@ -18,6 +18,8 @@ AMBIGUOUS_WITHIN = 120.0
 AMBIGUOUS = ("fault.kill", "fault.pause", "fault.failpoint", "fault.database", "fault.deploy", "fault.network")
 #: What Parley says of a chat that ended while no bridge listened. Connect shows nobody its transcript afterwards.
 MISSING = "may be missing"
+#: Seconds by which a shuffled frame may still come after the fault is off.
+SHUFFLED_FOR = 0.2
 OK = 200
 Key = tuple[int, int]
 
@@ -147,6 +149,39 @@ class Trial:
         """Whether nobody could read this any more, and Parley says so: its chat ended before a bridge came back."""
         return item.contact in self.ended_unheard and self.read_at.get(item.contact, 0.0) < item.at
 
+    @cached_property
+    def chats(self) -> dict[Word, list[str]]:
+        """In which chats each word appeared, in order."""
+        found = defaultdict(list)
+        for item in self.inbound:
+            for word in item.words:
+                found[word].append(item.contact)
+        return found
+
+    def repeated_for_nobody(self, word: Word) -> bool:
+        """Whether each copy is in a chat of its own, and all but the last are in chats that ended unheard.
+
+        A bridge died with the message in its hands, and its chat ended before another could ask Connect about it.
+        """
+        chats = self.chats[word]
+        return len(set(chats)) == len(chats) and self.ended_unheard.issuperset(chats[:-1])
+
+    @cached_property
+    def _frames_lost(self) -> list[tuple[float, float]]:
+        """When the world lost frames, or let them overtake each other, on sockets that stayed open."""
+        found, began = [], 0.0
+        for line in self.evidence.journal:
+            if line.what in ("fault.world.frame_drop", "fault.world.frame_shuffle"):
+                began = began or line.at
+            elif line.what in ("healed", "drained") and began:
+                found.append((began, line.at + SHUFFLED_FOR))
+                began = 0.0
+        return found
+
+    def late(self, item: Item) -> bool:
+        """Whether this item's frame may have been lost: then it was found in the transcript, after later ones."""
+        return any(began <= item.at <= ended for began, ended in self._frames_lost)
+
     def flagged(self, item: str) -> bool:
         """Whether Parley shows that this one failed, or may have arrived or not, or may have arrived twice."""
         return self.status.get(item) in ("failed", "uncertain") or any(_doubtful(row) for row in self.sends[item])
@@ -183,7 +218,7 @@ def nothing_unexpected(trial: Trial) -> Iterator[str]:
 
 def once_for_the_agent(trial: Trial) -> Iterator[str]:
     for word, count in sorted(trial.seen.items()):
-        if count > 1:
+        if count > 1 and not trial.repeated_for_nobody(word):
             yield f"{_name(word)} appeared {count} times to the agent"
 
 
@@ -269,7 +304,10 @@ def nothing_out_of_the_blue(trial: Trial) -> Iterator[str]:
 
 
 def in_order_for_the_customer(trial: Trial) -> Iterator[str]:
-    """First copies arrive in the order in which they were said; what is shown as doubtful may come late."""
+    """First copies arrive in the order in which they were said.
+
+    What is shown as doubtful may come late, and so may what Connect's socket did not bring.
+    """
     places: dict[Word, Item] = {}
     for item in trial.outbound:
         for word in item.words:
@@ -278,7 +316,7 @@ def in_order_for_the_customer(trial: Trial) -> Iterator[str]:
         latest: Item | None = None
         for word in dict.fromkeys(word for line in lines for word in words(line.fields["text"])):
             item = places.get(word)
-            if item is None or trial.flagged(item.id):
+            if item is None or trial.flagged(item.id) or trial.late(item):
                 continue
             if latest is not None and item.n < latest.n:
                 yield f"{_customer(key)} received {_short(item)} after {_short(latest)}, which was said later"

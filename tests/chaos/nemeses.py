@@ -63,6 +63,7 @@ class Stage:
         await self.outside.faults(*faults)
         await self.rest(seconds * self.scale)
         await self.outside.heal()
+        self.journal.note("healed")
 
 
 Nemesis = Callable[[Stage], Awaitable[None]]

@@ -121,6 +121,23 @@ def test_what_the_agent_sees_twice_is_doubled(story: Story):
     assert story.broken() == {"c once for the agent"}
 
 
+def test_a_repetition_is_excused_only_in_a_new_chat_after_one_that_ended_unheard(story: Story):
+    story.ledger.append({**story.find("ws.frame", item_id="in3"), "item_id": "in3 again", "initial_contact_id": "new"})
+    assert story.broken() == {"c once for the agent"}
+    story.contacts[0]["reason"] = "The chat ended while nobody listened: what was said last may be missing"
+    assert story.broken() == set()
+
+
+def test_what_the_socket_lost_may_come_late_and_nothing_else(story: Story):
+    one, two = (story.find("phone.received", text=f"re: {say(0, 1, number)}") for number in (1, 2))
+    one["text"], two["text"] = two["text"], one["text"]
+    said = story.ledger.index(story.find("ws.frame", item_id="out1"))
+    story.journal += [{"what": "fault.world.frame_drop", "at": said - 0.5}, {"what": "healed", "at": said + 0.5}]
+    assert story.broken() == set()
+    story.journal[0]["at"] = story.journal[1]["at"] = 1000.0
+    assert story.broken() == {"d in order for the customer"}
+
+
 def test_a_message_that_overtakes_another_is_out_of_order(story: Story):
     one, two = story.find("ws.frame", item_id="in1"), story.find("ws.frame", item_id="in2")
     story.ledger.remove(two)
