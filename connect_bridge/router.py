@@ -54,13 +54,16 @@ PLAUSIBLE = timedelta(days=30)
 #: Aliases that stay with a person; a username changes hands.
 STABLE = (AliasType.PHONE, AliasType.BSUID)
 
+#: First the shards that nobody else is working on …
+FREE = """
+SELECT shard FROM (SELECT DISTINCT shard FROM channels_app_inboundentry WHERE state = 'pending') AS busy
+ WHERE pg_try_advisory_xact_lock(%s, shard)
+"""
+#: … then, by a statement of its own, what is pending in them: one begun before the locks were ours could still see as
+#: pending what their last holder has just committed.
 TAKE = """
-WITH free AS MATERIALIZED (
-    SELECT shard FROM (SELECT DISTINCT shard FROM channels_app_inboundentry WHERE state = 'pending') AS busy
-     WHERE pg_try_advisory_xact_lock(%(locks)s, shard)
-)
 SELECT e.id, e.account_id AS account, a.kind, e.event, e.attempts, e.created_at
-  FROM free CROSS JOIN LATERAL (
+  FROM unnest(%(shards)s::smallint[]) AS free (shard) CROSS JOIN LATERAL (
            SELECT * FROM channels_app_inboundentry
             WHERE state = 'pending' AND shard = free.shard ORDER BY id LIMIT %(each)s
        ) e JOIN channels_app_channelaccount a ON a.id = e.account_id
@@ -206,8 +209,11 @@ class Router:
             return len(entries), []
 
     async def _take(self, most: int) -> Sequence[Entry]:
+        free = [row[0] for row in await (await self._connection.execute(FREE, [SHARD_LOCKS])).fetchall()]
+        if not free:
+            return []
         async with self._connection.cursor(row_factory=class_row(Entry)) as cursor:
-            return await (await cursor.execute(TAKE, {"locks": SHARD_LOCKS, "each": SHARE, "most": most})).fetchall()
+            return await (await cursor.execute(TAKE, {"shards": free, "each": SHARE, "most": most})).fetchall()
 
     async def _tell(self, routed: Sequence[Routed]) -> None:
         """Wake the other bridges that own something new. A hint: they would find it within a second anyway."""
