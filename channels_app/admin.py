@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.contrib.messages import SUCCESS, WARNING
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.template.loader import render_to_string
 
 from channels_app.account_admin import ChannelAccountAdmin
 from channels_app.admin_parts import account_columns, account_filter, kind_filter, query_without_proofs, without_proofs
 from channels_app.models import ChannelLog, InboundCheck, InboundEntry, WebhookDelivery
+from channels_app.reprocess import read_again
 from customers.readonly import ReadOnlyAdmin, link, shown, shown_json
 
 __all__ = [
@@ -20,10 +24,13 @@ __all__ = [
 
 #: Entries of a delivery that its page lists; a batch may hold thousands.
 MOST_ENTRIES = 100
+#: Deliveries that one click reads again; `manage.py replay` has no limit.
+MOST_READ_AGAIN = 200
 
 
 @admin.register(WebhookDelivery)
 class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
+    actions = ["read_again"]
     list_display = ["received_at", "account", "state", "reason", "polled", "request_id"]
     list_filter = ["state", "polled", kind_filter(), account_filter(), "received_at"]
     list_select_related = ["account"]
@@ -67,6 +74,20 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
     @admin.display(description="body")
     def the_body(self, delivery: WebhookDelivery) -> str:
         return shown(bytes(delivery.body).decode("utf-8", "replace"))
+
+    def has_read_again_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("channels_app.change_webhookdelivery")
+
+    @admin.action(description="Read again with today's code", permissions=["read_again"])
+    def read_again(self, request: HttpRequest, queryset: QuerySet[WebhookDelivery]) -> None:
+        """Do not ask first: what is here already is left alone, and what is new was meant for an agent all along."""
+        chosen = WebhookDelivery.objects.filter(pk__in=[row.pk for row in queryset[:MOST_READ_AGAIN]])
+        readings = list(read_again(chosen.order_by("received_at", "pk"), act=True))
+        for one in filter(lambda one: one.helps, readings):
+            self.log_change(request, WebhookDelivery.objects.get(pk=one.delivery), "Read again.")
+        messages, failed = sum(one.messages for one in readings), sum(bool(one.problem) for one in readings)
+        told = f"{len(readings)} read again: {messages} messages are on their way to agents, {failed} cannot be read."
+        self.message_user(request, told, WARNING if failed else SUCCESS)
 
 
 @admin.register(InboundEntry)

@@ -9,7 +9,7 @@ from channels_app.admin import ChannelLogAdmin
 from channels_app.admin_parts import account_columns, account_filter, kind_filter
 from channels_app.models import ChannelLog
 from connect_bridge.conversation_admin import ConversationAdmin
-from connect_bridge.models import Bridge, Contact, Message, OutboxEntry
+from connect_bridge.models import Bridge, Contact, Message, OutboxEntry, Replay
 from connect_bridge.outbox_admin import OutboxEntryAdmin
 from customers.readonly import ReadOnlyAdmin, link, shown, shown_json
 
@@ -19,6 +19,7 @@ __all__ = [
     "ConversationAdmin",
     "MessageAdmin",
     "OutboxEntryAdmin",
+    "ReplayAdmin",
     "TracedChannelLogAdmin",
 ]
 
@@ -179,3 +180,25 @@ class MessageAdmin(ReadOnlyAdmin[Message]):
     @admin.display(description="original")
     def the_original(self, message: Message) -> str:
         return shown_json(message.original)
+
+
+@admin.register(Replay)
+class ReplayAdmin(ReadOnlyAdmin[Replay]):
+    list_display = ["at", "by", "verb", "asked", "counts"]
+    list_filter = ["verb", "at"]
+    ordering = ["-at"]
+    fields = ["id", "at", "by", "verb", "the_choice", "the_counts", "the_rows"]
+    search_fields = ["id", "by", "rows__contains"]
+    search_help_text = "Who, or the id of an outbox entry or a delivery that was set going again."
+
+    @admin.display(description="asked for")
+    def the_choice(self, replay: Replay) -> str:
+        return shown_json(replay.asked)
+
+    @admin.display(description="came to")
+    def the_counts(self, replay: Replay) -> str:
+        return shown_json(replay.counts)
+
+    @admin.display(description="rows")
+    def the_rows(self, replay: Replay) -> str:
+        return shown_json(replay.rows)

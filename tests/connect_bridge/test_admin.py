@@ -18,7 +18,7 @@ from django.utils import timezone
 from rest_framework.authtoken.models import Token, TokenProxy
 
 from channels_app.models import InboundCheck
-from connect_bridge.models import Contact, Message, OutboxEntry
+from connect_bridge.models import Contact, Message, OutboxEntry, Replay
 from connect_bridge.resend import REVIVABLE
 from customers.models import IdentityAlias
 from tests.factories import (
@@ -78,6 +78,7 @@ def tell(text: str = "hello", **account) -> Story:
     entry = OutboxEntryFactory(message=outbound, error_detail=text[:300], state=OutboxEntry.State.DEAD)
     ChannelLogFactory(account=account, outbox_entry=entry.pk, path=f"/{text[:100]}")
     InboundCheck.objects.create(account=account, due_at=timezone.now(), trouble=text[:300])
+    Replay.objects.create(at=timezone.now(), by=text[:100], verb="retry", asked={"a": text}, counts={}, rows=[text])
     return Story(inbound, outbound, entry)
 
 

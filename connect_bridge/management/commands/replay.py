@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import json
+import sys
+import uuid
+from argparse import ArgumentTypeError
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any, TypeVar
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+
+from channels_app import reprocess
+from channels_app.models import WebhookDelivery
+from connect_bridge import retry
+from connect_bridge.models import OutboxEntry, Replay
+from connect_bridge.replays import moment, on_record, reprocess_counts, retry_counts, whoever
+
+T = TypeVar("T")
+#: Some of what was asked for was left out, or still cannot be read.
+NOT_ALL = 3
+PROGRESS_EVERY = 50
+
+
+class Command(BaseCommand):
+    help = (
+        "Give what failed another try. Says what it would do; --yes does it. Exit code: 0 all of it, 1 an error, "
+        "2 wrong usage, 3 some was left out."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        verbs = parser.add_subparsers(dest="verb", required=True, metavar="retry|reprocess")
+        again = verbs.add_parser("retry", help="send to customers again what did not reach them")
+        again.add_argument("--state", action="append", choices=["dead", "uncertain"], help="default: dead; repeat")
+        again.add_argument(
+            "--may-arrive-twice", action="store_true", help="also what may have arrived: the customer may get it twice"
+        )
+        again.add_argument("--closed-windows", action="store_true", help="also where the reply window seems closed")
+        read = verbs.add_parser("reprocess", help="read stored webhooks again with today's code")
+        states = [WebhookDelivery.State.QUARANTINED, WebhookDelivery.State.IGNORED, WebhookDelivery.State.ACCEPTED]
+        read.add_argument("--state", action="append", choices=states, help="default: quarantined; repeat")
+        for verb in (again, read):
+            verb.add_argument("--since", type=_moment, help="what failed or came since: 90m, 2h, 3d, or a date")
+            verb.add_argument("--until", type=_moment, help="and before")
+            verb.add_argument("--account", type=_id, metavar="ID", help="only of this account")
+            verb.add_argument("--id", action="append", type=_id, default=[], help="only this row; repeat")
+            verb.add_argument("--by", default="", help="who does it, for the record; default: user@host")
+            verb.add_argument("--yes", action="store_true", help="do it; without, only say what would be done")
+            verb.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, **options: Any) -> None:
+        if not options["since"] and not options["id"]:
+            raise CommandError(
+                "Say what is meant: --since 2h (or a date), or --id with the id of a row. Nothing was done."
+            )
+        try:
+            counts, complete = (self._retry if options["verb"] == "retry" else self._reprocess)(options)
+        except DatabaseError as problem:
+            said = str(problem).strip().partition("\n")[0]
+            raise CommandError(f"The database failed: {said}. What was done stays done; run it again.") from None
+        if options["json"]:
+            self.stdout.write(json.dumps(counts))
+        sys.exit(0 if complete else NOT_ALL)
+
+    def _retry(self, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+        wish = retry.Wish(
+            states=options["state"] or [OutboxEntry.State.DEAD],
+            since=options["since"],
+            until=options["until"],
+            account=options["account"],
+            ids=options["id"],
+            may_arrive_twice=options["may_arrive_twice"],
+            closed_windows=options["closed_windows"],
+        )
+        made = retry.plan(wish)
+        counts = {"verb": "retry", "dry_run": not options["yes"], **retry_counts(made)}
+        if options["yes"] and made.going:
+            with on_record(Replay.Verb.RETRY, _by(options), _asked(options)) as entry:
+                for batch in self._progress(retry.carry_out(made), "batches"):
+                    entry.rows += map(str, batch)
+                counts |= {"entries": len(entry.rows), "replay": str(entry.pk)}
+                entry.counts = counts
+        if not options["json"]:
+            self._tell_retry(counts, made)
+        return counts, not made.left_out
+
+    def _tell_retry(self, counts: dict[str, Any], made: retry.Plan) -> None:
+        for one in counts["by"]:
+            self.stdout.write(f"  {one['name']:32} {one['error'] or '-':20} {one['messages']:6}")
+        will = "would reach" if counts["dry_run"] else "are on their way to"
+        self.stdout.write(f"{counts['messages']} {_plural(counts['messages'], 'message')} {will} customers.")
+        for reason, count in made.left_out.most_common():
+            self.stdout.write(f"{count} left out: {reason.value}")
+        self._tell_end(counts, bool(made.going))
+
+    def _reprocess(self, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+        states = options["state"] or [WebhookDelivery.State.QUARANTINED]
+        chosen = reprocess.choose(
+            states, since=options["since"], until=options["until"], account=options["account"], ids=options["id"]
+        )
+        counts: dict[str, Any] = {"verb": "reprocess", "dry_run": not options["yes"]}
+        readings = self._progress(reprocess.read_again(chosen, act=options["yes"]), "deliveries")
+        if options["yes"] and chosen.exists():
+            with on_record(Replay.Verb.REPROCESS, _by(options), _asked(options)) as entry:
+                counts |= {**reprocess_counts(_noted(readings, entry)), "replay": str(entry.pk)}
+                entry.counts = counts
+        else:
+            counts |= reprocess_counts(readings)
+        if not options["json"]:
+            self._tell_reprocess(counts)
+        return counts, not counts["problems"]
+
+    def _tell_reprocess(self, counts: dict[str, Any]) -> None:
+        would = "would reach" if counts["dry_run"] else "are on their way to"
+        what = _plural(counts["deliveries"], "delivery", "deliveries")
+        self.stdout.write(
+            f"{counts['deliveries']} {what}, {counts['readable']} readable: {counts['fresh']} new events, "
+            f"{counts['revived']} that had been set aside, {counts['known']} here already."
+        )
+        self.stdout.write(f"{counts['messages']} {_plural(counts['messages'], 'message')} {would} agents.")
+        for problem, count in counts["problems"].items():
+            self.stdout.write(f"{count} cannot be read: {problem}")
+        self._tell_end(counts, bool(counts["fresh"] or counts["revived"]))
+
+    def _tell_end(self, counts: dict[str, Any], anything: bool) -> None:  # noqa: FBT001 - one caller each
+        if not anything:
+            self.stdout.write("Nothing to do.")
+        elif counts["dry_run"]:
+            self.stdout.write("This was a dry run: --yes does it.")
+        else:
+            self.stdout.write(f"On record as replay {counts['replay']}.")
+
+    def _progress(self, steps: Iterable[T], what: str) -> Iterator[T]:
+        """Yield the steps; count them on standard error if a person sits there."""
+        shown = self.stderr.isatty()
+        for count, step in enumerate(steps, start=1):
+            yield step
+            if shown and count % PROGRESS_EVERY == 0:
+                self.stderr.write(f"\r{count} {what}", ending="")
+        if shown:
+            self.stderr.write("\r\033[K", ending="")
+
+
+def _plural(count: int, one: str, many: str = "") -> str:
+    return one if count == 1 else many or f"{one}s"
+
+
+def _noted(readings: Iterable[reprocess.Reading], entry: Replay) -> Iterator[reprocess.Reading]:
+    for one in readings:
+        if one.helps:
+            entry.rows.append(str(one.delivery))
+        yield one
+
+
+def _by(options: dict[str, Any]) -> str:
+    return options["by"] or whoever()
+
+
+def _asked(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the choice as it was made, for the record."""
+    names = ("state", "since", "until", "account", "id", "may_arrive_twice", "closed_windows")
+    given = {name: options[name] for name in names if options.get(name)}
+    return json.loads(json.dumps(given, default=lambda one: one.isoformat() if isinstance(one, datetime) else str(one)))  # type: ignore[no-any-return] # a dict goes in
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return moment(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is no time: give 90m, 2h, 3d (ago) or 2026-11-23T14:00") from None
+
+
+def _id(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is no id: copy it from the admin") from None
