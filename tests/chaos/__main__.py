@@ -12,7 +12,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 from tests.chaos.bugs import BUGS
 from tests.chaos.checker import judge
 from tests.chaos.compositions import COMPOSITIONS
-from tests.chaos.nemeses import NEMESES, SHORT
+from tests.chaos.nemeses import NEMESES, QUICK, SHORT
 from tests.chaos.report import summary
 from tests.chaos.rig import Plan, execute
 
@@ -27,7 +27,11 @@ def main() -> int:
     long = {"customers": 200, "rate": 12.0, "scale": 8.0} if options.long else {}
     given = {"customers": options.customers, "rate": options.rate, "scale": options.scale}
     chosen = long | {name: value for name, value in given.items() if value is not None}
-    composition, seed, nemeses = options.composition, options.seed, options.nemesis or SHORT
+    composition, seed, nemeses = (
+        options.composition,
+        options.seed,
+        options.nemesis or (QUICK if options.quick else SHORT),
+    )
     print(
         f"── chaos on {composition}, seed {seed}: replay with --composition {composition} --seed {seed} ──", flush=True
     )
@@ -65,6 +69,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--composition", choices=COMPOSITIONS, default="embedded")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--long", action="store_true", help="more of everything: more than an hour")
+    parser.add_argument("--quick", action="store_true", help="four minutes: what touches the database or the broker")
     parser.add_argument("--nemesis", action="append", choices=list(NEMESES), help="only this one; may be repeated")
     parser.add_argument("--bug", action="append", choices=["all", *BUGS], help="plant this one, expect it to be caught")
     parser.add_argument("--customers", type=int)

@@ -73,10 +73,13 @@ class Member:
 
     def signal(self, number: signal.Signals) -> bool:
         """Send a signal if it runs."""
-        if not self.pid:
-            return False
-        os.kill(self.pid, number)
-        return True
+        try:
+            if self.child is not None and self.pid:
+                self.child.send_signal(number)
+                return True
+        except ProcessLookupError:  # it has just died by itself
+            pass
+        return False
 
     def kill(self) -> bool:
         """Kill it without a word. What it was armed with does not count as reached."""

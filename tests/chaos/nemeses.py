@@ -15,7 +15,7 @@ from connect_bridge.store import BRIDGE_TTL
 from tests.chaos.compositions import Ground
 from tests.chaos.evidence import Journal
 from tests.chaos.faultproxy import FaultProxy, Toxic
-from tests.chaos.house import House
+from tests.chaos.house import House, Member
 from tests.chaos.outside import Outside
 
 
@@ -75,32 +75,47 @@ FAILPOINTS = {
     "bridge2": ("I5", "I7", "I10", "I12", "O2", "O4", "O10"),
     "worker": ("O5", "O6", "O7", "O8", "O12", "O11"),
 }
-#: Seconds for all of them. What was not reached by then is reported.
-FAILPOINT_SECONDS = 150.0
+#: Seconds for all of them, and for one to be reached before the next has its turn.
+FAILPOINT_SECONDS, ARMED_SECONDS = 150.0, 15.0
+#: Each is passed so rarely that waiting for a second pass would take too long.
+RARE = frozenset({"I9", "I10", "I11", "I12", "O1", "O2", "O4", "O8", "O9", "O10", "O11"})
 
 
 async def failpoints(stage: Stage) -> None:
     """Let every process die at each of its named places, twice, while the world sees to it that all are passed."""
     for name, places in FAILPOINTS.items():
         for place in places * 2:
-            stage.house[name].failpoints.append(f"{place}:exit:{stage.dice.randint(1, 2)}")
+            passage = 1 if place in RARE else stage.dice.randint(1, 2)
+            stage.house[name].failpoints.append(f"{place}:exit:{passage}")
         await stage.kill(name)  # the next incarnation is armed
     provoking = asyncio.create_task(_provoke(stage))
     try:
         async with asyncio.timeout(FAILPOINT_SECONDS * max(1.0, stage.scale)):
-            while any(member.failpoints or member.armed for member in stage.house.members.values()):  # noqa: ASYNC110
-                await asyncio.sleep(0.5)
+            await asyncio.gather(*(_exhaust(stage, stage.house[name]) for name in FAILPOINTS))
     except TimeoutError:
         pass
     finally:
         provoking.cancel()
         await asyncio.gather(provoking, return_exceptions=True)
     for member in stage.house.members.values():
+        for missed in (*member.failpoints, *([member.armed] if member.armed else [])):
+            stage.journal.note("failpoint.not_reached", process=member.name, failpoint=missed)
         member.failpoints.clear()
         if member.armed:
-            stage.journal.note("failpoint.not_reached", process=member.name, failpoint=member.armed)
             member.kill()
     await stage.outside.heal()
+
+
+async def _exhaust(stage: Stage, member: Member) -> None:
+    """Wait until all of the process' failpoints were reached; one that takes too long goes to the end of the queue."""
+    patience, armed = ARMED_SECONDS, member.armed
+    while member.failpoints or member.armed:
+        await asyncio.sleep(0.25)
+        patience = patience - 0.25 if member.armed == armed else ARMED_SECONDS
+        armed = member.armed
+        if patience <= 0 and member.failpoints:
+            member.failpoints.append(armed)
+            await stage.kill(member.name)
 
 
 async def _provoke(stage: Stage) -> None:
@@ -112,11 +127,13 @@ async def _provoke(stage: Stage) -> None:
             {"name": "socket_cut", "target": "CUSTOMER", "share": 0.3, "times": 2},
             {"name": "blocked", "target": "send", "share": 0.3, "times": 2},
         )
-        await stage.outside.end_a_chat(stage.dice)
-        await asyncio.sleep(3)
-        worker = stage.house["worker"]
-        if worker.armed.startswith("O11"):
+        if stage.house["worker"].armed.startswith("O11"):
+            # The database must go while a send is under way: claimed, and not yet settled.
+            await stage.outside.faults({"name": "slow", "target": "send", "seconds": 1.5})
+            await asyncio.sleep(1.5)
             stage.journal.note("fault.database", how="backends", broken=stage.ground.kill_backends())
+        await stage.outside.end_a_chat(stage.dice)
+        await asyncio.sleep(2)
         await stage.outside.heal()
 
 
@@ -331,3 +348,5 @@ NEMESES: Mapping[str, Nemesis] = {
 #: The short run, in this order; the seed decides what strikes whom and when.
 SHORT = ("calm", "attack", "chats", "failpoints", "kill_bridge", "kills", "pause_bridge", "sockets", "connect",
          "providers", "network", "broker", "database", "kill_all", "deploy", "calm")  # fmt: skip
+#: What is run on the second composition of CI: all that touches the database or the broker, and the rest in passing.
+QUICK = ("calm", "attack", "kill_bridge", "kills", "broker", "database", "pause_bridge", "kill_all", "deploy", "calm")
