@@ -67,7 +67,10 @@ class ChannelAccountAdmin(FindableAdmin[ChannelAccount]):
         return not used and super().has_delete_permission(request, obj)
 
     def get_fieldsets(self, request: HttpRequest, obj: ChannelAccount | None = None) -> Any:
-        routing = ("Amazon Connect", {"fields": ["connect_instance_id", "connect_contact_flow_id", "attributes"]})
+        routing = (
+            "Amazon Connect",
+            {"fields": ["connect_instance_id", "connect_contact_flow_id", "holding_reply", "attributes"]},
+        )
         credentials = ("Credentials", {"fields": self._credential_names(self._kind(request, obj))})
         if obj is None:
             return [(None, {"fields": ["name", "enabled", "when_uncertain"]}), credentials, routing]

@@ -41,7 +41,15 @@ class AccountForm(forms.ModelForm[ChannelAccount]):
 
     class Meta:
         model = ChannelAccount
-        fields = ["name", "enabled", "when_uncertain", "connect_instance_id", "connect_contact_flow_id", "attributes"]
+        fields = [
+            "name",
+            "enabled",
+            "when_uncertain",
+            "connect_instance_id",
+            "connect_contact_flow_id",
+            "holding_reply",
+            "attributes",
+        ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -44,6 +44,13 @@ class ChannelAccount(models.Model):
     connect_contact_flow_id = models.CharField(
         max_length=500, blank=True, help_text="Empty: CONNECT_CONTACT_FLOW_ID from the settings."
     )
+    holding_reply = models.CharField(
+        max_length=1000,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="What a customer is told when Connect takes no more chats for now, once for each chat. Empty: nothing.",
+    )
     attributes = models.JSONField(default=dict, blank=True, help_text="Contact attributes that every chat starts with.")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

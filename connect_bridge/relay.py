@@ -25,10 +25,12 @@ from connect_bridge.gateway import (
     ChatRequest,
     GatewayError,
     Invalid,
+    QuotaReached,
     Refused,
     Throttled,
     Unreachable,
 )
+from connect_bridge.holding import hold
 from connect_bridge.house import House
 from connect_bridge.lifecycle import Event, State, after
 from connect_bridge.listener import ENDED_UNHEARD, Listener
@@ -47,6 +49,8 @@ CUT = "[the rest of this message is too long to show: {left} more characters]"
 RETRY_FIRST, RETRY_MOST = 0.25, 30.0
 #: A message that Connect cannot take stops blocking its conversation after this long.
 POISON_AFTER = timedelta(minutes=15)
+#: … and after so many attempts. An outage, in which Connect takes nothing of the instance, kills no message.
+POISON_ATTEMPTS = 5
 #: Seconds that a message waits for the transcript when Connect may have it already.
 CATCH_UP_WITHIN = 20.0
 #: Connect's limit for a display name (StartChatContact).
@@ -140,10 +144,21 @@ class Relay:
         except Invalid as refusal:
             await self._undeliverable(message, refusal)
         except GatewayError as failure:
-            await self._note(message, failure)
-            return False
+            if not await self._is_poison(message, failure):
+                await self._note(message, failure)
+                return False
+            await self._undeliverable(message, failure)
         self._failures = 0
         return True
+
+    async def _is_poison(self, message: Pending, failure: GatewayError) -> bool:
+        """Whether Connect has been failing with this message for long, and took others meanwhile: no outage then."""
+        suspicious = isinstance(failure, Unreachable) and message.attempts >= POISON_ATTEMPTS
+        if not suspicious or self._chat is None or _age(message) < POISON_AFTER:
+            return False
+        given = {"id": message.id, "instance": self._chat.instance_id, "after": POISON_AFTER}
+        async with self.house.pool.connection() as connection:
+            return bool(await (await connection.execute(store.POISON, given)).fetchone())
 
     async def _open_chat(self, message: Pending) -> Chat:
         """Return a connected chat, bringing one there from whatever state it is in."""
@@ -210,6 +225,8 @@ class Relay:
             raise
         except GatewayError as failure:
             await self.house.execute(store.CHAT_WAITS, {"contact": chat.contact, "reason": str(failure)[:200]})
+            if isinstance(failure, QuotaReached):
+                await hold(self.house, self.conversation, chat, self._known())
             if isinstance(failure, Invalid) and _age(message) < POISON_AFTER:
                 raise Refused(str(failure)) from None  # more likely our settings than this message: wait for a mend
             raise
@@ -380,11 +397,13 @@ class Relay:
         given = {"id": message.id, "code": failure.code, "detail": str(failure)[:500], "due": due}
         await self.house.execute(store.TRIED, given)
 
-    async def _undeliverable(self, message: Pending, refusal: Invalid) -> None:
+    async def _undeliverable(self, message: Pending, refusal: GatewayError) -> None:
         """Connect will never take this message: it fails, and the next one has its turn."""
         log.warning("message %s cannot be relayed: %s", message.id, refusal)
         given = {"id": message.id, "code": refusal.code, "detail": str(refusal)[:500]}
         await self.house.execute(store.UNDELIVERABLE, given)
+        if self._chat is not None and self._chat.state == State.REQUESTED:
+            await self._over(self._chat, State.FAILED, "its first message cannot be relayed")
 
     def _later(self) -> float:
         """Arrange another look; return in how many seconds."""

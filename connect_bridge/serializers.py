@@ -26,6 +26,7 @@ class AccountSerializer(serializers.ModelSerializer[ChannelAccount]):
             "webhook_url",
             "connect_instance_id",
             "connect_contact_flow_id",
+            "holding_reply",
             "attributes",
             "created_at",
             "updated_at",

@@ -63,6 +63,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     instance_id: str
     flow_id: str
     attributes: dict[str, Any]
+    holding_reply: str
     customer: uuid.UUID
     identity: uuid.UUID
     external_id: str
@@ -143,6 +144,21 @@ UPDATE connect_bridge_message SET status = 'failed', error_code = %(code)s, erro
        settled_at = now() WHERE id = %(id)s AND status = 'stored'
 """
 
+#: A row if the message has been at the head of its conversation for long, while Connect took messages of others, not
+#: only in the last minute: it had its chances since.
+POISON = """
+SELECT 1 FROM (
+    SELECT x.conversation_id, GREATEST(x.created_at, (
+        SELECT max(GREATEST(p.relayed_at, p.settled_at)) FROM connect_bridge_message p
+         WHERE p.conversation_id = x.conversation_id AND p.direction = 'in' AND p.sequence < x.sequence)) AS since
+      FROM connect_bridge_message x WHERE x.id = %(id)s) head
+ WHERE head.since < now() - %(after)s AND EXISTS (
+    SELECT 1 FROM connect_bridge_message m JOIN connect_bridge_contact t ON t.id = m.contact_id
+     WHERE t.instance_id = %(instance)s AND m.conversation_id <> head.conversation_id AND m.direction = 'in'
+       AND m.created_at > head.since - interval '1 hour'
+       AND m.relayed_at BETWEEN head.since AND now() - interval '1 minute')
+"""
+
 # ── contacts ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 #: `first_message` is still to be written down as relayed, by whoever has the chat now: it went as the InitialMessage.
@@ -156,7 +172,7 @@ SELECT {_CHAT} FROM connect_bridge_contact
 """  # noqa: S608 - a constant
 ORIGIN = """
 SELECT a.kind, a.id AS account, a.name AS account_name, a.address, a.connect_instance_id AS instance_id,
-       a.connect_contact_flow_id AS flow_id, a.attributes, i.customer_id AS customer, i.id AS identity,
+       a.connect_contact_flow_id AS flow_id, a.attributes, a.holding_reply, i.customer_id AS customer, i.id AS identity,
        i.external_id, i.display_name, i.handle, i.locale, a.updated_at AS version
   FROM connect_bridge_conversation c
   JOIN channels_app_channelaccount a ON a.id = c.account_id JOIN customers_identity i ON i.id = c.identity_id
