@@ -11,7 +11,10 @@ from typing import Any
 
 from tests.chaos.evidence import FORGED, Evidence, Line, Word, words
 
-SPEAKERS = ("AGENT", "SYSTEM", "CUSTOM_BOT", "SUPERVISOR")
+#: Who speaks to the customer. A custom participant is Parley itself, which tells the agent what did not arrive, …
+SPEAKERS = ("AGENT", "SYSTEM", "SUPERVISOR")
+#: … or does so under the customer's name, so marked. Neither is for the customer.
+NOTICE = "[Parley: not delivered]"
 #: Seconds before a second copy within which something must have happened that made the first one's fate unknown.
 AMBIGUOUS_WITHIN = 120.0
 #: What the rig does to the product that may cut a send in two.
@@ -69,7 +72,11 @@ class Trial:
 
     @cached_property
     def inbound(self) -> list[Item]:
-        return [item for item in self.items if item.role == "CUSTOMER"]
+        return [item for item in self.items if item.role == "CUSTOMER" and not item.text.startswith(NOTICE)]
+
+    @cached_property
+    def notices(self) -> list[Item]:
+        return [item for item in self.items if item.role == "CUSTOM_BOT" or item.text.startswith(NOTICE)]
 
     @cached_property
     def outbound(self) -> list[Item]:
@@ -204,12 +211,12 @@ def acknowledged_is_never_lost(trial: Trial) -> Iterator[str]:
 
 
 def nothing_unexpected(trial: Trial) -> Iterator[str]:
-    for item in trial.items:
+    for item in trial.inbound:
         if FORGED in item.text:
             yield f"a forged message reached an agent in contact {item.contact}"
-        elif item.role == "CUSTOMER" and not item.words:
+        elif not item.words:
             yield f"an agent saw something that nobody wrote, in contact {item.contact}"
-        elif item.role == "CUSTOMER" and (unknown := [word for word in item.words if word not in trial.sent]):
+        elif unknown := [word for word in item.words if word not in trial.sent]:
             yield f"an agent saw {_name(unknown[0])}, which nobody wrote"
     for line in trial.evidence.ledger:
         if line.fields.get("forged") and line.what.startswith("webhook.") and line.fields["status"] == OK:

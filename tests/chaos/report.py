@@ -68,6 +68,7 @@ def summary(evidence: Evidence, judgement: Judgement) -> str:
         ("doubled agent-side", f"{rules['c once for the agent']}"),
         ("out of order", f"{rules['d in order for the agent'] + rules['d in order for the customer']}"),
         ("doubled customer-side", f"{len(twice)}, {flagged} of them flagged"),
+        ("told to agents", f"{len(trial.notices)} times that a message did not arrive, or perhaps did not"),
         ("repeated in a new chat", f"{sum(trial.repeated_for_nobody(w) for w, n in trial.seen.items() if n > 1)}"),
         ("ended unheard", f"{sum(trial.unheard(item) and item.id not in trial.status for item in trial.outbound)}"),
         ("takeovers", _histogram(takeovers(evidence))),

@@ -116,6 +116,14 @@ def test_what_the_customer_received_and_nobody_said_is_out_of_the_blue(story: St
     assert story.broken() == {"b nothing out of the blue"}
 
 
+def test_what_parley_tells_the_agent_is_for_the_agent_alone(story: Story):
+    story.frame("notice", "CUSTOM_BOT", f"Not delivered: {say(0, 1, 2)}")
+    story.frame("marked", "CUSTOMER", f"[Parley: not delivered] {say(0, 1, 2)}")
+    assert story.broken() == set()
+    story.arrive("Not delivered")
+    assert story.broken() == {"b nothing out of the blue"}
+
+
 def test_what_the_agent_sees_twice_is_doubled(story: Story):
     story.frame("in2 again", "CUSTOMER", say(0, 1, 2))
     assert story.broken() == {"c once for the agent"}
