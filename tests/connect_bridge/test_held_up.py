@@ -15,7 +15,7 @@ from connect_bridge.models import Contact, Message, OutboxEntry
 from sandbox.world.settings import Settings
 from tests.connect_bridge.test_bridge import Phone, accepted, aws, bridge, phone, pointed_at, until
 from tests.factories import ChannelAccountFactory
-from tests.sandbox.conftest import RunningWorld, running
+from tests.sandbox.conftest import Chatting, RunningWorld, running
 
 __all__ = ["aws", "bridge", "phone", "pointed_at"]
 
@@ -110,7 +110,14 @@ def test_a_message_that_waited_long_for_its_turn_is_tried_as_often_as_any(bridge
     assert status_of("first") == "stored"
 
 
+def another_chat(aws: RunningWorld, phone: Phone) -> Chatting:
+    Phone(phone.account, "4915100000002", "Ben").write("from Ben")
+    until(lambda: status_of("from Ben") == "relayed" if attempts_at("from Ben") else False, "another chat")
+    return accepted(aws, aws.agent())
+
+
 def test_after_a_message_with_which_no_chat_would_start_the_next_one_starts_one_and_arrives_once(aws, bridge, phone):
+    other = another_chat(aws, phone)
     start = bridge._house.control.start_chat
 
     async def start_chat(request: Any) -> Any:
@@ -118,9 +125,6 @@ def test_after_a_message_with_which_no_chat_would_start_the_next_one_starts_one_
             raise Unreachable("Amazon Connect refused StartChatContact: InternalServiceException (500)")
         return await start(request)
 
-    Phone(phone.account, "4915100000002", "Ben").write("from Ben")
-    until(lambda: attempts_at("from Ben"), "another chat")
-    other = accepted(aws, aws.agent())
     bridge._house.control.start_chat = start_chat
     phone.write("poison", "after")
     until(lambda: attempts_at("poison"), "an attempt")
