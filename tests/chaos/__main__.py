@@ -12,9 +12,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 from tests.chaos.bugs import BUGS
 from tests.chaos.checker import judge
 from tests.chaos.compositions import COMPOSITIONS
+from tests.chaos.evidence import Evidence
 from tests.chaos.nemeses import NEMESES, QUICK, SHORT
 from tests.chaos.report import summary
-from tests.chaos.rig import Plan, execute
+from tests.chaos.rig import Plan, execute, recall
 
 #: Customers, messages a second and seconds of patience at the end of a run that is to catch a planted bug.
 BUG_CUSTOMERS, BUG_RATE, BUG_DRAIN = 10, 4.0, 30.0
@@ -22,6 +23,8 @@ BUG_CUSTOMERS, BUG_RATE, BUG_DRAIN = 10, 4.0, 30.0
 
 def main() -> int:
     options = _options()
+    if options.judge:
+        return _report(recall(options.judge))
     if options.bug:
         return _catch(options, list(BUGS) if "all" in options.bug else options.bug)
     long = {"customers": 200, "rate": 12.0, "scale": 8.0} if options.long else {}
@@ -35,7 +38,10 @@ def main() -> int:
     print(
         f"── chaos on {composition}, seed {seed}: replay with --composition {composition} --seed {seed} ──", flush=True
     )
-    evidence = execute(Plan(seed=seed, nemeses=nemeses, composition=composition, **chosen))
+    return _report(execute(Plan(seed=seed, nemeses=nemeses, composition=composition, **chosen)))
+
+
+def _report(evidence: Evidence) -> int:
     judgement = judge(evidence)
     print(summary(evidence, judgement), flush=True)
     return 1 if judgement.violations else 0
@@ -69,6 +75,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--composition", choices=COMPOSITIONS, default="embedded")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--long", action="store_true", help="more of everything: more than an hour")
+    parser.add_argument("--judge", metavar="NAME", help="judge a former run again, by its folder in var/chaos")
     parser.add_argument("--quick", action="store_true", help="four minutes: what touches the database or the broker")
     parser.add_argument("--nemesis", action="append", choices=list(NEMESES), help="only this one; may be repeated")
     parser.add_argument("--bug", action="append", choices=["all", *BUGS], help="plant this one, expect it to be caught")

@@ -220,7 +220,10 @@ def nothing_unexpected(trial: Trial) -> Iterator[str]:
             yield f"an agent saw {_name(unknown[0])}, which nobody wrote"
     for line in trial.evidence.ledger:
         if line.fields.get("forged") and line.what.startswith("webhook.") and line.fields["status"] == OK:
-            yield f"a forged webhook was answered {line.fields['status']}"
+            yield "a forged webhook was answered 200"
+    for line in trial.evidence.journal:
+        if line.what == "attack" and OK in line.fields["answers"]:
+            yield f"a webhook with a wrong secret was answered 200: {line.fields['answers']}"
 
 
 def once_for_the_agent(trial: Trial) -> Iterator[str]:

@@ -91,7 +91,7 @@ WAITING = {
 }
 
 
-def read_ledger(path: Path) -> list[Line]:
+def read_lines(path: Path) -> list[Line]:
     """Read a file of JSON lines; a last one that was cut off while being written is left out."""
     decoder = msgspec.json.Decoder(Line)
     return [decoder.decode(raw) for raw in path.read_bytes().split(b"\n") if raw.endswith(b"}")]

@@ -300,8 +300,7 @@ async def chats(stage: Stage) -> None:
 
 async def attack(stage: Stage) -> None:
     for _ in stage.times(3):
-        stage.journal.note("attack")
-        await stage.outside.attack()
+        stage.journal.note("attack", answers=await stage.outside.attack())
         await stage.rest(0.5)
 
 

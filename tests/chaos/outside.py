@@ -111,9 +111,10 @@ class Outside:
             return False  # the chat ended meanwhile
         return True
 
-    async def attack(self) -> None:
-        """Post to one tenant what another tenant's secret signs, and what nobody's does."""
+    async def attack(self) -> list[int]:
+        """Post to one tenant what another tenant's secret signs, and what nobody's does; return what was answered."""
         own, other = ACCOUNTS[0], ACCOUNTS[1]
+        answers = []
         for secret in (other.credentials["app_secret"], "nobody's secret"):
             event = {
                 "sender": {"id": own.customers % 9999},
@@ -125,7 +126,9 @@ class Outside:
             signature = hmac.new(secret.encode(), body.encode(), hashlib.sha256).hexdigest()
             headers = {"X-Hub-Signature-256": f"sha256={signature}", "Content-Type": "application/json"}
             with contextlib.suppress(aiohttp.ClientError):  # the web may be down: another nemesis' business
-                (await self.session.post(self.webhooks[own.number], data=body, headers=headers)).release()
+                async with self.session.post(self.webhooks[own.number], data=body, headers=headers) as answer:
+                    answers.append(answer.status)
+        return answers
 
 
 class OutsideError(Exception):

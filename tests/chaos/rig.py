@@ -17,12 +17,13 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
+import msgspec
 import psycopg
 
 from connect_bridge.processes import product
 from connect_bridge.supervisor import _die_with_parent
 from tests.chaos.compositions import ROOT, VAR, Ground, ground
-from tests.chaos.evidence import Evidence, Journal, read_database, read_ledger, waiting
+from tests.chaos.evidence import Evidence, Journal, Stored, read_database, read_lines, waiting
 from tests.chaos.faultproxy import FaultProxy
 from tests.chaos.house import House
 from tests.chaos.nemeses import NEMESES, Stage
@@ -33,6 +34,7 @@ DRAIN, QUIET = 120.0, 4.0
 #: Seconds to wait until the product answers.
 UP_WITHIN = 60.0
 OWNERS = "SELECT id::text, COALESCE(owner_id::text, ''), fence FROM connect_bridge_conversation"
+STORED = "stored.json"
 PLANT = ROOT / "tests" / "chaos" / "plant"
 
 
@@ -77,8 +79,16 @@ def execute(plan: Plan) -> Evidence:
     with ground(plan.composition, plan.name) as base:
         asyncio.run(_run(run, base))
         stored = read_database(base.url)
+    (folder / STORED).write_bytes(msgspec.json.encode(stored))
+    return recall(plan.name)
+
+
+def recall(name: str) -> Evidence:
+    """Read a former run's evidence again."""
+    folder = VAR / name
+    stored = msgspec.json.decode((folder / STORED).read_bytes(), type=Stored)
     addresses = {account.number: account.address for account in ACCOUNTS}
-    return Evidence(read_ledger(folder / "ledger.jsonl"), run.journal.lines, stored, addresses)
+    return Evidence(read_lines(folder / "ledger.jsonl"), read_lines(folder / "journal.jsonl"), stored, addresses)
 
 
 async def _run(run: Run, base: Ground) -> None:

@@ -111,6 +111,13 @@ def test_a_forged_webhook_that_is_taken_is_unexpected(story: Story):
     assert story.broken() == {"b nothing unexpected"}
 
 
+def test_an_attack_that_is_answered_200_is_unexpected(story: Story):
+    story.journal.append({"what": "attack", "answers": [401, 401]})
+    assert story.broken() == set()
+    story.journal.append({"what": "attack", "answers": [200, 401]})
+    assert story.broken() == {"b nothing unexpected"}
+
+
 def test_what_the_customer_received_and_nobody_said_is_out_of_the_blue(story: Story):
     story.arrive("Buy now!")
     assert story.broken() == {"b nothing out of the blue"}
