@@ -35,8 +35,14 @@ log = logging.getLogger(__name__)
 #: Seconds between heartbeats, and between looks at what nobody owns. The intake is looked at this often even when no
 #: NOTIFY comes.
 EVERY = 1.0
-#: Seconds between the rarer looks: parked receipts, forgotten messages, sweeps.
+#: Seconds between the rarer looks: parked receipts, forgotten messages, sockets to renew, chats to sweep.
 RARELY = 5.0
+#: Chats that are renewed at once, and swept at once: who is slow must not keep thousands waiting.
+TENDED_AT_ONCE = 16
+#: Seconds for sends under way to end when the bridge stops, and for the hand-over.
+STOPS_WITHIN = 3.0
+#: A process that stands still in the middle of a transaction must not keep its locks from the others.
+NO_STANDSTILL = "-c idle_in_transaction_session_timeout=5s"
 #: Conversations taken over at once.
 CLAIM = 500
 POOL = 6
@@ -57,8 +63,9 @@ class Bridge:
         self._relays: dict[uuid.UUID, Relay] = {}
         self._stopping = asyncio.Event()
         self._intake = asyncio.Event()
+        self._told = asyncio.Event()
         self._dispatcher = Dispatcher()
-        self._releasing: set[asyncio.Task[None]] = set()
+        self._ending: set[asyncio.Task[None]] = set()
 
     def stop(self) -> None:
         """Ask run() to end. Safe to call from a signal handler of the loop."""
@@ -68,6 +75,7 @@ class Bridge:
     async def run(self) -> None:
         gc.set_threshold(*GC_THRESHOLDS)
         parameters = connect_parameters()
+        parameters["options"] = f"{parameters.get('options', '')} {NO_STANDSTILL}".strip()
         control = self._control or BotoConnect()
         participants = self._participants or AwsParticipants(participant_endpoint())
         async with AsyncConnectionPool(
@@ -96,12 +104,15 @@ class Bridge:
         loops = [
             asyncio.create_task(_forever(step, name))
             for name, step in (
-                ("heartbeat", self._beat),
+                ("heartbeat", lambda: self._beat(parameters)),
                 ("sockets", self._tick),
                 ("intake", lambda: self._route(parameters)),
                 ("notifications", lambda: self._listen(parameters)),
+                ("owned", self._wake_owned),
                 ("upkeep", self._upkeep),
                 ("paces", lambda: self._house.paces.keep(self._house.pool)),
+                ("renewals", lambda: self._tend(lambda one: one.is_to_renew, Listener.renew)),
+                ("sweeps", lambda: self._tend(lambda one: one.is_to_sweep, Listener.sweep)),
                 ("notices", lambda: tell_agents(self._house, self._listener)),
             )
         ]
@@ -114,29 +125,40 @@ class Bridge:
 
     async def _leave(self) -> None:
         """Hand everything over: whoever claims next continues at once, without waiting for our lease to run out."""
-        for relay in self._relays.values():
-            relay.stop()
+        await self._stop_relays()
         await self._house.captures.close()
         await self._house.relays.close()
         try:
-            await self._house.execute(store.LEAVE, {"bridge": self.id})
-        except psycopg.Error as failure:
+            async with asyncio.timeout(STOPS_WITHIN):
+                await self._house.execute(store.LEAVE, {"bridge": self.id})
+        except (psycopg.Error, TimeoutError) as failure:
             log.warning("could not hand over (%s): others wait for our lease to end", type(failure).__name__)
         self._dispatcher.stop()
         log.info("bridge %s is down", self.id)
 
-    async def _beat(self) -> None:
-        """Once a second: say that we live, and take over what nobody owns."""
-        while True:
-            began = time.monotonic()
-            if await self._house.execute(store.BEAT, [self.id]) == 0:
-                await self._join()
-            late = not self._house.owns
-            self._house.beat_at = began
-            if late:
-                await self._drop_lost()
-            await self._claim()
-            await asyncio.sleep(max(0.0, EVERY - (time.monotonic() - began)))
+    async def _stop_relays(self) -> None:
+        """Let sends under way end and be written down, so that the heirs need not guess; cut off what takes long."""
+        for relay in self._relays.values():
+            relay.stop()
+        tasks = [relay.task for relay in self._relays.values() if relay.task is not None]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=STOPS_WITHIN)
+            for task in late:
+                task.cancel()
+
+    async def _beat(self, parameters: dict[str, Any]) -> None:
+        """Once a second: say that we live, and take over what nobody owns. Nothing else may delay this connection."""
+        async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as connection:
+            while True:
+                began = time.monotonic()
+                if (await connection.execute(store.BEAT.encode(), [self.id])).rowcount == 0:
+                    await self._join()
+                if not self._house.owns:
+                    log.warning("bridge %s was away for too long", self.id)
+                    await self._reconcile(connection)
+                self._house.beat_at = began
+                await self._claim(connection)
+                await asyncio.sleep(max(0.0, EVERY - (time.monotonic() - began)))
 
     async def _tick(self) -> None:
         while True:
@@ -146,26 +168,31 @@ class Bridge:
     async def _join(self) -> None:
         await self._house.execute(store.JOIN, [self.id, socket.gethostname()[:255], os.getpid()])
 
-    async def _drop_lost(self) -> None:
-        """We were away for longer than our lease: leave alone what others have taken over meanwhile."""
-        async with self._house.pool.connection() as connection:
-            found = await connection.execute(store.OWNED.encode(), [self.id])
-            ours = {row[0] for row in await found.fetchall()}
-        for conversation in self._relays.keys() - ours:
-            self._relays.pop(conversation).stop()
-        log.warning("bridge %s was away for too long, and kept %d conversations", self.id, len(ours))
+    async def _reconcile(self, connection: store.Connection) -> None:
+        """Leave alone what others have taken over, and look after what is ours though nothing told us so."""
+        known = set(self._relays)
+        found = await connection.execute(store.OWNED.encode(), [self.id])
+        ours = {row[0] for row in await found.fetchall()}
+        for conversation in known - ours:
+            if (relay := self._relays.pop(conversation, None)) is not None:
+                self._dismiss(relay)
+        for conversation in ours - self._relays.keys():
+            self._relay(conversation).wake()
 
-    async def _claim(self) -> None:
-        async with self._house.pool.connection() as connection:
-            found = await connection.execute(store.CLAIM.encode(), {"bridge": self.id, "most": CLAIM})
-            for (conversation,) in await found.fetchall():
-                failpoint("O4")
-                self._relay(conversation).wake()
+    def _dismiss(self, relay: Relay) -> None:
+        relay.stop()
+        if relay.task is not None and not relay.task.done():
+            self._ending.add(relay.task)
+            relay.task.add_done_callback(self._ending.discard)
+
+    async def _claim(self, connection: store.Connection) -> None:
+        found = await connection.execute(store.CLAIM.encode(), {"bridge": self.id, "most": CLAIM})
+        for (conversation,) in await found.fetchall():
+            failpoint("O4")
+            self._relay(conversation).wake()
 
     async def _route(self, parameters: dict[str, Any]) -> None:
         async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as connection:
-            # A router that is stopped in the middle of a transaction must not keep its shards from the others.
-            await connection.execute("SET idle_in_transaction_session_timeout = '5s'")
             router = Router(connection, self.id)
             while True:
                 self._intake.clear()
@@ -189,14 +216,17 @@ class Bridge:
                 elif note.channel == store.PACE_CHANNEL:
                     self._house.paces.news.set()
                 elif note.payload == str(self.id):
-                    await self._wake_owned()
+                    self._told.set()
 
     async def _wake_owned(self) -> None:
-        """Another bridge stored messages of conversations that are ours."""
-        async with self._house.pool.connection() as connection:
-            found = await connection.execute(store.OWNED_PENDING.encode(), [self.id])
-            for (conversation,) in await found.fetchall():
-                self._relay(conversation).wake()
+        """Relay what other bridges stored for conversations of ours, when they tell us, or else soon."""
+        while True:
+            await _wait(self._told, RARELY)
+            self._told.clear()
+            async with self._house.pool.connection() as connection:
+                found = await connection.execute(store.OWNED_PENDING.encode(), [self.id])
+                for (conversation,) in await found.fetchall():
+                    self._relay(conversation).wake()
 
     async def _upkeep(self) -> None:
         """Every few seconds: what no event would bring about."""
@@ -204,11 +234,21 @@ class Bridge:
             await asyncio.sleep(RARELY)
             for query in (store.UNPARK, store.REVIVE, store.FORGET):
                 await self._house.execute(query, None)
-            await self._wake_owned()
-            for relay in list(self._relays.values()):
-                if relay.listener is not None:
-                    await relay.listener.renew()
-                    await relay.listener.sweep()
+            async with self._house.pool.connection() as connection:
+                await self._reconcile(connection)
+
+    async def _tend(self, needed: Callable[[Listener], bool], care: Callable[[Listener], Awaitable[None]]) -> None:
+        """Give every chat the care that it needs now, a few at a time."""
+        slots = asyncio.Semaphore(TENDED_AT_ONCE)
+
+        async def tend(listener: Listener) -> None:
+            async with slots:
+                await care(listener)
+
+        while True:
+            await asyncio.sleep(RARELY)
+            listeners = [relay.listener for relay in self._relays.values() if relay.listener is not None]
+            await asyncio.gather(*(tend(listener) for listener in listeners if needed(listener)))
 
     def _listener(self, conversation: uuid.UUID) -> Listener | None:
         relay = self._relays.get(conversation)
@@ -222,16 +262,21 @@ class Bridge:
 
     def _idle(self, relay: Relay) -> None:
         task = asyncio.create_task(self._release(relay))
-        self._releasing.add(task)
-        task.add_done_callback(self._releasing.discard)
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
     async def _release(self, relay: Relay) -> None:
-        async with self._house.pool.connection() as connection:
-            freed = await store.release(connection, relay.conversation, self.id)
-        if freed and self._relays.get(relay.conversation) is relay:
+        """Let go of an idle conversation. What fails here, and what is woken meanwhile, a new relay looks after."""
+        if self._relays.get(relay.conversation) is relay:
             del self._relays[relay.conversation]
-        elif not freed:
-            relay.wake()
+        try:
+            async with self._house.pool.connection() as connection:
+                idle = await store.release(connection, relay.conversation, self.id)
+        except psycopg.Error as failure:
+            log.info("conversation %s was not released: %s", relay.conversation, type(failure).__name__)
+        else:
+            if not idle:
+                self._relay(relay.conversation).wake()
 
 
 async def _write_relayed(connection: psycopg.AsyncConnection[Any], relayed: Sequence[Relayed]) -> Sequence[None]:

@@ -8,6 +8,8 @@ import threading
 import uuid
 from collections.abc import Sequence
 
+from django.db import close_old_connections
+
 from connect_bridge.signals import message_stored
 from connect_bridge.tasks import drain
 
@@ -15,6 +17,10 @@ log = logging.getLogger(__name__)
 
 #: Conversations named in one task.
 MOST_PER_TASK = 50
+#: Hints that wait; more are dropped, since a broker or a receiver that hangs for long must not fill our memory.
+MOST_WAITING = 50_000
+
+Hint = tuple[uuid.UUID, Sequence[uuid.UUID], bool]
 
 
 class Dispatcher:
@@ -24,7 +30,7 @@ class Dispatcher:
     """
 
     def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[tuple[uuid.UUID, Sequence[uuid.UUID], bool] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Hint | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="dispatch", daemon=True)
 
     def start(self) -> None:
@@ -37,11 +43,15 @@ class Dispatcher:
 
     def outbound(self, conversation: uuid.UUID, messages: Sequence[uuid.UUID]) -> None:
         """Pass on that something is to be sent to the customer. Never blocks."""
-        self._queue.put((conversation, messages, True))
+        self._pass_on((conversation, messages, True))
 
     def inbound(self, conversation: uuid.UUID, message: uuid.UUID) -> None:
         """Pass on that a customer's message was stored. Never blocks."""
-        self._queue.put((conversation, [message], False))
+        self._pass_on((conversation, [message], False))
+
+    def _pass_on(self, hint: Hint) -> None:
+        if self._queue.qsize() < MOST_WAITING:
+            self._queue.put(hint)
 
     def _run(self) -> None:
         while (first := self._queue.get()) is not None:
@@ -52,9 +62,10 @@ class Dispatcher:
                     self._queue.put(None)
                     break
                 batch.append(more)
+            close_old_connections()  # a receiver's, which the database may have closed meanwhile
             self._publish(batch)
 
-    def _publish(self, batch: list[tuple[uuid.UUID, Sequence[uuid.UUID], bool]]) -> None:
+    def _publish(self, batch: list[Hint]) -> None:
         due = list(dict.fromkeys(str(conversation) for conversation, _, outbound in batch if outbound))
         for start in range(0, len(due), MOST_PER_TASK):
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -16,6 +17,12 @@ from connect_bridge.chatsocket import HeartbeatWheel
 from connect_bridge.gateway import ControlPlane, ParticipantService
 from connect_bridge.pace import Paces
 from connect_bridge.store import BRIDGE_TTL, Connection
+
+#: Seconds after our last heartbeat for which we take our conversations for ours: less than the lease, so that nothing
+#: that we begin meets what an heir begins.
+OURS_FOR = BRIDGE_TTL - 2.0
+#: Chat websockets opened at once. When thousands were lost, Connect's first refusals must slow the others down.
+OPENED_AT_ONCE = 16
 
 #: One relayed message or part: (message, contact, characters relayed so far, whole, item id).
 Relayed = tuple[uuid.UUID, uuid.UUID, int, bool, str]
@@ -33,13 +40,14 @@ class House:
     relays: GroupCommitter[Relayed, None]
     said: Callable[[uuid.UUID, Sequence[uuid.UUID]], None]
     paces: Paces = field(default_factory=Paces)
+    opening: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENED_AT_ONCE))
     wheel: HeartbeatWheel = field(default_factory=HeartbeatWheel)
     beat_at: float = field(default_factory=time.monotonic)
 
     @property
     def owns(self) -> bool:
         """Whether our heartbeat is fresh: without it another bridge may have taken our conversations over."""
-        return time.monotonic() - self.beat_at < BRIDGE_TTL
+        return time.monotonic() - self.beat_at < OURS_FOR
 
     async def execute(self, query: str, given: Any) -> int:
         """Run one statement in a transaction of its own and return how many rows it touched."""

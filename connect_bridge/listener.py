@@ -1,291 +1,207 @@
-"""One open chat's ear: socket → store, with nothing missed between two sockets and nothing written twice."""
+"""One open chat's ear: it stays connected, and misses nothing between two sockets."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
+import time
 import uuid
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-import psycopg
-
 from channels_app.failpoints import failpoint
-from channels_app.text import TextLimit, split_text
+from channels_app.text import TextLimit
 from connect_bridge import store
-from connect_bridge.capture import Batch, Captured
 from connect_bridge.chatsocket import ChatSocket
-from connect_bridge.gateway import NOTICE_NAME, Connection, GatewayError, Item, Refused, Throttled, Unreachable
+from connect_bridge.gateway import Connection, GatewayError, Invalid, Item, Refused, Throttled, Unreachable
+from connect_bridge.hearing import Hearing
 from connect_bridge.house import House
-from connect_bridge.render import EVENT, AgentJoined, AgentLeft, Ended, Nothing, Said, is_unfinished, moment, read
+from connect_bridge.render import moment
 from connect_bridge.store import Chat
 
 log = logging.getLogger(__name__)
 
-#: How far back a backfill overlaps with what was captured last: sockets do not promise order.
+#: How far back a backfill overlaps with the one before: an item may be told late.
 OVERLAP = timedelta(seconds=10)
-#: A new socket is opened when this share of the old one's life is over, or this long before its end.
-RENEW_BEFORE = timedelta(seconds=90)
-JOINED = f"{EVENT}participant.joined"
+#: A new socket is opened when half of the old one's life is over, or later, but these seconds before its end. Those
+#: that were opened together are not renewed together: Connect takes six connections a second.
+RENEW_BEFORE = 90.0
+#: Seconds. A socket is not renewed sooner, whatever our clock thinks of its end.
+RENEW_AFTER = 20.0
 #: Connect lets nobody read the transcript of a chat that is over, so all that can be done is to say so.
 ENDED_UNHEARD = "The chat ended while nobody listened: what was said last may be missing"
-#: Seconds to wait before the first, and at most before any, new attempt to reconnect.
+#: Seconds to wait before the first, and at most before any, new attempt to reconnect or sweep.
 RECONNECT_FIRST, RECONNECT_MOST = 0.5, 20.0
-#: Seconds to wait at most before the first new attempt to store what was heard.
-CAPTURE_FIRST = 0.5
-#: How far Connect's clock may be behind ours.
-CLOCKS_DIFFER = timedelta(seconds=5)
-#: Item ids remembered to save the database a look at what it has anyway.
-REMEMBERED = 200
-#: A chat is compared with Connect's transcript this long after its last traffic.
-SWEEP_AFTER = timedelta(seconds=60)
+#: Seconds after a chat's last traffic when it is compared with Connect's transcript.
+SWEEP_AFTER = 60.0
 
 
 @dataclass(slots=True, eq=False)
 class Listener:
-    """Listens to one contact. `on_end` is called once, with the reason, when the chat is over for good."""
+    """Listens to one contact. When the chat is over for good, `over` says why and `on_end` is called."""
 
     house: House
     conversation: uuid.UUID
     chat: Chat
     limit: TextLimit
-    on_end: Callable[[str], None]
+    on_end: Callable[[], None]
     token: str = ""
-    agent: str = ""
-    renew_at: datetime | None = None
-    _socket: ChatSocket | None = None
-    _queue: deque[Item] = field(default_factory=deque)
-    _recent: deque[str] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
-    _task: asyncio.Task[None] | None = None
-    _reconnecting: asyncio.Task[None] | None = None
-    _filling: bool = False
-    _closed: bool = False
-    _traffic_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    _swept_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _own: deque[Item] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
-    muted: set[str] = field(default_factory=set)
+    over: str = ""
     caught_up: asyncio.Event = field(default_factory=asyncio.Event)
-    ended: bool = False
+    hearing: Hearing = field(init=False)
+    _socket: ChatSocket | None = None
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _closed: bool = False
+    _recovering: asyncio.Task[None] | None = None
+    _renew_at: float = math.inf
+    _sweep_at: float = 0.0
+    _swept_at: float = field(default_factory=time.monotonic)
+    _read_until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        self.hearing = Hearing(
+            self.house, self.conversation, self.chat, self.limit, self._look_back, lambda: self._finish("chat.ended")
+        )
 
     @property
     def listening(self) -> bool:
-        return self._socket is not None and not self.ended
+        return self._socket is not None and not self._is_done
+
+    @property
+    def muted(self) -> set[str]:
+        """The participants that speak to the agent alone."""
+        return self.hearing.muted
+
+    @property
+    def is_to_renew(self) -> bool:
+        return self.listening and time.monotonic() >= self._renew_at
+
+    @property
+    def is_to_sweep(self) -> bool:
+        now, traffic_at = time.monotonic(), self.hearing.traffic_at
+        return self.listening and traffic_at >= self._swept_at and now >= max(traffic_at + SWEEP_AFTER, self._sweep_at)
 
     async def open(self, *, backfill: bool) -> None:
-        """Connect, subscribe and, with `backfill`, fetch what was said meanwhile.
+        """Connect, subscribe and, with `backfill`, fetch what was said meanwhile. Raises GatewayError.
 
-        Raises GatewayError; psycopg.Error, and then it goes on trying by itself until it is closed.
-        The new socket is subscribed before the old one closes; what both deliver is stored once.
+        The new socket is subscribed before the old one closes; what both deliver is stored once. If only the backfill
+        fails, it is tried again until it succeeds or the listener is closed.
         """
-        pace = self.house.paces.of(self.chat.instance_id, "connect")
-        await pace.turn()
-        try:
-            connection = await self.house.participants.connect(self.chat.participant_token)
-        except Throttled as busy:
-            pace.throttled(busy.retry_after)
-            raise
-        self._filling = backfill
-        self.caught_up.clear()
-        former, self._socket = self._socket, None
-        try:
-            socket = await ChatSocket.open(connection.socket_url, self._on_item, self._on_lost)
-        except GatewayError:
-            self._socket = former
-            self._filling = False
-            raise
-        failpoint("O3")
-        self._socket = socket
-        self.house.wheel.add(socket)
-        self._drop(former)
-        if not socket.alive:
-            raise Unreachable("the chat's websocket closed at once")
-        await self._begin(connection, backfill=backfill)
-
-    async def _begin(self, connection: Connection, *, backfill: bool) -> None:
-        """Work with the new connection: note it, and catch up."""
-        self.token = connection.token
-        self.renew_at = _renewal(connection.socket_expires_at)
-        given = {"contact": self.chat.contact, "token": connection.token, "expires": connection.token_expires_at}
-        try:
-            await self.house.execute(store.CHAT_CONNECTED, given)
-            if backfill:
-                await self.fill()
-        except psycopg.Error:
-            self._filling = False
-            self._lost()
-            raise
-        self.caught_up.set()
-
-    def echo_of(self, text: str, since: datetime, known: Container[str]) -> str:
-        """Return the id of a message of ours that Connect has, though we do not know that it took it; "" if none.
-
-        Connect echoes what we send, on the socket and in the transcript, without our ClientToken: so it is known by its
-        text, by being no older than `since`, and by not being one of those whose ids we were told.
-        """
-        since -= CLOCKS_DIFFER
-        return next(
-            (one.id for one in self._own if one.content == text and one.id not in known and moment(one) >= since), ""
-        )
+        async with self._turn:
+            if self._is_done:
+                raise Unreachable("nobody listens to this chat any more")
+            try:
+                await self._open(backfill=backfill)
+            finally:
+                if self._socket is not None and not self.caught_up.is_set():
+                    self._recover()
 
     async def fill(self) -> None:
-        """Fetch Connect's transcript from a little before the last captured item on, then what came meanwhile."""
-        failpoint("O2", Unreachable)
-        self._filling = True
-        try:
-            async with self.house.pool.connection() as connection:
-                self.muted |= await store.notice_participants(connection, self.chat.contact)
-            await self._hold([item async for item in self._transcript()])
-        finally:
-            self._filling = False
-            self._drain()
+        """Fetch what Connect's transcript has since the last time; return when it is stored. Raises GatewayError."""
+        async with self._turn:
+            await self._fill()
 
-    async def _hold(self, items: Sequence[Item]) -> None:
-        """Take the items; if the store does not take them, keep them: the chat may end, and its transcript with it."""
+    async def renew(self) -> None:
+        """Open a new socket before the old one's address expires. A failure is tried again at a later look."""
+        self._renew_at = time.monotonic() + RECONNECT_MOST
         try:
-            await self._take(items)
-        except psycopg.Error:
-            if not self._closed:
-                self._queue.extendleft(reversed(items))
-            raise
+            await self.open(backfill=True)
+        except Exception as failure:  # noqa: BLE001 - one chat's trouble must not keep the others waiting
+            log.info("contact %s: renewal failed: %s", self.chat.contact, described(failure))
 
     async def sweep(self) -> None:
-        """Compare with Connect's transcript if the chat has been quiet for a while since its last traffic."""
-        now = datetime.now(UTC)
-        if not self.listening or self._swept_at > self._traffic_at or now - self._traffic_at < SWEEP_AFTER:
-            return
+        """Compare with Connect's transcript. A failure is tried again at a later look."""
+        self._sweep_at = time.monotonic() + RECONNECT_MOST
         try:
             await self.fill()
             await self.house.execute(store.CHAT_SWEPT, [self.chat.contact])
-            self._swept_at = now
-        except GatewayError as failure:
-            log.info("contact %s: sweep failed: %s", self.chat.contact, failure.code)
-
-    async def renew(self) -> None:
-        """Open a new socket before the old one's address expires. A failure is tried again at the next look."""
-        if self.renew_at is None or self.renew_at > datetime.now(UTC) or not self.listening:
-            return
-        self.renew_at = datetime.now(UTC) + timedelta(seconds=RECONNECT_MOST)
-        try:
-            await self.open(backfill=True)
-        except GatewayError as failure:
-            log.info("contact %s: renewal failed: %s", self.chat.contact, failure.code)
-
-    def heard(self) -> None:
-        """Note traffic in either direction, for the sweep."""
-        self._traffic_at = datetime.now(UTC)
+        except Exception as failure:  # noqa: BLE001 - see renew()
+            log.info("contact %s: sweep failed: %s", self.chat.contact, described(failure))
 
     def close(self) -> None:
-        """Stop listening; the contact stays as it is."""
-        self.ended = self._closed = True
-        self._queue.clear()
+        """Stop listening; the contact stays as it is. What was heard is still stored."""
+        self._closed = True
         self._drop(self._socket)
         self._socket = None
-        if self._reconnecting is not None and self._reconnecting is not asyncio.current_task():
-            self._reconnecting.cancel()
+        if self._recovering is not None:
+            self._recovering.cancel()
 
-    def _drop(self, socket: ChatSocket | None) -> None:
-        if socket is not None:
-            self.house.wheel.remove(socket)
+    @property
+    def _is_done(self) -> bool:
+        return self._closed or self.hearing.ended
+
+    async def _open(self, *, backfill: bool) -> None:
+        with self.hearing.held():
+            connection = await self._change_sockets()
+            given = {"contact": self.chat.contact, "token": connection.token, "expires": connection.token_expires_at}
+            await self.house.execute(store.CHAT_CONNECTED, given)
+            if backfill:
+                await self._recall()
+        await self._settle()
+
+    async def _fill(self) -> None:
+        failpoint("O2", Unreachable)
+        with self.hearing.held():
+            await self._recall()
+        await self._settle()
+
+    async def _recall(self) -> None:
+        async with self.house.pool.connection() as connection:
+            self.hearing.muted |= await store.notice_participants(connection, self.chat.contact)
+        self.hearing.recall(await self._transcript())
+
+    async def _settle(self) -> None:
+        await self.hearing.settled()
+        if self._socket is not None:
+            self.caught_up.set()
+
+    async def _change_sockets(self) -> Connection:
+        async with self.house.opening:
+            connection = await self._connect()
+            socket = await ChatSocket.open(connection.socket_url, self.hearing.hear, self._on_lost)
+        failpoint("O3")
+        if self._closed or not socket.alive:
             socket.close()
+            raise Unreachable("the chat's websocket closed at once")
+        former, self._socket = self._socket, socket
+        self.caught_up.clear()
+        self.house.wheel.add(socket)
+        self._drop(former)
+        self.token = connection.token
+        self._renew_at = time.monotonic() + _seconds_to_renewal(connection.socket_expires_at)
+        return connection
 
-    def _on_item(self, item: Item) -> None:
-        self._queue.append(item)
-        self._drain()
+    async def _connect(self) -> Connection:
+        pace = self.house.paces.of(self.chat.instance_id, "connect")
+        await pace.turn()
+        try:
+            return await self.house.participants.connect(self.chat.participant_token)
+        except Throttled as busy:
+            pace.throttled(busy.retry_after)
+            raise
+        except Invalid as refusal:
+            raise Unreachable(str(refusal)) from None  # no message is to blame
 
-    def _drain(self) -> None:
-        if self._queue and not self._filling and (self._task is None or self._task.done()):
-            self._task = asyncio.create_task(self._take_queued())
-
-    async def _take_queued(self) -> None:
-        wait = CAPTURE_FIRST
-        while self._queue and not self._filling:
-            items = list(self._queue)
-            self._queue.clear()
-            try:
-                await self._hold(items)
-            except Exception as failure:  # noqa: BLE001 - nothing but a restart may end this task
-                log.warning("contact %s: capture failed (%s), again soon", self.chat.contact, type(failure).__name__)
-                await asyncio.sleep(random.uniform(0, wait))  # noqa: S311 - jitter
-                wait = min(wait * 2, RECONNECT_MOST)
-            else:
-                wait = CAPTURE_FIRST
-
-    async def settled(self) -> None:
-        """Wait until everything that was heard is written down."""
-        while self._task is not None and not self._task.done():
-            await asyncio.wait([self._task])
-
-    async def _take(self, items: Sequence[Item]) -> None:
-        """Store what is new, in Connect's order, and draw the conclusions. One batch at a time."""
-        async with self._turn:
-            self.heard()
-            await self._digest(items)
-
-    async def _digest(self, items: Sequence[Item]) -> None:
-        new = sorted((item for item in items if item.id not in self._recent), key=lambda item: item.absolute_time)
-        news = [read(item) for item in new if not self._is_notice(item)]
-        said = tuple(self._captured(one) for one in news if isinstance(one, Said))
-        if said:
-            batch = Batch(conversation=self.conversation, contact=self.chat.contact, captured=said)
-            stored = await self.house.captures.add(batch)
-            failpoint("O4b")
-            if stored:
-                self.house.said(self.conversation, stored)
-        self._recent.extend(item.id for item in new if item.id and not is_unfinished(item))
-        self._note_own(item for item in new if item.participant_role == "CUSTOMER")
-        times = [moment(item) for item in new if item.absolute_time]
-        if times:
-            self.chat.last_item_at = max(*times, self.chat.last_item_at or times[0])
-        await self._follow(news, new)
-
-    def _note_own(self, items: Iterable[Item]) -> None:
-        """Remember our echoes. What was there before we joined is the chat's InitialMessage, about which nobody asks.
-
-        It must not be taken for the echo of a later message with the same words.
-        """
-        for item in items:
-            if item.type == "MESSAGE":
-                self._own.append(item)
-            elif item.content_type == JOINED:
-                self._own.clear()
-
-    async def _follow(self, news: Iterable[object], items: Sequence[Item]) -> None:
-        agent, bot, ended = self.agent, self.chat.bot, False
-        for one in news:
-            match one:
-                case AgentJoined(name):
-                    agent, bot = name, False
-                case AgentLeft():
-                    agent, bot = "", True
-                case Ended():
-                    ended = True
-                case Said() | Nothing() | _:
-                    pass
-        latest = next((item.contact_id for item in reversed(items) if item.contact_id), self.chat.contact_id)
-        if (agent, bot, latest) != (self.agent, self.chat.bot, self.chat.contact_id):
-            self.agent, self.chat.bot, self.chat.contact_id = agent, bot, latest
-            given = {"contact": self.chat.contact, "contact_id": latest, "agent": agent, "bot": bot}
-            await self.house.execute(store.CHAT_NEWS, given)
-        if ended and not self.ended:
-            self.ended = True
-            await self._last_look()
-            self.on_end("chat.ended")
-
-    async def _last_look(self) -> None:
+    async def _look_back(self) -> Sequence[Item]:
         """At the end, look once more for what no frame brought. Connect may refuse: then the frames were all."""
         try:
-            await self._digest([item async for item in self._transcript()])
-        except (GatewayError, psycopg.Error) as failure:
-            log.info("contact %s: no last look at the transcript: %s", self.chat.contact, type(failure).__name__)
+            return await self._transcript()
+        except GatewayError as failure:
+            log.info("contact %s: no last look at the transcript: %s", self.chat.contact, failure.code)
+            return ()
 
-    async def _transcript(self) -> AsyncIterator[Item]:
-        """Yield Connect's transcript from a little before the last captured item on. Raises GatewayError."""
-        since = self.chat.last_item_at - OVERLAP if self.chat.last_item_at is not None else None
+    async def _transcript(self) -> Sequence[Item]:
+        """Return Connect's transcript: all of it the first time, since whoever listened before may have missed some.
+
+        Later only from a little before the end of the last look on. Raises GatewayError.
+        """
+        began = time.monotonic()
+        since = self._read_until and self._read_until - OVERLAP
         pace = self.house.paces.of(self.chat.instance_id, "transcript")
+        items: list[Item] = []
         page: str | None = None
         while True:
             await pace.turn()
@@ -294,31 +210,24 @@ class Listener:
             except Throttled as busy:
                 pace.throttled(busy.retry_after)
                 continue
-            for item in found.transcript:
-                yield item
+            except Invalid as refusal:
+                raise Unreachable(str(refusal)) from None  # no message is to blame
+            items += found.transcript
             page = found.next_token
             if not page:
-                return
+                break
+        self._read_until = max((moment(item) for item in items if item.absolute_time), default=self._read_until)
+        self._swept_at = began
+        return items
 
-    def _is_notice(self, item: Item) -> bool:
-        """Whether this is our own word to the agent (notices.py), which is not for the customer."""
-        return item.participant_role == "CUSTOM_BOT" and (
-            item.display_name == NOTICE_NAME or item.participant_id in self.muted
-        )
+    def _finish(self, reason: str) -> None:
+        self.over = self.over or reason
+        self.on_end()
 
-    def _captured(self, said: Said) -> Captured:
-        item = said.item
-        return Captured(
-            id=uuid.uuid4(),
-            item_id=item.id,
-            role=item.participant_role,
-            author=item.display_name,
-            content_type=item.content_type or "text/plain",
-            text=said.text,
-            original=None if said.text == item.content else {"content": item.content, "type": item.type},
-            occurred_at=moment(item),
-            parts=tuple(split_text(said.text, self.limit)),
-        )
+    def _drop(self, socket: ChatSocket | None) -> None:
+        if socket is not None:
+            self.house.wheel.remove(socket)
+            socket.close()
 
     def _on_lost(self, socket: ChatSocket) -> None:
         self.house.wheel.remove(socket)
@@ -326,32 +235,34 @@ class Listener:
             failpoint("O1")
             self._socket = None
             self.caught_up.clear()
-            self._lost()
+            self._recover()
 
-    def _lost(self) -> None:
-        if not self.ended and (self._reconnecting is None or self._reconnecting.done()):
-            self._reconnecting = asyncio.create_task(self._reconnect())
+    def _recover(self) -> None:
+        if not self._is_done and (self._recovering is None or self._recovering.done()):
+            self._recovering = asyncio.create_task(self._until_caught_up())
 
-    async def _reconnect(self) -> None:
+    async def _until_caught_up(self) -> None:
         wait = RECONNECT_FIRST
-        while not self.ended:
+        while not (self._is_done or self.caught_up.is_set()):
             try:
-                await self.open(backfill=True)
+                async with self._turn:
+                    await (self._open(backfill=True) if self._socket is None else self._fill())
             except Refused:
-                await self.settled()  # the end may be among what we have heard
-                if not self.ended:
-                    self.ended = True
-                    self.on_end(ENDED_UNHEARD)
+                self._finish(ENDED_UNHEARD)
                 return
-            except (GatewayError, psycopg.Error) as failure:
-                log.info("contact %s: reconnect failed: %s", self.chat.contact, type(failure).__name__)
-            else:
-                return
-            await asyncio.sleep(random.uniform(0, wait))  # noqa: S311 - jitter
-            wait = min(wait * 2, RECONNECT_MOST)
+            except Exception as failure:  # noqa: BLE001 - whatever it is, a chat must not stay unheard
+                level = logging.INFO if wait == RECONNECT_FIRST else logging.DEBUG
+                log.log(level, "contact %s: reconnect failed: %s", self.chat.contact, described(failure))
+                await asyncio.sleep(random.uniform(0, wait))  # noqa: S311 - jitter
+                wait = min(wait * 2, RECONNECT_MOST)
 
 
-def _renewal(expires_at: datetime) -> datetime:
-    """Return when to open the next socket: well before the end, but never at once."""
-    now = datetime.now(UTC)
-    return now + max((expires_at - now) * 0.5, expires_at - now - RENEW_BEFORE)
+def described(failure: BaseException) -> str:
+    """Return what a log may say of a failure."""
+    return failure.code if isinstance(failure, GatewayError) else type(failure).__name__
+
+
+def _seconds_to_renewal(expires_at: datetime) -> float:
+    """Return when to open the next socket: some time in the second half of this one's life, but never at once."""
+    life = (expires_at - datetime.now(UTC)).total_seconds()
+    return max(RENEW_AFTER, random.uniform(life / 2, max(life / 2, life - RENEW_BEFORE)))  # noqa: S311 - to spread them

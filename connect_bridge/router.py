@@ -15,6 +15,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from channels_app.codec import event_from_builtins
+from channels_app.committer import CLASHES
 from channels_app.failpoints import failpoint
 from channels_app.placeholders import describe, readable
 from channels_app.types import (
@@ -114,7 +115,7 @@ DONE = """
 UPDATE channels_app_inboundentry SET state = %(state)s, outcome = %(outcome)s, done_at = now() WHERE id = %(id)s
 """
 PARK = """
-UPDATE channels_app_inboundentry SET state = 'parked', outcome = 'waits for its message', due_at = %(due)s
+UPDATE channels_app_inboundentry SET state = 'parked', outcome = 'waits for its message', due_at = now() + %(wait)s
  WHERE id = %(id)s
 """
 STUMBLED = """
@@ -154,6 +155,8 @@ class Router:
         """
         try:
             return await self._batch(BATCH)
+        except CLASHES as clash:
+            log.info("a batch of entries met another bridge's (%s): trying each alone", type(clash).__name__)
         except psycopg.OperationalError:
             raise
         except Exception as failure:  # noqa: BLE001 - an entry that we cannot route must not stop the others
@@ -199,7 +202,9 @@ class Router:
             for entry in entries:
                 try:
                     async with self._connection.transaction():
-                        return 1, await self._all([entry])
+                        routed = await self._all([entry])
+                        await self._tell(routed)
+                        return 1, routed
                 except psycopg.OperationalError:
                     raise
                 except Exception as failure:  # noqa: BLE001 - see route()
@@ -216,7 +221,7 @@ class Router:
             return await (await cursor.execute(TAKE, {"shards": free, "each": SHARE, "most": most})).fetchall()
 
     async def _tell(self, routed: Sequence[Routed]) -> None:
-        """Wake the other bridges that own something new. A hint: they would find it within a second anyway."""
+        """Wake the other bridges that own something new. A hint: they would find it within seconds anyway."""
         for owner in {found.owner for found in routed} - {self._bridge}:
             await self._connection.execute("SELECT pg_notify(%s, %s)", [RELAY_CHANNEL, str(owner)])
 
@@ -294,7 +299,7 @@ class Router:
             await self._settle(entry, "no message of ours in seven days")
         else:
             failpoint("O9")
-            await self._connection.execute(PARK, {"id": entry.id, "due": datetime.now(UTC) + _patience(entry)})
+            await self._connection.execute(PARK, {"id": entry.id, "wait": _patience(entry)})
 
     async def _identity_changed(self, entry: Entry, event: IdentityChanged) -> None:
         now = _person(entry.kind, event.sender)

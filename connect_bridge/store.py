@@ -39,7 +39,6 @@ class Chat(msgspec.Struct, kw_only=True):
     bot: bool
     requested_at: datetime
     started_at: datetime | None
-    last_item_at: datetime | None
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +77,8 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 JOIN = "INSERT INTO connect_bridge_bridge (id, host, pid, started_at, beat_at) VALUES (%s, %s, %s, now(), now())"
 BEAT = "UPDATE connect_bridge_bridge SET beat_at = now() WHERE id = %s"
 LEAVE = """
-WITH freed AS (UPDATE connect_bridge_conversation SET owner_id = NULL WHERE owner_id = %(bridge)s)
+WITH freed AS (UPDATE connect_bridge_conversation SET owner_id = NULL WHERE id IN (
+    SELECT id FROM connect_bridge_conversation WHERE owner_id = %(bridge)s ORDER BY id FOR NO KEY UPDATE))
 UPDATE connect_bridge_bridge SET beat_at = 'epoch' WHERE id = %(bridge)s
 """
 #: Bridges that died long ago and own nothing.
@@ -90,7 +90,7 @@ CLAIM = f"""
 UPDATE connect_bridge_conversation SET owner_id = %(bridge)s, fence = fence + 1 WHERE id IN (
     SELECT c.id FROM connect_bridge_conversation c LEFT JOIN connect_bridge_bridge b ON b.id = c.owner_id
      WHERE c.active AND (c.owner_id IS NULL OR b.beat_at < now() - interval '{BRIDGE_TTL} seconds')
-     LIMIT %(most)s FOR UPDATE OF c SKIP LOCKED)
+     LIMIT %(most)s FOR NO KEY UPDATE OF c SKIP LOCKED)
 RETURNING id
 """  # noqa: S608 - a constant
 OWNED = "SELECT id FROM connect_bridge_conversation WHERE owner_id = %s AND active"
@@ -98,10 +98,13 @@ OWNED_PENDING = """
 SELECT DISTINCT c.id FROM connect_bridge_conversation c JOIN connect_bridge_message m ON m.conversation_id = c.id
  WHERE c.owner_id = %s AND m.direction = 'in' AND m.status = 'stored' AND (m.due_at IS NULL OR m.due_at <= now())
 """
-UNPARK = "UPDATE channels_app_inboundentry SET state = 'pending' WHERE state = 'parked' AND due_at <= now()"
+UNPARK = """
+UPDATE channels_app_inboundentry SET state = 'pending' WHERE id IN (
+    SELECT id FROM channels_app_inboundentry WHERE state = 'parked' AND due_at <= now() FOR UPDATE SKIP LOCKED)
+"""
 #: Let go of a conversation with nothing open and nothing to relay; returns no row if there is something after all. The
 #: row must be locked by a statement of its own first: the sub-selects see only what was committed when this one began.
-LOCK = "SELECT 1 FROM connect_bridge_conversation WHERE id = %s FOR NO KEY UPDATE"
+LOCK = "SELECT owner_id FROM connect_bridge_conversation WHERE id = %s FOR NO KEY UPDATE"
 RELEASE = """
 UPDATE connect_bridge_conversation c SET active = false, owner_id = NULL
  WHERE id = %(conversation)s AND owner_id = %(bridge)s
@@ -113,8 +116,10 @@ RETURNING id
 """
 #: A safety net: whatever left a message behind without an owner in sight, this puts it back to work.
 REVIVE = """
-UPDATE connect_bridge_conversation SET active = true WHERE NOT active AND id IN (
-    SELECT conversation_id FROM connect_bridge_message WHERE direction = 'in' AND status = 'stored')
+UPDATE connect_bridge_conversation SET active = true WHERE id IN (
+    SELECT id FROM connect_bridge_conversation WHERE NOT active AND id IN (
+        SELECT conversation_id FROM connect_bridge_message WHERE direction = 'in' AND status = 'stored')
+       FOR NO KEY UPDATE SKIP LOCKED)
 """
 
 # ── relaying ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -129,15 +134,17 @@ SELECT connect_item_id FROM connect_bridge_message
 """
 RELAYED = """
 UPDATE connect_bridge_message m
-   SET relayed = done.characters, contact_id = done.contact, relayed_at = now(), attempts = attempts + 1,
+   SET relayed = GREATEST(m.relayed, done.characters), contact_id = done.contact, relayed_at = now(),
+       attempts = LEAST(attempts + 1, 32767),
        status = CASE WHEN done.whole AND m.status = 'stored' THEN 'relayed' ELSE m.status END,
        connect_item_id = COALESCE(NULLIF(done.item, ''), m.connect_item_id), error_code = '', error_detail = ''
   FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::bool[], %s::text[]) AS done (id, contact, characters, whole, item)
  WHERE m.id = done.id
 """
 TRIED = """
-UPDATE connect_bridge_message SET attempts = attempts + 1, error_code = %(code)s, error_detail = %(detail)s,
-       due_at = %(due)s WHERE id = %(id)s AND status = 'stored'
+UPDATE connect_bridge_message SET attempts = LEAST(attempts + 1, 32767), error_code = %(code)s,
+       error_detail = %(detail)s, due_at = now() + make_interval(secs => %(wait)s)
+ WHERE id = %(id)s AND status = 'stored'
 """
 UNDELIVERABLE = """
 UPDATE connect_bridge_message SET status = 'failed', error_code = %(code)s, error_detail = %(detail)s,
@@ -163,7 +170,7 @@ SELECT 1 FROM (
 
 #: `first_message` is still to be written down as relayed, by whoever has the chat now: it went as the InitialMessage.
 _CHAT = """id AS contact, state, instance_id, flow_id, contact_id, initial_contact_id, participant_token,
-           connection_token, bot, requested_at, started_at, last_item_at,
+           connection_token, bot, requested_at, started_at,
            (SELECT m.id FROM connect_bridge_message m WHERE m.id = connect_bridge_contact.first_message
                AND m.status = 'stored' AND m.contact_id IS DISTINCT FROM connect_bridge_contact.id) AS first_message"""
 OPEN_CHAT = f"""
@@ -320,8 +327,10 @@ async def request_chat(connection: Connection, **given: Any) -> Chat:
 
 
 async def release(connection: Connection, conversation: uuid.UUID, bridge: uuid.UUID) -> bool:
-    """Let go of an idle conversation; return False if it is not idle."""
+    """Let go of an idle conversation. Return False if it is ours and not idle after all."""
     async with connection.transaction():
-        await connection.execute(LOCK, [conversation])
+        row = await (await connection.execute(LOCK, [conversation])).fetchone()
+        if row is None or row[0] != bridge:
+            return True
         freed = await connection.execute(RELEASE, {"conversation": conversation, "bridge": bridge})
         return freed.rowcount == 1

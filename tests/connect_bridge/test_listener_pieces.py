@@ -68,7 +68,6 @@ def listener_in(house: RecordingHouse) -> Listener:
         bot=True,
         requested_at=datetime.now(UTC),
         started_at=None,
-        last_item_at=None,
     )
     limit = TextLimit(most=1000)
     return Listener(house=cast("House", house), conversation=uuid.uuid4(), chat=chat, limit=limit, on_end=print)

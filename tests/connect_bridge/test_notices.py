@@ -122,7 +122,7 @@ def test_where_another_bot_has_the_place_the_agent_hears_through_the_customers_c
     until(lambda: told(agent), "a notice")
     (text,) = told(agent)
     assert text.startswith(f"[{NOTICE_NAME}] Not delivered to the customer: ")
-    assert Notice.objects.get().route == "customer"
+    until(lambda: Notice.objects.get().route == "customer", "the note of it")
     assert OutboxEntry.objects.count() == 1
     assert Message.objects.count() == 2
 

@@ -1,0 +1,156 @@
+"""How a conversation's chats begin: who writes, where it goes, and Connect's answer to StartChatContact."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+
+from channels_app.failpoints import failpoint
+from channels_app.registry import channels
+from channels_app.text import TextLimit
+from connect_bridge import store
+from connect_bridge.gateway import (
+    ChatRequest,
+    GatewayError,
+    Invalid,
+    QuotaReached,
+    Refused,
+    StartedChat,
+    Throttled,
+    Unreachable,
+)
+from connect_bridge.holding import hold
+from connect_bridge.house import House
+from connect_bridge.lifecycle import Event, State, after
+from connect_bridge.parts import FOR_BOT, next_part
+from connect_bridge.profiles import look_up
+from connect_bridge.store import Chat, Connection, Origin, Pending
+from customers.identify import introduce
+
+#: How long a chat that Connect calls impossible is asked for: more likely our settings are wrong than this message.
+POISON_AFTER = timedelta(minutes=15)
+#: Connect's limit for a display name (StartChatContact).
+LONGEST_NAME = 256
+
+
+@dataclass(slots=True, eq=False)
+class Starter:
+    """Starts the chats of one conversation. `load()` comes first."""
+
+    house: House
+    conversation: uuid.UUID
+    _origin: Origin | None = None
+
+    @property
+    def limit(self) -> TextLimit:
+        """The longest text that the conversation's messenger takes."""
+        return channels()[self._known.kind].text_limit
+
+    async def load(self, connection: Connection) -> None:
+        """Read what the conversation is. Names and settings may change meanwhile, so a new chat reads it again."""
+        self._origin = await store.origin(connection, self.conversation)
+
+    async def request(self, message: Pending) -> Chat:
+        """Write down that a chat is to be started, and why. Raises Refused if nobody said where chats go."""
+        instance, flow = await self._routing()
+        await self._introduce()
+        given = {
+            "contact": uuid.uuid4(),
+            "conversation": self.conversation,
+            "instance": instance,
+            "flow": flow,
+            "message": message.id,
+        }
+        async with self.house.pool.connection() as connection:
+            return await store.request_chat(connection, **given)
+
+    async def start(self, chat: Chat, message: Pending) -> None:
+        """Ask Connect for the chat. A lost answer is asked for again with the same token: same chat.
+
+        Raises GatewayError; Invalid only if Connect called the request impossible for a long time.
+        """
+        chat.instance_id, chat.flow_id = await self._routing()
+        pace = self.house.paces.of(chat.instance_id, "start_chat")
+        await pace.turn()
+        try:
+            started = await self.house.control.start_chat(self._chat_request(chat, message))
+        except Throttled as busy:
+            pace.throttled(busy.retry_after)
+            raise
+        except GatewayError as failure:
+            await self.house.execute(store.CHAT_WAITS, {"contact": chat.contact, "reason": str(failure)[:200]})
+            if isinstance(failure, QuotaReached):
+                await hold(self.house, self.conversation, chat, self._known)
+            if isinstance(failure, Invalid) and datetime.now(UTC) - message.created_at < POISON_AFTER:
+                raise Refused(str(failure)) from None
+            raise
+        failpoint("I6", Unreachable)
+        await self._started(chat, started)
+        failpoint("I7", Unreachable)
+
+    async def _started(self, chat: Chat, started: StartedChat) -> None:
+        given = {
+            "contact": chat.contact,
+            "contact_id": started.contact_id,
+            "participant": started.participant_id,
+            "token": started.participant_token,
+            "instance": chat.instance_id,
+            "flow": chat.flow_id,
+        }
+        await self.house.execute(store.CHAT_STARTED, given)
+        chat.state = after(State(chat.state), Event.STARTED)
+        chat.contact_id = chat.initial_contact_id = started.contact_id
+        chat.participant_token = started.participant_token
+        chat.started_at = datetime.now(UTC)
+
+    async def _introduce(self) -> None:
+        """Ask the messenger for the customer's name if its webhooks did not bring one."""
+        origin = self._known
+        if origin.display_name:
+            return
+        told = await look_up(origin.account, origin.kind, origin.version, origin.external_id)
+        if told:
+            async with self.house.pool.connection() as connection:
+                await introduce(connection, origin.identity, told)
+                await self.load(connection)
+
+    async def _routing(self) -> tuple[str, str]:
+        """Return the Connect instance and flow, as they are set now: the account's own, else the settings'."""
+        async with self.house.pool.connection() as connection:
+            await self.load(connection)
+        instance = self._known.instance_id or settings.CONNECT_INSTANCE_ID
+        flow = self._known.flow_id or settings.CONNECT_CONTACT_FLOW_ID
+        if not (instance and flow):
+            raise Refused("no Connect instance or flow: set CONNECT_INSTANCE_ID and CONNECT_CONTACT_FLOW_ID")
+        return instance, flow
+
+    def _chat_request(self, chat: Chat, message: Pending) -> ChatRequest:
+        origin = self._known
+        own = {
+            "channel": origin.kind,
+            "channel_account": origin.account_name,
+            "channel_account_id": str(origin.account),
+            "channel_address": origin.address,
+            "customer_id": str(origin.customer),
+            "identity_id": str(origin.identity),
+            "conversation_id": str(self.conversation),
+            "customer_handle": origin.handle,
+            "locale": origin.locale,
+        }
+        given = {str(key): str(value) for key, value in origin.attributes.items()}
+        return ChatRequest(
+            instance_id=chat.instance_id,
+            flow_id=chat.flow_id,
+            display_name=(origin.display_name or origin.handle or "Customer")[:LONGEST_NAME],
+            attributes={key: value for key, value in (given | own).items() if value},
+            initial_message=next_part(message, FOR_BOT),
+            client_token=str(chat.contact),
+        )
+
+    @property
+    def _known(self) -> Origin:
+        assert self._origin is not None
+        return self._origin
