@@ -13,7 +13,7 @@ DEPLOYED := PUBLIC_BASE_URL=https://parley.example.com FIELD_ENCRYPTION_KEYS=che
 	SECRET_KEY=$$($(RUN) -c "import secrets; print(secrets.token_urlsafe(48))")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lock bench lint
+.PHONY: help demo test check chaos lock bench lint
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ lint: $(VENV)/installed-for-tests
 	$(DEPLOYED) $(RUN) manage.py check --deploy --fail-level WARNING
 
 check: lint test ## Everything that CI runs: style, types, layers, migrations, settings, tests
+
+chaos: $(VENV)/installed-for-tests ## Break everything on purpose and check the promises: make chaos ARGS=--help
+	@$(RUN) -m tests.chaos $(ARGS)
 
 bench: $(VENV)/installed-for-tests ## Measure: make bench ARGS=--help
 	@$(RUN) -m bench $(ARGS)
