@@ -49,7 +49,7 @@ class ChannelAccount(models.Model):
         blank=True,
         default="",
         db_default="",
-        help_text="What a customer is told when Connect takes no more chats for now, once for each chat. Empty: nothing.",
+        help_text="What a customer is told when Connect takes no more chats for now, once a chat. Empty: nothing.",
     )
     attributes = models.JSONField(default=dict, blank=True, help_text="Contact attributes that every chat starts with.")
     created_at = models.DateTimeField(auto_now_add=True)

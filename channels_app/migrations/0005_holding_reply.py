@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
                 blank=True,
                 db_default="",
                 default="",
-                help_text="What a customer is told when Connect takes no more chats for now, once for each chat. Empty: nothing.",
+                help_text="What a customer is told when Connect takes no more chats for now, once a chat. Empty: nothing.",
                 max_length=1000,
             ),
         ),

@@ -290,7 +290,7 @@ def test_a_receipt_waits_for_the_part_that_is_being_settled(messenger: FakeMesse
     outbox.drain(conversation.id)
     message.outbox.filter(part=1).update(due_at=timezone.now())
     held = claims.claim(conversation.id, "worker")
-    given = {**claims._given(held, []), "ids": ["b"], "json": Jsonb(["b"])}
+    given = {**claims.given_of(held.entry, held.account, []), "ids": ["b"], "json": Jsonb(["b"])}
     event = echo("a", correlation=str(entries_of(message)[0].id))
     with ThreadPoolExecutor(1) as thread, psycopg.connect(**connect_parameters()) as settling:
         settling.execute(claims.LOCK_PARTS, [message.id])
