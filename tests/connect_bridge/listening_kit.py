@@ -1,0 +1,153 @@
+"""A Connect with one chat, and a store that takes what it hears, in memory; either fails when a test says so."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from channels_app.text import TextLimit
+from connect_bridge.capture import Batch
+from connect_bridge.chatsocket import ChatSocket, HeartbeatWheel
+from connect_bridge.gateway import Connection, Item, Transcript
+from connect_bridge.house import House
+from connect_bridge.listener import Listener
+from connect_bridge.pace import Paces
+from connect_bridge.render import EVENT
+from connect_bridge.store import Chat
+
+#: When the chat of these tests began.
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Line:
+    """A websocket that is open until a test cuts it."""
+
+    def __init__(self, on_item: Callable[[Item], None], on_lost: Callable[[Any], None]) -> None:
+        self.bring, self._on_lost = on_item, on_lost
+        self.alive = True
+
+    def close(self) -> None:
+        self.alive = False
+
+    def cut(self) -> None:
+        self.alive = False
+        self._on_lost(self)
+
+
+class OneChat:
+    """Means of a bridge. `trouble` are the errors of the next calls, by name; `transcript_` is what Connect knows."""
+
+    def __init__(self, *transcript: Item) -> None:
+        self.transcript_: list[Item] = list(transcript)
+        self.trouble: dict[str, list[Exception]] = {}
+        self.calls: list[str] = []
+        self.looks: list[datetime | None] = []
+        self.lines: list[Line] = []
+        self.ids: list[str] = []
+        self.stored: list[str] = []
+        self.notes: list[dict[str, Any]] = []
+        self.paces, self.wheel = Paces(), HeartbeatWheel()
+        self.opening = asyncio.Semaphore(4)
+        self.may_open = asyncio.Event()
+        self.may_open.set()
+        self.participants = self.captures = self.pool = self
+
+    def _fail(self, call: str) -> None:
+        self.calls.append(call)
+        if self.trouble.get(call):
+            raise self.trouble[call].pop(0)
+
+    async def connect(self, _token: str) -> Connection:
+        self._fail("connect")
+        day = datetime.now(UTC) + timedelta(days=1)
+        return Connection(token="t", token_expires_at=day, socket_url="ws:", socket_expires_at=day)
+
+    async def open_line(self, _url: str, on_item: Callable[[Item], None], on_lost: Callable[[Any], None]) -> Line:
+        await self.may_open.wait()
+        self._fail("open")
+        self.lines.append(Line(on_item, on_lost))
+        return self.lines[-1]
+
+    async def transcript(self, _token: str, since: datetime | None, _page: str | None) -> Transcript:
+        self._fail("transcript")
+        self.looks.append(since)
+        earliest = since.isoformat() if since else ""
+        return Transcript(transcript=[item for item in self.transcript_ if item.absolute_time >= earliest])
+
+    async def add(self, batch: Batch) -> Sequence[uuid.UUID]:
+        self._fail("store")
+        for one in batch.captured:
+            if one.text == "poison":
+                raise ValueError
+            if one.item_id not in self.ids:
+                self.ids.append(one.item_id)
+                self.stored.append(one.text)
+        return ()
+
+    async def execute(self, _query: object, given: Any) -> OneChat:
+        self._fail("note")
+        if isinstance(given, dict):
+            self.notes.append(given)
+        return self
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[OneChat]:
+        yield self
+
+    async def fetchall(self) -> Sequence[tuple[Any, ...]]:
+        return ()
+
+    def listener(self, monkeypatch: Any, on_end: Callable[[], None] = lambda: None) -> Listener:
+        monkeypatch.setattr(ChatSocket, "open", self.open_line)
+        limit = TextLimit(most=1000)
+        return Listener(cast("House", self), uuid.uuid4(), a_chat(), limit, on_end)
+
+
+def a_chat() -> Chat:
+    return Chat(
+        contact=uuid.uuid4(),
+        state="connected",
+        instance_id="instance",
+        flow_id="flow",
+        contact_id="contact",
+        initial_contact_id="contact",
+        participant_token="p",
+        connection_token="c",
+        first_message=None,
+        bot=True,
+        requested_at=START,
+        started_at=None,
+    )
+
+
+_numbers = itertools.count(1)
+
+
+def said(text: str, second: float = 0.0, **given: Any) -> Item:
+    """Return what an agent said so many seconds after the chat's start."""
+    told = {"id": f"item-{next(_numbers)}", "type": "MESSAGE", "participant_role": "AGENT", "content": text}
+    return Item(**{**told, "content_type": "text/plain", "absolute_time": _at(second), **given})
+
+
+def happened(name: str, second: float = 0.0, **given: Any) -> Item:
+    """Return an event so many seconds after the chat's start."""
+    told = {"id": f"item-{next(_numbers)}", "type": "EVENT", "content_type": EVENT + name, "participant_role": "AGENT"}
+    return Item(**{**told, "absolute_time": _at(second), **given})
+
+
+def _at(second: float) -> str:
+    return (START + timedelta(seconds=second)).isoformat()
+
+
+async def soon(condition: Callable[[], Any]) -> None:
+    """Wait until something is so, three seconds at most."""
+    deadline = time.monotonic() + 3
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen within three seconds"
+        await asyncio.sleep(0.005)
