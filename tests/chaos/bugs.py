@@ -124,13 +124,8 @@ def _id_greater_than_last(router: Any) -> None:
     _wrap(router.Router, "_take", make)
 
 
-def _two_owners(store: Any) -> None:
-    _swap(store, "CLAIM", ("AND (c.owner_id IS NULL OR b.beat_at < now()", "AND (true OR b.beat_at < now()"))
-    _swap(
-        store,
-        "CLAIM",
-        ("LIMIT %(most)s", "AND c.owner_id IS DISTINCT FROM %(bridge)s AND random() < 0.3 LIMIT %(most)s"),
-    )
+def _no_fence(store: Any) -> None:
+    _swap(store, "OWNED_PENDING", ("WHERE c.owner_id = %s AND", "WHERE (c.owner_id = %s OR c.active) AND"))
 
 
 def _fence_stands_still(store: Any) -> None:
@@ -143,25 +138,22 @@ def _no_takeover(store: Any) -> None:
 
 def _no_backfill(listener: Any) -> None:
     def make(_transcript: Any) -> Any:
-        async def nothing(self: Any) -> Any:
-            for _ in ():
-                yield _
+        async def nothing(_self: Any) -> Sequence[Any]:
+            return ()
 
         return nothing
 
     _wrap(listener.Listener, "_transcript", make)
 
 
-def _random_client_token(relay: Any) -> None:
-    _wrap(relay, "_token", lambda _: lambda *_given: str(uuid.uuid4()))
-
+def _random_client_token(starter: Any) -> None:
     def make(request: Any) -> Any:
         def anew(self: Any, *given: Any) -> Any:
-            return relay.msgspec.structs.replace(request(self, *given), client_token=str(uuid.uuid4()))
+            return starter.msgspec.structs.replace(request(self, *given), client_token=str(uuid.uuid4()))
 
         return anew
 
-    _wrap(relay.Relay, "_chat_request", make)
+    _wrap(starter.Starter, "_chat_request", make)
 
 
 def _initial_message_forgotten(store: Any) -> None:
@@ -264,12 +256,13 @@ BUGS: Mapping[str, Bug] = {
         "channels_app.accounts", _shared_secret_lookup, ("calm", "attack", "calm"), ("b nothing unexpected",),
         "checks a webhook with any account's secret"),
     "id_greater_than_last": Bug(
-        "connect_bridge.router", _id_greater_than_last, ("calm", "kill_bridge"),
+        "connect_bridge.router", _id_greater_than_last, ("calm", "late_commits", "late_commits"),
         ("a acknowledged is never lost", "i nothing waits"),
         "reads the intake from the last id on"),
-    "two_owners": Bug(
-        "connect_bridge.store", _two_owners, ("calm", "calm"), ("c once for the agent", "d in order for the agent"),
-        "lets a bridge claim what another one holds"),
+    "no_fence": Bug(
+        "connect_bridge.store", _no_fence, ("calm", "slow_connect", "slow_connect"),
+        ("c once for the agent", "d in order for the agent"),
+        "relays what another bridge owns"),
     "fence_stands_still": Bug(
         "connect_bridge.store", _fence_stands_still, ("calm", "kill_bridge"), ("h fences only grow",),
         "changes the owner without raising the fence"),
@@ -281,7 +274,7 @@ BUGS: Mapping[str, Bug] = {
         "connect_bridge.listener", _no_backfill, ("kill_bridge", "sockets"), ("e nothing lost on the way out",),
         "never reads Connect's transcript"),
     "random_client_token": Bug(
-        "connect_bridge.relay", _random_client_token, ("lost_answers",), ("c once for the agent",),
+        "connect_bridge.starter", _random_client_token, ("lost_answers",), ("c once for the agent",),
         "asks Connect again under a new token"),
     "initial_message_forgotten": Bug(
         "connect_bridge.store", _initial_message_forgotten, ("long_hellos",), ("a acknowledged is never lost",),

@@ -218,6 +218,10 @@ def nothing_unexpected(trial: Trial) -> Iterator[str]:
             yield f"an agent saw something that nobody wrote, in contact {item.contact}"
         elif unknown := [word for word in item.words if word not in trial.sent]:
             yield f"an agent saw {_name(unknown[0])}, which nobody wrote"
+    yield from _forgeries_taken(trial)
+
+
+def _forgeries_taken(trial: Trial) -> Iterator[str]:
     for line in trial.evidence.ledger:
         if line.fields.get("forged") and line.what.startswith("webhook.") and line.fields["status"] == OK:
             yield "a forged webhook was answered 200"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ SELECT t.initial_contact_id FROM connect_bridge_contact t JOIN connect_bridge_co
  WHERE t.state = 'connected'
    AND c.owner_id = (SELECT id FROM connect_bridge_bridge WHERE pid = %s ORDER BY started_at DESC LIMIT 1)
 """
+
+HOLD = "SELECT 1 FROM channels_app_channelaccount ORDER BY random() LIMIT 1 FOR UPDATE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,12 @@ class Ground:
         with psycopg.connect(_beside(self.url, "postgres"), autocommit=True) as connection:
             row = connection.execute(TERMINATE, [name]).fetchone()
         return row[0] if row else 0
+
+    def hold_an_account(self, seconds: float) -> None:
+        """Keep one account's row locked: what refers to it is written, numbered, and commits only afterwards."""
+        with psycopg.connect(self.url) as connection:
+            connection.execute(HOLD)
+            time.sleep(seconds)
 
     def lose_tasks(self) -> str:
         """Empty the broker, where it is one that can be emptied; return what was emptied."""

@@ -200,6 +200,14 @@ async def database(stage: Stage) -> None:
     await stage.rest(6.0)
 
 
+async def late_commits(stage: Stage) -> None:
+    """Let webhooks of one account commit after later ones of others: their rows' numbers are the older ones."""
+    for _ in stage.times(6):
+        stage.journal.note("fault.database", how="late commits", seconds=0.8)
+        await asyncio.to_thread(stage.ground.hold_an_account, 0.8)
+        await stage.rest(0.7)
+
+
 async def broker(stage: Stage) -> None:
     """Lose every task that waits; then make the broker unreachable where it is not the database."""
     for _ in stage.times(2):
@@ -237,6 +245,11 @@ async def connect(stage: Stage) -> None:
         await stage.rest(1.5 * stage.scale)
     await stage.outside.heal()
     await stage.trouble(6, {"name": "throttle", "target": "SendMessage"})
+
+
+async def slow_connect(stage: Stage) -> None:
+    """Connect takes its time over every message."""
+    await stage.trouble(15, {"name": "slow", "target": "SendMessage", "share": 0.6, "seconds": 2.5})
 
 
 async def lost_answers(stage: Stage) -> None:
@@ -341,11 +354,24 @@ NEMESES: Mapping[str, Nemesis] = {
     for nemesis in (
         calm, failpoints, kills, kill_web, kill_bridge, kill_worker, kill_all, pause_bridge, database, broker, sockets,
         connect, lost_answers, providers, refusals, lost_sends, long_hellos,
-        dead_senders, network, chats, attack, deploy,
+        dead_senders, late_commits, slow_connect, network, chats, attack, deploy,
     )
 }  # fmt: skip
 #: The short run, in this order; the seed decides what strikes whom and when.
 SHORT = ("calm", "attack", "chats", "failpoints", "kill_bridge", "kills", "pause_bridge", "sockets", "connect",
-         "providers", "network", "broker", "database", "kill_all", "deploy", "calm")  # fmt: skip
+         "slow_connect", "providers", "network", "broker", "late_commits", "database", "kill_all", "deploy",
+         "calm")  # fmt: skip
 #: What is run on the second composition of CI: all that touches the database or the broker, and the rest in passing.
-QUICK = ("calm", "attack", "kill_bridge", "kills", "broker", "database", "pause_bridge", "kill_all", "deploy", "calm")
+QUICK = (
+    "calm",
+    "attack",
+    "kill_bridge",
+    "kills",
+    "broker",
+    "late_commits",
+    "database",
+    "pause_bridge",
+    "kill_all",
+    "deploy",
+    "calm",
+)
