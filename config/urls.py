@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from connect_bridge import api
+from connect_bridge.stuck_views import stuck_page
 
 admin.site.site_header = admin.site.site_title = "Parley"
 
@@ -22,6 +23,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name=front_door)),
     path("-/", include("connect_bridge.health")),
     path("webhooks/", include("channels_app.urls")),
+    path("admin/stuck/", admin.site.admin_view(stuck_page), name="stuck"),
     path("admin/", admin.site.urls),
     path("api/v1/", include(api.urls())),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),

@@ -9,7 +9,7 @@ from channels_app.admin import ChannelLogAdmin
 from channels_app.admin_parts import account_columns, account_filter, kind_filter
 from channels_app.models import ChannelLog
 from connect_bridge.conversation_admin import ConversationAdmin
-from connect_bridge.models import Bridge, Contact, Message, OutboxEntry, Replay
+from connect_bridge.models import Bridge, Contact, Message, Notice, OutboxEntry, Replay
 from connect_bridge.outbox_admin import OutboxEntryAdmin
 from customers.readonly import ReadOnlyAdmin, link, shown, shown_json
 
@@ -18,6 +18,7 @@ __all__ = [
     "ContactAdmin",
     "ConversationAdmin",
     "MessageAdmin",
+    "NoticeAdmin",
     "OutboxEntryAdmin",
     "ReplayAdmin",
     "TracedChannelLogAdmin",
@@ -202,3 +203,33 @@ class ReplayAdmin(ReadOnlyAdmin[Replay]):
     @admin.display(description="rows")
     def the_rows(self, replay: Replay) -> str:
         return shown_json(replay.rows)
+
+
+@admin.register(Notice)
+class NoticeAdmin(ReadOnlyAdmin[Notice]):
+    list_display = ["__str__", "route", "attempts", "due_at", "told_at", "error"]
+    list_filter = ["route", "created_at"]
+    ordering = ["-created_at"]
+    fields = [
+        "id",
+        "the_message",
+        "the_contact",
+        "participant_id",
+        "item_id",
+        "route",
+        "attempts",
+        "due_at",
+        "created_at",
+        "told_at",
+        "error",
+    ]
+    search_fields = ["id", "message__id", "contact__id", "contact__contact_id", "participant_id"]
+    search_help_text = "An id of the notice, its message, its contact or the participant that told it."
+
+    @admin.display(description="message")
+    def the_message(self, notice: Notice) -> str:
+        return link(notice.message)
+
+    @admin.display(description="contact")
+    def the_contact(self, notice: Notice) -> str:
+        return link(notice.contact)

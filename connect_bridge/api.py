@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError as NotAValue
 from django.db.models import QuerySet
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 from django_filters.rest_framework import DjangoFilterBackend, FilterSet, UUIDFilter
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import CursorPagination
@@ -26,6 +26,7 @@ from connect_bridge.serializers import (
     MessageSerializer,
     OutboxEntrySerializer,
 )
+from connect_bridge.stuck_views import StuckView
 
 #: Rows on a page, unless `page_size` asks for others, and at most.
 PAGE_SIZE = 50
@@ -152,4 +153,4 @@ def urls() -> list[URLPattern | URLResolver]:
     router = SimpleRouter()
     for name, view in VIEWS.items():
         router.register(name, view, basename=name)
-    return list(router.urls)
+    return [*router.urls, path("stuck/", StuckView.as_view(), name="api-stuck")]

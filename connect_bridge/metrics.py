@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from channels_app.models import ChannelAccount, InboundCheck, WebhookDelivery
+from connect_bridge import stuck
 from connect_bridge.models import Contact
 from connect_bridge.vitals import Vitals, read_vitals
 
@@ -30,6 +31,7 @@ class _Product(Collector):
         yield _open_contacts()
         yield _last_webhooks()
         yield from _inbound_checks()
+        yield _stuck()
         yield InfoMetricFamily("parley_build", "The running version.", {"version": _version()})
 
     def describe(self) -> list[Metric]:
@@ -85,6 +87,13 @@ def _inbound_checks() -> Iterator[Metric]:
     for kind, count in sorted(found.items()):
         gaps.add_metric([kind], count)
     yield from (gaps, trouble)
+
+
+def _stuck() -> Metric:
+    gauge = GaugeMetricFamily("parley_stuck_rows", "Rows that have been open for over a minute.", labels=["kind"])
+    for kind, count in stuck.counts().items():
+        gauge.add_metric([kind], count)
+    return gauge
 
 
 def _version() -> str:

@@ -18,7 +18,7 @@ from django.utils import timezone
 from rest_framework.authtoken.models import Token, TokenProxy
 
 from channels_app.models import InboundCheck
-from connect_bridge.models import Contact, Message, OutboxEntry, Replay
+from connect_bridge.models import Contact, Message, Notice, OutboxEntry, Replay
 from connect_bridge.resend import REVIVABLE
 from customers.models import IdentityAlias
 from tests.factories import (
@@ -78,6 +78,7 @@ def tell(text: str = "hello", **account) -> Story:
     entry = OutboxEntryFactory(message=outbound, error_detail=text[:300], state=OutboxEntry.State.DEAD)
     ChannelLogFactory(account=account, outbox_entry=entry.pk, path=f"/{text[:100]}")
     InboundCheck.objects.create(account=account, due_at=timezone.now(), trouble=text[:300])
+    Notice.objects.create(message=outbound, contact=contact, created_at=timezone.now(), error=text[:150])
     Replay.objects.create(at=timezone.now(), by=text[:100], verb="retry", asked={"a": text}, counts={}, rows=[text])
     return Story(inbound, outbound, entry)
 
@@ -93,7 +94,7 @@ def list_page(app: str, model: str) -> str:
 
 def every_page() -> list[str]:
     """Return the address of every page of ours: index, lists, rows, histories, forms."""
-    pages = ["/admin/", "/admin/channels_app/channelaccount/add/"]
+    pages = ["/admin/", "/admin/stuck/", "/admin/channels_app/channelaccount/add/"]
     for model in admin.site._registry:
         app, name = model._meta.app_label, model._meta.model_name
         pages.append(list_page(app, name))

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.utils import timezone
+
+from connect_bridge import stuck
+from connect_bridge.stuck import StuckRow
+
+#: Something is stuck.
+STUCK = 3
+
+
+class Command(BaseCommand):
+    help = (
+        "List what has not come to an end after a minute, why, and what happens next. Exit code: 0 nothing is stuck, "
+        "1 an error, 3 something is."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--limit", type=int, default=5, help="rows of each kind, the oldest; default: 5")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, **options: Any) -> None:
+        found = stuck.look(most=max(1, min(options["limit"], stuck.MOST_SHOWN)))
+        if options["json"]:
+            self.stdout.write(json.dumps({"counts": found.counts, "rows": [_json(row) for row in found.rows]}))
+        elif not found.total:
+            self.stdout.write("Nothing is stuck.")
+        else:
+            self._print(found)
+        sys.exit(STUCK if found.total else 0)
+
+    def _print(self, found: stuck.Stuck) -> None:
+        now = timezone.now()
+        for kind, count in found.counts.items():
+            if count:
+                self.stdout.write(f"{kind}: {count}")
+            for row in (row for row in found.rows if row.kind == kind):
+                self.stdout.write(f"  {row.id}  {row.account_name}, for {_span(row.since, now)}")
+                self.stdout.write(f"    why:  {row.why}")
+                when = f" In {_span(now, row.next_at)}." if row.next_at and row.next_at > now else ""
+                self.stdout.write(f"    next: {row.next}{when}")
+
+
+def _span(begin: datetime, end: datetime) -> str:
+    """Return a time as people say it: 90 s, 15 min, 3 h, 2 days."""
+    seconds = (end - begin).total_seconds()
+    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _json(row: StuckRow) -> dict[str, Any]:
+    return {
+        "kind": row.kind,
+        "id": row.id,
+        "account": str(row.account),
+        "account_name": row.account_name,
+        "conversation": row.conversation and str(row.conversation),
+        "since": row.since.isoformat(),
+        "why": row.why,
+        "next": row.next,
+        "next_at": row.next_at and row.next_at.isoformat(),
+    }
