@@ -121,7 +121,7 @@ class Relay:
 
     async def _note_end(self) -> None:
         if self._chat is not None and self.listener is not None and self.listener.over:
-            await self._over(self._chat, State.ENDED, self.listener.over)
+            await self._over(self._chat, Event.ENDED, self.listener.over)
 
     async def _relay(self, message: Pending) -> bool:
         """Bring one message to Connect. False: not now; a later look is arranged."""
@@ -174,14 +174,14 @@ class Relay:
         if began and chat.started_at is not None:
             age = (datetime.now(UTC) - chat.started_at).total_seconds()
             if age > CONNECT_WITHIN:
-                await self._over(chat, State.FAILED, "not connected within five minutes of its start")
+                await self._over(chat, Event.GAVE_UP, "not connected within five minutes of its start")
                 raise Unreachable("the chat was not connected in time: starting another")
         listener = Listener(self.house, self.conversation, chat, self._starter.limit, self.wake)
         try:
             await listener.open(backfill=not began)
         except Refused:
             listener.close()
-            await self._over(chat, State.ENDED, ENDED_UNHEARD)
+            await self._over(chat, Event.ENDED, ENDED_UNHEARD)
             raise
         except BaseException:
             listener.close()
@@ -270,19 +270,20 @@ class Relay:
                 await listener.open(backfill=True)
                 self._renewed = True
                 return
-        await self._over(chat, State.ENDED, "Connect refuses messages: the chat has ended")
+        await self._over(chat, Event.ENDED, "Connect refuses messages: the chat has ended")
         raise Refused("Connect refuses messages: the chat has ended, another is started")
 
     def _must_be_ours(self) -> None:
         if self._stopped or not self.house.owns:
             raise Unreachable("this bridge stops or was away: another may own the conversation now")
 
-    async def _over(self, chat: Chat, state: State, reason: str) -> None:
+    async def _over(self, chat: Chat, event: Event, reason: str) -> None:
         if self.listener is not None:
             self.listener.close()
         self.listener = None
         failpoint("O10")
-        await self.house.execute(store.CHAT_OVER, {"contact": chat.contact, "state": state, "reason": reason[:200]})
+        given = {"contact": chat.contact, "state": after(State(chat.state), event), "reason": reason[:200]}
+        await self.house.execute(store.CHAT_OVER, given)
         self._chat = None
         self._in_doubt = self._renewed = False
         self._taken.clear()
@@ -297,7 +298,7 @@ class Relay:
         given = {"id": message.id, "code": refusal.code, "detail": str(refusal)[:500]}
         await self.house.execute(store.UNDELIVERABLE, given)
         if self._chat is not None and self._chat.state == State.REQUESTED:
-            await self._over(self._chat, State.FAILED, "its first message cannot be relayed")
+            await self._over(self._chat, Event.GAVE_UP, "its first message cannot be relayed")
 
     def _later(self) -> float:
         """Arrange another look; return in how many seconds."""

@@ -153,6 +153,18 @@ async def test_a_socket_that_is_lost_during_a_failing_renewal_is_replaced(monkey
     await soon(lambda: len(chat.lines) == 2 and ear.caught_up.is_set())
 
 
+@pytest.mark.parametrize("trouble", ["note", "transcript"])
+async def test_a_renewal_that_cannot_catch_up_does_so_later(monkeypatch, trouble):
+    chat = OneChat()
+    ear = chat.listener(monkeypatch)
+    await ear.open(backfill=False)
+    chat.transcript_.append(said("meanwhile"))
+    chat.trouble[trouble] = [psycopg.OperationalError()]
+    await ear.renew()
+    await soon(lambda: chat.stored == ["meanwhile"])
+    assert len(chat.lines) == 2
+
+
 async def test_two_reasons_to_reconnect_leave_one_socket(monkeypatch):
     chat = OneChat()
     ear = chat.listener(monkeypatch)
