@@ -96,6 +96,23 @@ def test_an_event_that_broke_the_router_gets_another_life(account: ChannelAccoun
     assert again("quarantined") == []
 
 
+def test_an_event_that_comes_to_an_end_meanwhile_is_left_alone(
+    account: ChannelAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = InboundEntryFactory(delivery=kept(account, state="accepted"), key="m:m_0", state="quarantined")
+    sort = reprocess._Reader._sort
+
+    def slowly(reader: Any, taken: Any) -> Any:
+        found = sort(reader, taken)
+        InboundEntry.objects.update(state="done")
+        return found
+
+    monkeypatch.setattr(reprocess._Reader, "_sort", slowly)
+    again("quarantined")
+    entry.refresh_from_db()
+    assert entry.state == "done"
+
+
 def test_what_still_cannot_be_read_says_why_and_stays(account: ChannelAccount) -> None:
     delivery = WebhookDeliveryFactory(account=account, body=b"{not json", state="quarantined", reason="old words")
     (reading,) = again()
