@@ -1,0 +1,68 @@
+"""One conversation's mouth, where its chat cannot begin or has just ended."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from connect_bridge.models import Contact, Conversation, Message
+from tests.connect_bridge.test_bridge import accepted, aws, bridge, bridging, phone, pointed_at, until
+
+__all__ = ["aws", "bridge", "phone", "pointed_at"]
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_conversation_that_cannot_begin_is_tried_ever_more_rarely(aws, bridge, phone, settings):
+    settings.CONNECT_INSTANCE_ID = ""
+    phone.write("Hello")
+    waiting = until(lambda: Message.objects.exclude(error_detail="").first(), "a reason")
+    time.sleep(2)
+    waiting.refresh_from_db()
+    assert 1 <= waiting.attempts <= 20
+    assert Contact.objects.count() == 0
+
+
+def test_what_is_written_while_the_chat_ends_is_told_once(aws, bridge, phone):
+    agent_id = aws.agent()
+    texts = [str(number) for number in range(7)]
+    phone.write(texts[0])
+    for number, text in enumerate(texts[1:]):
+        agent = accepted(aws, agent_id)
+        aws.call("POST", f"/ccp/contacts/{agent.contact_id}/end", {"agent_id": agent_id})
+        time.sleep(0.01 * number)
+        phone.write(text)
+    until(lambda: len(told(aws)) >= len(texts) and not Message.objects.filter(direction="in", status="stored"), "all")
+    assert told(aws) == texts
+
+
+def told(aws):
+    """Return what Connect got from the customer, over all chats, in order."""
+    return [line["text"] for line in aws.lines("ws.frame") if (line["role"], line["type"]) == ("CUSTOMER", "MESSAGE")]
+
+
+def test_a_chat_that_ended_while_no_bridge_ran_is_followed_by_another(aws, pointed_at, phone):
+    agent_id = aws.agent()
+    with bridging(killed=True):
+        phone.write("Hello")
+        agent = accepted(aws, agent_id)
+        until(lambda: Message.objects.filter(status="relayed").exists(), "the relay")
+    aws.call("POST", f"/ccp/contacts/{agent.contact_id}/end", {"agent_id": agent_id})
+    phone.write("anybody?")
+    with bridging():
+        again = accepted(aws, agent_id)
+        until(lambda: again.said() == ["anybody?"], "the new chat", 20)
+    assert sorted(Contact.objects.values_list("state", flat=True)) == ["connected", "ended"]
+
+
+def test_a_chat_that_ended_while_no_bridge_ran_is_closed_and_let_go(aws, pointed_at, phone):
+    agent_id = aws.agent()
+    with bridging(killed=True):
+        phone.write("Hello")
+        agent = accepted(aws, agent_id)
+        until(lambda: Message.objects.filter(status="relayed").exists(), "the relay")
+    aws.call("POST", f"/ccp/contacts/{agent.contact_id}/end", {"agent_id": agent_id})
+    with bridging() as heir:
+        until(lambda: not Conversation.objects.get().active, "letting go", 20)
+        assert Contact.objects.get().state == "ended"
+        until(lambda: not heir._relays, "forgetting the relay")
