@@ -9,12 +9,10 @@ from functools import cached_property
 from itertools import groupby, pairwise
 from typing import Any
 
-from tests.chaos.evidence import FORGED, Evidence, Line, Word, words
+from tests.chaos.evidence import FORGED, NOTICE, Evidence, Line, Word, words
 
-#: Who speaks to the customer. A custom participant is Parley itself, which tells the agent what did not arrive, …
+#: Who speaks to the customer. A custom participant is Parley itself, which tells the agent what did not arrive.
 SPEAKERS = ("AGENT", "SYSTEM", "SUPERVISOR")
-#: … or does so under the customer's name, so marked. Neither is for the customer.
-NOTICE = "[Parley: not delivered]"
 #: Seconds before a second copy within which something must have happened that made the first one's fate unknown.
 AMBIGUOUS_WITHIN = 120.0
 #: What the rig does to the product that may cut a send in two.

@@ -18,6 +18,9 @@ WORD = re.compile(r"a(\d+)c(\d+)m(\d+)k(\d+)")
 #: What an attacker signs with a wrong secret says this, and nobody may ever see it.
 FORGED = "forged-and-never-to-be-seen"
 
+#: How Parley marks what it tells the agent under the customer's name.
+NOTICE = "[Parley: not delivered]"
+
 Word = tuple[int, int, int, int]
 
 
@@ -118,6 +121,9 @@ def waiting(connection: psycopg.Connection[Any]) -> dict[str, int]:
 
 
 def words(text: str) -> list[Word]:
+    """Return the load's words in a text; none if it is Parley's own notice, or an answer to one: those only quote."""
+    if NOTICE in text:
+        return []
     return [(int(a), int(c), int(m), int(k)) for a, c, m, k in WORD.findall(text)]
 
 

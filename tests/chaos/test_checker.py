@@ -131,6 +131,14 @@ def test_what_parley_tells_the_agent_is_for_the_agent_alone(story: Story):
     assert story.broken() == {"b nothing out of the blue"}
 
 
+def test_an_agents_answer_to_a_notice_is_no_copy_of_what_it_quotes(story: Story):
+    answer = f"re: [Parley: not delivered] The customer did not get: {say(0, 1, 2)}"
+    story.frame("answer", "AGENT", answer)
+    story.arrive(answer)
+    story.store("answer", "out", answer, "accepted")
+    assert story.broken() == set()
+
+
 def test_what_the_agent_sees_twice_is_doubled(story: Story):
     story.frame("in2 again", "CUSTOMER", say(0, 1, 2))
     assert story.broken() == {"c once for the agent"}
