@@ -19,6 +19,8 @@ AMBIGUOUS_WITHIN = 120.0
 AMBIGUOUS = ("fault.kill", "fault.pause", "fault.failpoint", "fault.database", "fault.deploy", "fault.network")
 #: What Parley says of a chat that ended while no bridge listened. Connect shows nobody its transcript afterwards.
 MISSING = "may be missing"
+#: Seconds that a bridge may take from reading a transcript to having stored it.
+TO_STORE = 2.0
 #: Seconds by which a shuffled frame may still come after the fault is off.
 SHUFFLED_FOR = 0.2
 OK = 200
@@ -146,9 +148,16 @@ class Trial:
 
     @cached_property
     def read_at(self) -> dict[str, float]:
-        """When each chat's transcript was read last."""
-        reads = self.evidence.all("participant.GetTranscript")
-        return {line.fields.get("initial_contact_id", ""): line.at for line in reads if line.fields["status"] == OK}
+        """When each chat's transcript was last read by a bridge that lived to store it."""
+        found: dict[str, float] = {}
+        for line in self.evidence.all("participant.GetTranscript"):
+            if line.fields["status"] == OK and not any(line.at <= at <= line.at + TO_STORE for at in self._deaths):
+                found[line.fields.get("initial_contact_id", "")] = line.at
+        return found
+
+    @cached_property
+    def _deaths(self) -> list[float]:
+        return [line.at for line in self.evidence.journal if line.what in AMBIGUOUS]
 
     def unheard(self, item: Item) -> bool:
         """Whether nobody could read this any more, and Parley says so: its chat ended before a bridge came back."""
@@ -326,11 +335,13 @@ def in_order_for_the_customer(trial: Trial) -> Iterator[str]:
             places.setdefault(word, item)
     for key, lines in trial.received.items():
         latest: Item | None = None
+        told: set[str] = set()
         for word in dict.fromkeys(word for line in lines for word in words(line.fields["text"])):
             item = places.get(word)
             if item is None or trial.flagged(item.id) or trial.late(item):
                 continue
-            if latest is not None and item.n < latest.n:
+            if latest is not None and item.n < latest.n and item.id not in told:
+                told.add(item.id)
                 yield f"{_customer(key)} received {_short(item)} after {_short(latest)}, which was said later"
             latest = item if latest is None or item.n > latest.n else latest
 

@@ -225,6 +225,14 @@ def test_what_could_still_be_read_before_the_chat_ended_is_lost(story: Story):
     assert story.broken() == {"e nothing lost on the way out"}
 
 
+def test_what_a_bridge_read_and_died_before_storing_was_heard_by_nobody(story: Story):
+    story.frame("bye", "SYSTEM", "Goodbye.")
+    story.world("participant.GetTranscript", initial_contact_id="chat", status=200)
+    story.contacts[0]["reason"] = "The chat ended while nobody listened: what was said last may be missing"
+    story.journal.append({"what": "fault.kill", "process": "bridge1", "at": len(story.ledger) - 0.5})
+    assert story.broken() == set()
+
+
 def test_a_second_copy_without_a_word_is_doubled(story: Story):
     story.arrive(f"re: {say(0, 1, 2)}")
     assert story.broken() == {"f doubled only after doubt"}
