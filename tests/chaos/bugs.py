@@ -7,6 +7,7 @@ finding what it changes: a bug that no longer fits stops the process instead of 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import importlib.abc
 import importlib.machinery
 import os
@@ -16,6 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
+
+import msgspec
+import psycopg
 
 Change = Callable[[Any], None]
 
@@ -68,7 +72,7 @@ def _ack_on_error(lane: Any) -> None:
         async def whatever(self: Any, taken: Any) -> str:
             try:
                 return str(await stored(self, taken))
-            except lane.psycopg.Error:
+            except psycopg.Error:
                 return "accepted"
 
         return whatever
@@ -78,7 +82,7 @@ def _ack_on_error(lane: Any) -> None:
 
 def _missing_unique(intake: Any) -> None:
     def make(entry: Any) -> Any:
-        return lambda *given: intake.replace(entry(*given), key=uuid.uuid4().hex)
+        return lambda *given: dataclasses.replace(entry(*given), key=uuid.uuid4().hex)
 
     _wrap(intake, "_entry", make)
 
@@ -149,7 +153,7 @@ def _no_backfill(listener: Any) -> None:
 def _random_client_token(starter: Any) -> None:
     def make(request: Any) -> Any:
         def anew(self: Any, *given: Any) -> Any:
-            return starter.msgspec.structs.replace(request(self, *given), client_token=str(uuid.uuid4()))
+            return msgspec.structs.replace(request(self, *given), client_token=str(uuid.uuid4()))
 
         return anew
 
