@@ -169,7 +169,10 @@ class Relay:
             raise Unreachable("its first part is with Connect: looking again for what is left")
 
     async def _connect(self, chat: Chat) -> None:
-        """Listen to the chat; if Connect refuses, it is over. Backfills unless the chat has just begun."""
+        """Listen to the chat; if Connect refuses, it is over. Backfills unless the chat has surely just begun.
+
+        Even if it ends at once, its InitialMessage is with Connect: `_send` comes next, and notes that.
+        """
         began = chat.state == State.STARTED
         if began and chat.started_at is not None:
             age = (datetime.now(UTC) - chat.started_at).total_seconds()
@@ -178,21 +181,19 @@ class Relay:
                 raise Unreachable("the chat was not connected in time: starting another")
         listener = Listener(self.house, self.conversation, chat, self._starter.limit, self.wake)
         try:
-            await listener.open(backfill=not began)
+            await listener.open(backfill=self._in_doubt or not began)
         except Refused:
             listener.close()
             await self._over(chat, Event.ENDED, ENDED_UNHEARD)
             raise
         except BaseException:
+            self._in_doubt = True  # perhaps we were connected for a moment
             listener.close()
             raise
         chat.state = after(State(chat.state), Event.CONNECTED)
         self.listener = listener
         if self._stopped:
             listener.close()
-        if listener.over:
-            await self._note_end()
-            raise Refused("the chat has ended meanwhile: starting another")
 
     async def _send(self, chat: Chat, message: Pending) -> None:
         """Send what is left of the message, part by part. The first part may have gone as the InitialMessage."""
@@ -225,10 +226,11 @@ class Relay:
         if not self._in_doubt or self.listener is None:
             return None
         try:
-            async with asyncio.timeout(CATCH_UP_WITHIN):
+            async with asyncio.timeout(0.0 if self.listener.over else CATCH_UP_WITHIN):
                 await self.listener.caught_up.wait()
         except TimeoutError:
-            raise Unreachable("the transcript cannot be read, and Connect may have this message already") from None
+            if not self.listener.over:
+                raise Unreachable("the transcript cannot be read, and Connect may have this message already") from None
         self._in_doubt = False
         for part in (next_part(message, FOR_BOT), next_part(message, FOR_AGENT)):
             if item := self.listener.hearing.echo_of(part, message.created_at, self._taken):
