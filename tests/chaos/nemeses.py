@@ -280,7 +280,10 @@ async def refusals(stage: Stage) -> None:
 
 
 async def lost_sends(stage: Stage) -> None:
-    await stage.trouble(8, {"name": "effect_then_reset", "target": "send", "share": 0.3})
+    """Messengers take messages without saying so, neither at once nor later."""
+    await stage.trouble(
+        12, {"name": "effect_then_reset", "target": "send", "share": 0.4}, {"name": "receipt_drop", "share": 1.0}
+    )
 
 
 async def network(stage: Stage) -> None:
