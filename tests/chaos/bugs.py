@@ -303,7 +303,7 @@ BUGS: Mapping[str, Bug] = {
         "connect_bridge.claims", _outbox_out_of_order, ("kill_worker",), ("d in order for the customer",),
         "sends a conversation's newest message first"),
     "no_outbox_sweep": Bug(
-        "connect_bridge.claims", _no_outbox_sweep, ("broker", "kill_worker"),
+        "connect_bridge.claims", _no_outbox_sweep, ("broken_messengers",),
         ("e nothing lost on the way out", "i nothing waits"),
         "trusts the broker to remember"),
 }  # fmt: skip

@@ -275,6 +275,11 @@ async def providers(stage: Stage) -> None:
     await stage.trouble(5, {"name": "receipt_double", "share": 0.3}, {"name": "receipt_shuffle", "share": 0.5})
 
 
+async def broken_messengers(stage: Stage) -> None:
+    """Messengers answer 5xx more often than not, up to the last message."""
+    await stage.trouble(10, {"name": "error5xx", "target": "send", "share": 0.6})
+
+
 async def refusals(stage: Stage) -> None:
     await stage.trouble(8, {"name": "blocked", "target": "send", "share": 0.2})
 
@@ -356,7 +361,7 @@ NEMESES: Mapping[str, Nemesis] = {
     nemesis.__name__: nemesis
     for nemesis in (
         calm, failpoints, kills, kill_web, kill_bridge, kill_worker, kill_all, pause_bridge, database, broker, sockets,
-        connect, lost_answers, providers, refusals, lost_sends, long_hellos,
+        connect, lost_answers, providers, broken_messengers, refusals, lost_sends, long_hellos,
         dead_senders, late_commits, slow_connect, network, chats, attack, deploy,
     )
 }  # fmt: skip

@@ -407,6 +407,16 @@ def test_the_rest_of_a_long_first_message_is_sent_by_whoever_takes_over(aws, poi
         assert "".join(agent.said()) == text
 
 
+def test_a_chat_whose_connection_was_not_written_down_is_read_from_its_beginning(aws, pointed_at, phone):
+    with bridging(killed=True):
+        phone.write("Hello")
+        agent = accepted(aws, aws.agent())
+    Contact.objects.update(state="started")
+    agent.say("one")
+    with bridging():
+        until(lambda: said_to_customer() == ["one"], "what was said before the takeover", 20)
+
+
 def test_an_expired_connection_token_is_renewed_not_mistaken_for_the_end(aws, bridge, phone):
     phone.write("Hello")
     agent = accepted(aws, aws.agent())
