@@ -272,7 +272,7 @@ class Relay:
                 await listener.open(backfill=True)
                 self._renewed = True
                 return
-        await self._over(chat, Event.ENDED, "Connect refuses messages: the chat has ended")
+        await self._over(chat, Event.ENDED, ENDED_UNHEARD)
         raise Refused("Connect refuses messages: the chat has ended, another is started")
 
     def _must_be_ours(self) -> None:
