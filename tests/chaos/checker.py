@@ -23,6 +23,8 @@ MISSING = "may be missing"
 TO_STORE = 2.0
 #: Seconds by which a shuffled frame may still come after the fault is off.
 SHUFFLED_FOR = 0.2
+#: The world's faults that lose frames on a socket that goes on afterwards, or let them overtake each other.
+LOSING = ("fault.world.frame_drop", "fault.world.frame_shuffle", "fault.world.socket_silent")
 OK = 200
 Key = tuple[int, int]
 
@@ -183,13 +185,13 @@ class Trial:
     @cached_property
     def _frames_lost(self) -> list[tuple[float, float]]:
         """When the world lost frames, or let them overtake each other, on sockets that stayed open."""
-        found, began = [], 0.0
+        found, began, silent = [], 0.0, 0.0
         for line in self.evidence.journal:
-            if line.what in ("fault.world.frame_drop", "fault.world.frame_shuffle"):
-                began = began or line.at
+            if line.what in LOSING:
+                began, silent = began or line.at, max(silent, line.fields.get("seconds", 0.0))
             elif line.what in ("healed", "drained") and began:
-                found.append((began, line.at + SHUFFLED_FOR))
-                began = 0.0
+                found.append((began, line.at + silent + SHUFFLED_FOR))
+                began = silent = 0.0
         return found
 
     def late(self, item: Item) -> bool:
