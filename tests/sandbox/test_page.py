@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 
 from tests.sandbox.page_kit import Company, Window, launched, served, settled, window
 
@@ -112,6 +112,24 @@ async def test_the_agent_accepts_answers_transfers_and_ends(page: Window, compan
     await expect(page.page.get_by_text("This chat has ended.")).to_be_visible()
     assert [line["initial_contact_id"] for line in company.aws.lines("connect.ended")] == [customer.contact_id]
     assert "I will look" in [line["text"] for line in company.aws.lines("participant.SendMessage")]
+
+
+async def test_an_answer_typed_before_the_agent_is_connected_waits_for_that(page: Window, company: Company) -> None:
+    admitted = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await admitted.wait()
+        await route.continue_()
+
+    await page.page.route("**/participant/connection", hold)
+    customer = await company.chat("Jane", "Quick, please")
+    await page.accept("Jane")
+    await page.answer("Jane", "Here already")
+    await expect(page.transcript("Jane").locator(".bubble.mine")).to_contain_text("being sent")
+    admitted.set()
+
+    await expect(page.transcript("Jane").locator(".bubble.mine")).to_contain_text(re.compile(r"(?<!being )sent"))
+    assert "Here already" in await asyncio.to_thread(customer.said)
 
 
 async def test_chats_that_nobody_looks_at_are_marked_and_reading_them_is_told(page: Window, company: Company) -> None:

@@ -14,6 +14,8 @@ const PAGES = 20;
 export class Participant extends EventTarget {
   #token;
   #bearer = "";
+  #admit;
+  #admitted = new Promise((admit) => (this.#admit = admit));
   #socket = null;
   #heart = 0;
   #doom = 0;
@@ -42,6 +44,7 @@ export class Participant extends EventTarget {
 
   close() {
     this.#closed = true;
+    this.#admit();
     this.#quiet();
     this.#socket?.close(1000);
   }
@@ -71,6 +74,7 @@ export class Participant extends EventTarget {
     const wanted = { Type: ["WEBSOCKET", "CONNECTION_CREDENTIALS"], ConnectParticipant: true };
     const answer = await post("/participant/connection", wanted, { "X-Amz-Bearer": this.#token });
     this.#bearer = answer.ConnectionCredentials.ConnectionToken;
+    this.#admit();
     const old = this.#socket;
     const socket = new WebSocket(answer.Websocket.Url);
     this.#socket = socket;
@@ -146,7 +150,9 @@ export class Participant extends EventTarget {
     for (const item of pages.flat()) this.#say("item", item);
   }
 
-  #ask(path, body) {
+  /** People type faster than a busy service admits them: what they say waits for the connection. */
+  async #ask(path, body) {
+    await this.#admitted;
     return post(path, body, { "X-Amz-Bearer": this.#bearer });
   }
 
