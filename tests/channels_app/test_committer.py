@@ -119,5 +119,5 @@ async def test_a_flight_that_forgets_an_item_leaves_nobody_waiting() -> None:
     async def forgetful(_connection: Connection, _items: Sequence[int]) -> Sequence[int]:
         return []
 
-    [result] = await asyncio.wait_for(added(GroupCommitter(forgetful, connect_parameters()), 1), 5)
+    [result] = await asyncio.wait_for(added(GroupCommitter(forgetful, connect_parameters()), 1), 30)
     assert isinstance(result, AssertionError)

@@ -147,7 +147,7 @@ def test_the_bridge_is_woken_for_a_new_event_and_not_for_a_duplicate(lane: str) 
     with psycopg.connect(**connect_parameters(), autocommit=True) as listener:
         listener.execute("LISTEN parley_intake")
         take(lane, message_post(account))
-        assert len(list(listener.notifies(timeout=1, stop_after=1))) == 1
+        assert len(list(listener.notifies(timeout=20, stop_after=1))) == 1
         take(lane, message_post(account))
         assert list(listener.notifies(timeout=0.1)) == []
 

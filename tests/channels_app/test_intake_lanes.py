@@ -157,7 +157,7 @@ def test_the_provider_is_told_to_come_again_when_the_database_takes_too_long(
         holder = await psycopg.AsyncConnection.connect(**fast_lane.connect_parameters())
         await holder.execute("LOCK TABLE channels_app_webhookdelivery IN EXCLUSIVE MODE")
         try:
-            return await asyncio.wait_for(ask(lane, message_post(account)), 5)
+            return await asyncio.wait_for(ask(lane, message_post(account)), 30)
         finally:
             await holder.close()
             await lane.close()

@@ -32,7 +32,7 @@ from tests.sandbox.conftest import Chatting, RunningWorld, running
 pytestmark = pytest.mark.django_db(transaction=True)
 
 #: Seconds that a test waits for what must happen.
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from sandbox.world.world import World
 REGION = "us-east-1"
 EVENT = "application/vnd.amazonaws.connect.event."
 #: Seconds that a test waits for a frame.
-PATIENCE = 3.0
+PATIENCE = 20.0
 
 
 @dataclass
@@ -51,11 +51,11 @@ class RunningWorld:
 
     def refusal(self, path: str, body: Any) -> tuple[int, str]:
         """POST what must fail; return the status and the sentence that says why."""
-        response = requests.post(self.url + path, json=body, timeout=10)
+        response = requests.post(self.url + path, json=body, timeout=30)
         return response.status_code, response.json()["error"]
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        response = requests.request(method, self.url + path, json=body, timeout=10)
+        response = requests.request(method, self.url + path, json=body, timeout=30)
         response.raise_for_status()
         return response.json()
 

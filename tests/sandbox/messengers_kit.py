@@ -94,7 +94,7 @@ class Receiver:
 
     async def until(self, count: int) -> list[Hook]:
         """Wait until so many posts have come."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(self.got) < count:
                 self.arrived.clear()
                 await self.arrived.wait()

@@ -27,7 +27,7 @@ def announced(chat: Chatting, name: str = "bill.pdf", size: int = len(BODY), tok
 def put(upload: dict[str, Any], body: bytes = BODY, **headers: str) -> int:
     metadata = upload["UploadMetadata"]
     headers = metadata["HeadersToInclude"] | headers
-    return requests.put(metadata["Url"], data=body, headers=headers, timeout=5).status_code
+    return requests.put(metadata["Url"], data=body, headers=headers, timeout=20).status_code
 
 
 def completed(chat: Chatting, upload: dict[str, Any]) -> None:
@@ -38,7 +38,7 @@ def completed(chat: Chatting, upload: dict[str, Any]) -> None:
 
 def fetched(chat: Chatting, attachment_id: str, **more: Any) -> requests.Response:
     found = chat.aws.participant.get_attachment(AttachmentId=attachment_id, ConnectionToken=chat.token, **more)
-    return requests.get(found["Url"], timeout=5)
+    return requests.get(found["Url"], timeout=20)
 
 
 def test_a_file_goes_up_and_comes_down_again(aws: RunningWorld) -> None:
@@ -121,7 +121,7 @@ def test_a_download_url_is_bound_to_its_signature_and_its_chat(aws: RunningWorld
     completed(chat, upload)
     attachment_id = upload["AttachmentId"]
 
-    assert requests.get(f"{aws.url}/attachments/{attachment_id}", timeout=5).status_code == 403
+    assert requests.get(f"{aws.url}/attachments/{attachment_id}", timeout=20).status_code == 403
     assert aws.refused(fetched, chat=other, attachment_id=attachment_id) == ("ValidationException", 400)
     long = aws.refused(fetched, chat=chat, attachment_id=attachment_id, UrlExpiryInSeconds=301)
     assert long == ("ValidationException", 400)

@@ -80,7 +80,7 @@ def test_the_dominant_language_comes_first(comprehend: Any, text: str, language:
 
 def test_other_operations_and_the_newer_protocol_are_refused_clearly(aws: RunningWorld, comprehend: Any) -> None:
     unknown = aws.refused(comprehend.detect_entities, Text="hi", LanguageCode="en")
-    cbor = requests.post(f"{aws.url}/service/Comprehend_20171127/operation/DetectSentiment", timeout=5)
+    cbor = requests.post(f"{aws.url}/service/Comprehend_20171127/operation/DetectSentiment", timeout=20)
 
     assert unknown == ("UnknownOperationException", 404)
     assert "JSON protocol" in cbor.json()["Message"]

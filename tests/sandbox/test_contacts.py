@@ -74,7 +74,7 @@ def test_what_the_model_forbids_is_refused_with_its_errors(
 def test_missing_and_unknown_members_and_broken_json_are_refused(
     aws: RunningWorld, body: bytes, code: str | None
 ) -> None:
-    response = requests.put(f"{aws.url}/contact/chat", data=body, timeout=5)
+    response = requests.put(f"{aws.url}/contact/chat", data=body, timeout=20)
 
     assert response.status_code == 400
     assert response.headers["x-amzn-ErrorType"] == response.json()["__type"] == (code or "InvalidRequestException")

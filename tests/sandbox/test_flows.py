@@ -93,7 +93,7 @@ async def test_an_agent_who_has_passed_a_chat_on_hears_no_more_of_it(aws: Runnin
             chat.say("between ourselves")
             await line.until("between ourselves")
             await desktop.until("participant.left")
-            assert (await desktop.ws.receive(timeout=3)).data == 1000
+            assert (await desktop.ws.receive(timeout=20)).data == 1000
 
 
 async def test_an_agents_disconnect_runs_the_disconnect_flow_too(aws: RunningWorld) -> None:

@@ -159,6 +159,6 @@ async def test_a_person_with_a_keyboard_alone_serves_a_customer(
             await opened.page.keyboard.press("Enter")
 
             await expect(opened.transcript("Jane").locator(".bubble.mine")).to_contain_text("sent")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while "Two" not in await asyncio.to_thread(customer.said):  # noqa: ASYNC110 - another thread's event
                     await asyncio.sleep(0.05)

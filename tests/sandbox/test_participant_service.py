@@ -77,7 +77,7 @@ def test_a_wrong_token_is_denied_and_so_is_none(aws: RunningWorld) -> None:
 
     wrong = aws.refused(aws.participant.send_message, **message, ConnectionToken="wrong")
     swapped = aws.refused(aws.participant.send_message, **message, ConnectionToken=chat.participant_token)
-    none = requests.post(f"{aws.url}/participant/message", json=message, timeout=5)
+    none = requests.post(f"{aws.url}/participant/message", json=message, timeout=20)
 
     assert wrong == swapped == DENIED
     assert (none.status_code, none.json()["__type"]) == (403, "AccessDeniedException")

@@ -124,7 +124,7 @@ async def test_the_end_by_the_agent_runs_the_disconnect_flow_and_chat_ended_is_l
         aws.accept(chat.contact_id, agent)
         aws.call("POST", f"/ccp/contacts/{chat.contact_id}/end", {"agent_id": agent})
         ended = await line.until("chat.ended")
-        closing = await line.ws.receive(timeout=3)
+        closing = await line.ws.receive(timeout=20)
 
     assert [item.get("Content") or item["ContentType"].rsplit(".", 2)[-2:] for item in line.seen[-4:]] == [
         ["participant", "left"],
@@ -159,7 +159,7 @@ async def test_a_socket_ends_at_its_expiry_while_a_newer_one_lives(aws: RunningW
             chat.say("both hear this")
             await old.until("both hear this")
             await new.until("both hear this")
-            assert (await old.ws.receive(timeout=3)).data == 1001
+            assert (await old.ws.receive(timeout=20)).data == 1001
             chat.say("one hears this")
             await new.until("one hears this")
 

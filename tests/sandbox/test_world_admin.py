@@ -37,12 +37,12 @@ def test_the_ledger_is_read_in_pages(aws: RunningWorld) -> None:
     assert [line["n"] for line in lines] == [1, 2, 3]
     assert {"ms", "status", "contact_id", "client_token"} <= set(lines[0]["fields"])
     assert aws.call("GET", "/world/ledger?after=1&limit=1") == lines[1:2]
-    assert requests.get(f"{aws.url}/world/ledger?after=x", timeout=5).status_code == 400
+    assert requests.get(f"{aws.url}/world/ledger?after=x", timeout=20).status_code == 400
 
 
 def test_the_ledger_is_followed_live(aws: RunningWorld) -> None:
     aws.start()
-    with requests.get(f"{aws.url}/world/ledger/stream?after=0", stream=True, timeout=5) as stream:
+    with requests.get(f"{aws.url}/world/ledger/stream?after=0", stream=True, timeout=20) as stream:
         assert stream.headers["Content-Type"].startswith("text/event-stream")
         aws.start()
         data = (line for line in stream.iter_lines() if line.startswith(b"data: "))
@@ -80,7 +80,7 @@ def test_reset_forgets_all_but_the_ledger(aws: RunningWorld) -> None:
 
 
 def test_settings_are_checked_before_they_count(aws: RunningWorld) -> None:
-    response = requests.put(f"{aws.url}/world/settings", json={"concurrent_chats": "many"}, timeout=5)
+    response = requests.put(f"{aws.url}/world/settings", json={"concurrent_chats": "many"}, timeout=20)
 
     assert response.status_code == 400
     assert aws.call("GET", "/world/settings")["concurrent_chats"] == 500
@@ -93,8 +93,8 @@ def test_browsers_may_call_from_anywhere(aws: RunningWorld) -> None:
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": asked,
     }
-    preflight = requests.options(f"{aws.url}/participant/message", headers=headers, timeout=5)
-    refused = requests.post(f"{aws.url}/participant/message", json={}, timeout=5)
+    preflight = requests.options(f"{aws.url}/participant/message", headers=headers, timeout=20)
+    refused = requests.post(f"{aws.url}/participant/message", json={}, timeout=20)
 
     assert preflight.status_code == 204
     assert preflight.headers["Access-Control-Allow-Headers"] == asked
@@ -113,7 +113,7 @@ def test_the_command_says_where_it_answers_and_stops_cleanly(tmp_path: Path, num
         assert process.stdout is not None
         url = process.stdout.readline().split()[-1]
         started = {"InstanceId": "i", "ContactFlowId": "f", "ParticipantDetails": {"DisplayName": "Jane"}}
-        first, second = (requests.put(f"{url}/contact/chat", json=started, timeout=5) for _ in range(2))
+        first, second = (requests.put(f"{url}/contact/chat", json=started, timeout=20) for _ in range(2))
         process.send_signal(number)
         assert process.wait(10) == 0
     assert (first.status_code, second.status_code) == (429, 200)
@@ -121,7 +121,7 @@ def test_the_command_says_where_it_answers_and_stops_cleanly(tmp_path: Path, num
 
 
 def test_what_this_world_does_not_have_is_said_and_noted(aws: RunningWorld) -> None:
-    response = requests.post(f"{aws.url}/chat-integration-event", json={}, timeout=5)
+    response = requests.post(f"{aws.url}/chat-integration-event", json={}, timeout=20)
 
     assert (response.status_code, response.json()["__type"]) == (404, "UnknownOperationException")
     assert aws.lines("world.unknown")[0]["path"] == "/chat-integration-event"
