@@ -19,7 +19,7 @@ from channels_app.registry import channels
 from channels_app.setup import VERIFY_TOKEN, credential_fields, webhook_url
 from customers.readonly import FindableAdmin
 
-_COPY = '<code style="user-select:all;overflow-wrap:anywhere">{}</code>'
+_COPY = '<code class="p-code">{}</code>'
 
 
 @admin.register(ChannelAccount)

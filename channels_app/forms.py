@@ -6,6 +6,7 @@ import re
 from typing import Any, ClassVar
 
 from django import forms
+from unfold.widgets import INPUT_CLASSES
 
 from channels_app.channel import Channel
 from channels_app.models import ChannelAccount
@@ -23,6 +24,8 @@ PREFIX = "credential_"
 #: Amazon Connect, API reference, StartChatContact: Attributes.
 MOST_ATTRIBUTE_BYTES = 32_768
 _ATTRIBUTE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+#: How Unfold dresses the fields of models.
+BOX = {"class": " ".join(INPUT_CLASSES)}
 
 
 class SecretInput(forms.PasswordInput):
@@ -30,7 +33,7 @@ class SecretInput(forms.PasswordInput):
 
     def __init__(self, *, stored: bool) -> None:
         hint = "•••• set" if stored else ""
-        super().__init__(render_value=False, attrs={"autocomplete": "new-password", "placeholder": hint, "size": 60})
+        super().__init__(render_value=False, attrs={**BOX, "autocomplete": "new-password", "placeholder": hint})
 
 
 class AccountForm(forms.ModelForm[ChannelAccount]):
@@ -73,7 +76,7 @@ class AccountForm(forms.ModelForm[ChannelAccount]):
             help_text=" ".join(filter(None, notes)),
             required=asked.required and not (asked.secret and stored),
             initial=None if asked.secret else stored,
-            widget=SecretInput(stored=bool(stored)) if asked.secret else forms.TextInput(attrs={"size": 60}),
+            widget=SecretInput(stored=bool(stored)) if asked.secret else forms.TextInput(attrs=BOX),
         )
 
     def clean_attributes(self) -> dict[str, str]:

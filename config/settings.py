@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 
-from config import broker, embedded
+from config import broker, embedded, look
 from config.environment import Env, give_aws_its_files
 
 django_stubs_ext.monkeypatch()  # so that ModelAdmin[Account] means something at run time too
@@ -68,6 +68,9 @@ if FAILPOINTS and not IS_LOCAL:
 
 # ── the house ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 INSTALLED_APPS = [
+    "unfold",  # before the admin, whose templates and site it replaces
+    "unfold.contrib.filters",
+    "unfold.contrib.forms",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -80,6 +83,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "channels",
+    "people",
     "customers",
     "channels_app",
     "connect_bridge",
@@ -254,6 +258,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVE_INCLUDE_SCHEMA": False,
 }
+
+# ── admin ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+#: What every page of the admin says of this installation: whose data it shows.
+ENVIRONMENT_LABEL = env.str("ENVIRONMENT_LABEL", "" if IS_LOCAL else "Production")
+UNFOLD = look.UNFOLD
 
 # ── sandbox ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 #: Where the simulated outside world answers; empty outside the sandbox, and then there is no sandbox page.

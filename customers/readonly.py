@@ -17,6 +17,8 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from people.looks import ModelAdmin
+
 M = TypeVar("M", bound=Model)
 
 #: Rows that a list page counts and can page to; behind them one searches. Counting a million rows takes too long.
@@ -55,8 +57,7 @@ def shown(text: str) -> str:
     """Return text from outside as HTML: escaped, cut at MOST_SHOWN, kept from reordering or covering its neighbours."""
     cut = text[:MOST_SHOWN]
     more = f"… and {len(text) - len(cut):,} more characters" if len(cut) < len(text) else ""
-    style = "white-space:pre-wrap;overflow-wrap:anywhere;overflow:hidden;unicode-bidi:isolate;margin:0"
-    return format_html('<pre dir="auto" style="{}">{}</pre>{}', style, cut, more)
+    return format_html('<pre dir="auto" class="p-text">{}</pre>{}', cut, more)
 
 
 def shown_json(value: Any) -> str:
@@ -64,7 +65,7 @@ def shown_json(value: Any) -> str:
     return "-" if value is None else shown(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-class FindableAdmin(admin.ModelAdmin[M]):
+class FindableAdmin(ModelAdmin[M]):
     """Finds rows by a pasted id and shows what points at them.
 
     `search_fields` are exact lookups unless they say otherwise (`name__icontains`); each is tried by itself, so that a

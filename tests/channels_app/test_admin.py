@@ -171,7 +171,7 @@ def test_who_may_only_look_sees_no_credentials_at_all(account: ChannelAccount) -
 
     assert "1000000001" in page
     assert "credential_" not in page
-    assert "user-select:all" not in page
+    assert "p-code" not in page
 
 
 def test_who_may_only_look_changes_nothing(account: ChannelAccount) -> None:
@@ -248,7 +248,7 @@ def test_a_delivery_is_found_by_the_providers_key_of_its_event(admin_client: Cli
     found = admin_client.get("/admin/channels_app/webhookdelivery/", {"q": " mid.$cAAB "}).content.decode()
 
     assert str(wanted.delivery.pk) in found
-    assert "1 webhook delivery" in found
+    assert "1 webhook delivery" in " ".join(found.split())
 
 
 @pytest.mark.parametrize("search", ["\x00", "%", "'; --", "9" * 40, "a\"b'", "x" * 3000])
@@ -282,7 +282,7 @@ def test_deliveries_are_filtered_by_account_and_state(admin_client: Client) -> N
         "/admin/channels_app/webhookdelivery/", {"account": str(wanted.account.pk), "state__exact": "quarantined"}
     ).content.decode()
 
-    assert "1 webhook delivery" in found
+    assert "1 webhook delivery" in " ".join(found.split())
     assert str(wanted.pk) in found
 
 

@@ -12,7 +12,7 @@ from connect_bridge.api import VIEWS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
-OUR_APPS = ("analytics", "channels_app", "connect_bridge", "customers", "sandbox")
+OUR_APPS = ("analytics", "channels_app", "connect_bridge", "customers", "people", "sandbox")
 
 
 def words(page: str) -> str:
@@ -36,7 +36,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    code = "".join(path.read_text() for app in ("config", *OUR_APPS[:4]) for path in (ROOT / app).rglob("*.py"))
+    code = "".join(path.read_text() for app in ("config", *OUR_APPS[:5]) for path in (ROOT / app).rglob("*.py"))
     read = re.findall(r"env\.\w+\(\s*\"([A-Z_]+)\"|os\.environ(?:\.get\(|\[)\"([A-Z_]+)\"", code)
     names = {one or other for one, other in read} - {"DJANGO_SETTINGS_MODULE", "DATABASE_URL_FILE"}
 

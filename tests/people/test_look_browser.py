@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+
+from config.look import TASKS
+from tests.admin_kit import DESKTOP, PHONE, desk, session_of
+from tests.factories import OutboxEntryFactory, WebhookDeliveryFactory
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def boss(live_server) -> str:
+    """Give the session of somebody who may do everything, where there is something to see."""
+    OutboxEntryFactory()
+    WebhookDeliveryFactory()
+    return session_of(User.objects.create_superuser("boss"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "320px"])
+async def test_every_page_fits_and_asks_nobody_else(chromium: str, live_server, boss: str, scheme: str, size) -> None:
+    async with desk(chromium, live_server.url, boss, viewport=size, color_scheme=scheme) as here:
+        for address in [page.address for task in TASKS for page in task.pages if page.address]:
+            await here.open(address)
+            assert await here.overflow() <= 0, address
+            dark = await here.page.evaluate("document.documentElement.classList.contains('dark')")
+            assert dark is (scheme == "dark"), address
+
+
+async def test_menus_open_by_keyboard(chromium: str, live_server, boss: str) -> None:
+    async with desk(chromium, live_server.url, boss) as here:
+        await here.open("/admin/")
+        await here.page.get_by_role("button", name="boss").focus()
+        await here.page.keyboard.press("Enter")
+        await here.page.get_by_role("button", name="Dark").press("Enter")
+        await here.page.wait_for_function("document.documentElement.classList.contains('dark')")
+
+        await here.open("/admin/channels_app/webhookdelivery/")
+        await here.page.get_by_role("button", name="Filters").press("Enter")
+        await here.page.get_by_role("heading", name="By state").wait_for()
