@@ -211,6 +211,16 @@ def test_what_never_arrived_and_is_shown_so_is_not_lost(story: Story, status: st
     assert story.broken() == set()
 
 
+def test_of_two_that_say_the_same_the_one_that_failed_is_not_missed(story: Story):
+    for number in (8, 9):
+        story.frame(f"bye{number}", "SYSTEM", "Goodbye.")
+        story.store(f"bye{number}", "out", "Goodbye.", "accepted")
+    story.arrive("Goodbye.")
+    assert story.broken() == {"e nothing lost on the way out"}
+    story.messages[-2]["status"] = "failed"  # the first, so that the copy is the second's
+    assert story.broken() == set()
+
+
 def test_what_nobody_could_hear_before_the_chat_ended_is_not_lost_if_that_is_shown(story: Story):
     story.frame("bye", "SYSTEM", "Goodbye.")
     assert story.broken() == {"e nothing lost on the way out"}
