@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import logging
 import os
 import socket
@@ -23,6 +24,7 @@ from connect_bridge.boto import BotoConnect, participant_endpoint
 from connect_bridge.capture import capture
 from connect_bridge.dispatch import Dispatcher
 from connect_bridge.gateway import ControlPlane, ParticipantService
+from connect_bridge.handover import HandOver, silence
 from connect_bridge.house import House, Relayed
 from connect_bridge.listener import Listener
 from connect_bridge.notices import tell_agents
@@ -43,8 +45,9 @@ TENDED_AT_ONCE = 16
 STOPS_WITHIN = 3.0
 #: A process that stands still in the middle of a transaction must not keep its locks from the others.
 NO_STANDSTILL = "-c idle_in_transaction_session_timeout=5s"
-#: Conversations taken over at once.
+#: Conversations taken over at once, and how often more than this bridge's share is taken: every so many heartbeats.
 CLAIM = 500
+GREEDY_EVERY = 5
 POOL = 6
 #: Ten thousand sockets' worth of long-lived objects: the default thresholds make the collector the tail latency.
 GC_THRESHOLDS = (50_000, 20, 1000)
@@ -64,6 +67,7 @@ class Bridge:
         self._stopping = asyncio.Event()
         self._intake = asyncio.Event()
         self._told = asyncio.Event()
+        self._freed = asyncio.Event()
         self._dispatcher = Dispatcher()
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -90,6 +94,7 @@ class Bridge:
                 relays=GroupCommitter(_write_relayed, parameters),
                 said=self._dispatcher.outbound,
             )
+            self._hand_over = HandOver(self._house)
             await self._join()
             self._dispatcher.start()
             log.info("bridge %s is up", self.id)
@@ -125,40 +130,45 @@ class Bridge:
 
     async def _leave(self) -> None:
         """Hand everything over: whoever claims next continues at once, without waiting for our lease to run out."""
-        await self._stop_relays()
-        await self._house.captures.close()
+        relays = list(self._relays.values())
+        await silence(relays)
         await self._house.relays.close()
         try:
             async with asyncio.timeout(STOPS_WITHIN):
-                await self._house.execute(store.LEAVE, {"bridge": self.id})
+                heirs = await self._freed_for_others()
         except (psycopg.Error, TimeoutError) as failure:
             log.warning("could not hand over (%s): others wait for our lease to end", type(failure).__name__)
+            heirs = False
+        if heirs:
+            await self._hand_over.see_off(relays)
+            await self._hand_over.ended()
+        for relay in relays:
+            relay.close()
+        await self._house.captures.close()
         self._dispatcher.stop()
         log.info("bridge %s is down", self.id)
 
-    async def _stop_relays(self) -> None:
-        """Let sends under way end and be written down, so that the heirs need not guess; cut off what takes long."""
-        for relay in self._relays.values():
-            relay.stop()
-        tasks = [relay.task for relay in self._relays.values() if relay.task is not None]
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=STOPS_WITHIN)
-            for task in late:
-                task.cancel()
+    async def _freed_for_others(self) -> bool:
+        """Let go of all conversations; return whether another bridge is there to take them."""
+        async with self._house.pool.connection() as connection:
+            await connection.execute(store.LEAVE.encode(), {"bridge": self.id})
+            row = await (await connection.execute(store.HEIRS.encode(), {"bridge": self.id})).fetchone()
+            return bool(row and row[0])
 
     async def _beat(self, parameters: dict[str, Any]) -> None:
         """Once a second: say that we live, and take over what nobody owns. Nothing else may delay this connection."""
         async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as connection:
-            while True:
+            for number in itertools.count():
                 began = time.monotonic()
+                self._freed.clear()
                 if (await connection.execute(store.BEAT.encode(), [self.id])).rowcount == 0:
                     await self._join()
                 if not self._house.owns:
                     log.warning("bridge %s was away for too long", self.id)
                     await self._reconcile(connection)
                 self._house.beat_at = began
-                await self._claim(connection)
-                await asyncio.sleep(max(0.0, EVERY - (time.monotonic() - began)))
+                await self._claim(connection, greedy=number % GREEDY_EVERY == GREEDY_EVERY - 1)
+                await _wait(self._freed, max(0.0, EVERY - (time.monotonic() - began)))
 
     async def _tick(self) -> None:
         while True:
@@ -185,8 +195,9 @@ class Bridge:
             self._ending.add(relay.task)
             relay.task.add_done_callback(self._ending.discard)
 
-    async def _claim(self, connection: store.Connection) -> None:
-        found = await connection.execute(store.CLAIM.encode(), {"bridge": self.id, "most": CLAIM})
+    async def _claim(self, connection: store.Connection, *, greedy: bool = False) -> None:
+        given = {"bridge": self.id, "most": CLAIM, "greedy": greedy}
+        found = await connection.execute(store.CLAIM.encode(), given)
         for (conversation,) in await found.fetchall():
             failpoint("O4")
             self._relay(conversation).wake()
@@ -209,12 +220,16 @@ class Bridge:
             await connection.execute(f"LISTEN {store.INTAKE_CHANNEL}")
             await connection.execute(f"LISTEN {store.RELAY_CHANNEL}")
             await connection.execute(f"LISTEN {store.PACE_CHANNEL}")
+            await connection.execute(f"LISTEN {store.FREED_CHANNEL}")
             async for note in connection.notifies():
                 failpoint("I5")
                 if note.channel == store.INTAKE_CHANNEL:
                     self._intake.set()
                 elif note.channel == store.PACE_CHANNEL:
                     self._house.paces.news.set()
+                elif note.channel == store.FREED_CHANNEL:
+                    if note.payload != str(self.id):
+                        self._freed.set()
                 elif note.payload == str(self.id):
                     self._told.set()
 
@@ -236,6 +251,20 @@ class Bridge:
                 await self._house.execute(query, None)
             async with self._house.pool.connection() as connection:
                 await self._reconcile(connection)
+                await self._give_away(await self._hand_over.excess(connection))
+
+    async def _give_away(self, number: int) -> None:
+        """Give so many conversations to bridges that have fewer, those first in which nothing is under way."""
+        if not number:
+            return
+        idle_first = sorted(self._relays.values(), key=lambda relay: relay.task is not None and not relay.task.done())
+        given = idle_first[:number]
+        log.info("bridge %s gives %d conversations away", self.id, len(given))
+        try:
+            await self._hand_over.give(given)
+        finally:
+            for relay in given:  # not before: two relays of one conversation would get in each other's way
+                self._relays.pop(relay.conversation, None)
 
     async def _tend(self, needed: Callable[[Listener], bool], care: Callable[[Listener], Awaitable[None]]) -> None:
         """Give every chat the care that it needs now, a few at a time."""

@@ -49,6 +49,7 @@ class Relay:
     listener: Listener | None = None
     task: asyncio.Task[None] | None = None
     _starter: Starter = field(init=False)
+    _fence: int = 0
     _chat: Chat | None = None
     _loaded: bool = False
     _again: bool = False
@@ -63,18 +64,29 @@ class Relay:
         self._starter = Starter(self.house, self.conversation)
 
     def wake(self) -> None:
-        """Look at once, or right after the look under way."""
+        """Look at once, or right after the look under way. One that was retired only notes that its chat is over."""
         self._again = True
-        if not self._stopped and (self.task is None or self.task.done()):
-            self.task = asyncio.create_task(self._run())
+        if self.task is None or self.task.done():
+            self.task = asyncio.create_task(self._last_words() if self._stopped else self._run())
 
-    def stop(self) -> None:
-        """Leave everything as it is: another bridge takes over. A send under way ends, and is written down."""
+    def retire(self) -> None:
+        """Send nothing more: another bridge takes over. A send under way ends, and is written down.
+
+        What is said in the chat is still heard and stored until close().
+        """
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
+
+    def close(self) -> None:
+        """Stop listening; the chat stays as it is."""
         if self.listener is not None:
             self.listener.close()
+
+    def stop(self) -> None:
+        """Leave everything as it is, at once."""
+        self.retire()
+        self.close()
 
     async def _run(self) -> None:
         idle = False
@@ -82,6 +94,9 @@ class Relay:
             self._again = False
             try:
                 idle = await self._look()
+            except store.NotOurs:
+                self._forget()
+                return
             except Exception as failure:  # noqa: BLE001 - whatever it is, only this conversation waits
                 level = logging.DEBUG if self._failures else logging.WARNING
                 log.log(level, "conversation %s: %s, will try again", self.conversation, described(failure))
@@ -96,7 +111,7 @@ class Relay:
         await self._load()
         await self._note_end()
         async with self.house.pool.connection() as connection:
-            pending = await store.pending(connection, self.conversation)
+            pending = await store.pending(connection, self.conversation, self.house.bridge, self._fence)
         for message in pending:
             if not await self._relay(message):
                 return False
@@ -112,12 +127,26 @@ class Relay:
         if self._loaded:
             return
         async with self.house.pool.connection() as connection:
+            self._fence = await store.fence(connection, self.conversation, self.house.bridge)
             await self._starter.load(connection)
             chat = await store.open_chat(connection, self.conversation)
             taken = await store.taken_items(connection, chat.contact) if chat is not None else set()
         # Whoever had this chat may have died between sending a message and writing that down.
         self._chat, self._taken, self._in_doubt = chat, taken, chat is not None
         self._loaded = True
+
+    async def _last_words(self) -> None:
+        """Note the end of a chat that was given away: its heir may find it over, and not know that all was heard."""
+        try:
+            await self._note_end()
+        except psycopg.Error as failure:
+            log.info("conversation %s: its chat's end was not noted: %s", self.conversation, described(failure))
+
+    def _forget(self) -> None:
+        """Know nothing of a conversation that was another's for a while: whoever wakes us has it read anew."""
+        self.close()
+        self.listener = self._chat = None
+        self._loaded = False
 
     async def _note_end(self) -> None:
         if self._chat is not None and self.listener is not None and self.listener.over:

@@ -20,6 +20,8 @@ INTAKE_CHANNEL = "parley_intake"
 RELAY_CHANNEL = "parley_relay"
 #: NOTIFY channel: a bridge was told that it is too fast.
 PACE_CHANNEL = "parley_pace"
+#: NOTIFY channel: conversations are nobody's now (payload: the id of the bridge that gave them away).
+FREED_CHANNEL = "parley_freed"
 #: First key of the advisory locks that share the intake's shards out among the bridges.
 SHARD_LOCKS = 0x5041524C
 
@@ -76,21 +78,50 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 
 JOIN = "INSERT INTO connect_bridge_bridge (id, host, pid, started_at, beat_at) VALUES (%s, %s, %s, now(), now())"
 BEAT = "UPDATE connect_bridge_bridge SET beat_at = now() WHERE id = %s"
-LEAVE = """
+LEAVE = f"""
 WITH freed AS (UPDATE connect_bridge_conversation SET owner_id = NULL WHERE id IN (
-    SELECT id FROM connect_bridge_conversation WHERE owner_id = %(bridge)s ORDER BY id FOR NO KEY UPDATE))
-UPDATE connect_bridge_bridge SET beat_at = 'epoch' WHERE id = %(bridge)s
+    SELECT id FROM connect_bridge_conversation WHERE owner_id = %(bridge)s ORDER BY id FOR NO KEY UPDATE)
+), gone AS (UPDATE connect_bridge_bridge SET beat_at = 'epoch' WHERE id = %(bridge)s RETURNING id)
+SELECT pg_notify('{FREED_CHANNEL}', id::text) FROM gone
+"""  # noqa: S608 - a constant
+#: Bridges that could take over from this one.
+HEIRS = f"""
+SELECT count(*) FROM connect_bridge_bridge
+ WHERE id <> %(bridge)s AND beat_at > now() - interval '{BRIDGE_TTL} seconds'
+"""  # noqa: S608 - a constant
+#: Give these away, as far as they are ours.
+GIVE = f"""
+WITH given AS (UPDATE connect_bridge_conversation SET owner_id = NULL WHERE id IN (
+    SELECT id FROM connect_bridge_conversation
+     WHERE id = ANY(%(ids)s) AND owner_id = %(bridge)s ORDER BY id FOR NO KEY UPDATE))
+SELECT pg_notify('{FREED_CHANNEL}', %(bridge)s::text)
+"""  # noqa: S608 - a constant
+#: What this bridge owns, what there is to own, and how many bridges share it.
+SHARES = f"""
+SELECT count(*) FILTER (WHERE owner_id = %(bridge)s) AS mine, count(*) AS number,
+       (SELECT count(*) FROM connect_bridge_bridge WHERE beat_at > now() - interval '{BRIDGE_TTL} seconds') AS bridges
+  FROM connect_bridge_conversation WHERE active
+"""  # noqa: S608 - a constant
+#: Open chats to which nobody has connected since they had these tokens.
+STILL_OURS = """
+SELECT conversation_id FROM connect_bridge_contact WHERE state = 'connected' AND connection_token = ANY(%(tokens)s)
 """
 #: Bridges that died long ago and own nothing.
 FORGET = """
 DELETE FROM connect_bridge_bridge b WHERE beat_at < now() - interval '1 hour'
    AND NOT EXISTS (SELECT 1 FROM connect_bridge_conversation WHERE owner_id = b.id)
 """
+#: Take what is nobody's, or a dead bridge's: as much as makes up this bridge's share, so that others find theirs. A
+#: `greedy` look takes all: a bridge that lives and yet claims nothing must not leave its share lying.
 CLAIM = f"""
+WITH room AS (
+    SELECT GREATEST(0, ceil(number::float8 / GREATEST(1, bridges)) - mine)::bigint AS free FROM ({SHARES}) AS shares
+)
 UPDATE connect_bridge_conversation SET owner_id = %(bridge)s, fence = fence + 1 WHERE id IN (
     SELECT c.id FROM connect_bridge_conversation c LEFT JOIN connect_bridge_bridge b ON b.id = c.owner_id
      WHERE c.active AND (c.owner_id IS NULL OR b.beat_at < now() - interval '{BRIDGE_TTL} seconds')
-     LIMIT %(most)s FOR NO KEY UPDATE OF c SKIP LOCKED)
+     LIMIT CASE WHEN %(greedy)s THEN %(most)s ELSE LEAST(%(most)s, (SELECT free FROM room)) END
+       FOR NO KEY UPDATE OF c SKIP LOCKED)
 RETURNING id
 """  # noqa: S608 - a constant
 OWNED = "SELECT id FROM connect_bridge_conversation WHERE owner_id = %s AND active"
@@ -124,9 +155,17 @@ UPDATE connect_bridge_conversation SET active = true WHERE id IN (
 
 # ── relaying ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+#: The owner's fence, or no row if the conversation is somebody else's.
+FENCE = "SELECT fence FROM connect_bridge_conversation WHERE id = %(conversation)s AND owner_id = %(bridge)s"
+#: What to relay, under the owner's fence: one row at least, unless it is not the owner any more.
 PENDING = """
-SELECT id, sequence, text, relayed, attempts, created_at FROM connect_bridge_message
- WHERE conversation_id = %s AND direction = 'in' AND status = 'stored' ORDER BY sequence LIMIT 50
+SELECT m.id, m.sequence, m.text, m.relayed, m.attempts, m.created_at
+  FROM connect_bridge_conversation c LEFT JOIN LATERAL (
+           SELECT * FROM connect_bridge_message
+            WHERE conversation_id = c.id AND direction = 'in' AND status = 'stored' ORDER BY sequence LIMIT 50
+       ) m ON true
+ WHERE c.id = %(conversation)s AND c.owner_id = %(bridge)s AND c.fence = %(fence)s
+ ORDER BY m.sequence
 """
 TAKEN_ITEMS = """
 SELECT connect_item_id FROM connect_bridge_message
@@ -299,10 +338,29 @@ async def open_chat(connection: Connection, conversation: uuid.UUID) -> Chat | N
         return await (await cursor.execute(OPEN_CHAT, [conversation])).fetchone()
 
 
-async def pending(connection: Connection, conversation: uuid.UUID) -> Sequence[Pending]:
-    """Return what is to be relayed, in order."""
-    async with connection.cursor(row_factory=class_row(Pending)) as cursor:
-        return await (await cursor.execute(PENDING, [conversation])).fetchall()
+class NotOurs(Exception):
+    """Another bridge owns the conversation, or it was lost and won again since."""
+
+
+async def fence(connection: Connection, conversation: uuid.UUID, bridge: uuid.UUID) -> int:
+    """Return the fence under which this bridge owns the conversation; raise NotOurs if it does not."""
+    row = await (await connection.execute(FENCE, {"conversation": conversation, "bridge": bridge})).fetchone()
+    if row is None:
+        raise NotOurs
+    return int(row[0])
+
+
+async def pending(connection: Connection, conversation: uuid.UUID, bridge: uuid.UUID, fence: int) -> Sequence[Pending]:
+    """Return what is to be relayed, in order; raise NotOurs if that is not this bridge's business under this fence."""
+    given = {"conversation": conversation, "bridge": bridge, "fence": fence}
+    rows = await (await connection.execute(PENDING, given)).fetchall()
+    if not rows:
+        raise NotOurs
+    return [_pending(*row) for row in rows if row[0] is not None]
+
+
+def _pending(*row: Any) -> Pending:
+    return Pending(**dict(zip(Pending.__struct_fields__, row, strict=True)))
 
 
 async def taken_items(connection: Connection, contact: uuid.UUID) -> set[str]:

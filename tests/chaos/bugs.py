@@ -130,6 +130,8 @@ def _id_greater_than_last(router: Any) -> None:
 
 def _no_fence(store: Any) -> None:
     _swap(store, "OWNED_PENDING", ("WHERE c.owner_id = %s AND", "WHERE (c.owner_id = %s OR c.active) AND"))
+    _swap(store, "FENCE", (" AND owner_id = %(bridge)s", ""))
+    _swap(store, "PENDING", (" AND c.owner_id = %(bridge)s AND c.fence = %(fence)s", ""))
 
 
 def _fence_stands_still(store: Any) -> None:

@@ -148,7 +148,7 @@ def _at(second: float) -> str:
 
 
 async def soon(condition: Callable[[], Any]) -> None:
-    """Wait until something is so, three seconds at most."""
+    """Wait until something is so, for PATIENCE seconds at most."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, f"it did not happen within {PATIENCE:.0f} s"
