@@ -63,7 +63,7 @@ class Command(BaseCommand):
         )
         counts = {kind: sum(one.kind is kind for one in gaps) for kind in dict.fromkeys(one.kind for one in gaps)}
         said = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-        self.stdout.write(f"{compared} {f'{len(gaps)} gaps: {said}.' if gaps else 'No gap was found.'}")
+        self.stdout.write(f"{compared} {_count(gaps)}{f': {said}' if said else ''}.")
 
     def _progress(self, findings: Iterator[Finding], tally: Tally) -> Iterator[Finding]:
         """Say on standard error how far it is, if a person sits there: chats are read four a second."""
@@ -77,6 +77,10 @@ class Command(BaseCommand):
                 self.stderr.write(said, ending="")
         if shown:
             self.stderr.write("\r\033[K", ending="")
+
+
+def _count(gaps: list[Gap]) -> str:
+    return f"{len(gaps)} gap{'' if len(gaps) == 1 else 's'}" if gaps else "No gap was found"
 
 
 def _refuse_unknown(options: dict[str, Any]) -> None:
