@@ -16,6 +16,7 @@ from channels_app.types import (
     InboundEvent,
     Listed,
     ListedInbound,
+    ListedSent,
     OutboundMessage,
     Secret,
     SendReceipt,
@@ -122,6 +123,15 @@ class FindsSent(Protocol):
 
         Also those of other messages that say the same: whoever asks knows which ids belong to those.
         """
+        ...
+
+
+@runtime_checkable
+class ListsSent(Protocol):
+    """The provider lists all that we sent, so that it can be compared with what we know of."""
+
+    def list_sent(self, since: datetime) -> ListedSent:
+        """Return what went from us to single customers since then, by the provider's clock. Raises SendFailed."""
         ...
 
 

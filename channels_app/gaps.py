@@ -55,6 +55,14 @@ class Found:
     trouble: str
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What a provider lists and the intake does not have. `complete`: the list reaches back as far as was asked."""
+
+    unknown: Sequence[Listed]
+    complete: bool
+
+
 def able_kinds() -> list[str]:
     """Return the channels whose provider can be asked."""
     return [kind for kind, one in channels().items() if issubclass(one, (Reconciles, ChecksSubscription))]
@@ -94,6 +102,15 @@ def look(account: uuid.UUID, *, now: bool = False, subscribe: bool = False) -> F
         log.error("account %s: %s", account, trouble)  # noqa: TRY400 - a trace may quote a message
     _note(check, found, trouble, calls if found else ())
     return Found(check.account, found, trouble)
+
+
+def compare(ready: Account, since: datetime) -> Compared | None:
+    """Return what the provider lists since then and the intake lacks, and take nothing in. Raises SendFailed.
+
+    None if the provider lists nothing at all.
+    """
+    channel = ready.channel
+    return _compare(ready, channel, since, timezone.now() - SETTLED) if isinstance(channel, Reconciles) else None
 
 
 def _turn_has_come() -> Q:
@@ -136,11 +153,11 @@ def _missing(ready: Account, check: InboundCheck) -> Iterator[Taken]:
         return
     until = timezone.now() - SETTLED
     since = _begin(check, until)
-    listed = channel.list_inbound(since)
-    if not listed.complete:
+    compared = _compare(ready, channel, since, until)
+    if not compared.complete:
         log.warning("account %s: the provider's list is too long to reach back to %s", ready.id, since)
     lost: SendFailed | None = None
-    for one in sorted(_unknown(ready, listed.messages, until), key=lambda one: one.at):
+    for one in sorted(compared.unknown, key=lambda one: one.at):
         try:
             webhook = _fetched(channel, one)
         except SendFailed as failure:
@@ -152,6 +169,11 @@ def _missing(ready: Account, check: InboundCheck) -> Iterator[Taken]:
     if lost is not None:
         raise lost
     check.complete_until = until
+
+
+def _compare(ready: Account, channel: Reconciles, since: datetime, until: datetime) -> Compared:
+    listed = channel.list_inbound(since)
+    return Compared(_unknown(ready, listed.messages, until), listed.complete)
 
 
 def _fetched(channel: Reconciles, listed: Listed) -> VerifiedWebhook:

@@ -301,3 +301,17 @@ class ListedInbound(Struct, frozen=True, kw_only=True):
 
     messages: tuple[Listed, ...]
     complete: bool
+
+
+class ListedSend(Struct, frozen=True, kw_only=True):
+    """Something that we sent, in the provider's own list, by the provider's id."""
+
+    message_id: str
+    at: datetime
+
+
+class ListedSent(Struct, frozen=True, kw_only=True):
+    """What we sent, as a provider lists it. `complete`: nothing older than asked for was left out."""
+
+    messages: tuple[ListedSend, ...]
+    complete: bool

@@ -19,9 +19,21 @@ from channels_app.failpoints import failpoint
 from channels_app.text import TextLimit, split_text
 from connect_bridge import store
 from connect_bridge.capture import Batch, Captured
-from connect_bridge.gateway import NOTICE_NAME, Item
+from connect_bridge.gateway import Item
 from connect_bridge.house import House
-from connect_bridge.render import EVENT, AgentJoined, AgentLeft, Ended, News, Nothing, Said, is_unfinished, moment, read
+from connect_bridge.render import (
+    EVENT,
+    AgentJoined,
+    AgentLeft,
+    Ended,
+    News,
+    Nothing,
+    Said,
+    is_notice,
+    is_unfinished,
+    moment,
+    read,
+)
 from connect_bridge.store import Chat
 
 log = logging.getLogger(__name__)
@@ -133,7 +145,8 @@ class Hearing:
     async def _digest(self, items: Sequence[Item]) -> None:
         """Store what is new and draw the conclusions. Repeating it does no harm."""
         new = [item for item in items if item.id not in self._recent]
-        news = [Nothing() if self._is_notice(item) else read(item) for item in new]
+        # Our own words to the agent (notices.py) are not for the customer.
+        news = [Nothing() if is_notice(item, self.muted) else read(item) for item in new]
         said = tuple(self._captured(one) for one in news if isinstance(one, Said))
         if said:
             batch = Batch(conversation=self.conversation, contact=self.chat.contact, captured=said)
@@ -178,12 +191,6 @@ class Hearing:
             await self.house.execute(store.CHAT_NEWS, given)
             self.agent, self.chat.bot, self.chat.contact_id = agent, bot, segment
         self._followed = max([self._followed, *(item.absolute_time for item in items)])
-
-    def _is_notice(self, item: Item) -> bool:
-        """Whether this is our own word to the agent (notices.py), which is not for the customer."""
-        return item.participant_role == "CUSTOM_BOT" and (
-            item.display_name == NOTICE_NAME or item.participant_id in self.muted
-        )
 
     def _captured(self, said: Said) -> Captured:
         item = said.item

@@ -21,6 +21,7 @@ from connect_bridge.hearing import Hearing
 from connect_bridge.house import House
 from connect_bridge.render import moment
 from connect_bridge.store import Chat
+from connect_bridge.transcript import read_transcript
 
 log = logging.getLogger(__name__)
 
@@ -201,21 +202,7 @@ class Listener:
         began = time.monotonic()
         since = self._read_until and self._read_until - OVERLAP
         pace = self.house.paces.of(self.chat.instance_id, "transcript")
-        items: list[Item] = []
-        page: str | None = None
-        while True:
-            await pace.turn()
-            try:
-                found = await self.house.participants.transcript(self.token, since, page)
-            except Throttled as busy:
-                pace.throttled(busy.retry_after)
-                continue
-            except Invalid as refusal:
-                raise Unreachable(str(refusal)) from None  # no message is to blame
-            items += found.transcript
-            page = found.next_token
-            if not page:
-                break
+        items = await read_transcript(self.house.participants, pace, self.token, since)
         self._read_until = max((moment(item) for item in items if item.absolute_time), default=self._read_until)
         self._swept_at = began
         return items

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Container
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from connect_bridge.gateway import Attached, Item
+from connect_bridge.gateway import NOTICE_NAME, Attached, Item
 
 EVENT = "application/vnd.amazonaws.connect.event."
 INTERACTIVE = "application/vnd.amazonaws.connect.message.interactive"
@@ -70,6 +71,11 @@ def is_unfinished(item: Item) -> bool:
     return (said is not None and said.message_completed is False) or any(
         one.status == "IN_PROGRESS" for one in item.attachments
     )
+
+
+def is_notice(item: Item, ours: Container[str]) -> bool:
+    """Return whether this is our own word to the agent. `ours` are the ids of participants that we made for that."""
+    return item.participant_role == "CUSTOM_BOT" and (item.display_name == NOTICE_NAME or item.participant_id in ours)
 
 
 def _event(item: Item) -> News:

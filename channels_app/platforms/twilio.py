@@ -43,6 +43,8 @@ from channels_app.types import (
     FoundSent,
     Listed,
     ListedInbound,
+    ListedSend,
+    ListedSent,
     ReceiptStatus,
     Secret,
     VerifiedWebhook,
@@ -56,8 +58,8 @@ NOTHING = Answer(status=200, body=b"<Response/>", content_type="text/xml")
 MOST_FIELDS = 1_000
 #: Messages that one look at what was sent reads.
 NEWEST = 50
-#: Messages that one look at what was received reads, in how large pages. Twilio's largest page is 1,000.
-MOST_RECEIVED = 2_000
+#: Messages that one look at all that came in, or went out, reads, in how large pages. Twilio's largest page is 1,000.
+MOST_LISTED = 2_000
 PAGE = 500
 _SID = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}")
 STATUSES = {
@@ -194,16 +196,29 @@ def list_received(client: Client, address: str, since: datetime) -> ListedInboun
     DateSent is not asked for: of what came in, it is when Twilio called our webhook ("Messages resource").
     """
     found: list[Listed] = []
-    for count, one in enumerate(client.messages.stream(to=address, limit=MOST_RECEIVED, page_size=PAGE), start=1):
+    for count, one in enumerate(client.messages.stream(to=address, limit=MOST_LISTED, page_size=PAGE), start=1):
         if one.date_created < since:
             break
         if one.direction == "inbound":
             form = {"MessageSid": one.sid, "SmsSid": one.sid, "SmsStatus": "received", "AccountSid": one.account_sid}
             said = {"From": one.from_, "To": one.to, "Body": one.body or "", "NumMedia": one.num_media or "0"}
             found.append(Listed(key=key_of("m", one.sid), at=one.date_created, raw=form | said))
-        if count == MOST_RECEIVED:
+        if count == MOST_LISTED:
             return ListedInbound(messages=tuple(found), complete=False)
     return ListedInbound(messages=tuple(found), complete=True)
+
+
+def list_sent(client: Client, address: str, since: datetime) -> ListedSent:
+    """Return what our address sent, whatever became of it; the newest comes first, as above."""
+    found: list[ListedSend] = []
+    for count, one in enumerate(client.messages.stream(from_=address, limit=MOST_LISTED, page_size=PAGE), start=1):
+        if one.date_created < since:
+            break
+        if one.direction != "inbound":
+            found.append(ListedSend(message_id=one.sid, at=one.date_created))
+        if count == MOST_LISTED:
+            return ListedSent(messages=tuple(found), complete=False)
+    return ListedSent(messages=tuple(found), complete=True)
 
 
 def as_form(client: Client, url: str, listed: Listed) -> VerifiedWebhook:

@@ -39,6 +39,8 @@ from channels_app.types import (
     FoundSent,
     Listed,
     ListedInbound,
+    ListedSend,
+    ListedSent,
     Secret,
     VerifiedWebhook,
     WebhookRequest,
@@ -134,6 +136,21 @@ def list_received(http: Http, keys: dict[str, str], us: str, since: datetime) ->
 
     What X encrypts is not in this list ("Direct Messages lookup"; "X Chat").
     """
+    found, complete = _recent(http, keys, since)
+    ours = tuple(one for one in found if _to_us_alone(us, one.raw["event"]))
+    return ListedInbound(messages=ours, complete=complete)
+
+
+def list_sent(http: Http, keys: dict[str, str], us: str, since: datetime) -> ListedSent:
+    """Return what we wrote to single users, from the same list: it has both directions."""
+    found, complete = _recent(http, keys, since)
+    ours = (one for one in found if text_at(one.raw["event"], "sender_id") == us and _of_two(us, one.raw["event"]))
+    sends = tuple(ListedSend(message_id=text_at(one.raw["event"], "id"), at=one.at) for one in ours)
+    return ListedSent(messages=sends, complete=complete)
+
+
+def _recent(http: Http, keys: dict[str, str], since: datetime) -> tuple[list[Listed], bool]:
+    """Return all direct messages since then, of both directions, and whether the list reached back that far."""
     asked: dict[str, Any] = {
         "dm_event_fields": ["id", "text", "sender_id", "created_at", "dm_conversation_id", "attachments", "entities"],
         "expansions": ["sender_id", "attachments.media_keys"],
@@ -147,11 +164,11 @@ def list_received(http: Http, keys: dict[str, str], us: str, since: datetime) ->
         for _ in range(MOST_PAGES):
             answer = client.get_direct_message_events(**asked)
             page = [_listed(one, object_at(answer, "includes")) for one in list_at(answer, "data")]
-            found += [one for one in page if one.at >= since and _to_us_alone(us, one.raw["event"])]
+            found += [one for one in page if one.at >= since]
             asked["pagination_token"] = text_at(answer, "meta", "next_token")
             if not asked["pagination_token"] or any(one.at < since for one in page):
-                return ListedInbound(messages=tuple(found), complete=True)
-    return ListedInbound(messages=tuple(found), complete=False)
+                return found, True
+    return found, False
 
 
 def _listed(event: dict[str, Any], includes: dict[str, Any]) -> Listed:
@@ -166,10 +183,15 @@ def _listed(event: dict[str, Any], includes: dict[str, Any]) -> Listed:
 
 
 def _to_us_alone(us: str, event: dict[str, Any]) -> bool:
-    """Say whether somebody else wrote it, and in no group. The id of a one-to-one conversation is both users' ids."""
-    writer = text_at(event, "sender_id")
-    pair = text_at(event, "dm_conversation_id").split("-")
-    return writer not in ("", us) and sorted(pair) in (sorted((us, writer)), [""])
+    """Say whether somebody else wrote it, and in no group."""
+    return text_at(event, "sender_id") not in ("", us) and _of_two(us, event)
+
+
+def _of_two(us: str, event: dict[str, Any]) -> bool:
+    """Say whether it is ours and one other's: the id of a one-to-one conversation is both users' ids."""
+    writer, name = text_at(event, "sender_id"), text_at(event, "dm_conversation_id")
+    pair = name.split("-")
+    return not name or (len(pair) == len((us, writer)) and us in pair and writer in pair)
 
 
 def as_activity(us: str, url: str, listed: Listed) -> VerifiedWebhook:

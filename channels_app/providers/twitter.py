@@ -217,6 +217,9 @@ class Twitter(Channel[Config]):
     def list_inbound(self, since: datetime) -> types.ListedInbound:
         return x.list_received(self.http, self._keys, self.address, since)
 
+    def list_sent(self, since: datetime) -> types.ListedSent:
+        return x.list_sent(self.http, self._keys, self.address, since)
+
     def as_webhook(self, listed: types.Listed) -> VerifiedWebhook:
         return x.as_activity(self.address, self.webhook_url, listed)
 

@@ -141,6 +141,10 @@ class WhatsApp(Channel[Config]):
         with self._client() as client:
             return twilio.list_received(client, _PREFIX + self.address, since)
 
+    def list_sent(self, since: datetime) -> types.ListedSent:
+        with self._client() as client:
+            return twilio.list_sent(client, _PREFIX + self.address, since)
+
     def as_webhook(self, listed: types.Listed) -> VerifiedWebhook:
         with self._client() as client:
             return twilio.as_form(client, self.webhook_url, listed)

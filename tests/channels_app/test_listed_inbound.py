@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from channels_app import errors
-from channels_app.channel import ChecksSubscription, Reconciles
+from channels_app.channel import ChecksSubscription, ListsSent, Reconciles
 from channels_app.http import Http
 from channels_app.platforms import twilio, x
 from channels_app.registry import channels
@@ -91,6 +91,25 @@ async def test_our_own_messages_are_not_listed(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+async def test_what_we_sent_is_listed_and_nothing_else(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twilio, "PAGE", 1)
+    monkeypatch.setattr(x, "NEWEST", 1)
+    customer = CUSTOMERS[kind]["id"]
+    async with messengers() as lab:
+        await lab.register(kind)
+        await lab.write(kind, "one")
+        channel = channel_at(lab, kind)
+        assert isinstance(channel, ListsSent)
+        message = OutboundMessage(recipient=customer, text="ours", correlation="c")
+        sent = [(await asyncio.to_thread(channel.send, message)).message_ids[0] for _ in range(2)]
+        found = await asyncio.to_thread(channel.list_sent, datetime.now(UTC) - LONG_AGO)
+        none = await asyncio.to_thread(channel.list_sent, datetime.now(UTC) + LONG_AGO)
+    assert (sorted(one.message_id for one in found.messages), found.complete) == (sorted(sent), True)
+    assert all(abs(one.at - datetime.now(UTC)) < timedelta(seconds=30) for one in found.messages)
+    assert (none.messages, none.complete) == ((), True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 async def test_all_pages_are_read_until_the_first_older_message(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(twilio, "PAGE", 2)
     monkeypatch.setattr(x, "NEWEST", 2)
@@ -106,7 +125,7 @@ async def test_all_pages_are_read_until_the_first_older_message(kind: str, monke
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_list_that_is_too_long_says_so(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(twilio, "MOST_RECEIVED", 2)
+    monkeypatch.setattr(twilio, "MOST_LISTED", 2)
     monkeypatch.setattr(twilio, "PAGE", 2)
     monkeypatch.setattr(x, "NEWEST", 1)
     monkeypatch.setattr(x, "MOST_PAGES", 2)
@@ -114,8 +133,14 @@ async def test_a_list_that_is_too_long_says_so(kind: str, monkeypatch: pytest.Mo
         await lab.register(kind)
         for number in range(3):
             await lab.write(kind, f"number {number}")
-        found = await listed(channel_at(lab, kind))
+        channel = channel_at(lab, kind)
+        found = await listed(channel)
+        message = OutboundMessage(recipient=CUSTOMERS[kind]["id"], text="ours", correlation="c")
+        for _ in range(3):
+            await asyncio.to_thread(channel.send, message)
+        sent = await asyncio.to_thread(channel.list_sent, datetime.now(UTC) - LONG_AGO)
     assert (len(found.messages), found.complete) == (2, False)
+    assert (len(sent.messages), sent.complete) == (2, False)
 
 
 async def test_a_place_that_twilio_does_not_list_is_shown_as_something_that_cannot_be_shown() -> None:

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import json
 import sys
-import uuid
-from argparse import ArgumentTypeError
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, TypeVar
@@ -14,8 +12,9 @@ from django.db import DatabaseError
 from channels_app import reprocess
 from channels_app.models import WebhookDelivery
 from connect_bridge import retry
+from connect_bridge.arguments import an_id, since_when
 from connect_bridge.models import OutboxEntry, Replay
-from connect_bridge.replays import moment, on_record, reprocess_counts, retry_counts, whoever
+from connect_bridge.replays import on_record, reprocess_counts, retry_counts, whoever
 
 T = TypeVar("T")
 #: Some of what was asked for was left out, or still cannot be read.
@@ -41,10 +40,10 @@ class Command(BaseCommand):
         states = [WebhookDelivery.State.QUARANTINED, WebhookDelivery.State.IGNORED, WebhookDelivery.State.ACCEPTED]
         read.add_argument("--state", action="append", choices=states, help="default: quarantined; repeat")
         for verb in (again, read):
-            verb.add_argument("--since", type=_moment, help="what failed or came since: 90m, 2h, 3d, or a date")
-            verb.add_argument("--until", type=_moment, help="and before")
-            verb.add_argument("--account", type=_id, metavar="ID", help="only of this account")
-            verb.add_argument("--id", action="append", type=_id, default=[], help="only this row; repeat")
+            verb.add_argument("--since", type=since_when, help="what failed or came since: 90m, 2h, 3d, or a date")
+            verb.add_argument("--until", type=since_when, help="and before")
+            verb.add_argument("--account", type=an_id, metavar="ID", help="only of this account")
+            verb.add_argument("--id", action="append", type=an_id, default=[], help="only this row; repeat")
             verb.add_argument("--by", default="", help="who does it, for the record; default: user@host")
             verb.add_argument("--yes", action="store_true", help="do it; without, only say what would be done")
             verb.add_argument("--json", action="store_true", help="print one JSON object")
@@ -162,17 +161,3 @@ def _asked(options: dict[str, Any]) -> dict[str, Any]:
     names = ("state", "since", "until", "account", "id", "may_arrive_twice", "closed_windows")
     given = {name: options[name] for name in names if options.get(name)}
     return json.loads(json.dumps(given, default=lambda one: one.isoformat() if isinstance(one, datetime) else str(one)))  # type: ignore[no-any-return] # a dict goes in
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return moment(text)
-    except ValueError:
-        raise ArgumentTypeError(f"{text!r} is no time: give 90m, 2h, 3d (ago) or 2026-11-23T14:00") from None
-
-
-def _id(text: str) -> uuid.UUID:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        raise ArgumentTypeError(f"{text!r} is no id: copy it from the admin") from None

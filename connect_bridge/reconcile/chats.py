@@ -1,0 +1,220 @@
+"""Open chats: Connect's transcript against the messages that are stored, both ways, by item."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections import defaultdict
+from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from connect_bridge.boto import participant_endpoint
+from connect_bridge.gateway import NOTICE_NAME, GatewayError, Item
+from connect_bridge.holding import ITEM as HOLDING
+from connect_bridge.pace import FLOORS, Pace
+from connect_bridge.participant import AwsParticipants
+from connect_bridge.parts import shown
+from connect_bridge.reconcile.rows import OpenChat, Page, ask, read
+from connect_bridge.reconcile.words import Finding, Gap, Kind, Trouble
+from connect_bridge.render import Said, is_notice, moment
+from connect_bridge.render import read as meaning
+from connect_bridge.transcript import read_transcript
+
+log = logging.getLogger(__name__)
+
+#: What is younger may be on its way: the bridges look for lost frames 60 s after a chat's last traffic.
+SETTLED = timedelta(seconds=90)
+#: Seconds between two calls: we take half of what Connect allows an instance by default, the bridges need the rest.
+APART = 2 / FLOORS["transcript"]
+#: Seconds for one chat's transcript, all its pages and waits included.
+READ_WITHIN = 60.0
+
+STORED = """
+SELECT id, contact_id AS contact, direction, sequence, text, relayed, connect_item_id AS item
+  FROM connect_bridge_message WHERE contact_id = ANY(%(contacts)s) AND (direction = 'out' OR relayed > 0)
+ ORDER BY sequence
+"""
+NOTICES = "SELECT contact_id, participant_id, item_id FROM connect_bridge_notice WHERE contact_id = ANY(%(contacts)s)"
+STILL_OPEN = "SELECT id FROM connect_bridge_contact WHERE id = ANY(%(contacts)s) AND state = 'connected'"
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that the database has of a chat."""
+
+    id: uuid.UUID
+    contact: uuid.UUID
+    direction: str
+    sequence: int
+    text: str
+    relayed: int
+    item: str | None
+
+    def __repr__(self) -> str:
+        return f"<Stored {self.id}>"
+
+
+@dataclass(slots=True)
+class Known:
+    """What the database has of one chat. `participants` and `items` are those of our own notices to the agent."""
+
+    messages: list[Stored] = field(default_factory=list)
+    participants: set[str] = field(default_factory=set)
+    items: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class _Relayed:
+    """A customer's message, and what of it is still to be found in Connect's transcript."""
+
+    message: Stored
+    left: str
+    begun: bool = False
+
+    def takes(self, item: Item) -> bool:
+        """Find the item in the message: by its id, which is the last part's, else as what comes next of the text.
+
+        What comes first of it may be in a former chat.
+        """
+        if self.left and item.id == self.message.item:
+            self.left = "" if not self.begun else self.left.removeprefix(item.content)
+        elif self.left and item.content and self.left.startswith(item.content):
+            self.left = self.left[len(item.content) :]
+        else:
+            return False
+        self.begun = True
+        return True
+
+
+Reading = Sequence[Item] | Exception
+#: What is wrong, with which item or message, when that was said.
+Difference = tuple[Kind, str, datetime | None]
+
+
+def look(opened: Sequence[OpenChat], page: Page) -> Iterator[Finding]:
+    """Yield how the open chats of a page differ from Connect's transcripts: three queries, calls one by one.
+
+    The database is read first: what counts as relayed by then must be in a transcript that is read afterwards.
+    """
+    if not opened:
+        return
+    known = _known([chat.contact for chat in opened])
+    readings = asyncio.run(_read_all(opened))
+    failed = {chat.contact: one for chat, one in zip(opened, readings, strict=True) if isinstance(one, Exception)}
+    still_open = {row[0] for row in ask(STILL_OPEN, {"contacts": list(failed)})}
+    for chat, reading in zip(opened, readings, strict=True):
+        if not isinstance(reading, Exception):
+            for kind, name, at in differences(known[chat.contact], reading):
+                yield _gap(kind, name, at, chat, page[chat.conversation])
+        elif chat.contact in still_open:
+            yield Trouble(f"chat {chat.initial_contact}", _why(reading))
+
+
+def differences(known: Known, items: Sequence[Item]) -> Iterator[Difference]:
+    """Yield what only one side has, and what stands in another order. Pure, but for the clock."""
+    settled_by = datetime.now(UTC) - SETTLED
+    ordered = sorted(items, key=lambda item: item.absolute_time)
+    yield from _said(known, ordered, settled_by)
+    yield from _relayed(known, ordered, settled_by)
+
+
+def _said(known: Known, items: Sequence[Item], settled_by: datetime) -> Iterator[Difference]:
+    """Compare what Connect's side said."""
+    ours = {one.item: one for one in known.messages if one.direction == "out" and one.item != HOLDING}
+    read = (meaning(item) for item in items if not is_notice(item, known.participants))
+    said = [one.item for one in read if isinstance(one, Said)]
+    for item in said:
+        if item.id[:64] not in ours and moment(item) < settled_by:
+            yield Kind.NOT_HERE, item.id, moment(item)
+    ids = {item.id[:64] for item in items}
+    for message in (one for item, one in ours.items() if item not in ids):
+        yield Kind.NOT_SAID, str(message.id), None
+    yield from _misplaced([ours[item.id[:64]] for item in said if item.id[:64] in ours])
+
+
+def _relayed(known: Known, items: Sequence[Item], settled_by: datetime) -> Iterator[Difference]:
+    """Compare what was relayed. One message may be several items, and only the last one's id is known."""
+    sent = [_Relayed(one, shown(one.text)[: one.relayed]) for one in known.messages if one.direction == "in"]
+    places = []
+    for item in items:
+        if item.participant_role != "CUSTOMER" or item.type != "MESSAGE" or _is_notice_of_ours(item, known.items):
+            continue
+        owner = next((one for one in _likely(sent, item) if one.takes(item)), None)
+        if owner is not None:
+            places.append(owner.message)
+        elif moment(item) < settled_by:
+            yield Kind.NOT_OURS, item.id, moment(item)
+    for one in sent:
+        if one.left:
+            yield Kind.NOT_IN_CONNECT, str(one.message.id), None
+    yield from _misplaced(places)
+
+
+def _likely(sent: Sequence[_Relayed], item: Item) -> Sequence[_Relayed]:
+    """Return the message that has the item's id, or all: those that are still to be found take it by its text."""
+    named = [one for one in sent if one.message.item == item.id]
+    return named or [one for one in sent if one.left]
+
+
+def _misplaced(places: Sequence[Stored]) -> Iterator[Difference]:
+    """Yield the messages that stand before others in Connect and after them here."""
+    lowest = places[-1].sequence if places else 0
+    for one in reversed(places):
+        if one.sequence > lowest:
+            yield Kind.ORDER, str(one.id), None
+        lowest = min(lowest, one.sequence)
+
+
+def _gap(kind: Kind, name: str, at: datetime | None, chat: OpenChat, account: uuid.UUID) -> Gap:
+    conversation, contact = chat.conversation, chat.initial_contact
+    return Gap(kind=kind, id=name, at=at, account=account, conversation=conversation, chat=contact)
+
+
+def _is_notice_of_ours(item: Item, items: Collection[str]) -> bool:
+    return item.id in items or item.content.startswith(f"[{NOTICE_NAME}]")
+
+
+def _known(contacts: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, Known]:
+    known: defaultdict[uuid.UUID, Known] = defaultdict(Known)
+    for one in read(Stored, STORED, {"contacts": contacts}):
+        known[one.contact].messages.append(one)
+    for contact, participant, item in ask(NOTICES, {"contacts": contacts}):
+        known[contact].participants.add(participant)
+        known[contact].items.add(item)
+    return known
+
+
+class _Gentle(Pace):
+    """Half the pace that Connect allows by default; less where it says 429."""
+
+    async def turn(self) -> None:
+        await asyncio.sleep(APART)
+        await super().turn()
+
+
+async def _read_all(opened: Sequence[OpenChat]) -> list[Reading]:
+    """Read the chats' transcripts one by one, over the connections that their bridges have."""
+    participants, pace = AwsParticipants(participant_endpoint()), _Gentle(FLOORS["transcript"])
+    try:
+        return [await _reading(read_transcript(participants, pace, chat.token)) for chat in opened]
+    finally:
+        await participants.close()
+
+
+async def _reading(transcript: Awaitable[Any]) -> Reading:
+    try:
+        async with asyncio.timeout(READ_WITHIN):
+            found: Sequence[Item] = await transcript
+            return found
+    except (GatewayError, TimeoutError) as failure:
+        return failure
+
+
+def _why(failure: Exception) -> str:
+    if isinstance(failure, TimeoutError):
+        return f"Amazon Connect did not give its transcript within {READ_WITHIN:.0f} s; try again when it is less busy"
+    return f"{failure}. If this stays, the chat has ended and no bridge has noticed: is one running?"
