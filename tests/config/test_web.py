@@ -15,7 +15,7 @@ from django.conf import settings
 from channels_app.registry import channels
 from config.caps import BODY_SECONDS, HEAD_SECONDS, Patience, cap_of
 from connect_bridge.processes import product
-from tests.config.web_kit import Said, Web, drip, request, talk, web
+from tests.config.web_kit import HANDSHAKE, Said, Web, drip, request, talk, web
 
 TO_TWITTER = "POST /webhooks/twitter/1/"
 MEBI = 1024 * 1024
@@ -152,15 +152,8 @@ def test_a_connection_that_waits_between_two_requests_is_left_alone(hasty: Web) 
 
 
 def test_a_websocket_outlives_every_limit(hasty: Web) -> None:
-    handshake = request(
-        "GET /live",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-    )
     with socket.create_connection(("127.0.0.1", hasty.port), timeout=30) as link:
-        link.sendall(handshake)
+        link.sendall(HANDSHAKE)
         assert link.recv(65_536).startswith(b"HTTP/1.1 101 ")
         link.settimeout(2)
         with pytest.raises(TimeoutError):

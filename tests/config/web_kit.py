@@ -15,12 +15,16 @@ from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
+import psycopg
 from django.conf import settings
+from twilio.request_validator import RequestValidator
 
 #: Seconds that anything may take on a busy machine.
 PATIENCE = 60.0
 STUB = "tests.config.web_stub:application"
+WHATSAPP = {"account_sid": "AC" + "0" * 32, "auth_token": "auth-token-of-tests", "number": "+34600777888"}
 HOST = b"Host: 127.0.0.1\r\n"
 
 
@@ -58,13 +62,22 @@ class Said:
 
 
 def talk(
-    where: int | str, parts: Iterable[bytes] | bytes, pause: float = 0.0, tls: ssl.SSLContext | None = None
+    port: int,
+    parts: Iterable[bytes] | bytes,
+    pause: float = 0.0,
+    *,
+    tls: ssl.SSLContext | None = None,
+    to_the_end: bool = True,
 ) -> Said:
-    """Send these parts until something comes back, then read to the end. A port of this machine, or a unix socket."""
-    link = _connected(where, tls)
+    """Send these parts and return what comes back, up to the connection's end or that of the answer.
+
+    With a pause (seconds) after each part, sending stops when something comes back.
+    """
+    link = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+    link = tls.wrap_socket(link) if tls else link
     with link:
         began = time.monotonic()
-        first_at, sent, raw = 0.0, 0, b""
+        sent, raw = 0, b""
         for part in [parts] if isinstance(parts, bytes) else parts:
             assert time.monotonic() - began < PATIENCE, "nobody minds"
             link.sendall(part)
@@ -73,31 +86,35 @@ def talk(
                 link.settimeout(pause)
                 try:
                     raw = link.recv(65_536)
-                    break  # an answer, or the end: no decent client goes on
+                    break  # an answer, or the end
                 except TimeoutError:
                     link.settimeout(PATIENCE)
         first_at = time.monotonic() - began
         link.settimeout(PATIENCE)
-        while more := link.recv(65_536):
+        while not (raw and _complete(raw) and not to_the_end) and (more := link.recv(65_536)):
             first_at = first_at if raw else time.monotonic() - began
             raw += more
         return Said(raw, first_at, sent)
 
 
-def _connected(where: int | str, tls: ssl.SSLContext | None) -> socket.socket:
-    if isinstance(where, str):
-        link = socket.socket(socket.AF_UNIX)
-        link.settimeout(PATIENCE)
-        link.connect(where)
-        return link
-    link = socket.create_connection(("127.0.0.1", where), timeout=PATIENCE)
-    return tls.wrap_socket(link) if tls else link
+def _complete(raw: bytes) -> bool:
+    said = Said(raw, 0.0, 0)
+    return len(said.body) >= int(said.headers.get("content-length", sys.maxsize))
 
 
 def request(line: str = "POST /webhooks/twitter/1/", *headers: str, body: bytes = b"", host: bytes = HOST) -> bytes:
     """Return a request as bytes. Nothing is added but the host."""
     named = "".join(f"{header}\r\n" for header in headers).encode()
     return f"{line} HTTP/1.1\r\n".encode() + host + named + b"\r\n" + body
+
+
+HANDSHAKE = request(
+    "GET /live",
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+)
 
 
 def drip(*first: bytes, then: bytes = b"x") -> Iterator[bytes]:
@@ -153,3 +170,62 @@ def until_it_listens(port: int, process: subprocess.Popen[bytes], log: Path) -> 
             time.sleep(0.05)
         else:
             return
+
+
+@dataclass(frozen=True)
+class Product:
+    """The product's web process on a database of its own, and an account of each kind that its tests need."""
+
+    web: Web
+    database: str
+    whatsapp: str
+
+    def stored(self) -> list[str]:
+        """Return the states of all deliveries."""
+        with psycopg.connect(self.database) as connection:
+            rows = connection.execute("SELECT state FROM channels_app_webhookdelivery ORDER BY received_at")
+            return [state for (state,) in rows]
+
+
+@contextmanager
+def product(folder: Path, database: str, *options: str, **environment: str) -> Iterator[Product]:
+    """Migrate the database, add an account, and run the web process as `serve` would."""
+    given = {"DATABASE_URL": database, "PARLEY_VAR": str(folder), "LOG_LEVEL": "WARNING", **environment}
+    _manage(given, "migrate", "-v", "0")
+    keys = [f"{key}={value}" for key, value in WHATSAPP.items()]
+    pairs = [word for pair in keys for word in ("--set", pair)]
+    account = json.loads(_manage(given, "addaccount", "whatsapp", "Acme", *pairs, "--json"))
+    with web(folder, *options, application="config.asgi:application", **given) as running:
+        yield Product(running, database, urlsplit(account["webhook_url"]).path)
+
+
+def _manage(environment: dict[str, str], *words: str) -> str:
+    command = [sys.executable, "manage.py", *words]
+    done = subprocess.run(
+        command, cwd=settings.BASE_DIR, env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def whatsapp(base: str, path: str, number: int, *headers: str) -> bytes:
+    """Return a customer's numbered message as Twilio sends and signs it. The path may have a query."""
+    address = f"whatsapp:{WHATSAPP['number']}"
+    fields = {
+        "MessageSid": f"SM{number:032}",
+        "AccountSid": WHATSAPP["account_sid"],
+        "To": address,
+        "From": "whatsapp:+34611222333",
+    }
+    fields |= {"Body": "hola", "NumMedia": "0"}
+    body = urlencode(fields).encode()
+    signature = RequestValidator(WHATSAPP["auth_token"]).compute_signature(base + path, fields)
+    return request(
+        f"POST {path}",
+        "Content-Type: application/x-www-form-urlencoded",
+        f"Content-Length: {len(body)}",
+        f"X-Twilio-Signature: {signature}",
+        *headers,
+        body=body,
+        host=f"Host: {urlsplit(base).netloc}\r\n".encode(),
+    )
