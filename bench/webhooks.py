@@ -55,9 +55,10 @@ def run(rounds: int = 3, seconds: float = 5.0, connections: int = 32) -> dict[st
         )
         path = f"/webhooks/messenger/{account['id']}/"
         servers = [
-            _serve(stack, "fast lane, daphne", "config.asgi:application", path, env),
-            _serve(stack, "DRF lane, daphne", "config.asgi:application", path, {**env, "WEBHOOK_FAST_LANE": "0"}),
-            _serve(stack, "bare DRF view, daphne", "bench.bare_drf:application", "/bare/", env),
+            _serve(stack, "fast lane", "config.asgi:application", path, env),
+            _serve(stack, "fast lane, plain daphne", "config.asgi:application", path, env),
+            _serve(stack, "DRF lane", "config.asgi:application", path, {**env, "WEBHOOK_FAST_LANE": "0"}),
+            _serve(stack, "bare DRF view, plain daphne", "bench.bare_drf:application", "/bare/", env),
         ]
         for number in range(rounds):
             for server in servers:
@@ -69,8 +70,9 @@ def run(rounds: int = 3, seconds: float = 5.0, connections: int = 32) -> dict[st
 
 def _serve(stack: ExitStack, name: str, application: str, path: str, env: dict[str, str]) -> Server:
     port = lab.free_port()
-    command = lab.python("-m", "daphne", "-v", "0", "-b", "127.0.0.1", "-p", str(port), application)
-    process = stack.enter_context(lab.process(command, env, name.partition(",")[0].replace(" ", "-")))
+    server = "daphne" if name.endswith("plain daphne") else "config.web"
+    command = lab.python("-m", server, "-v", "0", "-b", "127.0.0.1", "-p", str(port), application)
+    process = stack.enter_context(lab.process(command, env, name.replace(",", "").replace(" ", "-")))
     lab.until_answers(f"http://127.0.0.1:{port}{path}")
     rows = "bench_bare" if "bare" in name else "channels_app_inboundentry"
     return Server(name, port, path, process, rows)
@@ -151,15 +153,15 @@ def _pgbench(url: str, connections: int, seconds: float) -> float:
 
 def _report(servers: list[Server], commits: float) -> dict[str, object]:
     bare = servers[-1]
-    print(f"\n{'':24}{'req/s':>8}{'p99 ms':>9}{'p99@200/s':>11}{'CPU us':>8}{'x bare DRF':>12}{'x pgbench':>11}")
+    print(f"\n{'':28}{'req/s':>8}{'p99 ms':>9}{'p99@200/s':>11}{'CPU us':>8}{'x bare DRF':>12}{'x pgbench':>11}")
     medians: dict[str, object] = {"pgbench_commits": commits}
     for server in servers:
         cpu, rate = lab.median(server.cpu), lab.median(server.rate)
         share = cpu / lab.median(bare.cpu)
         print(
-            f"{server.name:24}{rate:8.0f}{lab.median(server.p99):9.1f}{lab.median(server.p99_paced):11.1f}"
+            f"{server.name:28}{rate:8.0f}{lab.median(server.p99):9.1f}{lab.median(server.p99_paced):11.1f}"
             f"{cpu:8.0f}{share:12.2f}{rate / commits:11.2f}"
         )
         medians[server.name] = {"rate": rate, "cpu_us": cpu, "of_bare_drf": share}
-    print(f"{'pgbench, one row/commit':24}{commits:8.0f}")
+    print(f"{'pgbench, one row/commit':28}{commits:8.0f}")
     return medians

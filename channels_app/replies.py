@@ -101,5 +101,9 @@ def _plainly(status: str) -> Answer:
 
 def visit_of(headers: dict[str, str]) -> Visit:
     """Begin a visit under the request id that the caller or a proxy gave, else under a new one."""
-    given = headers.get("x-request-id", "")
-    return Visit(given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex)
+    return Visit(request_id_of(headers.get("x-request-id", "")))
+
+
+def request_id_of(given: str) -> str:
+    """Return the given id if it may be echoed and logged, else a new one."""
+    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex

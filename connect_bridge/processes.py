@@ -36,8 +36,7 @@ def product(port: int) -> list[list[Program]]:
     python = sys.executable
     environment = {"DATABASE_URL": os.environ.get("DATABASE_URL") or settings.DATABASE_URL, "PORT": str(port)}
     threads = os.environ.get("WORKER_CONCURRENCY", WORKER_THREADS)
-    # Verbosity 0: its access log would show the query of a handshake, and with it the verify token.
-    web = ["-m", "daphne", "-v", "0", "-b", host(), "-p", str(port), "config.asgi:application"]
+    web = ["-m", "config.web", "-b", host(), "-p", str(port), "config.asgi:application"]
     celery = ["-W", ABOUT_ROOT, "-m", "celery", "-q", "-A", "config"]
     worker = [
         *celery,

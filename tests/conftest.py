@@ -24,6 +24,7 @@ from config import celery_app, embedded
 TOOLS = {
     "browser": (("chromium", "chromium-browser", "google-chrome"), "apt-get install -y chromium"),
     "node": (("node",), "apt-get install -y nodejs npm"),
+    "nginx": (("nginx", "/usr/sbin/nginx"), "apt-get install -y nginx-light"),
 }
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 _missed: dict[str, int] = {}

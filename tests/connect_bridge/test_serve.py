@@ -18,7 +18,7 @@ from django.conf import settings
 
 from config import embedded
 
-PROGRAMS = {"web": "daphne", "bridge": "bridge", "worker": "worker", "beat": "beat"}
+PROGRAMS = {"web": "config.web", "bridge": "bridge", "worker": "worker", "beat": "beat"}
 #: Seconds that a start or a stop may take on a busy machine.
 PATIENCE = 60
 

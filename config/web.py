@@ -1,0 +1,79 @@
+"""The web process: daphne, made to turn away what is too large, too long or too slow before the application sees it.
+
+`python -m config.web -b 127.0.0.1 -p 8000 config.asgi:application`, with daphne's own options.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import Any
+
+from daphne.cli import CommandLineInterface
+from daphne.http_protocol import HTTPFactory
+from daphne.server import Server
+
+from config.caps import BODY_SECONDS, HEAD_SECONDS, CappedChannel, CappedRequest, Patience
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+
+class CappedFactory(HTTPFactory):  # type: ignore[misc] # daphne is not typed
+    """Makes a capped channel of every connection. HTTP/1.1 only: the proxy speaks the newer ones."""
+
+    protocol = CappedChannel
+
+    def __init__(self, server: CappedServer, patience: Patience) -> None:
+        super().__init__(server)
+        self._patience = patience
+
+    def buildProtocol(self, addr: Any) -> CappedChannel:  # noqa: N802 - Twisted's name
+        channel: CappedChannel = super().buildProtocol(addr)
+        channel.requestFactory = CappedRequest  # type: ignore[assignment] # makes requests all the same
+        channel.patience = self._patience
+        return channel
+
+    def acceptableProtocols(self) -> list[bytes]:  # noqa: N802 - Twisted's name
+        return [b"http/1.1"]
+
+
+class CappedServer(Server):  # type: ignore[misc] # daphne is not typed
+    """Daphne's server on our factory."""
+
+    def __init__(self, patience: Patience, **given: Any) -> None:
+        super().__init__(**given)
+        self._patience = patience
+
+    @property
+    def http_factory(self) -> CappedFactory:
+        """What listens. Daphne, which has no setting for it, assigns its own when it starts: ours takes its place."""
+        return self._factory
+
+    @http_factory.setter
+    def http_factory(self, _daphnes: HTTPFactory) -> None:
+        self._factory = CappedFactory(self, self._patience)
+
+
+class Web(CommandLineInterface):  # type: ignore[misc] # daphne is not typed
+    """Daphne's command line, with patience."""
+
+    description = "Parley's web process: daphne with caps."
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parser.prog = "python -m config.web"
+        # Daphne's default prints every address, and with a handshake's the verify token.
+        self.parser.set_defaults(verbosity=0)
+        for name, seconds in (("head", HEAD_SECONDS), ("body", BODY_SECONDS)):
+            about = f"Seconds that a client has for a request's {name}; then it is answered 408. Default {seconds:g}."
+            self.parser.add_argument(f"--{name}-seconds", type=float, default=seconds, help=about)
+
+    def run(self, args: list[str]) -> None:
+        """Serve until a signal comes."""
+        given = self.parser.parse_args(args)
+        self.server_class = partial(CappedServer, Patience(given.head_seconds, given.body_seconds))
+        super().run(args)
+
+
+if __name__ == "__main__":
+    Web.entrypoint()
