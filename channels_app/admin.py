@@ -12,7 +12,8 @@ from channels_app.account_admin import ChannelAccountAdmin
 from channels_app.admin_parts import account_columns, account_filter, kind_filter, query_without_proofs, without_proofs
 from channels_app.models import ChannelLog, InboundCheck, InboundEntry, WebhookDelivery
 from channels_app.reprocess import read_again
-from customers.readonly import ReadOnlyAdmin, link, shown, shown_json
+from customers.readonly import ReadOnlyAdmin, link, shown, shown_json, sight_on, words_json
+from people.privacy import seen_body
 
 __all__ = [
     "ChannelAccountAdmin",
@@ -31,6 +32,7 @@ MOST_READ_AGAIN = 200
 @admin.register(WebhookDelivery)
 class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
     actions = ["read_again"]
+    shows_words = True
     list_display = ["received_at", "account", "state", "reason", "polled", "request_id"]
     list_filter = ["state", "polled", kind_filter(), account_filter(), "received_at"]
     list_select_related = ["account"]
@@ -73,7 +75,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
 
     @admin.display(description="body")
     def the_body(self, delivery: WebhookDelivery) -> str:
-        return shown(bytes(delivery.body).decode("utf-8", "replace"))
+        return shown(seen_body(bytes(delivery.body).decode("utf-8", "replace"), sight_on(delivery)))
 
     def has_read_again_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("channels_app.change_webhookdelivery")
@@ -92,6 +94,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
 
 @admin.register(InboundEntry)
 class InboundEntryAdmin(ReadOnlyAdmin[InboundEntry]):
+    shows_words = True
     list_display = ["id", "created_at", "account", "type", "sender", "state", "outcome", "attempts"]
     list_filter = ["state", "type", kind_filter(), account_filter(), "created_at"]
     list_select_related = ["account"]
@@ -127,7 +130,7 @@ class InboundEntryAdmin(ReadOnlyAdmin[InboundEntry]):
 
     @admin.display(description="event")
     def the_event(self, entry: InboundEntry) -> str:
-        return shown_json(entry.event)
+        return words_json(entry, entry.event)
 
 
 @admin.register(ChannelLog)

@@ -96,7 +96,15 @@ TASKS = (
     ),
     Task("Dashboards", "monitoring", (Page("Dashboards", url="dashboards"),)),
     Task("Settings", "tune", (Page("Bridges", "connect_bridge.bridge"),)),
-    Task("People", "badge", (Page("People", "auth.user"), Page("Groups", "auth.group"))),
+    Task(
+        "People",
+        "badge",
+        (
+            Page("People", "auth.user"),
+            Page("Groups", "auth.group"),
+            Page("Audit", url="audit", needs=("people.view_audit",)),
+        ),
+    ),
 )
 
 

@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from connect_bridge import api
 from connect_bridge.stuck_views import stuck_page
+from people.views import audit_page
 
 admin.site.site_header = admin.site.site_title = "Parley"
 
@@ -24,6 +25,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("-/", include("connect_bridge.health")),
     path("webhooks/", include("channels_app.urls")),
     path("admin/stuck/", admin.site.admin_view(stuck_page), name="stuck"),
+    path("admin/audit/", admin.site.admin_view(audit_page), name="audit"),
     path("admin/", admin.site.urls),
     path("api/v1/", include(api.urls())),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),

@@ -11,7 +11,7 @@ from channels_app.models import ChannelLog
 from connect_bridge.conversation_admin import ConversationAdmin
 from connect_bridge.models import Bridge, Contact, Message, Notice, OutboxEntry, Replay
 from connect_bridge.outbox_admin import OutboxEntryAdmin
-from customers.readonly import ReadOnlyAdmin, link, shown, shown_json
+from customers.readonly import ReadOnlyAdmin, link, shown_json, words, words_json
 
 __all__ = [
     "BridgeAdmin",
@@ -100,6 +100,7 @@ class ContactAdmin(ReadOnlyAdmin[Contact]):
 
 @admin.register(Message)
 class MessageAdmin(ReadOnlyAdmin[Message]):
+    shows_words = True
     list_display = ["__str__", "conversation", "role", "status", "error_code", "attempts", "created_at"]
     list_filter = [
         "direction",
@@ -176,11 +177,11 @@ class MessageAdmin(ReadOnlyAdmin[Message]):
 
     @admin.display(description="text")
     def the_text(self, message: Message) -> str:
-        return shown(message.text)
+        return words(message, message.text)
 
     @admin.display(description="original")
     def the_original(self, message: Message) -> str:
-        return shown_json(message.original)
+        return words_json(message, message.original)
 
 
 @admin.register(Replay)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError as NotAValue
@@ -27,6 +28,7 @@ from connect_bridge.serializers import (
     OutboxEntrySerializer,
 )
 from connect_bridge.stuck_views import StuckView
+from people.audit import note_read
 
 #: Rows on a page, unless `page_size` asks for others, and at most.
 PAGE_SIZE = 50
@@ -118,6 +120,14 @@ class MessageView(ReadView):
 
     queryset = Message.objects.defer("original")
     serializer_class = MessageSerializer
+
+    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Write down whose conversations were read."""
+        if response.status_code == HTTPStatus.OK and response.data:
+            shown = response.data.get("results", [response.data])
+            note_read(request.user, "conversation", dict.fromkeys(str(row["conversation"]) for row in shown))
+        return super().finalize_response(request, response, *args, **kwargs)
+
     filterset_fields = ("conversation", "contact", "direction", "status")
 
 

@@ -10,7 +10,8 @@ from django.template.loader import render_to_string
 
 from channels_app.admin_parts import account_columns, account_filter, kind_filter
 from connect_bridge.models import Conversation, Message, OutboxEntry
-from customers.readonly import ReadOnlyAdmin, link, list_link
+from customers.readonly import ReadOnlyAdmin, link, list_link, sight_on
+from people.privacy import seen
 
 #: Messages on a conversation's page, the latest; the rest are in the list of messages.
 MOST_MESSAGES = 500
@@ -18,6 +19,7 @@ MOST_MESSAGES = 500
 
 @admin.register(Conversation)
 class ConversationAdmin(ReadOnlyAdmin[Conversation]):
+    shows_words = True
     list_display = ["identity", "account", "last_message_at", "last_inbound_at", "active", "owner"]
     list_filter = ["active", kind_filter(), account_filter(), "last_message_at"]
     list_select_related = ["identity__customer", "account", "owner"]
@@ -73,6 +75,8 @@ class ConversationAdmin(ReadOnlyAdmin[Conversation]):
         )
         rows = latest.prefetch_related(Prefetch("outbox", entries)).order_by("-sequence")[: MOST_MESSAGES + 1]
         found = list(rows)
+        for message in found:
+            message.text = seen(message.text, sight_on(conversation))
         context: dict[str, Any] = {
             "messages": found[:MOST_MESSAGES][::-1],
             "all": list_link(Message, "all messages", conversation__id__exact=conversation.pk),

@@ -13,7 +13,7 @@ from channels_app.admin_parts import account_columns, account_filter, kind_filte
 from channels_app.models import ChannelLog
 from connect_bridge.models import OutboxEntry
 from connect_bridge.resend import REVIVABLE, send_again
-from customers.readonly import ReadOnlyAdmin, link, list_link, shown, shown_json
+from customers.readonly import ReadOnlyAdmin, link, list_link, shown_json, words
 
 #: Entries that one confirmation sends again: as many as a person can look through.
 MOST_AT_ONCE = 200
@@ -22,6 +22,7 @@ MOST_AT_ONCE = 200
 @admin.register(OutboxEntry)
 class OutboxEntryAdmin(ReadOnlyAdmin[OutboxEntry]):
     actions = ["send_again"]
+    shows_words = True
     list_display = [
         "__str__",
         "conversation",
@@ -96,7 +97,7 @@ class OutboxEntryAdmin(ReadOnlyAdmin[OutboxEntry]):
 
     @admin.display(description="text")
     def the_text(self, entry: OutboxEntry) -> str:
-        return shown(entry.text)
+        return words(entry, entry.text)
 
     @admin.display(description="calls to the provider")
     def the_calls(self, entry: OutboxEntry) -> str:

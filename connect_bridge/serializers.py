@@ -9,6 +9,7 @@ from rest_framework import serializers
 from channels_app.models import ChannelAccount, WebhookDelivery
 from channels_app.setup import webhook_url
 from connect_bridge.models import Contact, Conversation, Message, OutboxEntry
+from people.privacy import seen, sight_of
 
 
 class AccountSerializer(serializers.ModelSerializer[ChannelAccount]):
@@ -84,6 +85,13 @@ class ContactSerializer(serializers.ModelSerializer[Contact]):
 
 
 class MessageSerializer(serializers.ModelSerializer[Message]):
+    """The text is as whoever asks may read it: whole, redacted or not at all."""
+
+    text = serializers.SerializerMethodField()
+
+    def get_text(self, message: Message) -> str:
+        return seen(message.text, sight_of(self.context["request"].user))
+
     class Meta:
         model = Message
         fields: ClassVar[Any] = [

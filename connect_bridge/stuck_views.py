@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.views.decorators.http import require_safe
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
@@ -34,6 +35,7 @@ TITLES = {
 _PARAMETERS = ("kind", "limit")
 
 
+@require_safe
 def stuck_page(request: HttpRequest) -> HttpResponse:
     """Show what is stuck; mount it with admin.site.admin_view."""
     kinds = _visible(request)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlencode
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseNotAllowed
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from people.audit import note_read
 from people.looks import ModelAdmin
+from people.privacy import Sight, seen, seen_json, sight_of
 
 M = TypeVar("M", bound=Model)
 
@@ -58,6 +62,22 @@ def shown(text: str) -> str:
     cut = text[:MOST_SHOWN]
     more = f"… and {len(text) - len(cut):,} more characters" if len(cut) < len(text) else ""
     return format_html('<pre dir="auto" class="p-text">{}</pre>{}', cut, more)
+
+
+def sight_on(row: Any) -> Sight:
+    """Return how much of its words whoever opened a row's page may see: it was put there by the page."""
+    sight: Sight = getattr(row, "sight", Sight.NONE)
+    return sight
+
+
+def words(row: Any, text: str) -> str:
+    """Return what somebody wrote as HTML, as far as whoever opened the row's page may read it."""
+    return shown(seen(text, sight_on(row)))
+
+
+def words_json(row: Any, value: Any) -> str:
+    """Return a JSON value with what somebody wrote as HTML, as far as whoever opened the row's page may read it."""
+    return "-" if value is None else shown_json(seen_json(value, sight_on(row)))
 
 
 def shown_json(value: Any) -> str:
@@ -114,7 +134,28 @@ class FindableAdmin(ModelAdmin[M]):
 
 
 class ReadOnlyAdmin(FindableAdmin[M]):
-    """Shows `fields` and changes nothing."""
+    """Shows `fields` and changes nothing. If it `shows_words`, who opens a row's page is written down."""
+
+    shows_words = False
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> M | None:
+        row: Any = super().get_object(request, object_id, from_field)
+        if row is not None:
+            row.sight = sight_of(request.user)
+        return row  # type: ignore[no-any-return] # a model's instance, with an attribute more
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
+        answer = super().change_view(request, object_id, *args, **kwargs)
+        if self.shows_words and answer.status_code == HTTPStatus.OK:
+            note_read(request.user, str(self.opts.model_name), [unquote(object_id)])
+        return answer
+
+    def history_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return (
+            super().history_view(request, *args, **kwargs)
+            if request.method == "GET"
+            else HttpResponseNotAllowed(["GET"])
+        )
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
         return False

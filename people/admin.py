@@ -11,14 +11,16 @@ from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from people.looks import AdminPasswordChangeForm, AdminUserCreationForm, ModelAdmin, UserChangeForm
+from people.audited import AuditedAdmin
+from people.looks import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
+from people.roles import ROLES
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin[User], ModelAdmin[User]):
+class UserAdmin(AuditedAdmin[User], DjangoUserAdmin[User]):
     form: Any = UserChangeForm
     add_form = AdminUserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -35,11 +37,38 @@ class UserAdmin(DjangoUserAdmin[User], ModelAdmin[User]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).prefetch_related("groups")
 
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """Nobody makes themselves, or others, more than they are: only a superuser makes superusers."""
+        fixed = super().get_readonly_fields(request, obj)
+        return fixed if request.user.is_superuser else [*fixed, "is_superuser"]
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return _may_touch(request, obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return _may_touch(request, obj) and super().has_delete_permission(request, obj)
+
     @admin.display(description="groups")
     def groups_of(self, user: User) -> str:
         return ", ".join(group.name for group in user.groups.all()) or "-"
 
 
+def _may_touch(request: HttpRequest, user: User | None) -> bool:
+    return user is None or request.user.is_superuser or not user.is_superuser
+
+
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin[Group]):
-    pass
+class GroupAdmin(AuditedAdmin[Group], DjangoGroupAdmin):
+    list_display = ["name", "comes_with_parley"]
+    filter_horizontal = ()
+
+    @admin.display(description="comes with Parley", boolean=True)
+    def comes_with_parley(self, group: Group) -> bool:
+        return group.name in ROLES
+
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        """Parley's own groups are made by `migrate`; whoever needs other rights makes a group of their own."""
+        return (obj is None or obj.name not in ROLES) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return (obj is None or obj.name not in ROLES) and super().has_delete_permission(request, obj)

@@ -1,0 +1,74 @@
+"""Admin pages of recorded models: a reason to give, and a history whose changes can be put back."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from django.contrib import messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Model
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+
+from people.audit import change_of
+from people.looks import ModelAdmin
+
+M = TypeVar("M", bound=Model)
+
+#: Changes on one page of a history.
+MOST_CHANGES = 100
+
+
+class AuditedAdmin(ModelAdmin[M]):
+    """Whoever may see the row, or the audit, sees its history; whoever may change it may put a change back."""
+
+    change_form_after_template = "people/reason.html"
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
+        obj._change_reason = request.POST.get("change_reason", "").strip()  # noqa: SLF001 - the library's way in
+        super().save_model(request, obj, form, change)
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        key = unquote(object_id)
+        row: Any = self.get_object(request, key)
+        may_change = row is not None and self.has_change_permission(request, row)
+        if not (self.has_view_permission(request, row) or request.user.has_perm("people.view_audit")):
+            raise PermissionDenied
+        if request.method == "POST":
+            if not may_change:
+                raise PermissionDenied
+            return self._put_back(request, row)
+        model: Any = self.model
+        rows = model.history.filter(**{model._meta.pk.attname: key}).order_by("-history_date", "-history_id")
+        changes = [change_of(model, one) for one in rows[:MOST_CHANGES]]
+        if row is None and not changes:
+            raise Http404
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"History of {row or changes[0].object}",
+            "opts": self.opts,
+            "changes": changes,
+            "may_change": may_change,
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "people/history.html", context)
+
+    def _put_back(self, request: HttpRequest, row: Any) -> HttpResponse:
+        """Set the fields of one change to what they were before it. What has changed since otherwise stays."""
+        pk, wanted = type(row)._meta.pk.attname, request.POST.get("change", "")
+        if not (wanted.isascii() and wanted.isdigit() and len(wanted) < len(str(2**31))):
+            raise Http404
+        change = get_object_or_404(type(row).history, history_id=wanted, **{pk: row.pk})
+        for name, (was, _) in change.differs.items():
+            setattr(row, name, was)
+        try:
+            row.full_clean()
+        except ValidationError as problem:
+            self.message_user(request, f"Not put back: {' '.join(problem.messages)}", messages.ERROR)
+        else:
+            row._change_reason = f"put back what was before {change.history_date:%Y-%m-%d %H:%M:%S}"  # noqa: SLF001 - as above
+            row.save()
+            self.message_user(request, "Put back.", messages.SUCCESS)
+        return HttpResponseRedirect(request.path)

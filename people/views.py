@@ -1,0 +1,51 @@
+"""The audit page: every change of the configuration and every look at a transcript, for whoever may audit."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.timezone import is_aware
+from django.views.decorators.http import require_safe
+
+from people.audit import latest, recorded_models
+from people.models import TranscriptRead
+
+#: Changes, and looks, on one page.
+MOST_SHOWN = 100
+
+
+@require_safe
+def audit_page(request: HttpRequest) -> HttpResponse:
+    """Show the latest changes and looks, or those before a time; mount it with admin.site.admin_view."""
+    if not request.user.has_perm("people.view_audit"):
+        raise PermissionDenied
+    models = [(model._meta.label_lower, str(model._meta.verbose_name)) for model in recorded_models()]
+    model = request.GET.get("model", "")
+    by, before = request.GET.get("by", "").replace("\0", "")[:150], _moment(request.GET.get("before", ""))
+    changes = latest(MOST_SHOWN, before=before, by=by, model=model if model in dict(models) else "")
+    reads = TranscriptRead.objects.order_by("-at")
+    if by:
+        reads = reads.filter(by=by)
+    context = {
+        **admin.site.each_context(request),
+        "title": "Audit",
+        "models": models,
+        "model": model,
+        "by": by,
+        "changes": changes,
+        "older": changes[-1].at.isoformat() if len(changes) == MOST_SHOWN else "",
+        "reads": reads[:MOST_SHOWN],
+    }
+    return TemplateResponse(request, "people/audit.html", context)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if is_aware(found) else None

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import Group, Permission, User
+from django.db import DatabaseError, connection, transaction
+from django.test import Client
+
+from people.models import TranscriptRead
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_change_is_kept_with_who_what_and_why(admin_client: Client) -> None:
+    ana = User.objects.create_user("ana", email="ana@old.example", is_staff=True)
+    form = {"username": "ana", "email": "ana@new.example", "is_active": "on", "change_reason": "she married"}
+
+    admin_client.post(f"/admin/auth/user/{ana.pk}/change/", form)
+
+    row = ana.history.first()
+    assert row.history_user_id == "admin"
+    assert row.differs["email"] == ["ana@old.example", "ana@new.example"]
+    assert row.history_change_reason == "she married"
+
+
+def test_a_password_and_a_sign_in_leave_no_trace_of_themselves() -> None:
+    ana = User.objects.create_user("ana", password="CANARY-CANARY")
+    Client().force_login(ana)
+    ana.set_password("CANARY-OTHER")
+    ana.save()
+
+    assert ana.history.count() == 1
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT h::text FROM people_historicaluser h")
+        assert "CANARY" not in str(cursor.fetchall())
+        assert ana.password not in str(cursor.fetchall())
+
+
+def test_the_groups_of_somebody_are_in_their_history_and_open_the_admin() -> None:
+    ana = User.objects.create_user("ana")
+
+    ana.groups.add(Group.objects.get(name="Viewer"))
+
+    ana.refresh_from_db()
+    assert ana.is_staff
+    assert ana.history.first().notes == ["groups: Viewer"]
+
+
+def test_the_rights_of_a_group_of_ones_own_are_in_its_history() -> None:
+    group = Group.objects.create(name="Night shift")
+
+    group.permissions.add(Permission.objects.get(codename="view_outboxentry"))
+
+    assert group.history.first().notes == ["rights: view_outboxentry"]
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM {}", "UPDATE {} SET {} = {}"])
+@pytest.mark.parametrize(("table", "column"), [("people_historicaluser", "username"), ("people_transcriptread", "by")])
+def test_what_is_on_record_cannot_be_changed(statement: str, table: str, column: str) -> None:
+    User.objects.create_user("ana")
+    TranscriptRead.objects.create(by="ana", what="message", object_id="1")
+
+    with pytest.raises(DatabaseError, match="rows are only added"), transaction.atomic():
+        connection.cursor().execute(statement.format(table, column, column))
+
+
+def test_a_change_can_be_put_back(admin_client: Client) -> None:
+    ana = User.objects.create_user("ana", email="old@example.org", first_name="Ana")
+    ana.email = "new@example.org"
+    ana.save()
+    ana.first_name = "Anna"
+    ana.save()
+    page = f"/admin/auth/user/{ana.pk}/history/"
+    change = next(row for row in ana.history.all() if "email" in row.differs)
+
+    shown = admin_client.get(page).content.decode()
+    admin_client.post(page, {"change": change.history_id})
+
+    ana.refresh_from_db()
+    assert "old@example.org" in shown
+    assert "new@example.org" in shown
+    assert (ana.email, ana.first_name) == ("old@example.org", "Anna")
+    assert ana.history.first().history_change_reason.startswith("put back")
+
+
+def test_only_who_may_change_a_row_puts_its_changes_back() -> None:
+    ana = User.objects.create_user("ana", email="old@example.org")
+    ana.email = "new@example.org"
+    ana.save()
+    auditor = User.objects.create_user("auditor")
+    auditor.groups.add(Group.objects.get(name="Auditor"))
+    client = Client()
+    client.force_login(auditor)
+    page = f"/admin/auth/user/{ana.pk}/history/"
+
+    shown = client.get(page)
+
+    assert "Put back" not in shown.content.decode().replace("“Put back”", "")
+    assert client.post(page, {"change": ana.history.first().history_id}).status_code == 403
+    ana.refresh_from_db()
+    assert ana.email == "new@example.org"
+
+
+def test_the_audit_page_lists_changes_of_all_kinds_in_one_order(admin_client: Client) -> None:
+    User.objects.create_user("first person")
+    Group.objects.create(name="second group")
+    User.objects.create_user("third person")
+
+    page = admin_client.get("/admin/audit/").content.decode()
+
+    places = [page.index(f"<bdi>{name}</bdi>") for name in ("third person", "second group", "first person")]
+    assert places == sorted(places)
+
+
+def test_the_audit_page_asks_as_often_for_many_changes_as_for_few(
+    admin_client: Client, django_assert_num_queries
+) -> None:
+    from django.test.utils import CaptureQueriesContext
+
+    with CaptureQueriesContext(connection) as few:
+        admin_client.get("/admin/audit/")
+    for number in range(20):
+        User.objects.create_user(f"person {number}")
+
+    with django_assert_num_queries(len(few)):
+        admin_client.get("/admin/audit/")
+
+
+@pytest.mark.parametrize("query", ["before=x", "before=2026-01-01", "by=%00", "model=x.y", "model=auth.user&by=nobody"])
+def test_an_odd_question_to_the_audit_breaks_nothing(admin_client: Client, query: str) -> None:
+    assert admin_client.get(f"/admin/audit/?{query}").status_code == 200

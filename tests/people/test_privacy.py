@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from people.privacy import HIDDEN, Sight, redacted, seen, seen_body, seen_json
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("call +34 600 111 222 please", "call [number] please"),
+        ("card 4111-1111-1111-1111", "card [number]"),
+        ("order 12345 of 3 items", "order [number] of 3 items"),
+        ("ana.b@example.org or https://example.org/u/7", "[e-mail] or [link]"),
+        ("ask @ana_b", "ask [handle]"),
+        ("nothing to hide", "nothing to hide"),
+    ],
+)
+def test_redaction_takes_what_leads_to_a_person(text: str, shown: str) -> None:
+    assert redacted(text) == shown
+
+
+def test_a_text_is_seen_whole_redacted_or_not_at_all() -> None:
+    assert seen("call 600111222", Sight.FULL) == "call 600111222"
+    assert seen("call 600111222", Sight.REDACTED) == "call [number]"
+    assert seen("call 600111222", Sight.NONE) == f"{HIDDEN} (14 characters)"
+
+
+def test_an_event_keeps_ids_times_and_kinds_and_loses_its_words() -> None:
+    event = {
+        "event": "message",
+        "message_id": "mid.1",
+        "timestamp": 1700000000,
+        "sender": {"external_id": "+34600111222", "display_name": "Ana"},
+        "text": "secret words",
+        "parts": [{"kind": "image", "caption": "me at home"}],
+    }
+
+    shown = json.dumps(seen_json(event, Sight.NONE), ensure_ascii=False)
+
+    for kept in ("message", "mid.1", "1700000000", "image", "1222"):
+        assert kept in shown
+    for hidden in ("+34600", "Ana", "secret", "home"):
+        assert hidden not in shown
+
+
+def test_a_form_keeps_its_ids_and_loses_its_words() -> None:
+    form = (
+        "MessageSid=SM1&From=whatsapp%3A%2B34600111222&Body=secret+words&ProfileName=Ana&NumMedia=0&MessageStatus=read"
+    )
+
+    shown = seen_body(form, Sight.NONE)
+
+    assert "MessageSid=SM1" in shown
+    assert "MessageStatus=read" in shown
+    assert "••••1222" in shown
+    assert "secret" not in shown
+    assert "Ana" not in shown
+
+
+def test_what_is_neither_json_nor_a_form_is_hidden() -> None:
+    assert seen_body("\ufffdsecret words", Sight.REDACTED) == f"{HIDDEN} (13 characters)"
