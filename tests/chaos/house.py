@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 import signal
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,12 +21,15 @@ from tests.chaos.evidence import Journal
 #: Seconds that a process gets to leave on SIGTERM.
 GRACE = 25.0
 AGAIN = 0.3
+#: What a process says when it dies at a failpoint, and within how many of its last bytes.
+REACHED = re.compile(r"failpoint (\w+): exit at pass (\d+)")
+LAST_WORDS = 20_000
 MIB = 1024 * 1024
 
 
 @dataclass(slots=True)
 class Member:
-    """One process that is kept running. `failpoints` are what its next incarnations are given, one each.
+    """One process that is kept running. `failpoints` are what it is to die of, each once, in whatever order.
 
     `lost` is told the process id of one that died at a failpoint.
     """
@@ -36,9 +39,7 @@ class Member:
     environment: Mapping[str, str]
     journal: Journal
     log: Path
-    failpoints: deque[str] = field(default_factory=deque)
-    armed: str = ""
-    reached: list[str] = field(default_factory=list)
+    failpoints: list[str] = field(default_factory=list)
     child: asyncio.subprocess.Process | None = None
     wanted: bool = True
     lost: Callable[[int], object] = id
@@ -48,24 +49,32 @@ class Member:
         """Start it again whenever it ends, until told otherwise."""
         while self.wanted:
             code = await self._live()
-            if code == KILLED and self.armed:
+            reached = self._reached() if code == KILLED else ""
+            if reached in self.failpoints:
+                self.failpoints.remove(reached)
                 self.lost(self.pid_before)
-                self.reached.append(self.armed)
-                self.journal.note("fault.failpoint", process=self.name, failpoint=self.armed)
+                self.journal.note("fault.failpoint", process=self.name, failpoint=reached)
             elif self.wanted:
                 self.journal.note("ended", process=self.name, code=code)
             await asyncio.sleep(AGAIN)
 
     async def _live(self) -> int:
-        self.armed = self.failpoints.popleft() if self.failpoints else ""
-        environment = {**os.environ, **self.environment, **self.program.environment, "PARLEY_FAILPOINTS": self.armed}
+        armed = ",".join(dict.fromkeys(self.failpoints))
+        environment = {**os.environ, **self.environment, **self.program.environment, "PARLEY_FAILPOINTS": armed}
         with self.log.open("ab") as output:
             self.child = await asyncio.create_subprocess_exec(
                 *self.program.command, env=environment, stdout=output, stderr=output, preexec_fn=_die_with_parent
             )
-        self.journal.note("started", process=self.name, pid=self.child.pid, failpoint=self.armed)
+        self.journal.note("started", process=self.name, pid=self.child.pid, failpoints=armed)
         self.pid_before = self.child.pid
         return await self.child.wait()
+
+    def _reached(self) -> str:
+        """Return the failpoint that the process' last words name."""
+        with self.log.open("rb") as log:
+            log.seek(max(0, self.log.stat().st_size - LAST_WORDS))
+            found = REACHED.findall(log.read().decode(errors="replace"))
+        return "{}:exit:{}".format(*found[-1]) if found else ""
 
     @property
     def pid(self) -> int:
@@ -82,8 +91,7 @@ class Member:
         return False
 
     def kill(self) -> bool:
-        """Kill it without a word. What it was armed with does not count as reached."""
-        self.armed = ""
+        """Kill it without a word."""
         return self.signal(signal.SIGKILL)
 
     async def stop(self) -> None:
