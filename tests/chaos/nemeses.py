@@ -126,6 +126,8 @@ async def _provoke(stage: Stage) -> None:
             {"name": "expire_token", "target": "SendMessage", "share": 0.3, "times": 2},
             {"name": "socket_cut", "target": "CUSTOMER", "share": 0.3, "times": 2},
             {"name": "blocked", "target": "send", "share": 0.3, "times": 2},
+            {"name": "error5xx", "target": "GetTranscript", "share": 0.5, "times": 2},
+            {"name": "effect_then_reset", "target": "send", "share": 0.3, "times": 1},
         )
         left = stage.house["worker"].failpoints
         if left and all(one.startswith("O11") for one in left):
