@@ -110,7 +110,7 @@ SLOW = {
     "5 request line": (0.5, drip(b"POST /")),
     "5 a header after the other": (0.5, drip(b"POST / HTTP/1.1\r\n", then=b"X: y\r\n")),
     "5 nothing more": (0.5, [b"POST / HTTP/1.1\r\n", b""]),
-    "5 second request": (0.5, drip(request("GET /"), b"GET")),
+    "5 second request": (0.5, [request("GET /") + b"GET"]),
     "6 body": (1, drip(request(TO_TWITTER, "Content-Length: 100000"))),
     "6 large body": (1, drip(request("POST /webhooks/messenger/1/", "Content-Length: 3000000"))),
     "6 chunks": (1, drip(CHUNKED, then=b"1\r\nx\r\n")),

@@ -22,7 +22,7 @@ from django.conf import settings
 from twilio.request_validator import RequestValidator
 
 #: Seconds that anything may take on a busy machine.
-PATIENCE = 60.0
+PATIENCE = 90.0
 STUB = "tests.config.web_stub:application"
 WHATSAPP = {"account_sid": "AC" + "0" * 32, "auth_token": "auth-token-of-tests", "number": "+34600777888"}
 HOST = b"Host: 127.0.0.1\r\n"
