@@ -24,6 +24,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 FLOW = "flow"
 AGENT = "bench"
+_PREFIX = "55512345"
 CREDENTIALS = {"app_secret": "bench-app-secret", "page_id": PAGE, "page_access_token": "token", "verify_token": "v"}
 #: Seconds for the product to come up, and for all chats to open or to come to rest.
 PATIENCE = 300.0
@@ -231,4 +232,8 @@ async def outside(crew: Crew) -> AsyncIterator[Outside]:
 
 
 def customer_id(number: int) -> str:
-    return f"55512345{number:08}"
+    return f"{_PREFIX}{number:08}"
+
+
+def customer_number(customer: str) -> int:
+    return int(customer.removeprefix(_PREFIX))

@@ -1,12 +1,13 @@
 """A bridge is killed with hundreds of open chats: how long until another one hears them, and what of all was lost.
 
 Several rounds, each time the bridge that has more to lose; while nobody listens every chat's agent says something and
-its customer writes. Times are the simulated world's own. The floor is the lease: nobody may take over before it ends.
+some customers write. Times are the simulated world's own. The floor is the lease: nobody may take over before it ends.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 from collections import defaultdict
@@ -15,10 +16,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench import lab
-from bench.crew import Crew, Outside, crew, customer_id, outside
+from bench.crew import Crew, Outside, crew, customer_number, outside
 
 #: Seconds after the kill in which agents and customers speak: within the lease, so nobody listens yet.
 GAP = 4.0
+#: One customer in so many writes in the gap.
+WRITERS = 5
 #: Seconds for a round to come to its end.
 ROUND = 180.0
 #: With Amazon's default quotas agents and bridges share ten messages a second: so many chats speak in the gap.
@@ -57,7 +60,9 @@ def run(chats: int = 300, rounds: int = 4, quotas: Sequence[bool] = (False, True
     result: dict[str, object] = {}
     for on in quotas:
         name = "quotas_on" if on else "quotas_off"
-        print(f"  {chats} open chats, {rounds} deaths, Amazon's default quotas {'on' if on else 'off'}", flush=True)
+        load = os.getloadavg()[0] / (os.cpu_count() or 1)
+        what = f"{chats} open chats, {rounds} deaths, Amazon's default quotas {'on' if on else 'off'}"
+        print(f"  {what}; other load: {load:.1f} for each core", flush=True)
         with crew("takeover") as one:
             result[name] = asyncio.run(_measure(one, chats, rounds, quotas=on))
     return result
@@ -66,7 +71,7 @@ def run(chats: int = 300, rounds: int = 4, quotas: Sequence[bool] = (False, True
 async def _measure(one: Crew, chats: int, rounds: int, *, quotas: bool) -> Mapping[str, object]:
     async with outside(one) as world:
         began = time.monotonic()
-        await _all(world.write(number, f"hello {number}") for number in range(chats))
+        await asyncio.gather(*(world.write(number, f"hello {number}") for number in range(chats)))
         await asyncio.to_thread(one.until_open, chats)
         await world.take_seats()
         print(f"  {chats} chats opened in {time.monotonic() - began:.0f} s: {one.owners()}", flush=True)
@@ -88,7 +93,9 @@ async def _round(one: Crew, world: Outside, number: int, *, quotas: bool) -> Rou
     chats = one.chats_of(victim)
     death = Round(one.kill(victim), chats)
     speakers = random.sample(sorted(chats), min(FEW, len(chats))) if quotas else sorted(chats)
-    await _all(_speak(world, death, number, contact) for contact in speakers)
+    said = [_say(world, death, contact, f"agent {number} {contact}") for contact in speakers]
+    written = [_write(world, death, contact, f"customer {number} {contact}") for contact in speakers[::WRITERS]]
+    await asyncio.gather(*said, *written)
     await asyncio.to_thread(one.until, "end of this round", lambda: _missing(one, death) == 0, ROUND)
     took = time.time() - death.at
     print(f"  death {number + 1}: {victim} with {len(chats)} chats, all heard and said after {took:.0f} s", flush=True)
@@ -98,18 +105,21 @@ async def _round(one: Crew, world: Outside, number: int, *, quotas: bool) -> Rou
     return death
 
 
-async def _speak(world: Outside, death: Round, number: int, contact: str) -> None:
-    """Let both sides of a chat say something while nobody listens."""
+async def _say(world: Outside, death: Round, contact: str, text: str) -> None:
+    """Let a chat's agent say something while nobody listens."""
+    await _wait_in_gap(death)
+    death.said[text] = time.time()
+    await world.say(contact, text)
+
+
+async def _write(world: Outside, death: Round, contact: str, text: str) -> None:
+    await _wait_in_gap(death)
+    death.written[text] = time.time()
+    await world.write(customer_number(death.chats[contact]), text)
+
+
+async def _wait_in_gap(death: Round) -> None:
     await asyncio.sleep(random.uniform(0.0, max(0.0, death.at + GAP - time.time())))
-    customer = death.chats[contact]
-    said, written = f"agent {number} {contact}", f"customer {number} {contact}"
-    death.said[said] = death.written[written] = time.time()
-    await world.say(contact, said)
-    await world.write(int(customer.removeprefix(customer_id(0)[:8])), written)
-
-
-async def _all(calls: Any) -> None:
-    await asyncio.gather(*calls)
 
 
 def look(one: Crew) -> Seen:
