@@ -9,11 +9,15 @@ import platform
 from pathlib import Path
 
 BENCHES = ("webhooks", "sockets", "relay")
+#: Longer ones, that run only when they are asked for.
+LONG = ("takeover",)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("bench", nargs="*", choices=[*BENCHES, []], help=f"which ones (default: {' '.join(BENCHES)})")
+    parser.add_argument(
+        "bench", nargs="*", choices=[*BENCHES, *LONG, []], help=f"which ones (default: {' '.join(BENCHES)})"
+    )
     parser.add_argument("--json", type=Path, help="also write the medians to this file")
     parser.add_argument("--quick", action="store_true", help="one short round each: does it work at all?")
     options = parser.parse_args()
