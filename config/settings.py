@@ -277,6 +277,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {"ConsentPurposeEnum": "customers.models.Consent.Purpose"},
 }
 
 # ── admin ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,6 +11,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from django.db import connection
@@ -123,7 +124,7 @@ def _shared(customer: uuid.UUID, own: Iterable[Facts]) -> dict[uuid.UUID, list[t
     """Return what each other customer shares with this one: (what, value, holders)."""
     told = {tuple(hint.split(" ", 1)) for one in own for hint in one.hints}
     numbers = {number for one in own for number in one.phones}
-    given = {
+    given: dict[str, Any] = {
         "customer": customer,
         "names": sorted({one.name_key for one in own if one.name_key}),
         "handles": sorted({one.handle for one in own if one.handle}),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -106,7 +107,13 @@ class Messenger(Channel[Config]):
     def handshake(self, request: WebhookRequest) -> types.Answer:
         return meta.handshake(request, self.config.verify_token)
 
-    def window_closes(self, last_inbound_at: datetime) -> datetime:
+    @staticmethod
+    def chat_link(address: str, greeting: str, code: str) -> str:  # noqa: ARG004 - no first message
+        """Put the code where Meta returns it as a referral ("m.me links")."""
+        return f"https://m.me/{address}?{urlencode({'ref': code})}"
+
+    @staticmethod
+    def window_closes(last_inbound_at: datetime) -> datetime:
         return last_inbound_at + WINDOW
 
     def parse(self, webhook: VerifiedWebhook) -> list[InboundEvent]:
