@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
 import msgspec
 
@@ -96,6 +95,7 @@ class Messenger(Channel[Config]):
     text_limit = TextLimit(most=2_000)
     max_body = meta.MAX_BODY
     Config = Config
+    chat_link = staticmethod(meta.chat_link)
 
     @property
     def address(self) -> str:
@@ -106,11 +106,6 @@ class Messenger(Channel[Config]):
 
     def handshake(self, request: WebhookRequest) -> types.Answer:
         return meta.handshake(request, self.config.verify_token)
-
-    @staticmethod
-    def chat_link(address: str, greeting: str, code: str) -> str:  # noqa: ARG004 - no first message
-        """Put the code where Meta returns it as a referral ("m.me links")."""
-        return f"https://m.me/{address}?{urlencode({'ref': code})}"
 
     @staticmethod
     def window_closes(last_inbound_at: datetime) -> datetime:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
-from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -78,6 +77,7 @@ class Twitter(Channel[Config]):
     label = "X"
     text_limit = TextLimit(most=10_000)
     Config = Config
+    chat_link = staticmethod(x.chat_link)
 
     @property
     def address(self) -> str:
@@ -88,12 +88,6 @@ class Twitter(Channel[Config]):
 
     def handshake(self, request: WebhookRequest) -> types.Answer:
         return x.handshake(request, self.config.consumer_secret)
-
-    @staticmethod
-    def chat_link(address: str, greeting: str, code: str) -> str:
-        """Fill the customer's first message in (docs.x.com, "Direct Message compose links")."""
-        query = urlencode({"recipient_id": address, "text": f"{greeting} {code}"}, quote_via=quote)
-        return f"https://x.com/messages/compose?{query}"
 
     def parse(self, webhook: VerifiedWebhook) -> list[InboundEvent]:
         body = payloads.read_object(webhook.body)
