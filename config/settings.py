@@ -201,6 +201,12 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
 # ── Amazon Connect. Region, keys and AWS_ENDPOINT_URL_* are the SDK's own variables ───────────────────────────────────
 CONNECT_INSTANCE_ID = env.str("CONNECT_INSTANCE_ID", "")
 CONNECT_CONTACT_FLOW_ID = env.str("CONNECT_CONTACT_FLOW_ID", "")
+#: Whether a new chat shows the customer's last one: ENTIRE_PAST_SESSION or FROM_SEGMENT in Connect's words. Empty: no.
+CONNECT_PERSISTENT_CHAT = env.str("CONNECT_PERSISTENT_CHAT", "")
+if CONNECT_PERSISTENT_CHAT not in ("", "ENTIRE_PAST_SESSION", "FROM_SEGMENT"):
+    raise ImproperlyConfigured(
+        f"CONNECT_PERSISTENT_CHAT={CONNECT_PERSISTENT_CHAT!r}: give ENTIRE_PAST_SESSION, FROM_SEGMENT or nothing"
+    )
 
 # ── the messengers' APIs ──────────────────────────────────────────────────────────────────────────────────────────────
 TWILIO_API_BASE_URL = env.str("TWILIO_API_BASE_URL", "https://api.twilio.com").rstrip("/")
