@@ -256,6 +256,10 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": ["'none'"],
     },
 }
+#: Who may frame the page that stands beside a chat: Amazon Connect's own workspace, unless told otherwise.
+AGENT_WORKSPACE_ORIGINS = env.list(
+    "AGENT_WORKSPACE_ORIGINS", default=["https://*.my.connect.aws", "https://*.awsapps.com"]
+)
 SILENCED_SYSTEM_CHECKS = ["security.W008"]  # SECURE_SSL_REDIRECT, see above
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
