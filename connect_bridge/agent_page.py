@@ -20,6 +20,7 @@ from connect_bridge.agent_link import AFTER_THE_END, contact_of
 from connect_bridge.customer_views import view_of
 from connect_bridge.models import Contact
 from connect_bridge.people import whole
+from people.privacy import Sight
 
 
 @require_GET
@@ -36,7 +37,7 @@ def agent_page(request: HttpRequest, token: str) -> HttpResponse:
     if contact.ended_at is not None and contact.ended_at + AFTER_THE_END < datetime.now(UTC):
         raise Http404
     person = whole(contact.conversation.identity.customer)
-    context = {**view_of(person, request.GET, read=True), "contact": contact, "suggestions": []}
+    context = {**view_of(person, request.GET, Sight.FULL), "contact": contact, "suggestions": []}
     answer = render(request, "customers/agent.html", context)
     answer["Referrer-Policy"] = "no-referrer"
     answer["X-Robots-Tag"] = "noindex"

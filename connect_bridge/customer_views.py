@@ -25,16 +25,13 @@ from customers.merging import CannotMerge, Method, keep_apart, merge, unmerge
 from customers.models import Customer, Identity, Merge
 from customers.steps import Steps, take_now
 from customers.suggestions import suggest
+from people.audit import note_read
+from people.privacy import Sight, sight_of
 
 #: Days of the sentiment in the header.
 TREND_DAYS = 90
 may_see = permission_required("customers.view_customer", raise_exception=True)
 may_merge = permission_required("customers.merge_customer", raise_exception=True)
-
-
-def may_read(user: Any) -> bool:
-    """Whether this person may read what was said."""
-    return bool(user.has_perm("connect_bridge.view_message"))
 
 
 @require_GET
@@ -71,8 +68,9 @@ def page(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     if customer.merged_into_id:
         return redirect(f"{reverse('customers:page', args=[customer.merged_into_id])}{_query(request.GET)}")
     person = whole(customer)
+    note_read(request.user, "customer", [pk])
     context = {
-        **view_of(person, request.GET, read=may_read(request.user)),
+        **view_of(person, request.GET, sight_of(request.user)),
         "section": "customers",
         "suggestions": suggest(pk) if request.user.has_perm("customers.merge_customer") else [],
         "just_merged": _in_force(person, request.GET.get("merged", "")),
@@ -81,9 +79,13 @@ def page(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     return render(request, "customers/page.html", context)
 
 
-def view_of(person: Whole, asked: QueryDict, *, read: bool) -> dict[str, Any]:
-    """Return what both the page and the agent's page show. Raises Http404 for a place that is not the customer's."""
-    wanted = _wanted(person, asked)
+def view_of(person: Whole, asked: QueryDict, sight: Sight) -> dict[str, Any]:
+    """Return what both the page and the agent's page show. Raises Http404 for a place that is not the customer's.
+
+    Only who may read every word may search in them: a search would tell what is hidden.
+    """
+    read = sight is not Sight.NONE
+    wanted = _wanted(person, asked, searches=sight is Sight.FULL)
     try:
         found = timeline(wanted, person.kinds) if read else Timeline()
     except NotThere:
@@ -95,7 +97,7 @@ def view_of(person: Whole, asked: QueryDict, *, read: bool) -> dict[str, Any]:
     }
     return {
         "person": person,
-        "timeline": shown(found, person, insights().moods([line.id for line in found.lines])),
+        "timeline": shown(found, person, insights().moods([line.id for line in found.lines]), sight),
         "older": _turn(asked, before=found.older),
         "newer": _turn(asked, after=found.newer),
         "days": days(person.conversations) if read else [],
@@ -108,10 +110,11 @@ def view_of(person: Whole, asked: QueryDict, *, read: bool) -> dict[str, Any]:
         "target": asked.get("at", ""),
         "who": WHO,
         "may_read": read,
+        "may_search": sight is Sight.FULL,
     }
 
 
-def _wanted(person: Whole, asked: QueryDict) -> Wanted:
+def _wanted(person: Whole, asked: QueryDict, *, searches: bool) -> Wanted:
     chosen = asked.getlist("channel")
     conversations = [
         window.conversation.pk for window in person.windows if not chosen or window.conversation.account.kind in chosen
@@ -122,7 +125,7 @@ def _wanted(person: Whole, asked: QueryDict) -> Wanted:
         after=asked.get("after", ""),
         at=_uuid(asked.get("at", "")),
         day=_day(asked.get("day", "")),
-        search=asked.get("q", "").replace("\0", "").strip()[:200],
+        search=asked.get("q", "").replace("\0", "").strip()[:200] if searches else "",
         who=asked.get("who", ""),
         problems=asked.get("problems") == "1",
         contact=_uuid(asked.get("contact", "")),
@@ -167,6 +170,8 @@ def _in_force(person: Whole, pk: str) -> Merge | None:
 @may_merge
 def join(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Compare two customers and, when asked to, make them one."""
+    if not request.GET.get("with"):
+        return redirect("customers:page", pk)
     one = get_object_or_404(Customer, pk=pk, merged_into=None, erased_at=None)
     other = get_object_or_404(Customer, pk=_uuid(request.GET.get("with", "")), merged_into=None, erased_at=None)
     if request.method == "POST":

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
 from connect_bridge.insights import Mood
 from connect_bridge.people import Whole
 from connect_bridge.timeline import WHO, Line, Mark, Timeline
+from people.privacy import Sight, seen
 
 #: Characters of one message that a page shows; the admin shows the rest.
 MOST_SHOWN = 8_000
@@ -46,12 +49,20 @@ class Entry:
     mood: Mood | None = None
 
 
-def shown(timeline: Timeline, person: Whole, moods: Mapping[uuid.UUID, Mood]) -> list[Entry]:
-    """Return the rows of a page."""
+def shown(timeline: Timeline, person: Whole, moods: Mapping[uuid.UUID, Mood], sight: Sight) -> list[Entry]:
+    """Return the rows of a page, with as much of the words as its reader may see."""
     kinds = {window.conversation.pk: window.conversation.account.kind for window in person.windows}
     labels = person.kinds
     return [
-        _message(mark.line, person.name, kinds, labels, moods.get(mark.line.id)) if mark.line else _between(mark)
+        _between(mark)
+        if mark.line is None
+        else _message(
+            msgspec.structs.replace(mark.line, text=seen(mark.line.text, sight)),
+            mark.line.author or person.name,
+            kinds[mark.line.conversation],
+            labels[mark.line.conversation],
+            moods.get(mark.line.id),
+        )
         for mark in timeline.entries
     ]
 
@@ -60,9 +71,7 @@ def _between(mark: Mark) -> Entry:
     return Entry(what=mark.what, text=mark.text, at=mark.at)
 
 
-def _message(
-    line: Line, name: str, kinds: Mapping[uuid.UUID, str], labels: Mapping[uuid.UUID, str], mood: Mood | None
-) -> Entry:
+def _message(line: Line, name: str, kind: str, channel: str, mood: Mood | None) -> Entry:
     tick, status = TICKS.get((line.direction, line.status), ("", ""))
     return Entry(
         what="message",
@@ -70,10 +79,10 @@ def _message(
         more=max(0, len(line.text) - MOST_SHOWN),
         at=line.created_at,
         line=line,
-        kind=kinds[line.conversation],
-        channel=labels[line.conversation],
+        kind=kind,
+        channel=channel,
         side=_side(line),
-        speaker=line.author or (name if line.direction == "in" else line.role.capitalize()),
+        speaker=name if line.direction == "in" else line.author or line.role.capitalize(),
         tick=tick,
         status=status,
         why=(line.error_detail or line.error_code) if line.status in ("failed", "uncertain") else "",
