@@ -1,4 +1,4 @@
-"""`python -m bench webhooks|sockets|relay`: each prints what it measured, beside a floor of the same run."""
+"""`python -m bench webhooks|sockets|relay|…`: each prints what it measured, beside a floor of the same run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import platform
 from pathlib import Path
 
-BENCHES = ("webhooks", "sockets", "relay")
+BENCHES = ("webhooks", "sockets", "relay", "suggestions")
 #: Longer ones, that run only when they are asked for.
 LONG = ("takeover",)
 

@@ -99,7 +99,21 @@ class AnswersInItsOwnWords(Protocol):
 class HasReplyWindow(Protocol):
     """Free text is allowed only for a while after the customer's last message."""
 
-    def window_closes(self, last_inbound_at: datetime) -> datetime: ...
+    @staticmethod
+    def window_closes(last_inbound_at: datetime) -> datetime: ...
+
+
+@runtime_checkable
+class LinksToChat(Protocol):
+    """A link on a web page, in a mail or an SMS opens a chat with us, and brings a code along."""
+
+    @staticmethod
+    def chat_link(address: str, greeting: str, code: str) -> str:
+        """Return a link to the account with this address.
+
+        What comes in through it has the code in its text or its referral. No I/O.
+        """
+        ...
 
 
 @runtime_checkable

@@ -68,9 +68,15 @@ TASKS = (
         "Customers",
         "group",
         (
+            Page("One customer", url="customers:index", needs=("customers.view_customer",)),
             Page("Customers", "customers.customer"),
             Page("Identities", "customers.identity"),
             Page("Aliases", "customers.identityalias"),
+            Page("Merges", "customers.merge"),
+            Page("Kept apart", "customers.apart"),
+            Page("Link codes", "customers.linkcode"),
+            Page("Consent", "customers.consent"),
+            Page("Exports and erasures", "customers.privacyrequest"),
         ),
     ),
     Task(

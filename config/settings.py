@@ -101,6 +101,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
@@ -124,6 +125,7 @@ TIME_ZONE = env.str("TIME_ZONE", "UTC")
 USE_TZ = True
 FORMAT_MODULE_PATH = "config.formats"
 STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]  # what pages of several apps share
 WHITENOISE_USE_FINDERS = True  # served from the packages themselves: no collectstatic step, no STATIC_ROOT
 LOGIN_URL = "admin:login"
 
@@ -199,6 +201,12 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
 # ── Amazon Connect. Region, keys and AWS_ENDPOINT_URL_* are the SDK's own variables ───────────────────────────────────
 CONNECT_INSTANCE_ID = env.str("CONNECT_INSTANCE_ID", "")
 CONNECT_CONTACT_FLOW_ID = env.str("CONNECT_CONTACT_FLOW_ID", "")
+#: Whether a new chat shows the customer's last one: ENTIRE_PAST_SESSION or FROM_SEGMENT in Connect's words. Empty: no.
+CONNECT_PERSISTENT_CHAT = env.str("CONNECT_PERSISTENT_CHAT", "")
+if CONNECT_PERSISTENT_CHAT not in ("", "ENTIRE_PAST_SESSION", "FROM_SEGMENT"):
+    raise ImproperlyConfigured(
+        f"CONNECT_PERSISTENT_CHAT={CONNECT_PERSISTENT_CHAT!r}: give ENTIRE_PAST_SESSION, FROM_SEGMENT or nothing"
+    )
 
 # ── the messengers' APIs ──────────────────────────────────────────────────────────────────────────────────────────────
 TWILIO_API_BASE_URL = env.str("TWILIO_API_BASE_URL", "https://api.twilio.com").rstrip("/")
@@ -232,6 +240,26 @@ SECURE_HSTS_SECONDS = 0 if IS_LOCAL else env.int("SECURE_HSTS_SECONDS", 31_536_0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not IS_LOCAL
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_TLS_PROXY", not IS_LOCAL) else None
 X_FRAME_OPTIONS = "DENY"
+#: Pages run our own files alone. The admin and the API's docs bring scripts that this would stop; the sandbox page says
+#: itself what it needs.
+CONTENT_SECURITY_POLICY = {
+    "EXCLUDE_URL_PREFIXES": ["/admin/", "/api/docs/"],
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    },
+}
+#: Who may frame the page that stands beside a chat: Amazon Connect's own workspace, unless told otherwise.
+AGENT_WORKSPACE_ORIGINS = env.list(
+    "AGENT_WORKSPACE_ORIGINS", default=["https://*.my.connect.aws", "https://*.awsapps.com"]
+)
 SILENCED_SYSTEM_CHECKS = ["security.W008"]  # SECURE_SSL_REDIRECT, see above
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -259,6 +287,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {"ConsentPurposeEnum": "customers.models.Consent.Purpose"},
 }
 
 # ── admin ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,8 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from connect_bridge import api
+from connect_bridge import api, customer_api
+from connect_bridge.agent_page import agent_page
 from connect_bridge.stuck_views import stuck_page
 from people.views import audit_page
 
@@ -28,6 +29,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/audit/", admin.site.admin_view(audit_page), name="audit"),
     path("admin/", admin.site.urls),
     path("api/v1/", include(api.urls())),
+    path("api/v1/", include(customer_api.urls())),
+    path("customers/", include("connect_bridge.customer_urls")),
+    path("agent/<str:token>/", agent_page, name="agent-page"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     *sandbox,

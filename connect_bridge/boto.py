@@ -91,6 +91,9 @@ class BotoConnect:
         }
         if request.initial_message:
             arguments["InitialMessage"] = {"ContentType": "text/plain", "Content": request.initial_message}
+        if request.continues is not None:
+            past = request.continues
+            arguments["PersistentChat"] = {"SourceContactId": past.source_contact_id, "RehydrationType": past.kind}
         answer = self._call("StartChatContact", arguments)
         return StartedChat(
             contact_id=answer["ContactId"],

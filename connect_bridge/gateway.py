@@ -60,6 +60,13 @@ class Invalid(GatewayError):
     code = "connect_invalid"
 
 
+class Continued(msgspec.Struct, frozen=True, kw_only=True):
+    """A chat that is over, whose transcript a new one begins with. `kind` is Connect's RehydrationType."""
+
+    source_contact_id: str
+    kind: str
+
+
 class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One StartChatContact. The same `client_token` returns the same chat, so a lost answer can be asked for again."""
 
@@ -69,6 +76,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     attributes: Mapping[str, str]
     initial_message: str
     client_token: str
+    continues: Continued | None = None
 
 
 class StartedChat(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,7 +122,10 @@ class Attached(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 class Item(msgspec.Struct, frozen=True, rename="pascal"):
-    """One line of Connect's transcript, as the socket and GetTranscript give it."""
+    """One line of Connect's transcript, as the socket and GetTranscript give it.
+
+    `related_contact_id` is there only if the line is from an earlier chat that this one continues.
+    """
 
     id: str = ""
     type: str = ""
@@ -126,6 +137,7 @@ class Item(msgspec.Struct, frozen=True, rename="pascal"):
     display_name: str = ""
     contact_id: str = ""
     initial_contact_id: str = ""
+    related_contact_id: str = ""
     message_visibility: str = ""
     attachments: list[Attached] = []
     message_metadata: Metadata | None = None

@@ -143,8 +143,11 @@ class Hearing:
         await asyncio.sleep(random.uniform(0, min(RETRY_FIRST * 2**self._failures, RETRY_MOST)))  # noqa: S311 - jitter
 
     async def _digest(self, items: Sequence[Item]) -> None:
-        """Store what is new and draw the conclusions. Repeating it does no harm."""
-        new = [item for item in items if item.id not in self._recent]
+        """Store what is new and draw the conclusions. Repeating it does no harm.
+
+        What an earlier chat said, which this one continues, was stored with that one.
+        """
+        new = [item for item in items if item.id not in self._recent and not item.related_contact_id]
         # Our own words to the agent (notices.py) are not for the customer.
         news = [Nothing() if is_notice(item, self.muted) else read(item) for item in new]
         said = tuple(self._captured(one) for one in news if isinstance(one, Said))

@@ -146,7 +146,9 @@ class Message(models.Model):
         UNCERTAIN = "uncertain"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    conversation = models.ForeignKey(Conversation, on_delete=models.PROTECT, related_name="messages")
+    conversation = models.ForeignKey(
+        Conversation, on_delete=models.PROTECT, related_name="messages", db_index=False
+    )  # the indexes below begin with it
     contact = models.ForeignKey(Contact, on_delete=models.PROTECT, null=True, blank=True, related_name="messages")
     sequence = models.BigIntegerField()
     direction = models.CharField(max_length=3, choices=Direction.choices)
@@ -186,6 +188,7 @@ class Message(models.Model):
                 condition=models.Q(direction="out", status__in=["failed", "uncertain"]),
             ),
             models.Index(fields=["-created_at"], name="message_by_time"),
+            models.Index(fields=["conversation", "created_at", "id"], name="message_of_conversation"),
         ]
 
     def __str__(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString, assert_never
 
@@ -35,9 +34,11 @@ from channels_app.types import (
     TypingShown,
     Unrecognised,
 )
+from connect_bridge.attention import attend, note_consent
 from connect_bridge.receipts import apply_receipt
 from connect_bridge.store import RELAY_CHANNEL, SHARD_LOCKS, Connection
-from customers.identify import Person, identify, update
+from customers.changes import update
+from customers.identify import Erased, Person, identify
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,8 @@ PARKED_RETRY = timedelta(seconds=5)
 PLAUSIBLE = timedelta(days=30)
 #: Aliases that stay with a person; a username changes hands.
 STABLE = (AliasType.PHONE, AliasType.BSUID)
+#: Aliases that several identities may share.
+HINTS = (AliasType.PARENT_BSUID,)
 
 #: First the shards that nobody else is working on …
 FREE = """
@@ -118,6 +121,14 @@ PARK = """
 UPDATE channels_app_inboundentry SET state = 'parked', outcome = 'waits for its message', due_at = now() + %(wait)s
  WHERE id = %(id)s
 """
+#: It came back from before its sender was erased: nothing of it is kept but that it was there.
+FORGOTTEN = """
+WITH entry AS (
+    UPDATE channels_app_inboundentry SET state = 'done', outcome = 'its sender was erased', done_at = now(),
+           event = '{}', sender = 'erased' WHERE id = %(id)s RETURNING delivery_id
+)
+UPDATE channels_app_webhookdelivery d SET body = '', headers = '{}', query = '' FROM entry e WHERE d.id = e.delivery_id
+"""
 STUMBLED = """
 UPDATE channels_app_inboundentry SET attempts = attempts + 1, outcome = %(outcome)s,
        state = CASE WHEN attempts + 1 >= %(most)s THEN 'quarantined' ELSE state END WHERE id = %(id)s
@@ -179,8 +190,7 @@ class Router:
             text = describe(event)
             if text is None:
                 await self._other(entry, event)
-            else:
-                conversation = await self._conversation(entry, event)
+            elif (conversation := await self._conversation(entry, event, text)) is not None:
                 messages.append(
                     (entry, event, await self._in_context(entry, event, conversation) or text, conversation)
                 )
@@ -242,12 +252,19 @@ class Router:
         await self._settle(entry, "message stored")
         return Routed(conversation, row[0], message)
 
-    async def _conversation(self, entry: Entry, event: InboundEvent) -> uuid.UUID:
+    async def _conversation(self, entry: Entry, event: InboundEvent, text: str) -> uuid.UUID | None:
+        """Return the conversation, having drawn what the words say about the customer; None if they were erased."""
         sender = event.sender
+        try:
+            identity = await identify(self._connection, _person(entry.kind, sender), event.occurred_at)
+        except Erased:
+            await self._connection.execute(FORGOTTEN, {"id": entry.id})
+            return None
+        await attend(self._connection, identity, event, text, entry.id)
         given = {
             "id": uuid.uuid4(),
             "account": entry.account,
-            "identity": await identify(self._connection, _person(entry.kind, sender)),
+            "identity": identity,
             "recipient": sender.external_id[:256],
         }
         row = await self._one_row(THE_CONVERSATION, given)
@@ -267,8 +284,8 @@ class Router:
         match event:
             case ReceiptReceived() | Echoed():
                 await self._receipt(entry, event)
-            case IdentityChanged():
-                await self._identity_changed(entry, event)
+            case IdentityChanged() | ConsentChanged():
+                await self._settle(entry, await self._about_sender(entry, event))
             case AccountChanged():
                 log.warning("account %s: the provider reports %s", entry.account, event.topic)
                 await self._settle(entry, f"account: {event.topic}")
@@ -276,7 +293,7 @@ class Router:
                 await self._settle(entry, "typing is not shown to agents")
             case Misaddressed():
                 await self._settle(entry, "names another account", state="quarantined")
-            case Unrecognised() | ConsentChanged():
+            case Unrecognised():
                 await self._settle(entry, "kept, not shown to agents")
             case MessageReceived() | MessageEdited() | MessageUnsent() | Reacted():
                 raise AssertionError("these always have a text")
@@ -301,10 +318,11 @@ class Router:
             failpoint("O9")
             await self._connection.execute(PARK, {"id": entry.id, "wait": _patience(entry)})
 
-    async def _identity_changed(self, entry: Entry, event: IdentityChanged) -> None:
-        now = _person(entry.kind, event.sender)
-        known = await update(self._connection, replace(now, external_id=event.former_id))
-        await self._settle(entry, "identity changed" if known else "identity changed: nobody we know")
+    async def _about_sender(self, entry: Entry, event: IdentityChanged | ConsentChanged) -> str:
+        if isinstance(event, ConsentChanged):
+            return await note_consent(self._connection, entry.kind, event, entry.id)
+        known = await update(self._connection, _person(entry.kind, event.sender), event.former_id)
+        return "identity changed" if known else "identity changed: nobody we know"
 
     async def _settle(self, entry: Entry, outcome: str, state: str = "done") -> None:
         await self._connection.execute(DONE, {"id": entry.id, "state": state, "outcome": outcome[:200]})
@@ -316,6 +334,7 @@ def _person(kind: str, sender: Sender) -> Person:
         issuer=sender.issuer,
         external_id=sender.external_id,
         stable_aliases=[(alias.type.value, alias.value) for alias in sender.aliases if alias.type in STABLE],
+        hints=[(alias.type.value, alias.value) for alias in sender.aliases if alias.type in HINTS],
         display_name=sender.display_name,
         handle=sender.handle,
         picture_url=sender.picture_url,

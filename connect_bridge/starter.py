@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 from django.conf import settings
 
 from channels_app.failpoints import failpoint
 from channels_app.registry import channels
 from channels_app.text import TextLimit
 from connect_bridge import store
+from connect_bridge.context import Context, attributes_of, context_of, fit
 from connect_bridge.gateway import (
     ChatRequest,
+    Continued,
     GatewayError,
     Invalid,
     QuotaReached,
@@ -30,8 +34,12 @@ from connect_bridge.profiles import look_up
 from connect_bridge.store import Chat, Connection, Origin, Pending
 from customers.identify import introduce
 
+log = logging.getLogger(__name__)
+
 #: How long a chat that Connect calls impossible is asked for: more likely our settings are wrong than this message.
 POISON_AFTER = timedelta(minutes=15)
+#: Connect lets a chat be continued once its transcript is stored, which takes about half a minute ("persistent chat").
+TRANSCRIPT_STORED_AFTER = timedelta(minutes=1)
 #: Connect's limit for a display name (StartChatContact).
 LONGEST_NAME = 256
 
@@ -76,7 +84,7 @@ class Starter:
         pace = self.house.paces.of(chat.instance_id, "start_chat")
         await pace.turn()
         try:
-            started = await self.house.control.start_chat(self._chat_request(chat, message))
+            started = await self._ask(await self._chat_request(chat, message))
         except Throttled as busy:
             pace.throttled(busy.retry_after)
             raise
@@ -90,6 +98,16 @@ class Starter:
         failpoint("I6", Unreachable)
         await self._started(chat, started)
         failpoint("I7", Unreachable)
+
+    async def _ask(self, request: ChatRequest) -> StartedChat:
+        """Start the chat; without the former one's transcript where Connect does not take that."""
+        try:
+            return await self.house.control.start_chat(request)
+        except Invalid as refusal:
+            if request.continues is None:
+                raise
+            log.info("conversation %s: not as a continued chat: %s", self.conversation, refusal)
+        return await self.house.control.start_chat(msgspec.structs.replace(request, continues=None))
 
     async def _started(self, chat: Chat, started: StartedChat) -> None:
         given = {
@@ -127,14 +145,16 @@ class Starter:
             raise Refused("no Connect instance or flow: set CONNECT_INSTANCE_ID and CONNECT_CONTACT_FLOW_ID")
         return instance, flow
 
-    def _chat_request(self, chat: Chat, message: Pending) -> ChatRequest:
+    async def _chat_request(self, chat: Chat, message: Pending) -> ChatRequest:
         origin = self._known
+        async with self.house.pool.connection() as connection:
+            known = await context_of(connection, self.conversation)
+            of_customer = await attributes_of(connection, known, chat.contact)
         own = {
             "channel": origin.kind,
             "channel_account": origin.account_name,
             "channel_account_id": str(origin.account),
             "channel_address": origin.address,
-            "customer_id": str(origin.customer),
             "identity_id": str(origin.identity),
             "conversation_id": str(self.conversation),
             "customer_handle": origin.handle,
@@ -144,13 +164,30 @@ class Starter:
         return ChatRequest(
             instance_id=chat.instance_id,
             flow_id=chat.flow_id,
-            display_name=(origin.display_name or origin.handle or "Customer")[:LONGEST_NAME],
-            attributes={key: value for key, value in (given | own).items() if value},
+            display_name=(origin.display_name or known.name or origin.handle or "Customer")[:LONGEST_NAME],
+            attributes=fit([*own.items(), *of_customer.items(), *given.items()]),
             initial_message=next_part(message, FOR_BOT),
             client_token=str(chat.contact),
+            continues=_past(known, chat.instance_id),
         )
 
     @property
     def _known(self) -> Origin:
         assert self._origin is not None
         return self._origin
+
+
+def _past(known: Context, instance: str) -> Continued | None:
+    """Return the chat whose transcript the new one shows first, if settings ask for that and Connect can have it.
+
+    Never another person's: what a person's decision alone ties together is not shown in a chat.
+    """
+    kind, previous = settings.CONNECT_PERSISTENT_CHAT, known.last_chat
+    if not kind or previous is None or known.certainty == "decided" or previous.state != State.ENDED:
+        return None
+    if previous.instance_id != instance or previous.ended_at is None:
+        return None
+    if datetime.now(UTC) - previous.ended_at < TRANSCRIPT_STORED_AFTER:
+        return None
+    source = previous.contact_id if kind == "FROM_SEGMENT" else previous.initial_contact_id
+    return Continued(source_contact_id=source, kind=kind)

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.urls import reverse
+from django.utils.html import format_html
 
+from customers.evidence_admin import ApartAdmin, ConsentAdmin, LinkCodeAdmin, MergeAdmin, PrivacyRequestAdmin
 from customers.models import Customer, Identity, IdentityAlias
 from customers.readonly import ReadOnlyAdmin, link
+
+__all__ = [
+    "ApartAdmin",
+    "ConsentAdmin",
+    "CustomerAdmin",
+    "IdentityAdmin",
+    "IdentityAliasAdmin",
+    "LinkCodeAdmin",
+    "MergeAdmin",
+    "PrivacyRequestAdmin",
+]
 
 
 @admin.register(Customer)
@@ -13,9 +27,13 @@ class CustomerAdmin(ReadOnlyAdmin[Customer]):
     list_display = ["__str__", "locale", "created_at"]
     list_filter = ["created_at"]
     ordering = ["-created_at"]
-    fields = ["id", "display_name", "locale", "created_at", "see_also"]
+    fields = ["id", "the_page", "display_name", "locale", "merged_into", "created_at", "erased_at", "see_also"]
     search_fields = ["id", "identities__id", "identities__external_id", "identities__handle", "display_name__icontains"]
     search_help_text = "An id, a handle or a part of the name."
+
+    @admin.display(description="everything said")
+    def the_page(self, customer: Customer) -> str:
+        return format_html('<a href="{}">Open</a>', reverse("customers:page", args=[customer.pk]))
 
 
 @admin.register(Identity)
@@ -36,6 +54,8 @@ class IdentityAdmin(ReadOnlyAdmin[Identity]):
         "locale",
         "created_at",
         "last_seen_at",
+        "suppressed_at",
+        "suppressed_by",
         "see_also",
     ]
     search_fields = ["id", "customer__id", "external_id", "handle", "aliases__value", "display_name__icontains"]

@@ -5,15 +5,43 @@ from __future__ import annotations
 import uuid
 
 from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Lower
 
 
 class Customer(models.Model):
-    """A person, across channels. Merging links identities to another customer; it never deletes a row."""
+    """A person, across channels.
+
+    Each identity is born with a customer of its own, its home, and keeps it for ever. Merges tie homes together; under
+    which of them a person is shown follows from the merges in force (merging.py), and so no merge destroys anything.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     display_name = models.CharField(max_length=256, blank=True)
     locale = models.CharField(max_length=35, blank=True)
+    merged_into = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="absorbed",
+        help_text="Under whose id this person is shown now: the oldest customer that merges tie this one to.",
+    )
+    preferred_channel = models.CharField(max_length=32, blank=True, default="", db_default="")
+    facts = models.JSONField(
+        default=dict, db_default={}, blank=True, help_text="What your systems told of the customer; agents see it."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
+    erased_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        permissions = [
+            ("merge_customer", "Can merge customers and undo merges"),
+            ("assert_customer", "Can assert that identities are one person"),
+            ("export_customer", "Can export all that is known of a customer"),
+            ("erase_customer", "Can erase a customer"),
+        ]
+        indexes = [models.Index(fields=["-created_at"], name="customer_by_time")]
 
     def __str__(self) -> str:
         return self.display_name or f"Customer {str(self.id)[:8]}"
@@ -23,21 +51,36 @@ class Identity(models.Model):
     """One (kind, issuer, external id). The issuer is the Page for a Messenger PSID, empty where the id is global."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="identities")
+    customer = models.ForeignKey(
+        Customer, on_delete=models.PROTECT, related_name="identities", help_text="The person, merges considered."
+    )
+    home = models.ForeignKey(
+        Customer, on_delete=models.PROTECT, related_name="born", help_text="The customer made with it. Never changes."
+    )
     kind = models.CharField(max_length=32)
     issuer = models.CharField(max_length=128, blank=True)
     external_id = models.CharField(max_length=256)
     display_name = models.CharField(max_length=256, blank=True)
+    name_key = models.CharField(max_length=256, blank=True, default="", db_default="", editable=False)
     handle = models.CharField(max_length=128, blank=True)
     picture_url = models.URLField(max_length=2048, blank=True)
     locale = models.CharField(max_length=35, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     last_seen_at = models.DateTimeField(null=True, blank=True)
+    suppressed_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since when nothing is sent here. The customer's next message lifts it."
+    )
+    suppressed_by = models.CharField(max_length=32, blank=True, default="", db_default="")
 
     class Meta:
         verbose_name_plural = "identities"
         constraints = [
             models.UniqueConstraint(fields=["kind", "issuer", "external_id"], name="identity_is_unique"),
+        ]
+        indexes = [
+            models.Index(fields=["name_key"], name="identity_by_name", condition=~Q(name_key="")),
+            models.Index(Lower("handle"), name="identity_by_handle", condition=~Q(handle="")),
+            models.Index(fields=["-created_at"], name="identity_by_time"),
         ]
 
     def __str__(self) -> str:
@@ -62,3 +105,211 @@ class IdentityAlias(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} of {self.identity_id}"
+
+
+class PhoneHolder(models.Model):
+    """The identity that first proved a phone number, on whatever channel.
+
+    Of two channels that bring the same number at once, the unique index lets one be first; the other finds it here.
+    """
+
+    value = models.CharField(max_length=32, unique=True)
+    identity = models.ForeignKey(Identity, on_delete=models.CASCADE, related_name="phones")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"phone of {self.identity_id}"
+
+
+class IdentityHint(models.Model):
+    """Something that several identities may share, and so no proof: a number or address that somebody typed."""
+
+    class Type(models.TextChoices):
+        PHONE = "phone", "phone number, as typed"
+        EMAIL = "email", "e-mail address, as typed"
+        PARENT = "parent_bsuid", "WhatsApp id above several businesses"
+
+    identity = models.ForeignKey(Identity, on_delete=models.CASCADE, related_name="hints")
+    type = models.CharField(max_length=16, choices=Type.choices)
+    value = models.CharField(max_length=256)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["type", "value", "identity"], name="hint_is_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.type} told by {self.identity_id}"
+
+
+class IdentityChange(models.Model):
+    """Something about an identity was one thing and became another, and who said so."""
+
+    identity = models.ForeignKey(Identity, on_delete=models.CASCADE, related_name="changes")
+    field = models.CharField(max_length=16)
+    old = models.CharField(max_length=2048, blank=True)
+    new = models.CharField(max_length=2048, blank=True)
+    source = models.CharField(max_length=32, help_text="webhook: the messenger's own; profile: we asked for it.")
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["identity", "-at"], name="change_by_identity")]
+
+    def __str__(self) -> str:
+        return f"{self.field} of {self.identity_id}"
+
+
+class Merge(models.Model):
+    """Two customers, as they were first made, are one person. Undone, the row stays and counts no more."""
+
+    class Method(models.TextChoices):
+        PHONE = "phone", "the same verified phone number"
+        ALIAS = "alias", "the messenger gave both ids for one person"
+        LINK_CODE = "link_code", "a link code from one channel came in on the other"
+        ONE_TIME_CODE = "one_time_code", "a code sent to one channel was typed on the other"
+        PLATFORM = "platform", "the messenger's own account linking"
+        ASSERTION = "assertion", "a trusted system says so"
+        PERSON = "person", "somebody decided so"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    low = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="+")
+    high = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="+")
+    method = models.CharField(max_length=16, choices=Method.choices)
+    evidence = models.JSONField(default=dict, blank=True)
+    reason = models.CharField(max_length=300, blank=True)
+    made_at = models.DateTimeField()
+    made_by = models.CharField(max_length=150, blank=True, help_text="Empty: Parley itself, on proof.")
+    undone_at = models.DateTimeField(null=True, blank=True)
+    undone_by = models.CharField(max_length=150, blank=True)
+    undo_reason = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(low__lt=F("high")), name="merge_is_of_two"),
+            models.UniqueConstraint(
+                fields=["low", "high"], name="merged_once_at_a_time", condition=Q(undone_at__isnull=True)
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["low"], name="merge_by_low", condition=Q(undone_at__isnull=True)),
+            models.Index(fields=["high"], name="merge_by_high", condition=Q(undone_at__isnull=True)),
+            models.Index(fields=["-made_at"], name="merge_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.method} {'undone' if self.undone_at else 'in force'}"
+
+
+class Apart(models.Model):
+    """Somebody decided that two customers are two people: they are neither suggested nor merged by Parley itself."""
+
+    low = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="+")
+    high = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+    by = models.CharField(max_length=150)
+    reason = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        verbose_name_plural = "kept apart"
+        constraints = [
+            models.CheckConstraint(condition=Q(low__lt=F("high")), name="apart_is_of_two"),
+            models.UniqueConstraint(fields=["low", "high"], name="apart_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"kept apart by {self.by}"
+
+
+class LinkCode(models.Model):
+    """A code that proves a second channel to be the same person's. Only a digest is kept; it works once.
+
+    A link code is carried to the second channel by the customer, in a link. A one-time code is sent to `identity` and
+    typed by `typed_by`.
+    """
+
+    class Form(models.TextChoices):
+        LINK = "link"
+        ONE_TIME = "one_time"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    form = models.CharField(max_length=8, choices=Form.choices, default=Form.LINK)
+    digest = models.CharField(max_length=64, unique=True)
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="link_codes")
+    identity = models.ForeignKey(Identity, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
+    typed_by = models.ForeignKey(
+        Identity, on_delete=models.CASCADE, null=True, blank=True, related_name="codes_to_type"
+    )
+    made_at = models.DateTimeField()
+    made_by = models.CharField(max_length=150, blank=True)
+    expires_at = models.DateTimeField()
+    attempts = models.SmallIntegerField(default=0, db_default=0)
+    used_at = models.DateTimeField(null=True, blank=True)
+    used_by = models.ForeignKey(Identity, on_delete=models.CASCADE, null=True, blank=True, related_name="used_codes")
+    outcome = models.CharField(max_length=32, blank=True, default="", db_default="")
+    merge = models.ForeignKey(Merge, on_delete=models.SET_NULL, null=True, blank=True, related_name="codes")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["typed_by"], name="code_to_type", condition=Q(used_at__isnull=True)),
+            models.Index(fields=["-made_at"], name="code_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.form} code, {self.outcome or 'unused'}"
+
+
+class Consent(models.Model):
+    """A customer allowed or forbade one purpose on one channel. Rows are only added: the newest counts."""
+
+    class Purpose(models.TextChoices):
+        REPLY = "reply", "answers to what they wrote"
+        TRANSACTIONAL = "transactional", "news of their own business with us"
+        MARKETING = "marketing", "offers"
+        INVITATION = "invitation", "an invitation from a phone call to a messenger"
+
+    id = models.BigAutoField(primary_key=True)
+    identity = models.ForeignKey(Identity, on_delete=models.PROTECT, related_name="consents")
+    purpose = models.CharField(max_length=16, choices=Purpose.choices)
+    granted = models.BooleanField()
+    source = models.CharField(max_length=32, help_text="customer, messenger, api, person")
+    topic = models.CharField(max_length=64, blank=True, help_text="STOP, START, block, or whatever was said.")
+    evidence = models.JSONField(default=dict, blank=True)
+    by = models.CharField(max_length=150, blank=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["identity", "purpose", "-at", "-id"], name="consent_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.purpose} {'granted' if self.granted else 'withdrawn'}"
+
+
+class PrivacyRequest(models.Model):
+    """A person's data was exported or erased: who did it, when, and how much it was. Nothing of the data itself."""
+
+    class Verb(models.TextChoices):
+        EXPORT = "export"
+        ERASE = "erase"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    verb = models.CharField(max_length=8, choices=Verb.choices)
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="privacy_requests")
+    at = models.DateTimeField()
+    by = models.CharField(max_length=150)
+    reason = models.CharField(max_length=300, blank=True)
+    counts = models.JSONField(default=dict)
+
+    class Meta:
+        indexes = [models.Index(fields=["-at"], name="privacy_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.verb} by {self.by}"
+
+
+class Tombstone(models.Model):
+    """An id of somebody who was erased, as a keyed digest: what they wrote before then is not taken in again."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    erased_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"erased {self.erased_at:%Y-%m-%d}"

@@ -22,6 +22,9 @@ SEE = frozenset(
         "customers.view_customer",
         "customers.view_identity",
         "customers.view_identityalias",
+        "customers.view_merge",
+        "customers.view_apart",
+        "customers.view_consent",
     }
 )
 VIEWER = SEE | {"people.use_dashboards", "people.read_redacted"}
@@ -48,7 +51,17 @@ CHANNELS = frozenset(
         "channels_app.delete_channelaccount",
     }
 )
-SUPERVISOR = MANAGER | EVENT_LOG | CHANNELS
+#: One customer or two, and how a second channel is proven.
+IDENTITY = frozenset(
+    {
+        "customers.merge_customer",
+        "customers.change_customer",
+        "customers.view_linkcode",
+        "customers.add_linkcode",
+        "customers.add_consent",
+    }
+)
+SUPERVISOR = MANAGER | EVENT_LOG | CHANNELS | IDENTITY
 OPS = SEE | EVENT_LOG | {"connect_bridge.view_bridge", "people.use_dashboards"}
 AUDITOR = frozenset({"people.view_audit"})
 ADMIN = (
@@ -58,6 +71,10 @@ ADMIN = (
     | {
         "people.rotate_secrets",
         "people.manage_retention",
+        "customers.assert_customer",
+        "customers.export_customer",
+        "customers.erase_customer",
+        "customers.view_privacyrequest",
         *(f"auth.{verb}_{model}" for verb in ("view", "add", "change", "delete") for model in ("user", "group")),
     }
 )

@@ -48,6 +48,7 @@ class IdentityFactory(DjangoModelFactory[Identity]):
         model = Identity
 
     customer = SubFactory(CustomerFactory)
+    home = SelfAttribute("customer")
     kind = "whatsapp"
     external_id = Sequence(lambda n: f"+3461{n:07}")
     display_name = SelfAttribute("customer.display_name")

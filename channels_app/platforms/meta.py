@@ -142,3 +142,8 @@ def _access_regained(headers: Mapping[str, str]) -> datetime | None:
     uses = (use for name in usage for use in list_at(usage, name))
     minutes = max((number(object_at(use).get("estimated_time_to_regain_access")) or 0 for use in uses), default=0)
     return datetime.now(UTC) + timedelta(minutes=min(minutes, 24 * 60)) if minutes > 0 else None
+
+
+def chat_link(address: str, _greeting: str, code: str) -> str:
+    """Return a link to the Page; Meta returns the code as a referral, without a first message ("m.me links")."""
+    return f"https://m.me/{address}?ref={quote(code, safe='')}"

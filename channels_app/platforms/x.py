@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import requests
 import tweepy
@@ -232,3 +233,9 @@ def _refusal(response: requests.Response, codes: list[int]) -> SendFailed:
     window = "user-limit-24hour" if response.headers.get("x-user-limit-24hour-remaining") == "0" else "rate-limit"
     again = retry_at(response.headers, f"x-{window}-reset")
     return refusal(response.status_code, detail, code, kind=kind, retry_at=again)
+
+
+def chat_link(address: str, greeting: str, code: str) -> str:
+    """Return a link that fills the customer's first message in (docs.x.com, "Direct Message compose links")."""
+    query = urlencode({"recipient_id": address, "text": f"{greeting} {code}"}, quote_via=quote)
+    return f"https://x.com/messages/compose?{query}"

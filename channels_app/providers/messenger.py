@@ -95,6 +95,7 @@ class Messenger(Channel[Config]):
     text_limit = TextLimit(most=2_000)
     max_body = meta.MAX_BODY
     Config = Config
+    chat_link = staticmethod(meta.chat_link)
 
     @property
     def address(self) -> str:
@@ -106,7 +107,8 @@ class Messenger(Channel[Config]):
     def handshake(self, request: WebhookRequest) -> types.Answer:
         return meta.handshake(request, self.config.verify_token)
 
-    def window_closes(self, last_inbound_at: datetime) -> datetime:
+    @staticmethod
+    def window_closes(last_inbound_at: datetime) -> datetime:
         return last_inbound_at + WINDOW
 
     def parse(self, webhook: VerifiedWebhook) -> list[InboundEvent]:

@@ -77,6 +77,7 @@ class Twitter(Channel[Config]):
     label = "X"
     text_limit = TextLimit(most=10_000)
     Config = Config
+    chat_link = staticmethod(x.chat_link)
 
     @property
     def address(self) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Annotated
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import msgspec
 from twilio.rest import Client
@@ -81,7 +81,13 @@ class WhatsApp(Channel[Config]):
     def acknowledge(self, status: str) -> types.Answer:  # noqa: ARG002 - whatever became of it
         return twilio.NOTHING
 
-    def window_closes(self, last_inbound_at: datetime) -> datetime:
+    @staticmethod
+    def chat_link(address: str, greeting: str, code: str) -> str:
+        """Fill the customer's first message in (WhatsApp Help Center, "How to use click to chat")."""
+        return f"https://wa.me/{address.removeprefix('+')}?text={quote(f'{greeting} {code}', safe='')}"
+
+    @staticmethod
+    def window_closes(last_inbound_at: datetime) -> datetime:
         return last_inbound_at + WINDOW
 
     def parse(self, webhook: VerifiedWebhook) -> list[InboundEvent]:

@@ -12,17 +12,20 @@ import pytest
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission, User
+from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from channels_app.models import InboundCheck
 from connect_bridge.models import Notice, Replay
-from customers.models import IdentityAlias
+from customers.codes import make_link_code
+from customers.models import Apart, Consent, Customer, IdentityAlias, Merge, PrivacyRequest
 from people.roles import ADMIN, OPS, ROLES
 from tests.factories import (
     BridgeFactory,
     ChannelLogFactory,
     ContactFactory,
+    CustomerFactory,
     InboundEntryFactory,
     MessageFactory,
     OutboxEntryFactory,
@@ -30,7 +33,7 @@ from tests.factories import (
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "roles.md"
 #: Whoever comes here without signing in is answered otherwise: by the sign-in, or by a machine's own check.
-PUBLIC = ("-/", "webhooks/", "api/schema/", "api/docs/", "accounts/", "sandbox/")
+PUBLIC = ("-/", "agent/", "webhooks/", "api/schema/", "api/docs/", "accounts/", "sandbox/")
 #: Everybody who is signed in has these.
 EVERYBODYS = ("login", "logout", "password_change", "password_change_done", "jsi18n", "autocomplete", "search")
 
@@ -43,13 +46,26 @@ def rows() -> None:
     outbound = OutboxEntryFactory(state="dead", message__contact=None)
     message = MessageFactory(contact=ContactFactory(), entry=InboundEntryFactory())
     BridgeFactory()
-    ChannelLogFactory()
+    for used in (message, outbound):
+        ChannelLogFactory(account=used.conversation.account)
     InboundCheck.objects.create(account=message.conversation.account, due_at=message.created_at)
     IdentityAlias.objects.create(identity=message.conversation.identity, kind="whatsapp", type="phone", value="+1")
     Notice.objects.create(message=outbound.message, contact=message.contact, created_at=message.created_at)
     Replay.objects.create(at=message.created_at, by="a", verb="retry", asked={}, counts={}, rows=[])
+    home = message.conversation.identity.home
+    Merge.objects.create(**_pair(home, CustomerFactory()), method="person", made_at=message.created_at)
+    Apart.objects.create(**_pair(home, CustomerFactory()), at=message.created_at, by="a")
+    make_link_code(home.pk, None, by="a")
+    identity = message.conversation.identity
+    Consent.objects.create(identity=identity, purpose="marketing", granted=True, source="api", at=message.created_at)
+    PrivacyRequest.objects.create(verb="export", customer=home, at=message.created_at, by="a")
     Group.objects.create(name="A group of ours")
     User.objects.create_user("somebody else")
+
+
+def _pair(one: Customer, other: Customer) -> dict[str, Customer]:
+    low, high = sorted((one, other), key=lambda customer: customer.pk)
+    return {"low": low, "high": high}
 
 
 def patterns(resolver: URLResolver, before: str = "") -> Iterator[tuple[str, URLPattern]]:
@@ -84,7 +100,12 @@ def address_of(route: str, pattern: URLPattern) -> str | None:
     if "<" not in route:
         return "/" + route.replace("^", "").replace("$", "").replace("\\Z", "")
     named = re.match(r"admin/(\w+)/(\w+)/", route)
-    rows = apps.get_model(*named.groups()).objects if named else pattern.callback.cls.queryset
+    if named:
+        rows = apps.get_model(*named.groups()).objects
+    elif route.startswith("customers/"):
+        rows = (Merge if "/merges/" in route else Customer).objects
+    else:
+        rows = pattern.callback.cls.queryset
     row = rows.order_by("pk").last()
     assert row is not None, f"{route}: make a row of this in the fixture"
     clean = route.replace("^", "").replace("$", "").replace("\\Z", "")
@@ -102,12 +123,19 @@ def client_of(role: str) -> Client:
 def may(client: Client, address: str) -> str:
     """Return "" if the page is closed, "see" if it can be opened, "act" if it also takes a form."""
     answer = client.get(address)
-    if answer.status_code in (401, 403, 404) or "login" in urlsplit(answer.headers.get("Location", "")).path:
+    if answer.status_code == 405:
+        answer = client.post(address)
+        return "" if _is_closed(answer) and answer.status_code != 404 else "act"  # it looked for what the form lacks
+    if _is_closed(answer):
         return ""
     assert answer.status_code in (200, 302), f"{address}: {answer.status_code}"
     if re.fullmatch(r"/admin/(\w+/\w+/)?", address):
         return "see"  # what a list does besides is in the table of actions
     return "act" if client.post(address).status_code not in (403, 405) else "see"
+
+
+def _is_closed(answer: HttpResponse) -> bool:
+    return answer.status_code in (401, 403, 404) or "login" in urlsplit(answer.headers.get("Location", "")).path
 
 
 def shown_as(route: str) -> str:

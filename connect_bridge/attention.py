@@ -1,0 +1,82 @@
+"""What a customer's words say about the customer: a code that proves who they are, a STOP, a number that they type.
+
+Looked for in the router's transaction, once for each message. Most messages hold nothing of the kind, and cost a look
+at their text and no query.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import Any
+
+from channels_app.types import ConsentChanged, InboundEvent, MessageReceived
+from customers import codes, consent
+from customers.codes import Outcome
+from customers.hints import hints_in
+from customers.identify import ADD_HINTS
+from customers.steps import Connection, take
+
+log = logging.getLogger(__name__)
+
+#: Messengers' words that are about every message. Any other, such as a follower gained or lost, is about offers.
+ABOUT_EVERYTHING = frozenset(("stop", "start", "block", "unblock"))
+
+KNOWN = """
+SELECT id FROM customers_identity WHERE kind = %(kind)s AND issuer = %(issuer)s AND external_id = %(external_id)s
+"""
+
+
+async def attend(connection: Connection, identity: uuid.UUID, event: InboundEvent, text: str, entry: int) -> None:
+    """Draw what the message says about its sender. `text` is what the agent reads, `entry` where it came in."""
+    if not isinstance(event, MessageReceived):
+        return
+    evidence: dict[str, Any] = {"entry": entry}
+    await _codes(connection, identity, event, text, evidence)
+    await _words(connection, identity, event.text, evidence)
+    if hints := hints_in(event.text):
+        types, values = zip(*hints, strict=True)
+        await connection.execute(ADD_HINTS, {"id": identity, "types": list(types), "values": list(values)})
+
+
+async def note_consent(connection: Connection, kind: str, event: ConsentChanged, entry: int) -> str:
+    """Write down what a messenger says a customer allowed or forbade; return what became of it, for the log."""
+    sender = {"kind": kind, "issuer": event.sender.issuer, "external_id": event.sender.external_id[:256]}
+    row = await (await connection.execute(KNOWN, sender)).fetchone()
+    if row is None:
+        return "consent of somebody who never wrote: nothing is ever sent there"
+    word = consent.Word(source="messenger", topic=event.topic, evidence={"entry": entry})
+    if event.topic.casefold() not in ABOUT_EVERYTHING:
+        await take(connection, consent.record(row[0], [consent.Purpose.MARKETING], word, granted=event.granted))
+        return "offers allowed" if event.granted else "no more offers"
+    decide = consent.allow_answers if event.granted else consent.withdraw_all
+    await take(connection, decide(row[0], word))
+    return "messages allowed again" if event.granted else "no more messages: suppressed"
+
+
+async def _codes(
+    connection: Connection, identity: uuid.UUID, event: MessageReceived, text: str, evidence: dict[str, Any]
+) -> None:
+    for code in codes.link_codes_in(text):
+        redeemed = await take(connection, codes.redeem(identity, code, evidence))
+        log.info("identity %s sent a link code: %s", identity, redeemed.outcome)
+        if redeemed.outcome in (Outcome.MERGED, Outcome.ONE_ALREADY):
+            return
+    if digits := codes.one_time_codes_in(event.text):
+        redeemed = await take(connection, codes.redeem_digits(identity, digits, evidence))
+        if redeemed.outcome != Outcome.UNKNOWN:
+            log.info("identity %s typed a one-time code: %s", identity, redeemed.outcome)
+
+
+async def _words(connection: Connection, identity: uuid.UUID, text: str, evidence: dict[str, Any]) -> None:
+    asked = consent.word_of(text)
+    if asked is False:
+        word = consent.Word(source="customer", topic="STOP", evidence=evidence)
+        await take(connection, consent.withdraw_all(identity, word))
+    elif asked:
+        word = consent.Word(source="customer", topic="START", evidence=evidence)
+        await take(connection, consent.allow_answers(identity, word))
+    elif consent.only_offers(text):
+        word = consent.Word(source="customer", topic=text.strip()[:16], evidence=evidence)
+        offers = [consent.Purpose.MARKETING, consent.Purpose.INVITATION]
+        await take(connection, consent.record(identity, offers, word, granted=False))

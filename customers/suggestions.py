@@ -1,0 +1,204 @@
+"""Who may be the same person as a customer: candidates with what speaks for and against it, for a person to decide.
+
+Candidates come from indexes alone, and what too many share (a common name) brings none, so the answer takes
+milliseconds whatever the number of customers. Whom somebody has kept apart is not suggested again.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from django.db import connection
+
+#: So many holders of a name, handle or address, and it says nothing.
+TOO_COMMON = 50
+#: Shared things that are looked into, and identities of all candidates together.
+MOST_SHARED, MOST_IDENTITIES = 200, 500
+#: A suggestion below this is none; so many are given.
+LEAST_SCORE, MOST_GIVEN = 0.2, 5
+#: A shorter handle is often somebody else's on the next messenger.
+TELLING_HANDLE = 6
+
+FACTS = """
+SELECT i.customer_id AS customer, i.home_id AS home, i.kind, i.issuer, i.display_name AS name, i.name_key,
+       lower(i.handle) AS handle, split_part(translate(lower(i.locale), '-', '_'), '_', 1) AS language,
+       ARRAY(SELECT value FROM customers_identityalias a WHERE a.identity_id = i.id AND a.type = 'phone') AS phones,
+       ARRAY(SELECT type || ' ' || value FROM customers_identityhint h WHERE h.identity_id = i.id) AS hints
+  FROM customers_identity i WHERE i.customer_id = ANY(%(customers)s) LIMIT %(most)s
+"""
+#: Other customers who share something, and how many hold it (up to where that says nothing).
+SHARED = """
+WITH found AS (
+    SELECT 'name' AS what, key.value, f.id FROM unnest(%(names)s::text[]) AS key (value) CROSS JOIN LATERAL (
+        SELECT id FROM customers_identity WHERE name_key = key.value AND name_key <> '' LIMIT %(common)s) f
+    UNION ALL
+    SELECT 'handle', key.value, f.id FROM unnest(%(handles)s::text[]) AS key (value) CROSS JOIN LATERAL (
+        SELECT id FROM customers_identity WHERE lower(handle) = key.value AND handle <> '' LIMIT %(common)s) f
+    UNION ALL
+    SELECT 'told ' || key.type, key.value, f.identity_id
+      FROM unnest(%(types)s::text[], %(values)s::text[]) AS key (type, value) CROSS JOIN LATERAL (
+        SELECT identity_id FROM customers_identityhint WHERE type = key.type AND value = key.value LIMIT %(common)s) f
+    UNION ALL
+    SELECT 'holds', value, identity_id FROM customers_phoneholder WHERE value = ANY(%(numbers)s)
+), counted AS (
+    SELECT what, value, id, count(*) OVER (PARTITION BY what, value) AS holders FROM found
+)
+SELECT DISTINCT i.customer_id, f.what, f.value, f.holders
+  FROM counted f JOIN customers_identity i ON i.id = f.id JOIN customers_customer c ON c.id = i.customer_id
+ WHERE f.holders < %(common)s AND i.customer_id <> %(customer)s AND c.erased_at IS NULL
+ LIMIT %(most)s
+"""
+KEPT_APART = """
+SELECT low_id, high_id FROM customers_apart WHERE low_id = ANY(%(homes)s) OR high_id = ANY(%(homes)s)
+"""
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """One identity, as evidence sees it. `hints` are "type value"."""
+
+    customer: uuid.UUID
+    home: uuid.UUID
+    kind: str
+    issuer: str
+    name: str
+    name_key: str
+    handle: str
+    language: str
+    phones: list[str]
+    hints: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One thing that speaks for or against. `weight`, 0 to 1: how much of the doubt it takes away, or adds."""
+
+    weight: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A customer who may be the same person. `score` is 0 to 1; it orders, and is no probability."""
+
+    customer: uuid.UUID
+    name: str
+    kinds: tuple[str, ...]
+    score: float
+    speaks_for: tuple[Point, ...]
+    speaks_against: tuple[Point, ...]
+
+
+def suggest(customer: uuid.UUID) -> list[Suggestion]:
+    """Return who may be the same person as this customer (its id as shown now), the likeliest first. Reads only."""
+    own = _facts([customer])
+    if not own:
+        return []
+    shared = _shared(customer, own)
+    apart = _kept_apart([one.home for one in own])
+    theirs: dict[uuid.UUID, list[Facts]] = defaultdict(list)
+    for one in _facts(list(shared)):
+        theirs[one.customer].append(one)
+    weighed = (
+        _weigh(own, facts, shared[other])
+        for other, facts in theirs.items()
+        if apart.isdisjoint(one.home for one in facts)
+    )
+    likely = [one for one in weighed if one.score >= LEAST_SCORE]
+    return sorted(likely, key=lambda one: (-one.score, one.customer))[:MOST_GIVEN]
+
+
+def _facts(customers: Sequence[uuid.UUID]) -> list[Facts]:
+    with connection.cursor() as cursor:
+        cursor.execute(FACTS, {"customers": list(customers), "most": MOST_IDENTITIES})
+        names = [column.name for column in cursor.description]
+        return [Facts(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+
+
+def _shared(customer: uuid.UUID, own: Iterable[Facts]) -> dict[uuid.UUID, list[tuple[str, str, int]]]:
+    """Return what each other customer shares with this one: (what, value, holders)."""
+    told = {tuple(hint.split(" ", 1)) for one in own for hint in one.hints}
+    numbers = {number for one in own for number in one.phones}
+    given: dict[str, Any] = {
+        "customer": customer,
+        "names": sorted({one.name_key for one in own if one.name_key}),
+        "handles": sorted({one.handle for one in own if one.handle}),
+        "types": [type_ for type_, _ in told] + ["phone"] * len(numbers),
+        "values": [value for _, value in told] + sorted(numbers),
+        "numbers": sorted(numbers | {value for type_, value in told if type_ == "phone"}),
+        "common": TOO_COMMON,
+        "most": MOST_SHARED,
+    }
+    found: dict[uuid.UUID, list[tuple[str, str, int]]] = defaultdict(list)
+    with connection.cursor() as cursor:
+        cursor.execute(SHARED, given)
+        for other, what, value, holders in cursor.fetchall():
+            found[other].append((what, value, holders))
+    return found
+
+
+def _kept_apart(homes: list[uuid.UUID]) -> set[uuid.UUID]:
+    with connection.cursor() as cursor:
+        cursor.execute(KEPT_APART, {"homes": homes})
+        return {home for row in cursor.fetchall() for home in row} - set(homes)
+
+
+def _weigh(own: Sequence[Facts], theirs: Sequence[Facts], shared: Sequence[tuple[str, str, int]]) -> Suggestion:
+    """Each thing in favour takes its share of the remaining doubt; each thing against takes its share of the rest."""
+    speaks_for = tuple(sorted(_for(own, shared), key=lambda point: -point.weight))
+    speaks_against = tuple(_against(own, theirs))
+    doubt = math.prod(1 - point.weight for point in speaks_for)
+    score = (1 - doubt) * math.prod(1 - point.weight for point in speaks_against)
+    return Suggestion(
+        customer=theirs[0].customer,
+        name=next((one.name for one in theirs if one.name), ""),
+        kinds=tuple(sorted({one.kind for one in theirs})),
+        score=round(score, 2),
+        speaks_for=speaks_for,
+        speaks_against=speaks_against,
+    )
+
+
+def _for(own: Sequence[Facts], shared: Sequence[tuple[str, str, int]]) -> Iterator[Point]:
+    ours = {number for one in own for number in one.phones}
+    for what, value, holders in shared:
+        rarity = 1 / math.sqrt(max(1, holders - 1))
+        weight, text = _WEIGHTS[f"{what} ours" if value in ours else what]
+        if what == "handle" and len(value) < TELLING_HANDLE:
+            weight = 0.2
+        yield Point(weight * rarity, text.format(value=value, holders=holders))
+
+
+#: What is shared, with "ours" if it is a number that this customer writes from → its weight, and how it is said.
+_WEIGHTS = {
+    "name": (0.35, "the same full name, which {holders} identities have"),
+    "handle": (0.5, "the same handle, @{value}"),
+    "holds": (0.6, "this customer typed the number that the other one writes from"),
+    "holds ours": (0.6, "the same verified number; whoever held it first has not written for long"),
+    "told phone": (0.5, "both typed the same phone number"),
+    "told phone ours": (0.6, "the other one typed the number that this customer writes from"),
+    "told email": (0.5, "both typed the same e-mail address"),
+    "told parent_bsuid": (0.9, "WhatsApp knows both by one id above several businesses"),
+}
+
+
+def _against(own: Sequence[Facts], theirs: Sequence[Facts]) -> Iterator[Point]:
+    if {(one.kind, one.issuer) for one in own} & {(one.kind, one.issuer) for one in theirs}:
+        yield Point(0.3, "two different accounts on one messenger")
+    if _differ([set(one.phones) for one in own], [set(one.phones) for one in theirs]):
+        yield Point(0.3, "two different verified numbers")
+    if _differ([{one.name_key} - {""} for one in own], [{one.name_key} - {""} for one in theirs]):
+        yield Point(0.3, "different names")
+    if _differ([{one.language} - {""} for one in own], [{one.language} - {""} for one in theirs]):
+        yield Point(0.2, "different languages")
+
+
+def _differ(ours: Iterable[set[str]], theirs: Iterable[set[str]]) -> bool:
+    """Whether both sides have some, and none in common."""
+    one, other = set().union(*ours), set().union(*theirs)
+    return bool(one and other) and one.isdisjoint(other)
