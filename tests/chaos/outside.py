@@ -58,10 +58,14 @@ ACCOUNTS: Sequence[Account] = (_messenger(0), _messenger(1), _whatsapp(2), _twit
 
 @dataclass(slots=True)
 class Outside:
-    """The world at `url`. Calls that fail are the world's or the rig's own fault, and raise."""
+    """The world at `url`. Calls that fail are the world's or the rig's own fault, and raise.
+
+    Every webhook is delivered so many `times` at once.
+    """
 
     url: str
     session: aiohttp.ClientSession
+    times: int = TIMES
     webhooks: Mapping[int, str] = field(default_factory=dict)
 
     async def call(self, method: str, path: str, body: Any = None) -> Any:
@@ -90,7 +94,7 @@ class Outside:
     async def write(self, account: Account, customer: int, message: int, content: Mapping[str, Any]) -> None:
         """Let a customer write; return when the messenger has tried to deliver it once."""
         sender = {"id": account.customers % customer, "name": f"Customer {customer}"}
-        body = {"from": sender, "content": {"type": "text", **content}, "times": TIMES}
+        body = {"from": sender, "content": {"type": "text", **content}, "times": self.times}
         await self.call("POST", f"/phones/{account.kind}/{account.address.replace('+', '%2B')}/messages", body)
 
     async def end_a_chat(self, dice: random.Random) -> bool:
