@@ -30,6 +30,8 @@ from channels_app.types import (
 EMPTY = "[empty message]"
 #: Characters of a name, caption or link that a placeholder quotes.
 LONGEST_QUOTE = 300
+#: Characters that turn the direction of what follows: in a name they would also turn our own words around it.
+_TURNS = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 
 _NOUNS = {
     PartKind.IMAGE: "image",
@@ -93,8 +95,8 @@ def describe(event: InboundEvent) -> str | None:
 
 
 def _quote(text: str) -> str:
-    """Return the text on one line and not too long, so that nobody can draw lines of their own."""
-    line = " ".join(text.split())
+    """Return the text on one line, written in one direction and not too long: nobody can draw lines of their own."""
+    line = " ".join(text.translate(_TURNS).split())
     return line if len(line) <= LONGEST_QUOTE else line[: LONGEST_QUOTE - 1] + "…"
 
 

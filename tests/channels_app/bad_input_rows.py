@@ -40,6 +40,18 @@ def tampered(account: ChannelAccount) -> Post:
     return replace(post, chunks=(post.chunks[0].replace(b"{", b"{ ", 1),))
 
 
+def spaced(account: ChannelAccount) -> Post:
+    post = message_post(account)
+    return replace(post, chunks=(post.chunks[0].replace(b"Body=hola", b"Body=hola+"),))
+
+
+def forwarded(account: ChannelAccount) -> Post:
+    """Sign for an address of the sender's choice, and say that the request came by it."""
+    post = twilio(account, whatsapp_fields(account), base="https://evil.example")
+    forged = (("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "evil.example"))
+    return replace(post, headers=(*post.headers, *forged))
+
+
 def signature(value: str) -> Callable[[ChannelAccount], Post]:
     def make(account: ChannelAccount) -> Post:
         names = {"twitter": "x-twitter-webhooks-signature", "whatsapp": "X-Twilio-Signature"}
@@ -183,6 +195,8 @@ REFUSED = [
         ("21 legacy SHA-1 only", "messenger", legacy_only),
         *((f"22 two signatures to {kind}", kind, twice_signed) for kind in KINDS),
         *((f"23 one space more to {kind}", kind, tampered) for kind in ("twitter", "messenger")),
+        ("23 one space more to whatsapp", "whatsapp", spaced),
+        ("28 signed for the address in forged headers", "whatsapp", forwarded),
         ("29 Twilio JSON without bodySHA256", "whatsapp", json_of_twilio),
     ),
     *rows(
@@ -259,18 +273,25 @@ QUARANTINED = rows(
     ("46 no message id", "messenger", lambda a: page_post(a, {"mid": None})),
 )
 
+LITERAL = [
+    "\u202etxt.exe" + "e" + "\u0301" * 500,
+    "<img src=x onerror=alert(1)>",
+    '=HYPERLINK("http://evil.example")\t@',
+    "'); DROP TABLE x;-- {{7*7}} %s %(a)s",
+]
+
 ACCEPTED = rows(
     200,
     "accepted",
     ("48 message id of 10 KB", "messenger", lambda a: page_post(a, {"mid": "m_" + "x" * 10_240})),
     ("49 text of 1 MB", "messenger", text_of("a" * 1_000_000)),
     ("50 white space", "messenger", text_of(" \t\n\u2003")),
-    ("51 bidi and zalgo", "messenger", text_of("\u202etxt.exe" + "e" + "\u0301" * 500)),
-    ("52 script in a text", "messenger", text_of("<img src=x onerror=alert(1)>")),
+    ("51 bidi and zalgo", "messenger", text_of(LITERAL[0])),
+    ("52 script in a text", "messenger", text_of(LITERAL[1])),
     ("52 script in a name", "whatsapp", form(ProfileName="<img src=x onerror=alert(1)>")),
-    ("53 spreadsheet formula", "messenger", text_of('=HYPERLINK("http://evil.example")\t@')),
+    ("53 spreadsheet formula", "messenger", text_of(LITERAL[2])),
     ("54 line breaks and ANSI in a name", "whatsapp", form(ProfileName="a\r\nb\x1b[31m")),
-    ("55 SQL, template, format", "messenger", text_of("'); DROP TABLE x;-- {{7*7}} %s %(a)s")),
+    ("55 SQL, template, format", "messenger", text_of(LITERAL[3])),
     ("56 timestamp 1970", "messenger", stamped(0)),
     ("56 timestamp 9999", "messenger", stamped(253_402_300_799_000)),
     ("56 timestamp in seconds", "messenger", stamped(1_790_000_000)),
@@ -279,9 +300,49 @@ ACCEPTED = rows(
     ("60 receipt for an unknown id", "messenger", receipt),
 )
 
+
+def picture_at(url: str, number: int) -> Make:
+    """Send a numbered message with a picture that lies at this address."""
+
+    def make(account: ChannelAccount) -> Post:
+        if account.kind == "whatsapp":
+            fields = whatsapp_fields(account, Body="", NumMedia="1", MediaUrl0=url, MediaContentType0="image/jpeg")
+            return twilio(account, [*fields[1:], ("MessageSid", f"SM{number:032}")])
+        return page_post(
+            account, {"mid": f"m_{number}", "text": None, "attachments": [{"type": "image", "payload": {"url": url}}]}
+        )
+
+    return make
+
+
+#: Where nobody but this machine, or its cloud, can be. {} is the port of somebody who listens there.
+INSIDE = {
+    "62 cloud's metadata": "http://169.254.169.254:{}/latest/meta-data/",
+    "62 this machine as a number": "http://2130706433:{}/",
+    "62 this machine in hexadecimal": "http://0x7f.1:{}/",
+    "62 this machine as IPv6": "http://[::ffff:127.0.0.1]:{}/",
+    "62 by NAT64": "http://[64:ff9b::7f00:1]:{}/",
+    "62 the provider's own network": "http://100.64.0.1:{}/",
+    "63 a name": "http://localhost:{}/",
+    "64 file": "file:///etc/passwd",
+    "64 gopher": "gopher://127.0.0.1:{}/_x",
+}
+
 IGNORED = rows(
     200,
     "ignored",
     ("57 unknown event of Meta", "messenger", new_thing),
     ("57 unknown event of X", "twitter", raw(b'{"data":{"event_type":"new.thing","payload":{}}}')),
 )
+
+#: Rows that concern what Parley does not do, or not yet.
+NOT_YET = {
+    32: "There is no Telegram channel.",
+    65: "No media is downloaded: agents read a line that names it, and rows 62 to 64 hold that nothing is fetched.",
+    66: "As 65.",
+    67: "As 65.",
+    68: "As 65.",
+    70: "One installation serves one organisation: nobody may see one conversation and not another.",
+    76: "Signing in is Django's own, without a limit of tries.",
+    77: "Nothing is exported in bulk.",
+}

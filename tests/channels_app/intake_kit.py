@@ -142,7 +142,7 @@ def twilio(account: ChannelAccount, fields: Iterable[tuple[str, str]], **more: A
     """Return a form of Twilio's, signed over the public address."""
     pairs = list(fields)
     query = more.get("query", "")
-    url = f"{settings.PUBLIC_BASE_URL}{path_of(account)}" + (f"?{query}" if query else "")
+    url = f"{more.pop('base', settings.PUBLIC_BASE_URL)}{path_of(account)}" + (f"?{query}" if query else "")
     text = url + "".join(name + value for name, value in sorted(pairs))
     digest = hmac.new(account.credentials["auth_token"].encode(), text.encode(), hashlib.sha1).digest()
     headers = (

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from channels_app.accounts import SELECT
+from channels_app.codec import event_from_builtins
 from channels_app.models import ChannelAccount, InboundEntry
-from tests.channels_app.bad_input_rows import ACCEPTED, IGNORED, KINDS, QUARANTINED, REFUSED, Row, form, get
+from channels_app.placeholders import describe
+from tests.channels_app.bad_input_rows import (
+    ACCEPTED,
+    IGNORED,
+    INSIDE,
+    KINDS,
+    LITERAL,
+    QUARANTINED,
+    REFUSED,
+    Row,
+    for_another_page,
+    form,
+    get,
+    picture_at,
+)
 from tests.channels_app.intake_kit import (
     COMMITTED,
     LANES,
@@ -75,6 +93,30 @@ def test_strange_but_valid_input_is_accepted_and_waits_for_the_bridge(lane: str,
     [got] = take(lane, row.make(account))
     assert (got.status, got.word) == (200, "accepted")
     assert [entry.state for entry in entries(account)] == ["pending"]
+
+
+@pytest.mark.parametrize("text", LITERAL, ids=["51", "52", "53", "55"])
+def test_51_52_53_55_what_a_customer_wrote_is_stored_to_the_letter(lane: str, text: str) -> None:
+    account = account_of("messenger")
+    take(lane, page_post(account, {"text": text}))
+    assert entries(account)[0].event["text"] == text
+
+
+@pytest.mark.parametrize("kind", ["messenger", "whatsapp"])
+def test_62_63_64_nobody_fetches_a_picture_and_the_agent_reads_that_there_is_one(lane: str, kind: str) -> None:
+    account = account_of(kind)
+    with socket.create_server(("", 0)) as canary:
+        canary.settimeout(0)
+        posts = [
+            picture_at(url.format(canary.getsockname()[1]), number)(account)
+            for number, url in enumerate(INSIDE.values())
+        ]
+        answers = take(lane, *posts)
+        shown = [describe(event_from_builtins(entry.event)) for entry in entries(account)]
+        with pytest.raises(BlockingIOError):
+            canary.accept()
+    assert [got.word for got in answers] == ["accepted"] * len(INSIDE)
+    assert shown == ["[image]"] * len(INSIDE)
 
 
 @pytest.mark.parametrize("row", IGNORED, ids=name_of)
@@ -161,6 +203,13 @@ def test_20_a_refusal_tells_neither_secret_nor_digest(lane: str, kind: str, capl
         assert secret == account.address or secret not in shown
 
 
+def test_11_a_disabled_account_does_not_even_come_back_from_the_database(lane: str) -> None:
+    account = account_of("messenger", enabled=False)
+    with connection.cursor() as cursor:
+        cursor.execute(SELECT, {"ids": [account.id]})
+        assert cursor.fetchone() is None  # so that it takes as long as one that never was
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_24_another_accounts_secret_opens_nothing(lane: str, kind: str) -> None:
     account = account_of(kind)
@@ -171,6 +220,13 @@ def test_24_another_accounts_secret_opens_nothing(lane: str, kind: str) -> None:
     [got] = take(lane, replace(message_post(stranger), path=path_of(account)))
     assert (got.status, got.word) == (401, "bad_signature")
     assert deliveries(account) == deliveries(stranger) == []
+
+
+def test_25_the_account_that_is_named_gets_nothing(lane: str) -> None:
+    ours, theirs = account_of("messenger"), account_of("messenger", address="999")
+    [got] = take(lane, for_another_page(ours))
+    assert got.word == "quarantined"
+    assert (deliveries(theirs), entries(theirs)) == ([], [])
 
 
 def test_26_the_good_half_of_a_mixed_batch_is_accepted_and_the_other_quarantined(lane: str) -> None:

@@ -343,7 +343,7 @@ def test_both_lanes_answer_to_the_letter_alike(account: ChannelAccount) -> None:
     assert told[0] == told[1]
 
 
-def test_the_whole_application_takes_a_webhook_and_refuses_a_foreign_websocket(account: ChannelAccount) -> None:
+def test_75_the_whole_application_takes_a_webhook_and_refuses_a_foreign_websocket(account: ChannelAccount) -> None:
     from config.asgi import application
 
     said: list[Any] = []

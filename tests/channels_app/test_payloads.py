@@ -193,7 +193,7 @@ def test_the_order_of_keys_does_not_change_a_hash() -> None:
         *((stamp, None) for stamp in (None, 0, -1, 1, "", "now", "\u0661", 253402300799000, 10**400, "9" * 30)),
     ],
 )
-def test_a_time_is_told_in_milliseconds_or_seconds_or_not_at_all(stamp: Any, expected: datetime | None) -> None:
+def test_56_a_time_is_told_in_milliseconds_or_seconds_or_not_at_all(stamp: Any, expected: datetime | None) -> None:
     assert moment(stamp) == expected
     assert unix_milliseconds(stamp) < 10**14
 

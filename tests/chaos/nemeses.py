@@ -207,7 +207,7 @@ async def database(stage: Stage) -> None:
 async def late_commits(stage: Stage) -> None:
     """Let webhooks of one account commit after later ones of others: their rows' numbers are the older ones.
 
-    Each is delivered once: the second copy would wait for the first, and keep the web's other connection from everybody.
+    Each is delivered once: a second copy would wait for the first, and keep the web's other connection from all.
     """
     stage.outside.times = 1
     for _ in stage.times(6):

@@ -121,7 +121,7 @@ def test_no_page_shows_an_api_token(admin_client: Client, admin_user: User) -> N
     assert all(key not in admin_client.get(page).content.decode() for page in every_page())
 
 
-def test_hostile_text_is_harmless_on_every_page(admin_client: Client) -> None:
+def test_51_52_hostile_text_is_harmless_on_every_page(admin_client: Client) -> None:
     tell(HOSTILE)
 
     for page in every_page():

@@ -63,7 +63,7 @@ def test_no_secret_token_or_raw_byte_is_told(api: Client, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_nothing_can_be_written(api: Client, name: str) -> None:
+def test_71_nothing_can_be_written(api: Client, name: str) -> None:
     one_of_each()
     (row,) = rows(api, name)
 
@@ -92,7 +92,7 @@ def test_a_list_asks_the_database_as_often_for_many_rows_as_for_one(
     ["channel__secret__startswith", "credentials", "account__credentials", "page", "limit", "ordering", "format"],
 )
 @pytest.mark.parametrize("name", VIEWS)
-def test_an_unknown_parameter_is_refused_by_name(api: Client, name: str, parameter: str) -> None:
+def test_72_an_unknown_parameter_is_refused_by_name(api: Client, name: str, parameter: str) -> None:
     answer = api.get(f"/api/v1/{name}/", {parameter: "a"})
 
     assert answer.status_code == 400
@@ -106,7 +106,7 @@ def test_a_single_row_takes_no_parameter(api: Client) -> None:
 
 
 @pytest.mark.parametrize("value", ["\x00", "no-uuid", NOBODY])
-def test_a_value_that_names_no_conversation_is_refused(api: Client, value: str) -> None:
+def test_73_a_value_that_names_no_conversation_is_refused(api: Client, value: str) -> None:
     assert api.get("/api/v1/messages/", {"conversation": value}).status_code == 400
 
 
@@ -159,7 +159,7 @@ def test_pages_follow_one_another_without_gap_or_repeat(api: Client) -> None:
 
 
 @pytest.mark.parametrize("position", ["p=no-date", "p=\x00", "o=-1", "o=x", "p=1e999&r=1", "o=99999999999999999999"])
-def test_an_altered_cursor_is_unknown(api: Client, position: str) -> None:
+def test_74_an_altered_cursor_is_unknown(api: Client, position: str) -> None:
     MessageFactory.create_batch(2)
     cursor = base64.b64encode(position.encode()).decode()
 

@@ -219,7 +219,7 @@ def test_a_burst_arrives_once_each_and_in_order(aws, bridge, phone):
     assert agent.said() == texts
 
 
-def test_a_flood_from_one_customer_does_not_hold_up_another(phone):
+def test_47_61_a_flood_from_one_customer_does_not_hold_up_another(phone):
     phone.write(*(f"flood {number}" for number in range(120)))
     senders = (f"49151000001{number:02}" for number in range(100))
     busy = shard_of(phone.account.id, phone.external_id)

@@ -51,7 +51,7 @@ def test_a_part_is_known_by_where_it_begins_and_ends():
 
 
 @pytest.mark.parametrize("length", [LONGEST_TEXT, LONGEST_TEXT + 1, 1_000_000])
-def test_what_is_too_long_says_how_much_is_missing(length):
+def test_49_what_is_too_long_says_how_much_is_missing(length):
     text = shown("x" * length)
     missing = length - LONGEST_TEXT
     assert text.startswith("x" * LONGEST_TEXT)

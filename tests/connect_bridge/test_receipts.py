@@ -58,14 +58,14 @@ def milliseconds(moment: Any) -> int:
 
 
 @pytest.mark.parametrize("order", [["delivered", "read"], ["read", "delivered"], ["read", "accepted", "read"]])
-def test_in_whatever_order_receipts_come_the_status_only_climbs(messenger: FakeMessenger, order: list[str]) -> None:
+def test_60_in_whatever_order_receipts_come_the_status_only_climbs(messenger: FakeMessenger, order: list[str]) -> None:
     conversation = talk()
     message = accepted(conversation, messenger, "mid")
     assert [tell(conversation, receipt(status, "mid")) for status in order] == [Joined.OURS] * len(order)
     assert status_of(message) == "read"
 
 
-def test_a_receipt_before_our_own_commit_is_told_again_until_it_finds_its_message(messenger: FakeMessenger) -> None:
+def test_60_a_receipt_before_our_own_commit_is_told_again_until_it_finds_its_message(messenger: FakeMessenger) -> None:
     conversation = talk()
     message = say(conversation, "hello")
     early: list[Joined | None] = []
@@ -218,7 +218,7 @@ def test_an_echo_without_correlation_settles_the_uncertain_send_of_the_same_text
     assert states_of(second) == ["uncertain", "uncertain"]
 
 
-def test_the_echo_of_a_send_that_was_settled_changes_nothing(messenger: FakeMessenger) -> None:
+def test_58_the_echo_of_a_send_that_was_settled_changes_nothing(messenger: FakeMessenger) -> None:
     conversation = talk()
     message = accepted(conversation, messenger, "mid")
     tell(conversation, receipt("read", "mid"))
