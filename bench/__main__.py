@@ -8,7 +8,7 @@ import json
 import platform
 from pathlib import Path
 
-BENCHES = ("webhooks", "sockets", "relay", "suggestions")
+BENCHES = ("webhooks", "sockets", "relay", "suggestions", "customer_page")
 #: Longer ones, that run only when they are asked for.
 LONG = ("takeover",)
 

@@ -19,6 +19,16 @@ from customers.names import name_key
 
 #: A window with less left than this is closing.
 CLOSING = timedelta(hours=4)
+#: What ties identities, in few words.
+TIED_BY = {
+    "phone": "the same number",
+    "alias": "the messenger's own word",
+    "link_code": "a link code",
+    "one_time_code": "a one-time code",
+    "platform": "the messenger's account linking",
+    "assertion": "a trusted system",
+    "person": "a colleague's decision",
+}
 #: Customers of one search or list.
 MOST_FOUND = 50
 OPEN = (Contact.State.REQUESTED, Contact.State.STARTED, Contact.State.CONNECTED)
@@ -191,7 +201,7 @@ def _merges(homes: Sequence[uuid.UUID]) -> list[Merge]:
 
 def _recognised_by(identity: Identity, merges: Sequence[Merge]) -> tuple[str, ...]:
     ties = [merge for merge in merges if identity.home_id in (merge.low_id, merge.high_id)]
-    return tuple(dict.fromkeys(Merge.Method(merge.method).label for merge in ties))
+    return tuple(dict.fromkeys(TIED_BY[merge.method] for merge in ties))
 
 
 def _name(customer: Customer, known: Sequence[Known]) -> tuple[str, str]:

@@ -127,14 +127,14 @@ class NotThere(Exception):
 def timeline(wanted: Wanted, kinds: dict[uuid.UUID, str]) -> Timeline:
     """Read a page; `kinds` names each conversation's channel. Two or three queries. Raises NotThere."""
     given = _given(wanted)
-    lines, more_older, more_newer = _around(wanted, given)
-    lines = _in_sequence(lines)
+    found, more_older, more_newer = _around(wanted, given)
+    lines = _in_sequence(found)
     sessions = _rows(CONTACTS, {"ids": list({line.contact for line in lines if line.contact})}, Session)
     entries = tuple(_marked(lines, {session.id: session for session in sessions}, kinds))
     return Timeline(
         entries=entries,
-        older=_cursor(lines[0]) if lines and more_older else "",
-        newer=_cursor(lines[-1]) if lines and more_newer else "",
+        older=_cursor(found[0]) if found and more_older else "",
+        newer=_cursor(found[-1]) if found and more_newer else "",
         lines=tuple(lines),
     )
 
