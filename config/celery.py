@@ -22,4 +22,12 @@ def pulse() -> None:
     record_pulse()
 
 
-worker_ready.connect(lambda **_: pulse(), weak=False)  # not only when beat's first one comes
+def _up(**_: object) -> None:
+    """Say at once that a worker is there, not only when beat's first pulse comes."""
+    from channels_app import collector
+
+    collector.settle()
+    pulse()
+
+
+worker_ready.connect(_up, weak=False)

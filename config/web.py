@@ -13,6 +13,7 @@ from daphne.cli import CommandLineInterface
 from daphne.http_protocol import HTTPFactory
 from daphne.server import Server
 
+from channels_app import collector
 from config.caps import BODY_SECONDS, HEAD_SECONDS, CappedChannel, CappedRequest, Patience
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -43,6 +44,11 @@ class CappedServer(Server):  # type: ignore[misc] # daphne is not typed
     def __init__(self, patience: Patience, **given: Any) -> None:
         super().__init__(**given)
         self._patience = patience
+
+    def run(self) -> None:
+        """Serve until told to stop. The application is loaded by now."""
+        collector.settle()
+        super().run()
 
     @property
     def http_factory(self) -> CappedFactory:

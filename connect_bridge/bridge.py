@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import itertools
 import logging
 import os
@@ -16,6 +15,7 @@ from typing import Any
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
+from channels_app import collector
 from channels_app.committer import GroupCommitter
 from channels_app.db import connect_parameters
 from channels_app.failpoints import failpoint
@@ -49,8 +49,6 @@ NO_STANDSTILL = "-c idle_in_transaction_session_timeout=5s"
 CLAIM = 500
 GREEDY_EVERY = 5
 POOL = 6
-#: Ten thousand sockets' worth of long-lived objects: the default thresholds make the collector the tail latency.
-GC_THRESHOLDS = (50_000, 20, 1000)
 
 
 class Bridge:
@@ -77,7 +75,7 @@ class Bridge:
         self._intake.set()
 
     async def run(self) -> None:
-        gc.set_threshold(*GC_THRESHOLDS)
+        collector.settle()
         parameters = connect_parameters()
         parameters["options"] = f"{parameters.get('options', '')} {NO_STANDSTILL}".strip()
         control = self._control or BotoConnect()
