@@ -1,16 +1,18 @@
-"""`python -m bench webhooks|sockets|relay|…`: each prints what it measured, beside a floor of the same run."""
+"""`python -m bench NAME`: each prints what it measured, beside a floor of the same run where there is one."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import json
 import platform
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 BENCHES = ("webhooks", "sockets", "relay", "suggestions", "customer_page")
 #: Longer ones, that run only when they are asked for.
-LONG = ("takeover",)
+LONG = ("takeover", "soak")
 
 
 def main() -> None:
@@ -20,14 +22,23 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, help="also write the medians to this file")
     parser.add_argument("--quick", action="store_true", help="one short round each: does it work at all?")
+    parser.add_argument("--conversations", type=int, help="of takeover and soak: how many are open")
+    parser.add_argument("--minutes", type=float, help="of soak: for how long")
     options = parser.parse_args()
+    given = {name: getattr(options, name) for name in ("conversations", "minutes")}
     results: dict[str, object] = {}
     for name in options.bench or BENCHES:
         print(f"── {name} on {platform.machine()}, Python {platform.python_version()} ──", flush=True)
         module = importlib.import_module(f"bench.{name}")
-        results[name] = module.run(**(module.QUICK if options.quick else {}))
+        results[name] = module.run(**{**(module.QUICK if options.quick else {}), **_taken(module.run, given)})
     if options.json:
         options.json.write_text(json.dumps(results, indent=1))
+
+
+def _taken(run: Callable[..., object], given: Mapping[str, object]) -> dict[str, object]:
+    """Return of what was given what this bench takes."""
+    asked = inspect.signature(run).parameters
+    return {name: value for name, value in given.items() if value is not None and name in asked}
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 import time
@@ -212,6 +213,13 @@ class Outside:
         """Let the chat's agent say something; again while Connect says 429, as an agent would."""
         body = {"ContentType": "text/plain", "Content": text}
         await self._call("POST", "/participant/message", body, {"X-Amz-Bearer": self.agents[contact]})
+
+    async def end_a_chat(self, agent: str) -> None:
+        """End one of this agent's chats."""
+        chats = await self._call("GET", f"/ccp/contacts?agent={agent}")
+        if chats:
+            contact = random.choice(chats)["contact_id"]
+            await self._call("POST", f"/ccp/contacts/{contact}/end", {"agent_id": agent})
 
     async def quotas(self, *, on: bool) -> None:
         await self._call("PUT", "/world/settings", {"quotas": on})

@@ -27,7 +27,7 @@ ROUND = 180.0
 #: With Amazon's default quotas agents and bridges share ten messages a second: so many chats speak in the gap.
 FEW = 20
 TARGET = 10.0
-QUICK: dict[str, Any] = {"chats": 20, "rounds": 2, "quotas": (False,)}
+QUICK: dict[str, Any] = {"conversations": 20, "rounds": 2, "quotas": (False,)}
 
 
 @dataclass(slots=True)
@@ -55,16 +55,16 @@ class Seen:
         return None if opened is None else next((at for at in self.read[contact] if at > opened), None)
 
 
-def run(chats: int = 300, rounds: int = 4, quotas: Sequence[bool] = (False, True)) -> Mapping[str, object]:
+def run(conversations: int = 300, rounds: int = 4, quotas: Sequence[bool] = (False, True)) -> Mapping[str, object]:
     """Open the chats, kill bridges, print and return what it took; exit if anything was lost or doubled."""
     result: dict[str, object] = {}
     for on in quotas:
         name = "quotas_on" if on else "quotas_off"
         load = os.getloadavg()[0] / (os.cpu_count() or 1)
-        what = f"{chats} open chats, {rounds} deaths, Amazon's default quotas {'on' if on else 'off'}"
+        what = f"{conversations} open chats, {rounds} deaths, Amazon's default quotas {'on' if on else 'off'}"
         print(f"  {what}; other load: {load:.1f} for each core", flush=True)
         with crew("takeover") as one:
-            result[name] = asyncio.run(_measure(one, chats, rounds, quotas=on))
+            result[name] = asyncio.run(_measure(one, conversations, rounds, quotas=on))
     return result
 
 

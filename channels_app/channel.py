@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
-import msgspec
-
 from channels_app.http import Http
+from channels_app.structs import convert
 from channels_app.text import TextLimit
 from channels_app.types import (
     Answer,
@@ -55,7 +54,7 @@ class Channel(Generic[ConfigT]):
     @classmethod
     def read_config(cls, credentials: dict[str, str]) -> Any:
         """Return the typed Config; raise msgspec.ValidationError, naming the key, for what is missing or malformed."""
-        return msgspec.convert(credentials, cls.Config, dec_hook=_read_secret)
+        return convert(credentials, cls.Config, dec_hook=_read_secret)
 
     @property
     def address(self) -> str:

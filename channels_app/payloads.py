@@ -17,6 +17,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from channels_app.errors import Unusable
+from channels_app.structs import convert
 from channels_app.types import InboundEvent, Misaddressed, Sender, Unrecognised
 
 T = TypeVar("T")
@@ -111,7 +112,7 @@ def _storable(value: Any, depth: int) -> Any:
 
 def read_as(kind: type[T], raw: Any) -> T:
     """Return the raw JSON as the typed payload; raise msgspec.ValidationError, which never quotes the content."""
-    return msgspec.convert(raw, kind)
+    return convert(raw, kind)
 
 
 def _at(raw: Any, path: tuple[str | int, ...]) -> Any:
