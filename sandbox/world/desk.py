@@ -36,7 +36,7 @@ class Desk:
     waiting: dict[str, Chat] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.chats.ended_listeners.append(self._forget)
+        self.chats.ended_listeners.append(self.let_go)
 
     def agent(self, agent_id: str) -> Agent:
         """Return the agent. Raises DeskError 404."""
@@ -111,7 +111,8 @@ class Desk:
             raise DeskError(404, f"There is no contact {contact_id!r}")
         return self.chats.by_contact[contact_id]
 
-    def _forget(self, chat: Chat) -> None:
+    def let_go(self, chat: Chat) -> None:
+        """Let it wait for nobody and be with nobody. Idempotent."""
         self.waiting.pop(chat.initial_id, None)
         agent = self.agents.get(chat.contact.agent_id)
         if agent is not None:

@@ -17,13 +17,15 @@ class Flow(msgspec.Struct, kw_only=True):
     """A contact flow, as PUT /world/flows/{flow_id} takes it.
 
     `auto_accept` names an agent who takes every chat at once; `auto_reply` is what they answer, with {text} for
-    what the customer said. `agent_whisper` is shown to the agent only.
+    what the customer said. `agent_whisper` is shown to the agent only. The disconnect flow says its messages so many
+    seconds after the agent has left.
     """
 
     greeting: str = ""
     bot: bool = False
     queue: str = "Support"
     disconnect_messages: list[str] = []
+    disconnect_seconds: float = 0.0
     auto_accept: str = ""
     auto_reply: str = ""
     agent_whisper: str = ""
@@ -81,8 +83,18 @@ class Flows:
         """Let the agent leave: participant.left, the disconnect flow's messages, then chat.ended."""
         chat = participant.chat
         chat.stage = "leaving"
+        self.desk.let_go(chat)
         self.chats.leave(participant)
-        for text in self.flow(chat.flow_id).disconnect_messages:
+        flow = self.flow(chat.flow_id)
+        if flow.disconnect_seconds:
+            asyncio.get_running_loop().call_later(flow.disconnect_seconds, self._say_goodbye, chat, flow)
+        else:
+            self._say_goodbye(chat, flow)
+
+    def _say_goodbye(self, chat: Chat, flow: Flow) -> None:
+        if chat.stage != "leaving":
+            return
+        for text in flow.disconnect_messages:
             self.chats.say(chat, text)
         self.chats.end(chat, "AGENT_DISCONNECT")
 

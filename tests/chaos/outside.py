@@ -18,8 +18,13 @@ import aiohttp
 from tests.chaos.evidence import FORGED, say
 
 FLOW = "chaos-flow"
-#: Agents answer everything; at a chat's end the flow says goodbye after the agent has left.
-FLOW_BODY = {"auto_accept": "agent", "auto_reply": "re: {text}", "disconnect_messages": ["Goodbye."]}
+#: Agents answer everything; at a chat's end the flow says goodbye a moment after the agent has left.
+FLOW_BODY = {
+    "auto_accept": "agent",
+    "auto_reply": "re: {text}",
+    "disconnect_messages": ["Goodbye."],
+    "disconnect_seconds": 0.5,
+}
 #: How often a webhook is delivered at once, and how often again if nobody takes it.
 TIMES, RETRIES = 3, 12
 

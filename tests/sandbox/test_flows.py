@@ -107,6 +107,20 @@ async def test_an_agents_disconnect_runs_the_disconnect_flow_too(aws: RunningWor
         await line.until("chat.ended")
 
 
+async def test_a_disconnect_flow_may_take_its_time(aws: RunningWorld) -> None:
+    aws.call("PUT", "/world/flows/flow", {"disconnect_messages": ["Goodbye."], "disconnect_seconds": 0.3})
+    chat, agent = aws.start(), aws.agent()
+    async with chat.line() as line:
+        await line.until("participant.joined")
+        aws.accept(chat.contact_id, agent)
+        aws.call("POST", f"/ccp/contacts/{chat.contact_id}/end", {"agent_id": agent})
+        await line.until("participant.left")
+        assert chat.say("Thank you")["Id"]  # the chat is still open
+        assert aws.refusal(f"/ccp/contacts/{chat.contact_id}/end", {"agent_id": agent})[0] in (403, 404, 409)
+        await line.until("Goodbye.")
+        await line.until("chat.ended")
+
+
 async def test_priority_comes_before_age_in_the_queue(aws: RunningWorld) -> None:
     older, newer = aws.start(), aws.start()
     for chat in (older, newer):
