@@ -180,12 +180,11 @@ class CappedChannel(HTTPChannel):
     def _hang_up(self) -> None:
         """Close our half, and all of it a little later: bytes that nobody has read would cost the client the answer."""
         self._networkProducer.unregisterProducer()
-        if hasattr(self.transport, "loseWriteConnection"):
-            self.transport.loseWriteConnection()
-            self._wait_for("end")
-        else:  # TLS has no halves
+        if self.isSecure():  # type: ignore[no-untyped-call] # TLS has no halves
             self.transport.loseConnection()
-            self._wait_for("")
+        else:
+            self.transport.loseWriteConnection()
+        self._wait_for("end")
 
     def _wait_for(self, what: str) -> None:
         """Start the clock of what the client owes us now. A request that came in one piece never starts one."""
