@@ -208,6 +208,35 @@ if CONNECT_PERSISTENT_CHAT not in ("", "ENTIRE_PAST_SESSION", "FROM_SEGMENT"):
         f"CONNECT_PERSISTENT_CHAT={CONNECT_PERSISTENT_CHAT!r}: give ENTIRE_PAST_SESSION, FROM_SEGMENT or nothing"
     )
 
+# ── dashboards ────────────────────────────────────────────────────────────────────────────────────────────────────────
+#: When agents answer, in TIME_ZONE, e.g. "Mon-Fri 09:00-18:00, Sat 10:00-14:00". Empty: always.
+OFFICE_HOURS = env.str("OFFICE_HOURS", "")
+#: Seconds in which half of the first responses should come: the mark on the dashboard.
+FIRST_RESPONSE_TARGET = env.float("FIRST_RESPONSE_TARGET", 300.0)
+#: Sentiment is asked for at Amazon Comprehend (AWS_ENDPOINT_URL_COMPREHEND respected).
+SENTIMENT_ENABLED = env.bool("SENTIMENT_ENABLED", True)
+#: What stands behind that address, as pages name it.
+SENTIMENT_ENGINE = env.str("SENTIMENT_ENGINE", "Amazon Comprehend")
+#: Language of texts that nobody tells and that are too short to detect.
+SENTIMENT_LANGUAGE = env.str("SENTIMENT_LANGUAGE", "en")
+#: Longer texts are split: Amazon once documented that only 500 characters are read. At most 5,000 bytes in any case.
+SENTIMENT_SPLIT_CHARACTERS = env.int("SENTIMENT_SPLIT_CHARACTERS", 500)
+#: Seconds for which a text waits for others to fill its batch of 25.
+SENTIMENT_LINGER = env.float("SENTIMENT_LINGER", 2.0)
+#: Most units of 100 characters a day (UTC), of all operations together; what is left waits for the next day. 0: no cap.
+SENTIMENT_DAILY_UNITS = env.int("SENTIMENT_DAILY_UNITS", 500_000)
+#: US dollars for one unit, for the cost that is shown.
+SENTIMENT_UNIT_PRICE = env.float("SENTIMENT_UNIT_PRICE", 0.0001)
+#: Ask for the key phrases of negative messages.
+SENTIMENT_PHRASES = env.bool("SENTIMENT_PHRASES", True)
+#: Numbers that identify people, and addresses, are masked before a text leaves for the engine.
+SENTIMENT_MASK = env.bool("SENTIMENT_MASK", True)
+CELERY_BEAT_SCHEDULE["rollups"] = {
+    "task": "analytics.tasks.refresh",
+    "schedule": 2.0,
+    "options": {"expires": 4.0},
+}
+
 # ── the messengers' APIs ──────────────────────────────────────────────────────────────────────────────────────────────
 TWILIO_API_BASE_URL = env.str("TWILIO_API_BASE_URL", "https://api.twilio.com").rstrip("/")
 GRAPH_API_BASE_URL = env.str("GRAPH_API_BASE_URL", "https://graph.facebook.com").rstrip("/")

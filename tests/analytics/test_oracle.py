@@ -1,0 +1,116 @@
+"""Whatever happens, in whatever order, the rollups say what a naive look at all rows says."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.db import transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from analytics.measures import ACCURACY, DIGESTS, MEASURES, percentile
+from analytics.models import Rollup, RollupBin
+from analytics.rollup import refresh
+from tests.analytics import history as histories
+from tests.analytics.history import History
+from tests.analytics.oracle import Oracle, day_start, nearest_rank
+
+#: Zone and a moment some hours before its clocks change; or one that is half an hour off.
+MOMENTS = [
+    ("UTC", datetime(2026, 3, 28, 12, tzinfo=UTC)),
+    ("Europe/Madrid", datetime(2026, 3, 28, 12, tzinfo=UTC)),
+    ("Europe/Madrid", datetime(2026, 10, 24, 12, tzinfo=UTC)),
+    ("America/New_York", datetime(2026, 10, 31, 20, tzinfo=UTC)),
+    ("Asia/Kolkata", datetime(2026, 3, 28, 12, tzinfo=UTC)),
+]
+
+
+class Undo(Exception):
+    pass
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """Leave nothing in the database."""
+    try:
+        with transaction.atomic():
+            yield
+            raise Undo
+    except Undo:
+        pass
+
+
+def counted(grain: str) -> dict[Any, dict[str, int]]:
+    """Return what the rollups say, without the facets that have tests of their own."""
+    found = {}
+    for row in Rollup.objects.filter(grain=grain).exclude(facet__in=("phrase", "code")):
+        sums = {name: getattr(row, name) for name in MEASURES if getattr(row, name)}
+        if sums:
+            found[row.facet, row.at, row.account_id, row.value] = sums
+    return found
+
+
+def by_day(sums: dict[Any, Counter[str]], zone: str) -> dict[Any, Counter[str]]:
+    days: dict[Any, Counter[str]] = defaultdict(Counter)
+    for (facet, at, account, value), counts in sums.items():
+        for name, number in counts.items():
+            days[facet, day_start(at, ZoneInfo(zone)), account, value][name] += number
+    return days
+
+
+def plain(sums: dict[Any, Counter[str]]) -> dict[Any, dict[str, int]]:
+    found = {key: {name: number for name, number in counts.items() if number} for key, counts in sums.items()}
+    return {key: counts for key, counts in found.items() if counts}
+
+
+def digests(grain: str) -> dict[Any, dict[str, dict[int, int]]]:
+    found: dict[Any, dict[str, dict[int, int]]] = defaultdict(lambda: defaultdict(dict))
+    for row in RollupBin.objects.filter(rollup__grain=grain).select_related("rollup"):
+        key = (row.rollup.facet, row.rollup.at, row.rollup.account_id, row.rollup.value)
+        found[key][DIGESTS[row.digest]][row.bin] = row.count
+    return found
+
+
+def same_durations(oracle: Oracle) -> None:
+    found = digests("h")
+    assert {key: set(several) for key, several in found.items()} == {
+        key: {name for name, values in several.items() if values} | ({"first_response_office"} & set(found[key]))
+        for key, several in oracle.durations.items()
+    }
+    for key, several in oracle.durations.items():
+        for name, values in several.items():
+            bins = found[key][name]
+            assert sum(bins.values()) == len(values)
+            for share in (0.5, 0.9, 0.99):
+                true = nearest_rank([max(1.0, float(int(value))) for value in values], share)
+                assert percentile(bins, share) == pytest.approx(true, rel=ACCURACY + 1e-9)
+
+
+@pytest.mark.django_db
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+@given(data=st.data(), where=st.sampled_from(MOMENTS))
+def test_the_rollups_are_what_a_naive_look_at_all_rows_says(data: Any, where: Any, settings: Any) -> None:
+    settings.TIME_ZONE, start = where
+    with undone():
+        story = History(start)
+        story.begin()
+        for chat in data.draw(st.lists(histories.chats, max_size=4), label="chats"):
+            story.write(chat)
+            if data.draw(st.booleans(), label="refresh"):
+                refresh()
+        for what, which in data.draw(histories.late, label="late"):
+            story.change(what, which)
+            if which % 3 == 0:
+                refresh()
+        refresh()
+        refresh()
+        oracle = Oracle(settings.TIME_ZONE)
+        assert counted("h") == plain(oracle.sums)
+        assert counted("d") == plain(by_day(oracle.sums, settings.TIME_ZONE))
+        same_durations(oracle)
