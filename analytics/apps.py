@@ -6,3 +6,10 @@ from django.apps import AppConfig
 class AnalyticsConfig(AppConfig):
     name = "analytics"
     verbose_name = "Analytics"
+
+    def ready(self) -> None:
+        from analytics.receivers import on_news
+        from connect_bridge.signals import contact_ended, message_settled, message_stored
+
+        for news in (message_stored, message_settled, contact_ended):
+            news.connect(on_news, dispatch_uid=f"analytics.{id(news)}")

@@ -14,7 +14,7 @@ import msgspec
 from django.conf import settings
 from django.db import connection, transaction
 
-from analytics import units
+from analytics import scorestore, units
 from analytics.difference import Difference
 from analytics.facts import (
     Facts,
@@ -144,6 +144,8 @@ def recount(names: Iterable[units.Name]) -> None:
         loaded = units.load([*wanted, *cursor.fetchall()])
         cursor.execute(COUNTED, [[unit.unit for unit in loaded]])
         counted = {unit: decode(raw) for unit, raw in cursor.fetchall()}
+    if settings.SENTIMENT_ENABLED:
+        scorestore.adopt([line.id for unit in loaded for line in unit.lines if line.scorable and not line.state])
     difference = Difference()
     rows: dict[uuid.UUID, list[Any] | None] = {}
     for unit in loaded:

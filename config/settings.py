@@ -352,5 +352,6 @@ LOGGING = {
             "celery.worker.strategy",
             "celery.app.trace",
         )
-    },
+    }
+    | {"channels_postgres.core": {"level": "ERROR"}},  # it warns whenever nobody has a dashboard open
 }

@@ -49,6 +49,14 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION analytics_sentiment_settled() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO analytics_change (conversation_id, contact_id, at)
+    SELECT DISTINCT m.conversation_id, m.contact_id, now()
+      FROM new_rows n JOIN connect_bridge_message m ON m.id = n.message_id WHERE n.state <> 'pending';
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION analytics_of_message_stored() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO analytics_change (conversation_id, contact_id, at)
@@ -66,8 +74,8 @@ TRIGGERS = [
     ("connect_bridge_contactevent", "INSERT", "NEW TABLE AS new_rows", "analytics_of_contact_stored"),
     ("analytics_contactdetail", "INSERT", "NEW TABLE AS new_rows", "analytics_of_contact_stored"),
     ("analytics_contactdetail", "UPDATE", "NEW TABLE AS new_rows", "analytics_of_contact_stored"),
-    ("analytics_sentiment", "INSERT", "NEW TABLE AS new_rows", "analytics_of_message_stored"),
-    ("analytics_sentiment", "UPDATE", "NEW TABLE AS new_rows", "analytics_of_message_stored"),
+    ("analytics_sentiment", "INSERT", "NEW TABLE AS new_rows", "analytics_sentiment_settled"),
+    ("analytics_sentiment", "UPDATE", "NEW TABLE AS new_rows", "analytics_sentiment_settled"),
     ("analytics_phrase", "INSERT", "NEW TABLE AS new_rows", "analytics_of_message_stored"),
 ]
 
