@@ -10,13 +10,19 @@ from typing import TypeVar
 
 from analytics.clock import day_of
 from analytics.facts import Facts
-from analytics.measures import CHAT_MEASURES
+from analytics.measures import CHAT_MEASURES, OF_PEOPLE
 from analytics.models import Rollup
 
 Facet = Rollup.Facet
 Grain = Rollup.Grain
 #: (grain, facet, at, account, value)
 Key = tuple[str, str, datetime, uuid.UUID, str]
+#: For which facets durations are kept, and by what: there are many bins.
+DIGEST_GRAINS: Mapping[str, tuple[str, ...]] = {
+    Facet.ACCOUNT: (Grain.HOUR, Grain.DAY),
+    Facet.QUEUE: (Grain.HOUR, Grain.DAY),
+    Facet.AGENT: (Grain.DAY,),
+}
 Counted = TypeVar("Counted")
 
 
@@ -38,8 +44,7 @@ class Difference:
         for facet, value in dimensions:
             for key, counts in _hours_and_days(facet, facts.account, value, facts.hours):
                 self._add(key, counts, sign)
-            for key, digests in _hours_and_days(facet, facts.account, value, facts.bins):
-                self._add_bins(key, digests, sign)
+            self._add_digests(facet, value, facts, sign)
         self._add_phrases(facts, sign)
         for hour, codes in facts.codes.items():
             for code, count in codes.items():
@@ -61,6 +66,17 @@ class Difference:
             whole = {name: counts[name] for name in CHAT_MEASURES if name in counts} if "rated" in counts else {}
             for phrase in facts.phrases if whole else ():
                 self._add((Grain.DAY, Facet.PHRASE, day_of(hour), facts.account, phrase), whole, sign)
+
+    def _add_digests(self, facet: str, value: str, facts: Facts, sign: int) -> None:
+        """Add durations: of accounts all, of queues and agents what is theirs, of agents by the day.
+
+        Whoever asks for less than that reads the facts of the chats themselves (reading.py).
+        """
+        grains = DIGEST_GRAINS.get(facet, ())
+        for (grain, *key), digests in _hours_and_days(facet, facts.account, value, facts.bins):
+            if grain in grains:
+                kept = digests if facet == Facet.ACCOUNT else {n: bins for n, bins in digests.items() if n in OF_PEOPLE}
+                self._add_bins((grain, *key), kept, sign)  # type: ignore[arg-type] # a Key, taken apart and put together
 
     def _add(self, key: Key, counts: Mapping[str, int], sign: int) -> None:
         sums = self._sums[key]

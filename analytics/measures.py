@@ -61,11 +61,13 @@ DIGESTS = (
     "bridge_out",
 )
 
-#: Each bin is so much wider than the one before: a percentile is at most 1 % off.
-ACCURACY = 0.01
+#: A percentile is at most so far off: two per cent.
+ACCURACY = 0.02
+#: Digests that say something about an agent or a queue; the others are the bridge's own.
+OF_PEOPLE = tuple(range(6))
 _RATIO = math.log((1 + ACCURACY) / (1 - ACCURACY))
 #: No bin is above this: it stands for about a year.
-LAST_BIN = 1800
+LAST_BIN = 900
 
 
 def bin_of(milliseconds: int) -> int:

@@ -88,8 +88,8 @@ ON CONFLICT (unit) DO UPDATE SET {", ".join(f"{name} = EXCLUDED.{name}" for name
 """  # noqa: S608 - constants
 ADD = f"""
 INSERT INTO analytics_rollup AS r (grain, facet, at, account_id, value, {", ".join(MEASURES)})
-SELECT * FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::uuid[], %s::text[],
-                     {", ".join(["%s::bigint[]"] * len(MEASURES))})
+SELECT grain, facet, at, account_id, value, {", ".join(f"COALESCE({name}, 0)" for name in MEASURES)}
+  FROM json_populate_recordset(NULL::analytics_rollup, %s::json)
 ON CONFLICT (grain, facet, at, account_id, value) DO UPDATE
    SET {", ".join(f"{name} = r.{name} + EXCLUDED.{name}" for name in MEASURES)}
 RETURNING id, grain, facet, at, account_id, value
@@ -127,6 +127,7 @@ def refresh(most_changes: int = MOST_CHANGES, most_units: int = MOST_UNITS) -> P
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
         if not cursor.fetchone()[0]:
             return None
+        cursor.execute("SET LOCAL synchronous_commit TO off")  # what is lost with the server is counted again
         cursor.execute(TAKE, [most_changes, most_units])
         taken = cursor.fetchall()
         names: list[units.Name] = list(dict.fromkeys(taken))
@@ -221,18 +222,23 @@ def _apply(difference: Difference) -> None:
     keys = sorted({*sums, *bins})
     if not keys:
         return
-    columns = [list(column) for column in zip(*keys, strict=True)]
-    measures = [[sums.get(key, {}).get(name, 0) for key in keys] for name in MEASURES]
+    names = ("grain", "facet", "at", "account_id", "value")
+    added = [dict(zip(names, key, strict=True)) | sums.get(key, {}) for key in keys]
     with connection.cursor() as cursor:
-        cursor.execute(ADD, [*columns, *measures])
+        cursor.execute(ADD, [msgspec.json.encode(added).decode()])
         ids = {tuple(row[1:]): row[0] for row in cursor.fetchall()}
         rows = [(ids[key], *counts) for key, several in bins.items() for counts in several]
         if rows:
-            cursor.execute(ADD_BINS, [list(column) for column in zip(*rows, strict=True)])
+            cursor.execute(ADD_BINS, [_integers(column) for column in zip(*rows, strict=True)])
         shrunk = [ids[key] for key in keys if _shrinks(sums.get(key, {}), bins.get(key, []))]
         if shrunk:
             cursor.execute(CLEAN_BINS, [shrunk])
             cursor.execute(CLEAN, [shrunk])
+
+
+def _integers(column: Sequence[int]) -> str:
+    """Return an array as PostgreSQL reads it: the driver would quote each number by itself."""
+    return "{" + ",".join(map(str, column)) + "}"
 
 
 def _shrinks(sums: Mapping[str, int], bins: Sequence[tuple[int, int, int]]) -> bool:

@@ -37,7 +37,9 @@ class FakeEngine:
         assert len(set(texts)) == len(texts)
         if self.trouble:
             raise self.trouble.pop(0)
-        return [self.failures.get(text) or (BAD if "bad" in text else GOOD if "good" in text else PLAIN) for text in texts]
+        return [
+            self.failures.get(text) or (BAD if "bad" in text else GOOD if "good" in text else PLAIN) for text in texts
+        ]
 
     def language(self, text: str) -> str:
         self.asked.append(("?", [text]))

@@ -77,19 +77,41 @@ def digests(grain: str) -> dict[Any, dict[str, dict[int, int]]]:
     return found
 
 
-def same_durations(oracle: Oracle) -> None:
-    found = digests("h")
-    assert {key: set(several) for key, several in found.items()} == {
-        key: {name for name, values in several.items() if values} | ({"first_response_office"} & set(found[key]))
-        for key, several in oracle.durations.items()
-    }
-    for key, several in oracle.durations.items():
-        for name, values in several.items():
-            bins = found[key][name]
-            assert sum(bins.values()) == len(values)
-            for share in (0.5, 0.9, 0.99):
-                true = nearest_rank([max(1.0, float(int(value))) for value in values], share)
-                assert percentile(bins, share) == pytest.approx(true, rel=ACCURACY + 1e-9)
+#: Digests that are kept of queues and agents, and all of them.
+PEOPLE = {"first_response", "queue_wait", "agent_delay", "reply", "handle"}
+EVERY = {*PEOPLE, "bridge_in", "bridge_out"}
+KEPT = {
+    ("h", "account"): EVERY,
+    ("d", "account"): EVERY,
+    ("h", "queue"): PEOPLE,
+    ("d", "queue"): PEOPLE,
+    ("d", "agent"): PEOPLE,
+}
+
+
+def same_durations(oracle: Oracle, zone: str) -> None:
+    """Compare every digest with the durations themselves: how many there are, and where the percentiles lie."""
+    for (grain, facet), names in KEPT.items():
+        true: dict[Any, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+        for (of, at, account, value), several in oracle.durations.items():
+            start = at if grain == "h" else day_start(at, ZoneInfo(zone))
+            for name in names if of == facet else ():
+                if several.get(name):
+                    true[start, account, value][name].extend(several[name])
+        found = {key[1:]: bins for key, bins in digests(grain).items() if key[0] == facet}
+        assert {key: set(bins) - {"first_response_office"} for key, bins in found.items()} == {
+            key: set(several) for key, several in true.items()
+        }
+        for key, several in true.items():
+            for name, values in several.items():
+                same_percentiles(found[key][name], values)
+
+
+def same_percentiles(bins: dict[int, int], values: list[float]) -> None:
+    assert sum(bins.values()) == len(values)
+    for share in (0.5, 0.9, 0.99):
+        true = nearest_rank([max(1.0, float(int(value))) for value in values], share)
+        assert percentile(bins, share) == pytest.approx(true, rel=ACCURACY + 1e-9)
 
 
 @pytest.mark.django_db
@@ -113,4 +135,4 @@ def test_the_rollups_are_what_a_naive_look_at_all_rows_says(data: Any, where: An
         oracle = Oracle(settings.TIME_ZONE)
         assert counted("h") == plain(oracle.sums)
         assert counted("d") == plain(by_day(oracle.sums, settings.TIME_ZONE))
-        same_durations(oracle)
+        same_durations(oracle, settings.TIME_ZONE)
