@@ -207,6 +207,10 @@ class Rollup(models.Model):
     value = models.CharField(max_length=256, blank=True)
 
     class Meta:
+        permissions = [
+            ("see_agents", "Can see dashboards agent by agent"),
+            ("export", "Can export what dashboards show"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["grain", "facet", "at", "account_id", "value"], name="rollup_is_unique")
         ]
@@ -267,3 +271,18 @@ class SavedView(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Export(models.Model):
+    """Somebody took numbers or rows out of the house. Written before the first byte leaves."""
+
+    at = models.DateTimeField(auto_now_add=True)
+    by = models.CharField(max_length=150)
+    what = models.CharField(max_length=100)
+    query = models.CharField(max_length=1000, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["-at"], name="export_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.what} by {self.by}"

@@ -149,7 +149,7 @@ else:
     # Its configuration is Django's own, and it needs the explicit TIME_ZONE or it returns no layer at all.
     CHANNEL_LAYERS = {
         "default": {
-            "BACKEND": "channels_postgres.core.PostgresChannelLayer",
+            "BACKEND": "config.channel_layer.ChannelLayer",
             "CONFIG": {**DATABASES["default"], "TIME_ZONE": None},
         }
     }

@@ -5,24 +5,28 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('connect_bridge', '0007_timeline'),
+        ("connect_bridge", "0007_timeline"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ContactEvent',
+            name="ContactEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('item_id', models.CharField(max_length=64)),
-                ('kind', models.CharField(choices=[('joined', 'Joined'), ('left', 'Left')], max_length=8)),
-                ('name', models.CharField(blank=True, max_length=256)),
-                ('at', models.DateTimeField()),
-                ('contact', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='connect_bridge.contact')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("item_id", models.CharField(max_length=64)),
+                ("kind", models.CharField(choices=[("joined", "Joined"), ("left", "Left")], max_length=8)),
+                ("name", models.CharField(blank=True, max_length=256)),
+                ("at", models.DateTimeField()),
+                (
+                    "contact",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="events", to="connect_bridge.contact"
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('contact', 'item_id'), name='event_is_noted_once')],
+                "constraints": [models.UniqueConstraint(fields=("contact", "item_id"), name="event_is_noted_once")],
             },
         ),
     ]

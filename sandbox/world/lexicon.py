@@ -58,7 +58,8 @@ do does did will would can could should may might must shall not no nor and or b
 for with about to from in on up down out off over under again very just too than more most some any all there here
 when where why how what which who whom please thanks thank hello hi hey yes ok okay still never ever even only get
 got getting keep keeps kept want wanted need needed like really also now today yesterday tomorrow into after before
-since until while one two three four five an a the nobody somebody anybody everyone
+since until while one two three four five an a the nobody somebody anybody everyone anything something
+tells tell answers answer sent send day days week weeks month months time times put
 """
 _SMALL_WORDS = frozenset(_PHRASE_STOPS.split())
 
@@ -83,7 +84,7 @@ def phrases(text: str, language: str) -> list[tuple[str, int]]:
             if word is not None and word[0].lower() not in _SMALL_WORDS and len(run) < LONGEST_PHRASE:
                 run.append(word)
                 continue
-            if run:
+            if any(word[0].lower() not in _analyzer().lexicon for word in run):  # "ridiculous" is a judgement, no topic
                 begin = clause.start() + run[0].start()
                 found.append((text[begin : clause.start() + run[-1].end()], begin))
             run = [word] if word is not None and word[0].lower() not in _SMALL_WORDS else []

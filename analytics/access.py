@@ -1,0 +1,63 @@
+"""Who may see what of the dashboards: one question for pages, API and exports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from msgspec.structs import replace
+
+from analytics.filters import Filter
+from analytics.tile import Tile
+from analytics.tiles import OF_AGENTS
+
+VIEW = "analytics.view_rollup"
+AGENTS = "analytics.see_agents"
+TEXT = "analytics.see_text"
+EXPORT = "analytics.export"
+
+View = Callable[..., HttpResponse]
+
+
+def may_see(user: Any, key: str) -> bool:
+    """Return whether somebody may see a tile: agents one by one need a permission of their own."""
+    return key not in OF_AGENTS or bool(user.has_perm(AGENTS))
+
+
+def visible(user: Any, keys: Sequence[str]) -> list[str]:
+    return [key for key in keys if may_see(user, key)]
+
+
+def allowed(user: Any, chosen: Filter) -> Filter:
+    """Return the filter as somebody may use it: not by agent without the permission."""
+    return chosen if chosen.agent is None or user.has_perm(AGENTS) else replace(chosen, agent=None)
+
+
+def dashboards(permission: str = VIEW) -> Callable[[View], View]:
+    """Let only those in who may see dashboards; tell the others what they lack, instead of sending them to log in."""
+
+    def wrap(view: View) -> View:
+        @login_required
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if not request.user.has_perms((VIEW, permission)):
+                context = {"section": "dashboards", "permission": permission}
+                return render(request, "analytics/forbidden.html", context, status=403)
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return wrap
+
+
+def redacted(tile: Tile, *, with_text: bool) -> Tile:
+    """Return a tile as somebody may read it: what customers wrote needs a permission of its own."""
+    if with_text or not any(column.label == "words" for column in tile.columns):
+        return tile
+    place = next(number for number, column in enumerate(tile.columns) if column.label == "words")
+    rows = [replace(line, values=(*line.values[:place], ""), shown=(*line.shown[:place], "")) for line in tile.rows]
+    return replace(tile, rows=rows)
