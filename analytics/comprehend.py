@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from analytics.aws import client
 from analytics.sentiment import EngineError, ItemFailed, KeyPhrase, Refused, Score, Throttled
-from connect_bridge.boto import region
 
 #: Calls at a time: Comprehend takes about ten batches a second.
 THREADS = 4
-SETTINGS = Config(connect_timeout=4, read_timeout=15, retries={"total_max_attempts": 1}, max_pool_connections=THREADS)
 _THROTTLES = {"ThrottlingException", "TooManyRequestsException", "ProvisionedThroughputExceededException"}
 _OURS = {
     "AccessDeniedException",
@@ -32,10 +28,6 @@ class Comprehend:
     """The engine. `model` is the API's own version: Amazon names no version of the model behind it."""
 
     model = "Comprehend_20171127"
-
-    def __init__(self) -> None:
-        self._client: Any = None
-        self._making = threading.Lock()
 
     def sentiment(self, texts: Sequence[str], language: str) -> list[Score | ItemFailed]:
         answer = self._call("batch_detect_sentiment", TextList=list(texts), LanguageCode=language)
@@ -60,17 +52,11 @@ class Comprehend:
 
     def _call(self, operation: str, **arguments: Any) -> Any:
         try:
-            return getattr(self._made(), operation)(**arguments)
+            return getattr(client("comprehend"), operation)(**arguments)
         except ClientError as error:
             raise _meaning(operation, error) from None
         except BotoCoreError as error:  # its text may quote the request
             raise EngineError(f"Comprehend did not answer {operation}: {type(error).__name__}") from None
-
-    def _made(self) -> Any:
-        with self._making:
-            if self._client is None:
-                self._client = boto3.session.Session().client("comprehend", region_name=region(), config=SETTINGS)
-            return self._client
 
 
 def _score(raw: Any) -> Score:

@@ -41,7 +41,7 @@ SELECT m.id, m.contact_id, m.conversation_id, a.kind, a.name, m.created_at, m.di
   JOIN channels_app_channelaccount a ON a.id = c.account_id
   JOIN analytics_chatfact f ON f.unit = COALESCE(m.contact_id, m.conversation_id)
   LEFT JOIN analytics_sentiment s ON s.message_id = m.id
- WHERE m.created_at >= %(start)s AND m.created_at < %(end)s {of} ORDER BY m.created_at
+ WHERE m.created_at >= %(start)s AND m.created_at < %(end)s {of} ORDER BY m.created_at, m.sequence
 """
 OF = """
   AND (%(accounts)s::uuid[] IS NULL OR f.account_id = ANY(%(accounts)s::uuid[]))

@@ -101,9 +101,11 @@ class ContactDetail(models.Model):
 
     contact = models.OneToOneField(Contact, on_delete=models.CASCADE, primary_key=True, related_name="detail")
     queue = models.CharField(max_length=256, blank=True)
-    queued_at = models.DateTimeField(null=True, blank=True)
+    queued_at = models.DateTimeField(null=True, blank=True, help_text="When it first waited.")
+    queue_told_at = models.DateTimeField(null=True, blank=True, help_text="When it was put into the queue that counts.")
     agent = models.CharField(max_length=256, blank=True)
-    agent_at = models.DateTimeField(null=True, blank=True)
+    agent_at = models.DateTimeField(null=True, blank=True, help_text="When the first agent took it.")
+    agent_told_at = models.DateTimeField(null=True, blank=True, help_text="When the agent who counts took it.")
     disconnected_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True, help_text="After-contact work is over.")
     reason = models.CharField(max_length=64, blank=True)

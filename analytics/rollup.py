@@ -28,7 +28,6 @@ from analytics.facts import (
     waiting_since,
 )
 from analytics.measures import MEASURES
-from analytics.models import RollupState
 from analytics.shapes import Unit
 
 #: Changes that one pass takes, and the chats that it counts anew at most.
@@ -243,9 +242,3 @@ def _integers(column: Sequence[int]) -> str:
 
 def _shrinks(sums: Mapping[str, int], bins: Sequence[tuple[int, int, int]]) -> bool:
     return any(count < 0 for count in sums.values()) or any(count < 0 for *_, count in bins)
-
-
-def zone_of_rollups() -> str:
-    """Return the zone in which the hours were counted; today's if nothing was."""
-    state = RollupState.objects.filter(pk=1).first()
-    return state.zone if state else settings.TIME_ZONE

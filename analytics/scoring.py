@@ -71,6 +71,10 @@ class Tally(msgspec.Struct, kw_only=True):
     calls: int = 0
     stopped: str = ""
 
+    @property
+    def settled(self) -> int:
+        return self.scored + self.reused + self.unsupported
+
 
 def run(analyser: Analyser, *, everything: bool = False) -> Tally:
     """Score what is pending, as far as one pass goes. `everything`: do not wait for batches to fill."""

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 from django.core.cache import cache
-from django.db import transaction
 
 from analytics import tiles_mood, tiles_now, tiles_service, tiles_volume
 from analytics.numbers import Numbers
@@ -94,8 +93,7 @@ def make(key: str, numbers: Numbers) -> Tile:
     """Return one tile; if it cannot be made, what it last said, marked as failed."""
     kept = f"analytics.tile.{key}.{numbers.filter.query()}"
     try:
-        with transaction.atomic():  # whatever fails in here leaves the connection usable
-            tile = TILES[key](numbers)
+        tile = TILES[key](numbers)
     except Exception as failure:  # noqa: BLE001 - one tile's failure never blanks the page
         log.error("the tile %s cannot be made: %s", key, type(failure).__name__)  # noqa: TRY400 - its text may quote rows
         last = cache.get(kept)

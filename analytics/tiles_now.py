@@ -7,6 +7,7 @@ from datetime import timedelta
 from django.urls import NoReverseMatch, reverse
 
 from analytics import nowread, wording
+from analytics.models import QueueNow
 from analytics.nowread import AccountNow, ChatLine
 from analytics.numbers import Numbers
 from analytics.tile import Column, Part, Row, State, Tile, row
@@ -15,6 +16,8 @@ from connect_bridge import stuck
 
 MOST_CHATS = 9
 MOST_WINDOWS = 6
+#: What Connect said of its queues is shown for so long.
+TOLD_FOR = timedelta(minutes=2)
 #: An account is quiet if no webhook has come for so long.
 QUIET = timedelta(hours=24)
 #: Shares of failed sends from which an account is degraded and broken, and how many sends that takes.
@@ -116,12 +119,24 @@ def waiting(numbers: Numbers) -> Tile:
         of="chats that wait for an agent",
         formula="The oldest word of a customer in an open chat to which nobody has an answer on its way.",
         excludes="Chats that have ended. The range does not matter here.",
-        notes=[f"{found.queue} waiting for an agent"],
+        notes=[f"{found.queue} waiting for an agent", *_queues(numbers)],
         page="chats",
         drill=numbers.drill("chats", outcome="open"),
     ).weigh()
     tile.small = False
     return tile
+
+
+def _queues(numbers: Numbers) -> list[str]:
+    """Return what Connect itself says of its queues, if it was asked lately."""
+    said = QueueNow.objects.filter(at__gte=numbers.now - TOLD_FOR)
+    waiting = [queue.waiting for queue in said if queue.waiting is not None]
+    oldest = [queue.oldest_seconds for queue in said if queue.oldest_seconds]
+    slots = [queue.slots_available for queue in said if queue.slots_available is not None]
+    if not waiting:
+        return []
+    longest = f", the oldest for {wording.duration(max(oldest) * 1000)}" if oldest else ""
+    return [f"Connect: {sum(waiting)} in its queues{longest}, {sum(slots)} slots free"]
 
 
 def worst(numbers: Numbers) -> Tile:

@@ -222,7 +222,7 @@ SENTIMENT_LANGUAGE = env.str("SENTIMENT_LANGUAGE", "en")
 #: Longer texts are split: Amazon once documented that only 500 characters are read. At most 5,000 bytes in any case.
 SENTIMENT_SPLIT_CHARACTERS = env.int("SENTIMENT_SPLIT_CHARACTERS", 500)
 #: Seconds for which a text waits for others to fill its batch of 25.
-SENTIMENT_LINGER = env.float("SENTIMENT_LINGER", 2.0)
+SENTIMENT_LINGER = env.float("SENTIMENT_LINGER", 1.0)
 #: Most units of 100 characters a day (UTC), of all operations together; what is left waits for the next day. 0: no cap.
 SENTIMENT_DAILY_UNITS = env.int("SENTIMENT_DAILY_UNITS", 500_000)
 #: US dollars for one unit, for the cost that is shown.
@@ -236,6 +236,26 @@ CELERY_BEAT_SCHEDULE["rollups"] = {
     "schedule": 2.0,
     "options": {"expires": 4.0},
 }
+
+# ── what Connect tells of queues and waits ────────────────────────────────────────────────────────────────────────────
+#: EventBridge sends contact events to /connect/contact-events/ with this in the header X-Parley-Token. Empty: none.
+CONTACT_EVENTS_TOKEN = env.str("CONTACT_EVENTS_TOKEN", "")
+#: An SQS queue that EventBridge puts contact events into instead.
+CONTACT_EVENTS_QUEUE_URL = env.str("CONTACT_EVENTS_QUEUE_URL", "")
+if CONTACT_EVENTS_QUEUE_URL:
+    CELERY_BEAT_SCHEDULE["contact events"] = {
+        "task": "analytics.tasks.read_contact_events",
+        "schedule": 5.0,
+        "options": {"expires": 10.0},
+    }
+#: Ids of queues of CONNECT_INSTANCE_ID for which GetCurrentMetricData is asked.
+CONNECT_QUEUES = env.list("CONNECT_QUEUES", default=[])
+if CONNECT_QUEUES:
+    CELERY_BEAT_SCHEDULE["queues"] = {
+        "task": "analytics.tasks.look_at_queues",
+        "schedule": 15.0,
+        "options": {"expires": 15.0},
+    }
 
 # ── the messengers' APIs ──────────────────────────────────────────────────────────────────────────────────────────────
 TWILIO_API_BASE_URL = env.str("TWILIO_API_BASE_URL", "https://api.twilio.com").rstrip("/")

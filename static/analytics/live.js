@@ -2,7 +2,7 @@
 // Nothing is asked while nobody looks at the page.
 
 const QUIET = 5_000; // between two questions without a socket, and the longest that a lost hint costs
-const SLOW = 30_000; // between two questions with one: times pass even if no number changes
+const SLOW = 15_000; // between two questions with one: times pass even if no number changes
 const RETRY = [1_000, 2_000, 5_000, 10_000, 30_000];
 
 export class Live {

@@ -5,6 +5,7 @@ It shares no code with the product but the models: definitions are written a sec
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -77,74 +78,85 @@ class Oracle:
             self._contact(contact, messages, count, time)
 
     def _messages(self, messages: list[Message], count: Any, time: Any) -> None:
-        seen = []
+        seen: list[str] = []
         for message in messages:
-            at, done = message.created_at, message.status in ("accepted", "delivered", "read")
             if message.direction == "in":
-                if not message.provider_message_id or message.provider_message_id not in seen:
-                    count(at, "received")
+                self._inbound(message, seen, count, time)
                 seen.append(message.provider_message_id)
-                original = message.original or {}
-                score = getattr(message, "sentiment", None)
-                if original.get("event") == "message" and original.get("text", "").strip():
-                    count(at, "scorable")
-                    if score and score.state in ("unsupported", "refused"):
-                        count(at, "unscored")
-                    if score and score.state == "scored":
-                        count(at, "scored")
-                        count(at, score.label)
-                        if max(score.positive, score.negative, score.neutral, score.mixed) < 0.5:
-                            count(at, "unsure")
-                if message.relayed_at:
-                    came = message.entry.created_at if message.entry else at
-                    time(at, "bridge_in", message.relayed_at - came)
-                continue
-            if done:
-                count(at, f"sent_{speaker(message)}")
-                if message.settled_at:
-                    time(at, "bridge_out", message.settled_at - message.occurred_at)
-            ended = done or message.status in ("failed", "uncertain")
-            count(at, "settled" if ended else "unsettled")
-            if message.status == "failed":
-                count(at, "failed")
-                if message.error_code == "window_closed":
-                    count(at, "blocked")
+            else:
+                self._outbound(message, count, time)
+
+    def _inbound(self, message: Message, seen: list[str], count: Any, time: Any) -> None:
+        at, original = message.created_at, message.original or {}
+        if not message.provider_message_id or message.provider_message_id not in seen:
+            count(at, "received")
+        if original.get("event") == "message" and original.get("text", "").strip():
+            self._scorable(message, count)
+        if message.relayed_at:
+            came = message.entry.created_at if message.entry else at
+            time(at, "bridge_in", message.relayed_at - came)
+
+    def _scorable(self, message: Message, count: Any) -> None:
+        at, score = message.created_at, getattr(message, "sentiment", None)
+        count(at, "scorable")
+        if score and score.state in ("unsupported", "refused"):
+            count(at, "unscored")
+        if score and score.state == "scored":
+            count(at, "scored")
+            count(at, score.label)
+            if max(score.positive, score.negative, score.neutral, score.mixed) < 0.5:
+                count(at, "unsure")
+
+    def _outbound(self, message: Message, count: Any, time: Any) -> None:
+        at, done = message.created_at, message.status in ("accepted", "delivered", "read")
+        if done:
+            count(at, f"sent_{speaker(message)}")
+            if message.settled_at:
+                time(at, "bridge_out", message.settled_at - message.occurred_at)
+        count(at, "settled" if done or message.status in ("failed", "uncertain") else "unsettled")
+        if message.status == "failed":
+            count(at, "failed")
+            if message.error_code == "window_closed":
+                count(at, "blocked")
 
     def _contact(self, contact: Contact, messages: list[Message], count: Any, time: Any) -> None:
         start, detail = contact.requested_at, getattr(contact, "detail", None)
-        closed = contact.state in ("ended", "failed")
         stays = list(contact.events.order_by("at", "id"))
         joins = [stay.at for stay in stays if stay.kind == "joined"]
         joined = min(joins) if joins else (detail.agent_at if detail else None)
-        said = [speaker(message) for message in messages]
-        count(start, "chats")
-        if closed:
-            count(start, "closed")
-        if "bot" in said:
-            count(start, "bot_chats")
-        handled = joined is not None or "agent" in said
-        words = [who for who in said if who != "auto"]
         queued_at = detail.queued_at if detail else None
-        waited = queued_at is not None or not words or words[-1] != "bot"
-        if handled:
-            count(start, "handled")
-        if handled or queued_at or (closed and waited):
-            count(start, "queued")
-        if closed and not handled:
-            if waited:
-                count(start, "abandoned")
-            else:
-                count(start, "deflected")
-                later = Contact.objects.filter(conversation=contact.conversation, requested_at__gt=start)
-                if not later.filter(requested_at__lt=contact.ended_at + timedelta(hours=24)).exists():
-                    count(start, "contained")
+        count(start, "chats")
+        self._course(contact, [speaker(message) for message in messages], joined, queued_at, count)
         answers = [m for m in messages if speaker(m) in ("agent", "bot") and m.status != "failed"]
         last_in = max((m.sequence for m in messages if m.direction == "in"), default=None)
-        if closed and last_in is not None and not any(m.sequence > last_in for m in answers):
+        if contact.state == "ended" and last_in is not None and not any(m.sequence > last_in for m in answers):
             count(start, "unanswered")
         self._responses(messages, start, joined, queued_at, count, time)
         self._handling(contact, stays, detail, count, time)
-        scores = [m.sentiment.score for m in messages if m.direction == "in" and self._scored(m)]
+        self._rating([m.sentiment.score for m in messages if m.direction == "in" and self._scored(m)], start, count)
+
+    def _course(self, contact: Contact, said: list[str], joined: Any, queued_at: Any, count: Any) -> None:
+        start, closed = contact.requested_at, contact.state == "ended"
+        words = [who for who in said if who != "auto"]
+        handled = joined is not None or "agent" in said
+        waited = queued_at is not None or not words or words[-1] != "bot"
+        told = {
+            "closed": closed,
+            "bot_chats": "bot" in said,
+            "handled": handled,
+            "queued": handled or queued_at is not None or (closed and waited),
+            "abandoned": closed and not handled and waited,
+            "deflected": closed and not handled and not waited,
+        }
+        for name, true in told.items():
+            if true:
+                count(start, name)
+        if told["deflected"]:
+            later = Contact.objects.filter(conversation=contact.conversation, requested_at__gt=start)
+            if not later.filter(requested_at__lt=contact.ended_at + timedelta(hours=24)).exists():
+                count(start, "contained")
+
+    def _rating(self, scores: list[int], start: datetime, count: Any) -> None:
         if scores:
             rating = round(sum(scores) / len(scores))
             count(start, "rated")
@@ -185,7 +197,7 @@ class Oracle:
         whole = timedelta()
         if joins:
             step = sorted([*{stay.at for stay in stays}, contact.ended_at])
-            for since, until in zip(step, step[1:], strict=False):
+            for since, until in itertools.pairwise(step):
                 if self._present(stays, since):
                     whole += until - since
             if self._present(stays, step[-1]) and step[-1] > contact.ended_at:
