@@ -14,11 +14,13 @@ from msgspec.structs import replace
 from analytics.filters import Filter
 from analytics.tile import Tile
 from analytics.tiles import OF_AGENTS
+from analytics.tiles_now import WORDS
+from people.privacy import Sight, seen
 
-VIEW = "analytics.view_rollup"
+VIEW = "people.use_dashboards"
 AGENTS = "analytics.see_agents"
-TEXT = "analytics.see_text"
-EXPORT = "analytics.export"
+SHARE = "people.manage_alerts"
+EXPORT = "people.export"
 
 View = Callable[..., HttpResponse]
 
@@ -54,10 +56,13 @@ def dashboards(permission: str = VIEW) -> Callable[[View], View]:
     return wrap
 
 
-def redacted(tile: Tile, *, with_text: bool) -> Tile:
-    """Return a tile as somebody may read it: what customers wrote needs a permission of its own."""
-    if with_text or not any(column.label == "words" for column in tile.columns):
+def redacted(tile: Tile, sight: Sight) -> Tile:
+    """Return a tile as somebody may read it: what customers wrote may be hidden, or parts of it."""
+    if sight is Sight.FULL or not any(column.label == WORDS for column in tile.columns):
         return tile
-    place = next(number for number, column in enumerate(tile.columns) if column.label == "words")
-    rows = [replace(line, values=(*line.values[:place], ""), shown=(*line.shown[:place], "")) for line in tile.rows]
+    place = next(number for number, column in enumerate(tile.columns) if column.label == WORDS)
+    rows = []
+    for line in tile.rows:
+        words = seen(str(line.values[place]), sight) if sight is Sight.REDACTED else ""
+        rows.append(replace(line, values=(*line.values[:place], words), shown=(*line.shown[:place], words)))
     return replace(tile, rows=rows)

@@ -17,11 +17,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from analytics import tiles, wording
-from analytics.access import TEXT, VIEW, allowed, may_see, redacted, visible
+from analytics.access import VIEW, allowed, may_see, redacted, visible
 from analytics.filters import COMPARISONS, NAMES, RANGES, BadFilter, parse, unknown
 from analytics.numbers import Numbers
 from analytics.tile import Tile
 from analytics.tiles import TILES
+from people.privacy import sight_of
 
 PARAMETERS = [
     OpenApiParameter("range", enum=list(RANGES), description="Default: today."),
@@ -85,8 +86,8 @@ class _MetricsView(APIView):
         except BadFilter as wrong:
             raise ValidationError({wrong.field: [str(wrong)]}) from None
         numbers = Numbers(allowed(request.user, chosen))
-        with_text = request.user.has_perm(TEXT)
-        made = [redacted(tiles.make(key, numbers), with_text=with_text) for key in keys]
+        sight = sight_of(request.user)
+        made = [redacted(tiles.make(key, numbers), sight) for key in keys]
         state = numbers.state
         return Response(
             {

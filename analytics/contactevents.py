@@ -80,6 +80,10 @@ class ContactEvent(msgspec.Struct):
     time: datetime | None = None
 
 
+#: Made at import: msgspec works a type out on first use, and not safely in two threads at once.
+_decoder = msgspec.json.Decoder(ContactEvent)
+
+
 class Unreadable(ValueError):
     """It is no contact event."""
 
@@ -87,7 +91,7 @@ class Unreadable(ValueError):
 def read(raw: bytes) -> ContactEvent:
     """Return the event; raise Unreadable."""
     try:
-        return msgspec.json.decode(raw, type=ContactEvent)
+        return _decoder.decode(raw)
     except (msgspec.DecodeError, msgspec.ValidationError) as problem:
         raise Unreadable(str(problem)) from None
 

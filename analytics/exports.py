@@ -13,13 +13,14 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from analytics import tiles, wording
-from analytics.access import AGENTS, EXPORT, TEXT, allowed, dashboards, may_see
+from analytics.access import AGENTS, EXPORT, allowed, dashboards, may_see, redacted
 from analytics.clock import local
 from analytics.filters import BadFilter, parse
 from analytics.models import Export
 from analytics.numbers import Numbers
 from analytics.tile import Tile
 from analytics.tiles import TILES
+from people.privacy import Sight, sight_of
 
 #: A spreadsheet takes what begins so for a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -65,7 +66,7 @@ def tile(request: HttpRequest, key: str) -> HttpResponse:
     numbers = _numbers(request)
     if isinstance(numbers, HttpResponse):
         return numbers
-    made = tiles.make(key, numbers)
+    made = redacted(tiles.make(key, numbers), sight_of(request.user))
     return _answer(request, f"tile {key}", key, tile_lines(made, numbers))
 
 
@@ -78,7 +79,7 @@ def rows(request: HttpRequest, what: str) -> HttpResponse:
     numbers = _numbers(request)
     if isinstance(numbers, HttpResponse):
         return numbers
-    with_text = what == "messages" and request.user.has_perm(TEXT)
+    with_text = what == "messages" and sight_of(request.user) is Sight.FULL
     with_agents = bool(request.user.has_perm(AGENTS))
     return _answer(
         request, f"rows {what}", what, row_lines(what, numbers, with_text=with_text, with_agents=with_agents)

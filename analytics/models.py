@@ -49,7 +49,6 @@ class Sentiment(models.Model):
     error = models.CharField(max_length=100, blank=True)
 
     class Meta:
-        permissions = [("see_text", "Can read what customers wrote, in lists and exports of the dashboards")]
         indexes = [
             models.Index(fields=["due_at"], name="sentiment_pending", condition=models.Q(state="pending")),
             models.Index(fields=["key"], name="sentiment_by_key", condition=models.Q(state="scored")),
@@ -209,10 +208,7 @@ class Rollup(models.Model):
     value = models.CharField(max_length=256, blank=True)
 
     class Meta:
-        permissions = [
-            ("see_agents", "Can see dashboards agent by agent"),
-            ("export", "Can export what dashboards show"),
-        ]
+        permissions = [("see_agents", "May see dashboards agent by agent")]
         constraints = [
             models.UniqueConstraint(fields=["grain", "facet", "at", "account_id", "value"], name="rollup_is_unique")
         ]

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
-from analytics.access import dashboards
+from analytics.access import SHARE, dashboards
 from analytics.models import SavedView
 from analytics.tiles import PAGES
 
@@ -31,7 +31,8 @@ def save(request: HttpRequest) -> HttpResponse:
     pinned = request.POST.get("pinned") == "on"
     if pinned:
         SavedView.objects.filter(owner_id=request.user.pk, page=page, pinned=True).update(pinned=False)
-    given = {"page": page, "query": query, "shared": request.POST.get("shared") == "on", "pinned": pinned}
+    shared = request.POST.get("shared") == "on" and request.user.has_perm(SHARE)
+    given = {"page": page, "query": query, "shared": shared, "pinned": pinned}
     view, _ = SavedView.objects.update_or_create(owner_id=request.user.pk, name=name, defaults=given)
     messages.success(request, f"The view “{view.name}” is saved.")
     address = reverse("dashboards:overview") if page == "overview" else reverse("dashboards:page", args=[page])

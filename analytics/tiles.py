@@ -14,6 +14,8 @@ from analytics.tile import State, Tile
 
 log = logging.getLogger(__name__)
 
+#: Made at import: msgspec works a type out on first use, and not safely in two threads at once.
+_decoder = msgspec.json.Decoder(Tile)
 #: Seconds for which the last good value of a tile is kept, to be shown where the next one fails.
 KEPT = 3600
 
@@ -97,7 +99,7 @@ def make(key: str, numbers: Numbers) -> Tile:
     except Exception as failure:  # noqa: BLE001 - one tile's failure never blanks the page
         log.error("the tile %s cannot be made: %s", key, type(failure).__name__)  # noqa: TRY400 - its text may quote rows
         last = cache.get(kept)
-        tile = msgspec.json.decode(last, type=Tile) if last else _failed(key)
+        tile = _decoder.decode(last) if last else _failed(key)
         tile.state = State.FAILED
         return tile
     if tile.state is State.OK and key not in OF_NOW and not tile.n:

@@ -15,6 +15,8 @@ from analytics.tiles_mood import mood_of
 from connect_bridge import stuck
 
 MOST_CHATS = 9
+#: The column of what customers wrote: not everybody may read it.
+WORDS = "words"
 MOST_WINDOWS = 6
 #: What Connect said of its queues is shown for so long.
 TOLD_FOR = timedelta(minutes=2)
@@ -164,7 +166,7 @@ def chat_columns() -> list[Column]:
         Column("waits", "text"),
         Column("agent", "text"),
         Column("window", "text"),
-        Column("words", "text"),
+        Column(WORDS, "text"),
     ]
 
 

@@ -12,6 +12,7 @@ import msgspec
 from analytics import wording
 from analytics.models import ChatFact, Sentiment
 from connect_bridge.models import Contact, Message
+from people.privacy import Sight, seen
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,8 +52,8 @@ class Transcript(msgspec.Struct, frozen=True, kw_only=True):
     hidden: bool
 
 
-def load(contact: uuid.UUID, *, with_text: bool) -> Transcript | None:
-    """Return a chat; without the permission, without what was said."""
+def load(contact: uuid.UUID, sight: Sight) -> Transcript | None:
+    """Return a chat, with as much of what was said as somebody may see."""
     chat = (
         Contact.objects.select_related("conversation__identity", "conversation__account")
         .defer("participant_token", "connection_token")
@@ -78,18 +79,18 @@ def load(contact: uuid.UUID, *, with_text: bool) -> Transcript | None:
         rating=wording.points(wording.rating(fact.rating if fact else None)),
         shift=wording.points(wording.rating(fact.shift if fact else None)),
         outcome=fact.outcome if fact else "",
-        lines=[_said(message, lowest, with_text=with_text) for message in rows],
-        hidden=not with_text,
+        lines=[_said(message, lowest, sight) for message in rows],
+        hidden=sight is Sight.NONE,
     )
 
 
-def _said(message: Message, lowest: uuid.UUID | None, *, with_text: bool) -> Said:
+def _said(message: Message, lowest: uuid.UUID | None, sight: Sight) -> Said:
     return Said(
         id=message.id,
         at=message.created_at,
         side=message.direction,
         who=message.author or message.role.capitalize(),
-        text=message.text if with_text else "•" * min(40, len(message.text)),
+        text=seen(message.text, sight),
         status=message.status,
         trouble=f"{message.error_code} {message.error_detail}".strip() if message.status == "failed" else "",
         mark=mark_of(getattr(message, "sentiment", None)),

@@ -13,13 +13,15 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from analytics import bar, nowread, tiles, transcripts, wording
-from analytics.access import TEXT, allowed, dashboards, redacted, visible
+from analytics.access import allowed, dashboards, redacted, visible
 from analytics.filters import BadFilter, parse
 from analytics.models import Change, SavedView
 from analytics.numbers import Numbers
 from analytics.tile import Tile
 from analytics.tiles import OVERVIEW, PAGES
 from analytics.tiles_now import chat_columns, chat_row
+from people.audit import note_read
+from people.privacy import Sight, seen, sight_of
 
 #: Chats on the page of chats.
 MOST_CHATS = 200
@@ -67,9 +69,10 @@ def parts(request: HttpRequest) -> HttpResponse:
 @dashboards()
 def chat(request: HttpRequest, contact: uuid.UUID) -> HttpResponse:
     """Show one chat's transcript with its marks; the lowest message is the one to open at."""
-    found = transcripts.load(contact, with_text=request.user.has_perm(TEXT))
+    found = transcripts.load(contact, sight_of(request.user))
     if found is None:
         raise Http404
+    note_read(request.user, "chat", [contact])
     return render(request, "analytics/chat.html", {"section": "dashboards", "chat": found})
 
 
@@ -91,12 +94,15 @@ def _chats(request: HttpRequest) -> HttpResponse:
     outcome, phrase = (request.GET.get(name, "")[:100].replace("\x00", "") for name in ("outcome", "phrase"))
     columns = chat_columns()
     found = nowread.chats(numbers, MOST_CHATS + 1, outcome, phrase)
+    shown, sight = found[:MOST_CHATS], sight_of(request.user)
+    note_read(request.user, "chat", [one.contact for one in shown])
     context = _context(request, numbers, "chats", ())
     context |= {
         "title": "Chats",
         "bar": bar.build(request, numbers, "chats"),
         "columns": columns,
-        "rows": [(one, chat_row(numbers, one, columns)) for one in found[:MOST_CHATS]],
+        "rows": [(one, chat_row(numbers, one, columns)) for one in shown],
+        "words": {one.unit: seen(one.words or "", sight) for one in shown} if sight is not Sight.NONE else {},
         "more": len(found) > MOST_CHATS,
         "outcome": outcome,
         "phrase": phrase,
@@ -121,8 +127,8 @@ def _numbers(request: HttpRequest) -> Numbers:
 
 
 def _context(request: HttpRequest, numbers: Numbers, name: str, keys: Sequence[str]) -> dict[str, Any]:
-    with_text = request.user.has_perm(TEXT)
-    made = [redacted(_made(key, numbers), with_text=with_text) for key in visible(request.user, keys)]
+    sight = sight_of(request.user)
+    made = [redacted(_made(key, numbers), sight) for key in visible(request.user, keys)]
     state = numbers.state
     return {
         "section": "dashboards",
@@ -135,7 +141,6 @@ def _context(request: HttpRequest, numbers: Numbers, name: str, keys: Sequence[s
         "version": state.version if state else 0,
         "stale": state is None or state.fresh_at is None or (numbers.now - state.fresh_at).total_seconds() > STALE,
         "rebuild": _rebuilt(numbers),
-        "with_text": with_text,
         "engine": settings.SENTIMENT_ENGINE,
     }
 

@@ -22,12 +22,14 @@ from tests.factories import ChannelAccountFactory, ContactFactory, ConversationF
 
 pytestmark = pytest.mark.django_db
 
-RIGHTS = ("view_rollup", "see_text", "see_agents", "export")
+RIGHTS = ("use_dashboards", "read_transcripts", "see_agents", "export", "manage_alerts")
 
 
 def login(*rights: str) -> Client:
     user = User.objects.create_user("ana", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=rights, content_type__app_label="analytics"))
+    user.user_permissions.set(
+        Permission.objects.filter(codename__in=rights, content_type__app_label__in=("analytics", "people"))
+    )
     client = Client()
     client.force_login(user)
     return client
@@ -140,7 +142,7 @@ def test_filters_in_the_address_choose(manager: Client, story: Any) -> None:
 def test_without_the_permission_it_says_what_is_missing() -> None:
     answer = login().get("/dashboards/")
     assert answer.status_code == 403
-    assert "analytics.view_rollup" in answer.content.decode()
+    assert "people.use_dashboards" in answer.content.decode()
     assert login_less().get("/dashboards/").status_code == 302
     assert login_less().get("/api/v1/metrics/").status_code == 401
 
@@ -150,7 +152,7 @@ def login_less() -> Client:
 
 
 def test_words_and_agents_need_permissions_of_their_own(story: Any) -> None:
-    client = login("view_rollup")
+    client = login("use_dashboards")
     page = client.get("/dashboards/?range=24h&agent=Nobody").content.decode()
     assert "=secret" not in page
     assert tile(page, "volume") == "3", "a filter by agent counts for nothing"
