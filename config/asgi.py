@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
 from django.core.asgi import get_asgi_application
@@ -14,8 +15,9 @@ _django: Any = get_asgi_application()
 
 # Only now is Django set up, and may what needs its settings and models be imported.
 from django.conf import settings  # noqa: E402
-from django.urls import re_path  # noqa: E402
+from django.urls import path, re_path  # noqa: E402
 
+from analytics.consumers import Dashboards  # noqa: E402
 from channels_app.lane import FastLane  # noqa: E402
 
 
@@ -24,7 +26,12 @@ async def _no_such_socket(_scope: Any, _receive: Any, send: Any) -> Any:
 
 
 #: Consumers of the apps go before the last line.
-_sockets = URLRouter([re_path(r"", _no_such_socket)])
+_sockets = URLRouter(
+    [
+        path("ws/dashboards/", AuthMiddlewareStack(Dashboards.as_asgi())),
+        re_path(r"", _no_such_socket),
+    ]
+)
 
 application = ProtocolTypeRouter(
     {

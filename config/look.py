@@ -100,7 +100,15 @@ TASKS = (
             Page("Replays", "connect_bridge.replay"),
         ),
     ),
-    Task("Dashboards", "monitoring", (Page("Dashboards", url="dashboards"),)),
+    Task(
+        "Dashboards",
+        "monitoring",
+        (
+            Page("Overview", url="dashboards:overview", needs=("people.use_dashboards",)),
+            Page("Exports", "analytics.export"),
+            Page("Sentiment engine", "analytics.spending"),
+        ),
+    ),
     Task("Settings", "tune", (Page("Bridges", "connect_bridge.bridge"),)),
     Task(
         "People",

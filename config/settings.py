@@ -149,7 +149,7 @@ else:
     # Its configuration is Django's own, and it needs the explicit TIME_ZONE or it returns no layer at all.
     CHANNEL_LAYERS = {
         "default": {
-            "BACKEND": "channels_postgres.core.PostgresChannelLayer",
+            "BACKEND": "config.channel_layer.ChannelLayer",
             "CONFIG": {**DATABASES["default"], "TIME_ZONE": None},
         }
     }
@@ -207,6 +207,55 @@ if CONNECT_PERSISTENT_CHAT not in ("", "ENTIRE_PAST_SESSION", "FROM_SEGMENT"):
     raise ImproperlyConfigured(
         f"CONNECT_PERSISTENT_CHAT={CONNECT_PERSISTENT_CHAT!r}: give ENTIRE_PAST_SESSION, FROM_SEGMENT or nothing"
     )
+
+# ── dashboards ────────────────────────────────────────────────────────────────────────────────────────────────────────
+#: When agents answer, in TIME_ZONE, e.g. "Mon-Fri 09:00-18:00, Sat 10:00-14:00". Empty: always.
+OFFICE_HOURS = env.str("OFFICE_HOURS", "")
+#: Seconds in which half of the first responses should come: the mark on the dashboard.
+FIRST_RESPONSE_TARGET = env.float("FIRST_RESPONSE_TARGET", 300.0)
+#: Sentiment is asked for at Amazon Comprehend (AWS_ENDPOINT_URL_COMPREHEND respected).
+SENTIMENT_ENABLED = env.bool("SENTIMENT_ENABLED", True)
+#: What stands behind that address, as pages name it.
+SENTIMENT_ENGINE = env.str("SENTIMENT_ENGINE", "Amazon Comprehend")
+#: Language of texts that nobody tells and that are too short to detect.
+SENTIMENT_LANGUAGE = env.str("SENTIMENT_LANGUAGE", "en")
+#: Longer texts are split: Amazon once documented that only 500 characters are read. At most 5,000 bytes in any case.
+SENTIMENT_SPLIT_CHARACTERS = env.int("SENTIMENT_SPLIT_CHARACTERS", 500)
+#: Seconds for which a text waits for others to fill its batch of 25.
+SENTIMENT_LINGER = env.float("SENTIMENT_LINGER", 1.0)
+#: Most units of 100 characters a day (UTC), of all operations together; what is left waits for the next day. 0: no cap.
+SENTIMENT_DAILY_UNITS = env.int("SENTIMENT_DAILY_UNITS", 500_000)
+#: US dollars for one unit, for the cost that is shown.
+SENTIMENT_UNIT_PRICE = env.float("SENTIMENT_UNIT_PRICE", 0.0001)
+#: Ask for the key phrases of negative messages.
+SENTIMENT_PHRASES = env.bool("SENTIMENT_PHRASES", True)
+#: Numbers that identify people, and addresses, are masked before a text leaves for the engine.
+SENTIMENT_MASK = env.bool("SENTIMENT_MASK", True)
+CELERY_BEAT_SCHEDULE["rollups"] = {
+    "task": "analytics.tasks.refresh",
+    "schedule": 2.0,
+    "options": {"expires": 4.0},
+}
+
+# ── what Connect tells of queues and waits ────────────────────────────────────────────────────────────────────────────
+#: EventBridge sends contact events to /connect/contact-events/ with this in the header X-Parley-Token. Empty: none.
+CONTACT_EVENTS_TOKEN = env.str("CONTACT_EVENTS_TOKEN", "")
+#: An SQS queue that EventBridge puts contact events into instead.
+CONTACT_EVENTS_QUEUE_URL = env.str("CONTACT_EVENTS_QUEUE_URL", "")
+if CONTACT_EVENTS_QUEUE_URL:
+    CELERY_BEAT_SCHEDULE["contact events"] = {
+        "task": "analytics.tasks.read_contact_events",
+        "schedule": 5.0,
+        "options": {"expires": 10.0},
+    }
+#: Ids of queues of CONNECT_INSTANCE_ID for which GetCurrentMetricData is asked.
+CONNECT_QUEUES = env.list("CONNECT_QUEUES", default=[])
+if CONNECT_QUEUES:
+    CELERY_BEAT_SCHEDULE["queues"] = {
+        "task": "analytics.tasks.look_at_queues",
+        "schedule": 15.0,
+        "options": {"expires": 15.0},
+    }
 
 # ── the messengers' APIs ──────────────────────────────────────────────────────────────────────────────────────────────
 TWILIO_API_BASE_URL = env.str("TWILIO_API_BASE_URL", "https://api.twilio.com").rstrip("/")
@@ -323,5 +372,6 @@ LOGGING = {
             "celery.worker.strategy",
             "celery.app.trace",
         )
-    },
+    }
+    | {"channels_postgres.core": {"level": "ERROR"}},  # it warns whenever nobody has a dashboard open
 }

@@ -6,6 +6,8 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from analytics import api as metrics_api
+from analytics.contactviews import contact_events
 from connect_bridge import api, customer_api
 from connect_bridge.agent_page import agent_page
 from connect_bridge.stuck_views import stuck_page
@@ -28,6 +30,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/stuck/", admin.site.admin_view(stuck_page), name="stuck"),
     path("admin/audit/", admin.site.admin_view(audit_page), name="audit"),
     path("admin/", admin.site.urls),
+    path("dashboards/", include("analytics.urls")),
+    path("connect/contact-events/", contact_events, name="contact-events"),
+    path("api/v1/", include(metrics_api.urls())),
     path("api/v1/", include(api.urls())),
     path("api/v1/", include(customer_api.urls())),
     path("customers/", include("connect_bridge.customer_urls")),

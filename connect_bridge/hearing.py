@@ -177,6 +177,7 @@ class Hearing:
 
     async def _follow(self, news: Sequence[News], items: Sequence[Item]) -> None:
         """Note who speaks for Connect, and in which segment. Older events than those noted before change nothing."""
+        await self._note_agents(news, items)
         agent, bot, segment = self.agent, self.chat.bot, self.chat.contact_id
         for one, item in zip(news, items, strict=True):
             if item.absolute_time < self._followed:
@@ -194,6 +195,19 @@ class Hearing:
             await self.house.execute(store.CHAT_NEWS, given)
             self.agent, self.chat.bot, self.chat.contact_id = agent, bot, segment
         self._followed = max([self._followed, *(item.absolute_time for item in items)])
+
+    async def _note_agents(self, news: Sequence[News], items: Sequence[Item]) -> None:
+        """Write down which agents came and went, and when: each once, however often it is told."""
+        told = [(one, item) for one, item in zip(news, items, strict=True) if isinstance(one, AgentJoined | AgentLeft)]
+        if told:
+            given = {
+                "contact": self.chat.contact,
+                "items": [(item.id or item.absolute_time)[:64] for _, item in told],
+                "kinds": ["joined" if isinstance(one, AgentJoined) else "left" for one, _ in told],
+                "names": [item.display_name[:256] for _, item in told],
+                "at": [moment(item) for _, item in told],
+            }
+            await self.house.execute(store.CHAT_EVENTS, given)
 
     def _captured(self, said: Said) -> Captured:
         item = said.item

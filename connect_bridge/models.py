@@ -125,6 +125,26 @@ class Contact(models.Model):
         return f"<Contact {self.id} {self.state}>"
 
 
+class ContactEvent(models.Model):
+    """An agent came into a chat or left it, as the chat itself told. `at` is Connect's clock."""
+
+    class Kind(models.TextChoices):
+        JOINED = "joined"
+        LEFT = "left"
+
+    contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="events")
+    item_id = models.CharField(max_length=64)
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    name = models.CharField(max_length=256, blank=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["contact", "item_id"], name="event_is_noted_once")]
+
+    def __str__(self) -> str:
+        return f"agent {self.kind}"
+
+
 class Message(models.Model):
     """One line of the transcript. Status only climbs: STORED → RELAYED → ACCEPTED → DELIVERED → READ, or fails.
 

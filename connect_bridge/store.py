@@ -252,6 +252,11 @@ CHAT_NEWS = """
 UPDATE connect_bridge_contact SET contact_id = COALESCE(NULLIF(%(contact_id)s, ''), contact_id),
        agent_name = COALESCE(NULLIF(%(agent)s, ''), agent_name), bot = %(bot)s WHERE id = %(contact)s
 """
+CHAT_EVENTS = """
+INSERT INTO connect_bridge_contactevent (contact_id, item_id, kind, name, at)
+SELECT %(contact)s, e.* FROM unnest(%(items)s::text[], %(kinds)s::text[], %(names)s::text[], %(at)s::timestamptz[]) AS e
+ON CONFLICT (contact_id, item_id) DO NOTHING
+"""
 CHAT_SWEPT = "UPDATE connect_bridge_contact SET swept_at = now() WHERE id = %s"
 
 

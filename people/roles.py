@@ -28,7 +28,14 @@ SEE = frozenset(
     }
 )
 VIEWER = SEE | {"people.use_dashboards", "people.read_redacted"}
-MANAGER = VIEWER | {"people.read_transcripts", "people.manage_alerts", "people.export"}
+MANAGER = VIEWER | {
+    "people.read_transcripts",
+    "people.manage_alerts",
+    "people.export",
+    "analytics.see_agents",
+    "analytics.view_export",
+    "analytics.view_spending",
+}
 #: What happened to each webhook and each send, and another try for those that failed.
 EVENT_LOG = frozenset(
     {

@@ -71,6 +71,7 @@ def environment(world: str, port: int, database_url: str) -> dict[str, str]:
         "X_API_BASE_URL": f"{world}/x",
         "CONNECT_INSTANCE_ID": INSTANCE,
         "CONNECT_CONTACT_FLOW_ID": FLOW,
+        "SENTIMENT_ENGINE": "simulated Comprehend (lexicon)",
         "SANDBOX_WORLD_URL": world,
         "PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",
         "DATABASE_URL": database_url,

@@ -1,4 +1,4 @@
-"""Amazon Comprehend's sentiment and language, over its JSON protocol. Behind it is a lexicon, see lexicon.py."""
+"""Amazon Comprehend: sentiment, language, key phrases, over its JSON protocol. Behind it is a lexicon (lexicon.py)."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ DOCUMENT_BYTES = 5 * 1024
 BATCH_DOCUMENTS = 25
 LANGUAGE_BYTES = 100 * 1024
 LANGUAGE_CHARACTERS = 20
+PHRASE_BYTES = 100 * 1024
 
 
 def detect(call: Call) -> dict[str, Any]:
@@ -52,10 +53,23 @@ def detect_language(call: Call) -> dict[str, Any]:
     return {"Languages": [{"LanguageCode": code, "Score": score} for code, score in lexicon.languages(text)]}
 
 
+def detect_phrases(call: Call) -> dict[str, Any]:
+    """Find noun phrases (DetectKeyPhrases), as well as word lists can."""
+    _within(call.params["Text"], PHRASE_BYTES)
+    found = lexicon.phrases(call.params["Text"], call.params["LanguageCode"])
+    call.notes |= {"engine": "lexicon", "phrases": len(found)}
+    return {
+        "KeyPhrases": [
+            {"Text": text, "BeginOffset": begin, "EndOffset": begin + len(text), "Score": 0.95} for text, begin in found
+        ]
+    }
+
+
 OPERATIONS: dict[str, Handler] = {
     "DetectSentiment": detect,
     "BatchDetectSentiment": detect_batch,
     "DetectDominantLanguage": detect_language,
+    "DetectKeyPhrases": detect_phrases,
 }
 
 

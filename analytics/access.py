@@ -1,0 +1,68 @@
+"""Who may see what of the dashboards: one question for pages, API and exports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from msgspec.structs import replace
+
+from analytics.filters import Filter
+from analytics.tile import Tile
+from analytics.tiles import OF_AGENTS
+from analytics.tiles_now import WORDS
+from people.privacy import Sight, seen
+
+VIEW = "people.use_dashboards"
+AGENTS = "analytics.see_agents"
+SHARE = "people.manage_alerts"
+EXPORT = "people.export"
+
+View = Callable[..., HttpResponse]
+
+
+def may_see(user: Any, key: str) -> bool:
+    """Return whether somebody may see a tile: agents one by one need a permission of their own."""
+    return key not in OF_AGENTS or bool(user.has_perm(AGENTS))
+
+
+def visible(user: Any, keys: Sequence[str]) -> list[str]:
+    return [key for key in keys if may_see(user, key)]
+
+
+def allowed(user: Any, chosen: Filter) -> Filter:
+    """Return the filter as somebody may use it: not by agent without the permission."""
+    return chosen if chosen.agent is None or user.has_perm(AGENTS) else replace(chosen, agent=None)
+
+
+def dashboards(permission: str = VIEW) -> Callable[[View], View]:
+    """Let only those in who may see dashboards; tell the others what they lack, instead of sending them to log in."""
+
+    def wrap(view: View) -> View:
+        @login_required
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if not request.user.has_perms((VIEW, permission)):
+                context = {"section": "dashboards", "permission": permission}
+                return render(request, "analytics/forbidden.html", context, status=403)
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return wrap
+
+
+def redacted(tile: Tile, sight: Sight) -> Tile:
+    """Return a tile as somebody may read it: what customers wrote may be hidden, or parts of it."""
+    if sight is Sight.FULL or not any(column.label == WORDS for column in tile.columns):
+        return tile
+    place = next(number for number, column in enumerate(tile.columns) if column.label == WORDS)
+    rows = []
+    for line in tile.rows:
+        words = seen(str(line.values[place]), sight) if sight is Sight.REDACTED else ""
+        rows.append(replace(line, values=(*line.values[:place], words), shown=(*line.shown[:place], words)))
+    return replace(tile, rows=rows)

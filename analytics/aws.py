@@ -1,0 +1,29 @@
+"""AWS clients for the rare calls: one for each service and process, one attempt for each call."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from connect_bridge.boto import region
+
+SETTINGS = Config(connect_timeout=4, read_timeout=15, retries={"total_max_attempts": 1}, max_pool_connections=4)
+_made: dict[str, Any] = {}
+_making = threading.Lock()
+
+
+def client(service: str) -> Any:
+    """Return the client of a service, made on first use: loading its model is slow."""
+    with _making:
+        if service not in _made:
+            _made[service] = boto3.session.Session().client(service, region_name=region(), config=SETTINGS)  # type: ignore[call-overload] # any service
+        return _made[service]
+
+
+def forget() -> None:
+    """Make clients anew, as after a change of the environment."""
+    with _making:
+        _made.clear()

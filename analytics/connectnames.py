@@ -1,0 +1,47 @@
+"""Names of Connect's queues and agents by ARN: asked for once, remembered for a day; the id where we may not ask."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from django.core.cache import cache
+
+from analytics.aws import client
+
+log = logging.getLogger(__name__)
+
+#: Seconds for which a name is remembered, and for which we do not ask again after a refusal.
+REMEMBERED, REFUSED_FOR = 86_400, 3_600
+MOST = 256
+_ARN = re.compile(r"arn:[\w-]+:connect:[\w-]*:\d*:instance/(?P<instance>[\w-]+)/(?P<kind>queue|agent)/(?P<id>[\w./-]+)")
+
+
+def name_of(arn: str) -> str:
+    """Return the name of a queue or an agent; of an agent's own queue "", since nobody waits in it for anybody."""
+    found = _ARN.fullmatch(arn)
+    if found is None or found["id"].startswith("agent/"):
+        return arn.rpartition("/")[2][:MOST] if found is None else ""
+    known = cache.get(f"analytics.name.{found['id']}")
+    if known is not None:
+        return str(known)
+    try:
+        name = _asked(found["kind"], found["instance"], found["id"])[:MOST]
+        cache.set(f"analytics.name.{found['id']}", name, REMEMBERED)
+    except (ClientError, BotoCoreError) as failure:
+        log.info("the name of %s %s is not told (%s)", found["kind"], found["id"], type(failure).__name__)
+        name = found["id"][:MOST]
+        cache.set(f"analytics.name.{found['id']}", name, REFUSED_FOR)
+    return name
+
+
+def _asked(kind: str, instance: str, identifier: str) -> str:
+    connect: Any = client("connect")
+    if kind == "queue":
+        return str(connect.describe_queue(InstanceId=instance, QueueId=identifier)["Queue"]["Name"])
+    user = connect.describe_user(InstanceId=instance, UserId=identifier)["User"]
+    about = user.get("IdentityInfo", {})
+    full = f"{about.get('FirstName', '')} {about.get('LastName', '')}".strip()
+    return full or str(user["Username"])

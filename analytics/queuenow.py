@@ -1,0 +1,49 @@
+"""How Connect's queues are right now, by GetCurrentMetricData: what a chat's own events cannot tell."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
+from django.utils import timezone
+
+from analytics.aws import client
+from analytics.models import QueueNow
+
+log = logging.getLogger(__name__)
+
+#: Metric → field and unit. Grouped by queue, ages are in seconds (Amazon Connect API Reference, GetCurrentMetricData).
+METRICS = {
+    "CONTACTS_IN_QUEUE": ("waiting", "COUNT"),
+    "OLDEST_CONTACT_AGE": ("oldest_seconds", "SECONDS"),
+    "AGENTS_AVAILABLE": ("agents_available", "COUNT"),
+    "SLOTS_AVAILABLE": ("slots_available", "COUNT"),
+}
+#: Queues of one question.
+MOST = 100
+
+
+def look() -> int:
+    """Ask for the configured queues and write down the answers; return how many queues answered."""
+    queues = settings.CONNECT_QUEUES[:MOST]
+    connect: Any = client("connect")
+    try:
+        answer = connect.get_current_metric_data(
+            InstanceId=settings.CONNECT_INSTANCE_ID,
+            Filters={"Queues": queues, "Channels": ["CHAT"]},
+            Groupings=["QUEUE", "CHANNEL"],
+            CurrentMetrics=[{"Name": name, "Unit": unit} for name, (_, unit) in METRICS.items()],
+        )
+    except (ClientError, BotoCoreError) as failure:
+        log.warning("Connect does not tell how its queues are: %s", type(failure).__name__)
+        return 0
+    results = answer.get("MetricResults", [])
+    for result in results:
+        queue = result["Dimensions"]["Queue"]["Id"]
+        values = {METRICS[one["Metric"]["Name"]][0]: one.get("Value") for one in result["Collections"]}
+        QueueNow.objects.update_or_create(
+            instance_id=settings.CONNECT_INSTANCE_ID, queue_id=queue, defaults={**values, "at": timezone.now()}
+        )
+    return len(results)

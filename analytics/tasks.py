@@ -1,0 +1,75 @@
+"""What the workers run: count what changed, score what waits, tell the open pages. Hints: beat repeats them."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from celery import shared_task
+from django.conf import settings
+from django.core.cache import cache
+
+from analytics import contactqueue, live, phrases, queuenow, rebuild, rollup, scoring
+
+log = logging.getLogger(__name__)
+
+#: Seconds after which a task ends although there is more to do: the next one goes on.
+LONGEST = 20.0
+#: Set while somebody will come back for what waits, so that hints do not multiply.
+AGAIN = "analytics.again"
+
+
+@shared_task  # type: ignore[untyped-decorator] # celery is not typed
+def refresh() -> None:
+    """Bring dashboards up to date. Beat runs it every two seconds; a customer's message, at once."""
+    ends = time.monotonic() + LONGEST
+    if rebuild.in_another_zone():
+        log.warning("the hours were counted in another zone than %s: counting anew", settings.TIME_ZONE)
+        rebuild.begin()
+    changed = _count(ends)
+    if settings.SENTIMENT_ENABLED:
+        if changed:
+            live.announce()  # the engine may take its time
+        changed = _score(ends)
+    if changed:
+        live.announce()
+
+
+def _score(ends: float) -> bool:
+    """Score what is pending and count it; come back soon for what waits for its batch to fill."""
+    engine = scoring.engine()
+    changed = False
+    done = scoring.run(engine)
+    while done.settled and time.monotonic() < ends:
+        changed |= _count(ends)
+        done = scoring.run(engine)
+    if phrases.run(engine):
+        changed |= _count(ends)
+    if done.waiting and not done.stopped and cache.add(AGAIN, value=True, timeout=max(1, settings.SENTIMENT_LINGER)):
+        refresh.apply_async(countdown=settings.SENTIMENT_LINGER, expires=LONGEST)
+    return changed
+
+
+def _count(ends: float) -> bool:
+    """Count until nothing is left or the time is over; return whether anything had changed."""
+    changed = False
+    while time.monotonic() < ends:
+        done = rollup.refresh()
+        if done is None:
+            break
+        changed |= done.chats > 0
+        if not done.more:
+            break
+    return changed
+
+
+@shared_task  # type: ignore[untyped-decorator] # celery is not typed
+def read_contact_events() -> None:
+    """Take what EventBridge has put into the queue."""
+    contactqueue.drain()
+
+
+@shared_task  # type: ignore[untyped-decorator] # celery is not typed
+def look_at_queues() -> None:
+    """Ask Connect how its queues are."""
+    queuenow.look()

@@ -1,0 +1,117 @@
+"""All tiles by name, and the pages that show them. Each is made by itself: one that fails takes no other with it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+from django.core.cache import cache
+
+from analytics import tiles_mood, tiles_now, tiles_service, tiles_volume
+from analytics.numbers import Numbers
+from analytics.tile import State, Tile
+
+log = logging.getLogger(__name__)
+
+#: Made at import: msgspec works a type out on first use, and not safely in two threads at once.
+_decoder = msgspec.json.Decoder(Tile)
+#: Seconds for which the last good value of a tile is kept, to be shown where the next one fails.
+KEPT = 3600
+
+TILES: Mapping[str, Callable[[Numbers], Tile]] = {
+    "channels": tiles_now.channels,
+    "sentiment": tiles_mood.sentiment,
+    "negative": tiles_mood.negative,
+    "shift": tiles_mood.shifted,
+    "coverage": tiles_mood.coverage,
+    "worst": tiles_now.worst,
+    "active": tiles_now.active,
+    "waiting": tiles_now.waiting,
+    "first_response": tiles_service.first_response,
+    "reply": tiles_service.reply,
+    "handle": tiles_service.handle,
+    "abandonment": tiles_service.abandonment,
+    "unanswered": tiles_service.unanswered,
+    "bot": tiles_service.bot,
+    "deflection": tiles_service.deflection,
+    "containment": tiles_service.containment,
+    "courses": tiles_service.courses,
+    "bridge": tiles_service.bridge,
+    "failures": tiles_volume.failures,
+    "windows": tiles_now.windows,
+    "volume": tiles_volume.volume,
+    "heat": tiles_volume.heat,
+    "phrases": tiles_mood.phrases,
+    "by_channel": tiles_mood.by_facet("channel", "By channel"),
+    "by_account": tiles_mood.by_facet("account", "By account"),
+    "by_queue": tiles_mood.by_facet("queue", "By queue"),
+    "by_language": tiles_mood.by_facet("language", "By language"),
+    "by_agent": tiles_mood.by_facet("agent", "By agent"),
+}
+#: Page → title and tiles. What the overview has above the fold answers its five questions.
+PAGES: Mapping[str, tuple[str, Sequence[str]]] = {
+    "sentiment": ("Sentiment", ("sentiment", "negative", "shift", "coverage", "by_channel", "by_queue", "by_language")),
+    "service": ("Service", ("first_response", "reply", "handle", "abandonment", "unanswered", "bridge")),
+    "channels": ("Channels", ("volume", "channels", "by_channel", "by_account")),
+    "accounts": ("Accounts", ("channels", "by_account")),
+    "queues": ("Queues", ("by_queue", "first_response", "abandonment")),
+    "agents": ("Agents", ("by_agent", "handle", "reply")),
+    "languages": ("Languages", ("by_language", "coverage")),
+    "hours": ("Hours of the week", ("heat", "volume")),
+    "phrases": ("What weighs on chats", ("phrases", "sentiment")),
+    "failures": ("Delivery", ("failures", "windows", "channels", "bridge")),
+    "deflection": ("Bots", ("bot", "containment", "courses", "abandonment")),
+}
+OVERVIEW = (
+    "channels",
+    "sentiment",
+    "negative",
+    "active",
+    "waiting",
+    "first_response",
+    "failures",
+    "bot",
+    "unanswered",
+    "worst",
+    "volume",
+    "windows",
+    "reply",
+    "phrases",
+    "heat",
+    "by_channel",
+    "by_queue",
+    "shift",
+    "handle",
+    "coverage",
+)
+#: Tiles of agents one by one: for who has the permission, see may_see.
+OF_AGENTS = frozenset({"by_agent"})
+#: Tiles that do not speak of the range but of now.
+OF_NOW = frozenset({"channels", "active", "waiting", "windows"})
+
+
+def make(key: str, numbers: Numbers) -> Tile:
+    """Return one tile; if it cannot be made, what it last said, marked as failed."""
+    kept = f"analytics.tile.{key}.{numbers.filter.query()}"
+    try:
+        tile = TILES[key](numbers)
+    except Exception as failure:  # noqa: BLE001 - one tile's failure never blanks the page
+        log.error("the tile %s cannot be made: %s", key, type(failure).__name__)  # noqa: TRY400 - its text may quote rows
+        last = cache.get(kept)
+        tile = _decoder.decode(last) if last else _failed(key)
+        tile.state = State.FAILED
+        return tile
+    if tile.state is State.OK and key not in OF_NOW and not tile.n:
+        tile.state = State.FILTERED if numbers.filter.narrow and numbers.anything else State.EMPTY
+    return tile
+
+
+def keep(key: str, numbers: Numbers, tile: Tile) -> None:
+    """Remember a tile, for the day when it cannot be made."""
+    if tile.state is State.OK:
+        cache.set(f"analytics.tile.{key}.{numbers.filter.query()}", msgspec.json.encode(tile), KEPT)
+
+
+def _failed(key: str) -> Tile:
+    return Tile(key=key, title=key.replace("_", " ").capitalize(), formula="", state=State.FAILED)

@@ -1,0 +1,168 @@
+"""Tiles of volume: how much, from where, when, and what did not arrive."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from datetime import datetime
+
+from analytics import reading, wording
+from analytics.clock import local
+from analytics.numbers import Numbers, added
+from analytics.reading import Question, Sums
+from analytics.sentiment import SCALE
+from analytics.tile import Column, Part, Row, Series, Tile, row, share
+
+#: Series that a stacked area can show; the others are one.
+MOST_SERIES = 5
+#: Ratings or messages under which a cell of the heat map is hatched.
+CELL_LEAST = 10
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+MOST_CODES = 10
+
+
+def volume(numbers: Numbers) -> Tile:
+    """Messages in and out, stacked by channel."""
+    kinds = _kinds(numbers)
+    points = []
+    for at in numbers.buckets:
+        values = [float(_received(numbers, at, accounts)) for accounts in kinds.values()]
+        points.append(numbers.point(at, values, int(sum(values))))
+    total = numbers.total
+    sent = {name: total[f"sent_{name}"] for name in ("agent", "bot", "auto")}
+    return Tile(
+        key="volume",
+        title="Messages from customers",
+        form="stacked",
+        value=total["received"],
+        n=total["received"],
+        of="messages",
+        compared=numbers.done["received"],
+        before=None if numbers.before is None else numbers.before["received"],
+        formula="Messages of customers, each id of the messenger once, by channel. Sent: taken by the messenger.",
+        excludes="Receipts, typing, and copies that a messenger delivered twice.",
+        series=Series(
+            names=tuple(kinds),
+            points=tuple(points),
+            unit="count",
+            marks=tuple(f"series-{number}" for number in range(1, len(kinds) + 1)),
+        ),
+        parts=[
+            Part(label=f"sent by {who}", value=number, shown=wording.count(number))
+            for who, number in (("agents", sent["agent"]), ("bots", sent["bot"]), ("automatic", sent["auto"]))
+        ],
+        page="channels",
+        drill=numbers.drill("channels"),
+    ).weigh()
+
+
+def _received(numbers: Numbers, at: datetime, accounts: set[uuid.UUID]) -> int:
+    found = (numbers.by_bucket.get((at, account)) for account in accounts)
+    return sum(sums["received"] for sums in found if sums is not None)
+
+
+def _kinds(numbers: Numbers) -> dict[str, set[uuid.UUID]]:
+    """Return the channels, the busiest first, with their accounts; beyond five, the others together."""
+    sums: dict[str, int] = defaultdict(int)
+    accounts: dict[str, set[uuid.UUID]] = defaultdict(set)
+    known = {account.id: account.kind for account in numbers.all_accounts}
+    for (_, account), counted in numbers.by_bucket.items():
+        kind = known.get(account, "removed")
+        sums[kind] += counted["received"]
+        accounts[kind].add(account)
+    ranked = sorted(sums, key=lambda kind: (-sums[kind], kind))
+    kept = {kind: accounts[kind] for kind in ranked[: MOST_SERIES if len(ranked) <= MOST_SERIES else MOST_SERIES - 1]}
+    others = [kind for kind in ranked if kind not in kept]
+    if others:
+        kept["others"] = set().union(*(accounts[kind] for kind in others))
+    return kept
+
+
+def failures(numbers: Numbers) -> Tile:
+    """Count what did not reach customers, and why."""
+    total, before, done = numbers.total, numbers.before, numbers.done
+    old_open = total["unsettled"] - _young(numbers)
+    asked = numbers.question(numbers.filter.start, numbers.filter.end, by=("value",), facet="code")
+    codes = sorted(
+        ((sums["failed"], code) for (code,), sums in reading.sums(asked).items() if sums["failed"]), reverse=True
+    )
+    columns = [Column("messages", "count"), Column("share", "share")]
+    points = [
+        numbers.point(at, [share(sums["failed"], sums["settled"])], sums["settled"])
+        for at, sums in numbers.sums_by_bucket.items()
+    ]
+    return Tile(
+        key="failures",
+        title="Delivery failures",
+        unit="share",
+        value=share(total["failed"], total["settled"] + old_open),
+        n=total["settled"] + old_open,
+        of="messages to customers that came to an end, or should have",
+        compared=share(done["failed"], done["settled"]),
+        before=None if before is None else share(before["failed"], before["settled"]),
+        formula=(
+            "Messages to customers that failed / those that came to an end (taken, failed or uncertain) or have been "
+            "open for more than 15 minutes."
+        ),
+        excludes="Messages that are on their way for less than 15 minutes.",
+        series=Series(names=("Delivery failures",), points=tuple(points), unit="share"),
+        columns=columns,
+        rows=[
+            row(code, columns, [number, share(number, total["failed"])], n=number)
+            for number, code in codes[:MOST_CODES]
+        ],
+        notes=[f"{wording.count(total['failed'])} failed, {wording.count(total['blocked'])} by a closed window"],
+        page="failures",
+        drill=numbers.drill("failures"),
+    ).weigh(good="down")
+
+
+def _young(numbers: Numbers) -> int:
+    from analytics import nowread
+
+    return nowread.young_unsettled(numbers) if numbers.filter.end > numbers.now else 0
+
+
+def heat(numbers: Numbers) -> Tile:
+    """When customers write, by hour and weekday."""
+    hours = Question(
+        start=numbers.filter.start,
+        end=numbers.filter.end,
+        accounts=numbers.question(numbers.filter.start, numbers.filter.end).accounts,
+        facets=numbers.filter.facets,
+        by=("at",),
+        hourly=True,
+    )
+    cells: dict[tuple[int, int], list[Sums]] = defaultdict(list)
+    for (at,), sums in reading.sums(hours).items():
+        cells[local(at).weekday(), local(at).hour].append(sums)
+    columns = [Column("weekday", "text"), Column("hour", "text"), Column("received", "count")]
+    columns += [Column("net sentiment", "points"), Column("rated chats", "count")]
+    rows: list[Row] = []
+    for weekday in range(7):
+        for hour in range(24):
+            sums = added(cells.get((weekday, hour), []))
+            mean = share(sums["rating_sum"], sums["rated"])
+            values = [
+                WEEKDAYS[weekday],
+                f"{hour:02}",
+                sums["received"],
+                None if mean is None else mean / SCALE,
+                sums["rated"],
+            ]
+            label = f"{WEEKDAYS[weekday]} {hour:02}:00"
+            rows.append(row(label, columns, values, n=sums["rated"], small=sums["rated"] < CELL_LEAST))
+    return Tile(
+        key="heat",
+        title="Hours of the week",
+        form="heat",
+        value=numbers.total["received"],
+        n=numbers.total["received"],
+        of="messages",
+        formula="Messages received, or net sentiment of the chats that began, in each hour of the week of the range.",
+        excludes=f"For sentiment, cells with fewer than {CELL_LEAST} rated chats are hatched.",
+        columns=columns,
+        rows=rows,
+        page="hours",
+        drill=numbers.drill("hours"),
+    ).weigh()
