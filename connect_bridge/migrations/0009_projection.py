@@ -34,7 +34,7 @@ DROP SEQUENCE connect_bridge_projection_version;
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("connect_bridge", "0007_timeline"),
+        ("connect_bridge", "0008_agents_come_and_go"),
     ]
 
     operations = [
