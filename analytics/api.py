@@ -103,7 +103,7 @@ class _MetricsView(APIView):
 class MetricsView(_MetricsView):
     """All metrics of a range, as the dashboards show them."""
 
-    @extend_schema(responses=AnswerSerializer, parameters=PARAMETERS)
+    @extend_schema(operation_id="v1_metrics_list", responses=AnswerSerializer, parameters=PARAMETERS)
     def get(self, request: Request) -> Response:
         return self.answer(request, visible(request.user, list(TILES)))
 
