@@ -23,7 +23,7 @@ demo: $(VENV)/installed ## Install and run everything with a simulated outside w
 
 test: $(VENV)/installed-for-tests ## Install what the tests need and run them: make test ARGS="-k outbox"
 	@.ci/tools
-	@$(RUN) -m pytest -n $(JOBS) $(ARGS)
+	@PARLEY_VAR=$(CURDIR)/var/tests $(RUN) -m pytest -n $(JOBS) $(ARGS)
 
 lint: $(VENV)/installed-for-tests
 	$(VENV)/bin/ruff check .
