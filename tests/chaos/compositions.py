@@ -22,7 +22,7 @@ from tests.chaos.servers import Disk, Pair, pair, small_disk
 
 ROOT = Path(__file__).resolve().parents[2]
 VAR = ROOT / "var" / "chaos"
-COMPOSITIONS = ("embedded", "redis", "rabbitmq", "small-disk", "pair", "pair-async")
+COMPOSITIONS = ("embedded", "redis", "rabbitmq", "disk", "pair", "lagging")
 #: Everybody but us, also what waits inside a pool.
 TERMINATE = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()
@@ -93,11 +93,11 @@ def ground(composition: str, name: str) -> Iterator[Ground]:
         with embedded.running(VAR / "embedded") as place, _fresh(place.url(), name) as url:
             yield Ground(url, {}, lambda: _crash(place))
         return
-    if composition == "small-disk":
-        with small_disk(VAR / "small-disk") as (place, disk), _fresh(place.url(), name) as url:
+    if composition == "disk":
+        with small_disk(VAR / "disk") as (place, disk), _fresh(place.url(), name) as url:
             yield Ground(url, {}, lambda: _crash(place), disk=disk)
         return
-    if composition in ("pair", "pair-async"):
+    if composition in ("pair", "lagging"):
         ports = (free_port(), free_port())
         with (
             pair(VAR / "embedded", ports, synchronous=composition == "pair") as two,

@@ -30,7 +30,7 @@ async def lossy_promotion(stage: Stage) -> None:
     pair = stage.ground.pair
     if pair is None:
         stage.journal.note("skipped", nemesis="lossy_promotion", why="no standby")
-        print("  lossy_promotion DID NOT RUN: the database has no standby: --composition pair-async", flush=True)
+        print("  lossy_promotion DID NOT RUN: the database has no standby: --composition lagging", flush=True)
         return
     await asyncio.to_thread(pair.cut)
     await asyncio.sleep(LAG)

@@ -49,7 +49,7 @@ async def full_disk(stage: Stage) -> None:
     """Leave the database no byte for a while; start it again, as an operator would, if that was its end."""
     disk = stage.ground.disk
     if disk is None or stage.ground.restart is None:
-        skip(stage, "full_disk", "the database is not on a disk of its own: --composition small-disk")
+        skip(stage, "full_disk", "the database is not on a disk of its own: --composition disk")
         return
     for _ in stage.times(1):
         stage.journal.note("fault.database", how="disk full", seconds=FULL)
