@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -90,8 +91,20 @@ def told(evidence: Evidence) -> tuple[str, bool]:
     ]
     lines = [f"  {what:50} {len(loss.lost[where])} lost, {len(loss.missed(where))} not named" for what, where in rows]
     lines.append(f"  {'messages of customers that nobody has any more':50} {len(loss.lost['nowhere'])} lost")
+    again = f"{_twice(evidence)} lines of Connect's side: nobody knows any more that they had been sent"
+    lines.append(f"  {'twice on a phone':50} {again}")
     found = sum(len(loss.lost[where]) for _, where in rows)
     return "\n".join(lines), found > 0 and not any(loss.missed(where) for _, where in rows)
+
+
+def _twice(evidence: Evidence) -> int:
+    """Return how many lines went to a phone more than once. Customers get what is captured anew."""
+    sends = Counter(
+        (line.what, line.fields.get("customer_id"), line.fields["text"])
+        for line in evidence.ledger
+        if line.what.endswith(".send") and line.fields.get("status") in (200, 201) and words(line.fields["text"])
+    )
+    return sum(count > 1 for count in sends.values())
 
 
 def _taken(evidence: Evidence) -> set[str]:
