@@ -164,12 +164,14 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False  # LOGGING below counts for the worker too
 #: Periodic tasks, by name. Beat remembers nothing between starts, so it needs no file that could be missing, read-only
 #: or spoilt: whatever has to happen after a pause is found in the database.
-CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
+CELERY_BEAT_SCHEDULER = "config.beat:SteadyScheduler"
+#: Seconds after which a periodic task that no worker took is dropped. Beat's clock and the worker's must agree on that
+#: moment, so it is longer than any clock is wrong.
+BEAT_EXPIRES = 2 * 3600.0
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
-    # A pulse that no worker took in time says nothing later: it is dropped.
-    "pulse": {"task": "parley.pulse", "schedule": 15.0, "options": {"expires": 60.0}},
-    # Sends that no task named, retries that are due, claims of dead workers. Each sweep makes the former one needless.
-    "outbox": {"task": "connect_bridge.tasks.sweep", "schedule": 2.0, "options": {"expires": 4.0}},
+    "pulse": {"task": "parley.pulse", "schedule": 15.0, "options": {"expires": BEAT_EXPIRES}},
+    # Sends that no task named, retries that are due, claims of dead workers.
+    "outbox": {"task": "connect_bridge.tasks.sweep", "schedule": 2.0, "options": {"expires": BEAT_EXPIRES}},
 }
 #: Seconds between two questions to a messenger for what its webhooks did not bring; 0: it is never asked.
 INBOUND_POLL_SECONDS = env.float("INBOUND_POLL_SECONDS", 300.0)
@@ -178,7 +180,7 @@ if INBOUND_POLL_SECONDS > 0:
     CELERY_BEAT_SCHEDULE["missed"] = {
         "task": "channels_app.tasks.look_for_missed",
         "schedule": min(30.0, INBOUND_POLL_SECONDS),
-        "options": {"expires": 30.0},
+        "options": {"expires": BEAT_EXPIRES},
     }
 CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", "parley")
 #: Seconds after which a broker gives an unacknowledged task to another worker: above the longest task.

@@ -15,6 +15,7 @@ from celery import current_app
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, connection
+from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
 from channels_app.models import ChannelAccount, InboundCheck
@@ -22,6 +23,8 @@ from channels_app.registry import channels
 from connect_bridge.boto import region
 from connect_bridge.vitals import SILENT_AFTER, Vitals, pending_migrations, read_vitals
 
+#: Seconds by which clocks may differ before somebody should know.
+CLOCKS_DIFFER = 10.0
 #: Nothing here needs an account's secrets.
 UNLOADED = ("account__credentials", "account__former_credentials")
 
@@ -51,6 +54,7 @@ def examine(*, online: bool = False) -> Iterator[Finding]:
     yield _broker()
     yield from _aws(online=online)
     if all(finding.level is Level.OK for finding in database):
+        yield _clock()
         yield from _processes(read_vitals())
         yield _routing()
         yield from _accounts()
@@ -69,6 +73,17 @@ def _database() -> Iterable[Finding]:
     if pending:
         return [Finding("database", Level.FAILURE, said, "run manage.py migrate (serve does it by itself)")]
     return [Finding("database", Level.OK, said)]
+
+
+def _clock() -> Finding:
+    """Compare this machine's clock with the database's. X refuses what is signed five minutes off."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        seconds = (timezone.now() - cursor.fetchone()[0]).total_seconds()
+    if abs(seconds) <= CLOCKS_DIFFER:
+        return Finding("clock", Level.OK, "as the database's")
+    said = f"{abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} the database's"
+    return Finding("clock", Level.WARNING, said, "let NTP set the clocks of this machine and of the database's")
 
 
 def _secrets() -> Iterator[Finding]:

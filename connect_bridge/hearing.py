@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import psycopg
 
@@ -47,6 +48,14 @@ RETRY_FIRST, RETRY_MOST = 0.5, 10.0
 JOINED = f"{EVENT}participant.joined"
 
 
+class Echo(NamedTuple):
+    """A message of ours as Connect has it: what of it is remembered, for as many chats as there may be."""
+
+    id: str
+    text: str
+    at: datetime
+
+
 @dataclass(slots=True, eq=False)
 class Hearing:
     """Digests one contact's items, from the socket and from the transcript alike, one batch at a time.
@@ -70,7 +79,7 @@ class Hearing:
     _task: asyncio.Task[None] | None = None
     _failures: int = 0
     _recent: deque[str] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
-    _own: deque[Item] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    _own: deque[Echo] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     _followed: str = ""
 
     def hear(self, item: Item) -> None:
@@ -110,9 +119,7 @@ class Hearing:
         text, by being no older than `since`, and by not being one of those whose ids we were told.
         """
         since -= CLOCKS_DIFFER
-        return next(
-            (one.id for one in self._own if one.content == text and one.id not in known and moment(one) >= since), ""
-        )
+        return next((one.id for one in self._own if one.text == text and one.id not in known and one.at >= since), "")
 
     def _work_on(self) -> None:
         if self._queue and not self._held and (self._task is None or self._task.done()):
@@ -171,7 +178,7 @@ class Hearing:
         """
         for item in items:
             if item.type == "MESSAGE":
-                self._own.append(item)
+                self._own.append(Echo(item.id, item.content, moment(item)))
             elif item.content_type == JOINED:
                 self._own.clear()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 
 from celery import shared_task
@@ -14,6 +15,9 @@ MOST_PER_TASK = 50
 PROJECTS_FOR = 30.0
 #: Seconds after which a task of a sweep is dropped: later sweeps have named the same conversations again.
 EXPIRES = 10.0
+#: Seconds between two sweeps of one worker: of many that waited for it one is enough.
+APART = 1.0
+_swept_at = float("-inf")
 
 
 @shared_task  # type: ignore[untyped-decorator] # celery is not typed
@@ -24,7 +28,11 @@ def drain(conversations: list[str]) -> None:
 
 @shared_task  # type: ignore[untyped-decorator] # celery is not typed
 def sweep() -> None:
-    """Look for what no task has named, or whose worker died. Beat runs it every two seconds."""
+    """Look for what no task has named, or whose worker died. Beat asks for it every two seconds."""
+    global _swept_at  # noqa: PLW0603 - a worker's own memory
+    if time.monotonic() - _swept_at < APART:
+        return
+    _swept_at = time.monotonic()
     due = [str(conversation) for conversation in outbox.sweep()]
     for start in range(0, len(due), MOST_PER_TASK):
         drain.apply_async(args=[due[start : start + MOST_PER_TASK]], expires=EXPIRES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,10 +18,11 @@ import psycopg
 import redis
 
 from config import embedded
+from tests.chaos.servers import Disk, Pair, pair, small_disk
 
 ROOT = Path(__file__).resolve().parents[2]
 VAR = ROOT / "var" / "chaos"
-COMPOSITIONS = ("embedded", "redis", "rabbitmq")
+COMPOSITIONS = ("embedded", "redis", "rabbitmq", "disk", "pair", "lagging")
 #: Everybody but us, also what waits inside a pool.
 TERMINATE = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()
@@ -39,13 +41,16 @@ HOLD = "SELECT 1 FROM channels_app_channelaccount ORDER BY random() LIMIT 1 FOR 
 class Ground:
     """A fresh database and a broker, as the rig reaches them; `environment` is how the product does.
 
-    `restart` crashes the database server and starts it again, where it is ours alone.
+    `restart` crashes the database server and starts it again, where it is ours alone. `disk` is what it lies on, where
+    that may be filled; `pair` it and its standby, where it has one.
     """
 
     url: str
     environment: Mapping[str, str]
     restart: Callable[[], Any] | None = None
     broker: str = ""
+    disk: Disk | None = None
+    pair: Pair | None = None
 
     def connect(self) -> psycopg.Connection[Any]:
         return psycopg.connect(self.url, autocommit=True)
@@ -88,6 +93,20 @@ def ground(composition: str, name: str) -> Iterator[Ground]:
         with embedded.running(VAR / "embedded") as place, _fresh(place.url(), name) as url:
             yield Ground(url, {}, lambda: _crash(place))
         return
+    if composition == "disk":
+        with small_disk(VAR / "disk") as (place, disk), _fresh(place.url(), name) as url:
+            yield Ground(url, {}, lambda: _crash(place), disk=disk)
+        return
+    if composition in ("pair", "lagging"):
+        ports = (free_port(), free_port())
+        with (
+            pair(VAR / "embedded", ports, synchronous=composition == "pair") as two,
+            _fresh(two.primary.url, name) as url,
+        ):
+            # What is lost must be found, not fetched by the way.
+            environment = {} if composition == "pair" else {"INBOUND_POLL_SECONDS": "0"}
+            yield Ground(url, environment, pair=two)
+        return
     with _services(composition) as given, _fresh(given["DATABASE_URL"], name) as url:
         environment = {key: value for key, value in given.items() if key != "DATABASE_URL"}
         yield Ground(url, environment, None, environment.get("CELERY_BROKER_URL", ""))
@@ -115,6 +134,12 @@ def _fresh(server: str, name: str) -> Iterator[str]:
         if not os.environ.get("CHAOS_KEEP"):
             with psycopg.connect(_beside(server, "postgres"), autocommit=True) as connection:
                 connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _beside(url: str, name: str) -> str:

@@ -14,8 +14,10 @@ import psycopg
 from connect_bridge.store import BRIDGE_TTL
 from tests.chaos.compositions import Ground
 from tests.chaos.evidence import Journal
+from tests.chaos.failover import lossy_promotion
 from tests.chaos.faultproxy import FaultProxy, Toxic
 from tests.chaos.house import House, Member
+from tests.chaos.machine import clocks, full_disk, promotion
 from tests.chaos.outside import TIMES, Outside
 
 
@@ -369,6 +371,7 @@ NEMESES: Mapping[str, Nemesis] = {
         calm, failpoints, kills, kill_web, kill_bridge, kill_worker, kill_all, pause_bridge, database, broker, sockets,
         connect, lost_answers, providers, broken_messengers, refusals, lost_sends, long_hellos,
         dead_senders, late_commits, slow_connect, network, chats, attack, deploy,
+        clocks, full_disk, promotion, lossy_promotion,
     )
 }  # fmt: skip
 #: The short run, in this order; the seed decides what strikes whom and when.

@@ -15,7 +15,7 @@ from channels_app.channel import Channel
 from channels_app.errors import SendFailed
 from channels_app.text import TextLimit
 from channels_app.types import OutboundMessage, Secret, SendReceipt, Struct
-from connect_bridge import channel_cache, worker_pool
+from connect_bridge import channel_cache, tasks, worker_pool
 from connect_bridge.models import Conversation, Message, OutboxEntry
 from connect_bridge.signals import message_settled
 from tests.factories import ChannelAccountFactory, ConversationFactory, MessageFactory, OutboxEntryFactory
@@ -88,6 +88,7 @@ def messenger(monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> Iterat
     messenger = FakeMessenger()
     bound = type("BoundChannel", (FakeChannel,), {"messenger": messenger})
     monkeypatch.setattr(channel_cache, "channels", lambda: {"fake": bound})
+    monkeypatch.setattr(tasks, "APART", 0.0)
     yield messenger
     worker_pool.close()
 

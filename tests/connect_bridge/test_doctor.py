@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 from cryptography.fernet import Fernet
 from django.core.management import call_command
 from django.db import connection
@@ -110,3 +112,12 @@ def test_no_secret_is_ever_printed(capsys: pytest.CaptureFixture[str]) -> None:
         call_command("doctor")
     shown = capsys.readouterr().out
     assert not [secret for secret in (*account.credentials.values(), "never-shown") if secret in shown]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("minutes", "said"), [(5, "300 s ahead of"), (-60, "3600 s behind")])
+def test_a_clock_that_is_wrong_is_told(minutes: int, said: str) -> None:
+    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=minutes)):
+        clock = found("clock")
+    assert (clock.level, clock.said[: len(said)]) == (Level.WARNING, said)
+    assert found("clock").level is Level.OK

@@ -232,6 +232,21 @@ def test_the_swept_are_named_to_the_workers_in_tasks_that_expire(messenger: Fake
     assert all(task["headers"]["expires"] for task in queued)
 
 
+def test_of_sweeps_that_waited_for_a_worker_one_is_enough(
+    messenger: FakeMessenger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "APART", 60.0)
+    monkeypatch.setattr(tasks, "_swept_at", float("-inf"))
+    say(talk(), "hello")
+    let_pass(10)
+    for _ in range(3):
+        tasks.sweep()
+    assert sum(queue.qsize() for queue in memory.Channel.queues.values()) == 1
+    monkeypatch.setattr(tasks, "_swept_at", tasks._swept_at - 60.0)
+    tasks.sweep()
+    assert sum(queue.qsize() for queue in memory.Channel.queues.values()) == 2
+
+
 def test_a_drain_ends_in_time_for_the_broker_and_leaves_the_rest_to_the_next(
     messenger: FakeMessenger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
