@@ -24,7 +24,10 @@ FIRST_LOOK = 5.0
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry that this worker alone may send now, and all that it takes to send it. `age` is in seconds."""
+    """An entry that this worker alone may send now, and all that it takes to send it. `age` is in seconds.
+
+    `suppressed_by` is the customer's word by which nothing may be sent to this identity, "" if it may.
+    """
 
     entry: uuid.UUID
     message: uuid.UUID
@@ -38,6 +41,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     account: uuid.UUID
     kind: str
     version: datetime
+    identity: uuid.UUID
+    suppressed_by: str
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +75,7 @@ UPDATE connect_bridge_outboxentry o
    SET state = 'claimed', claimed_by = %(worker)s, claimed_until = now() + make_interval(secs => %(seconds)s),
        attempts = o.attempts + 1
   FROM connect_bridge_conversation c JOIN channels_app_channelaccount a ON a.id = c.account_id
+  JOIN customers_identity i ON i.id = c.identity_id
  WHERE o.id = (SELECT h.id FROM connect_bridge_outboxentry h
                 WHERE h.conversation_id = %(conversation)s AND h.state IN ('pending', 'claimed')
                 ORDER BY h.sequence, h.part LIMIT 1)
@@ -78,7 +84,9 @@ UPDATE connect_bridge_outboxentry o
                     WHERE b.conversation_id = %(conversation)s AND b.state = 'claimed')
 RETURNING o.id AS entry, o.message_id AS message, o.conversation_id AS conversation, o.text, o.attempts, o.claimed_by,
           EXTRACT(EPOCH FROM now() - o.created_at)::float8 AS age, c.recipient, a.id AS account, a.kind,
-          a.updated_at AS version,
+          a.updated_at AS version, i.id AS identity,
+          CASE WHEN i.suppressed_at IS NULL THEN '' ELSE COALESCE(NULLIF(i.suppressed_by, ''), 'STOP') END
+              AS suppressed_by,
           (SELECT count(*) FROM connect_bridge_outboxentry p WHERE p.message_id = o.message_id) AS parts
 """  # noqa: S608 - a constant
 #: Who settles one part of several must see what others settle meanwhile: they take turns.

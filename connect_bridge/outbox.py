@@ -1,8 +1,9 @@
 """From the store to the messenger: claim the head of a conversation, send it, write down what became of it.
 
 Entries of one conversation go out one after the other, in order; conversations know nothing of each other. Nothing is
-sent inside a transaction. Whether the customer wrote too long ago, blocked us or opted out is for the provider to say:
-it knows windows that ads and tags extend, our clock does not; its refusal is a dead letter in its own words.
+sent inside a transaction. Whether the customer wrote too long ago is for the provider to say: it knows windows that ads
+and tags extend, our clock does not; its refusal is a dead letter in its own words. Who said STOP, or blocked us, is
+sent nothing, whatever the provider would say.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ import psycopg
 from django.db import connections
 
 from channels_app.channel import Channel
-from channels_app.errors import SendFailed, Throttled, Unavailable, UnknownOutcome
+from channels_app.errors import Blocked, OptedOut, SendFailed, Throttled, Unavailable, UnknownOutcome
 from channels_app.failpoints import failpoint
 from channels_app.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpTrace
 from channels_app.meters import STAGE_SECONDS
 from channels_app.types import OutboundMessage, SendReceipt
-from connect_bridge import claims, worker_pool
+from connect_bridge import claims, suppression, worker_pool
 from connect_bridge.channel_cache import channel_of, recorded_calls
 from connect_bridge.claims import CLAIM_SECONDS, Claim, Settled, Verdict
 from connect_bridge.meters import DELIVERY_FAILURES, MESSAGES
@@ -61,6 +62,7 @@ SWEEP_MOST = 500
 #: Seconds after which a message that nobody has tried counts as forgotten.
 FORGOTTEN_AFTER = 2.0
 HELD_UP = "Gave up: the messenger takes nothing from this account for %s min."
+SUPPRESSED = "Not sent: the customer asked for no messages ({}). Their next message lifts that."
 WORKER_DIED = "The worker stopped while it was sending: the messenger may have taken the message or not."
 
 
@@ -140,6 +142,8 @@ def _deliver(held: Claim, send_before: float) -> None:
             verdict = judge(failure, held.attempts, held.age)
             log.info("entry %s: %s at attempt %d, now %s", held.entry, failure.code, held.attempts, verdict.state)
             settled = _insist(lambda: claims.settle_failed(held, verdict, calls))
+            if isinstance(failure, (OptedOut, Blocked)) and not held.suppressed_by:
+                suppression.note_refusal(held, failure)
         else:
             settled = _insist(lambda: claims.settle_accepted(held, ids, calls))
     if settled is not None:
@@ -165,6 +169,8 @@ def _send(held: Claim, send_before: float, calls: Sequence[HttpTrace]) -> SendRe
 
 
 def _ready(held: Claim, send_before: float) -> Channel[Any]:
+    if held.suppressed_by:
+        raise OptedOut(SUPPRESSED.format(held.suppressed_by))
     failpoint("O5")
     channel = channel_of(held.account, held.kind, held.version)
     if time.monotonic() > send_before:  # suspended, perhaps: the claim could end before the call does

@@ -34,13 +34,18 @@ async def take(connection: Connection, steps: Steps[T]) -> T:
 
 def take_now(steps: Steps[T]) -> T:
     """Take the steps on Django's connection."""
-    rows: Rows | None = None
     with django_connection.cursor() as cursor:
-        while True:
-            try:
-                query, given = next(steps) if rows is None else steps.send(rows)
-            except StopIteration as end:
-                answer: T = end.value
-                return answer
-            cursor.execute(query, given)
-            rows = [] if cursor.description is None else cursor.fetchall()
+        return take_with(cursor, steps)
+
+
+def take_with(cursor: Any, steps: Steps[T]) -> T:
+    """Take the steps with a cursor, psycopg's or Django's."""
+    rows: Rows | None = None
+    while True:
+        try:
+            query, given = next(steps) if rows is None else steps.send(rows)
+        except StopIteration as end:
+            answer: T = end.value
+            return answer
+        cursor.execute(query, given)
+        rows = [] if cursor.description is None else cursor.fetchall()

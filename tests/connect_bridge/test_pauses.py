@@ -84,6 +84,7 @@ def _held(message: Any) -> Any:
     return outbox.Claim(
         entry=entry.id, message=message.id, conversation=message.conversation_id, text="", parts=1, attempts=1, age=0.0,
         claimed_by="here", recipient="", account=account.id, kind="fake", version=account.updated_at,
+        identity=message.conversation.identity_id, suppressed_by="",
     )  # fmt: skip
 
 
