@@ -208,6 +208,16 @@ if CONNECT_PERSISTENT_CHAT not in ("", "ENTIRE_PAST_SESSION", "FROM_SEGMENT"):
         f"CONNECT_PERSISTENT_CHAT={CONNECT_PERSISTENT_CHAT!r}: give ENTIRE_PAST_SESSION, FROM_SEGMENT or nothing"
     )
 
+# ── transcripts ───────────────────────────────────────────────────────────────────────────────────────────────────────
+#: DynamoDB table that a copy of all messages is kept in; empty: none.
+DYNAMODB_TABLE = env.str("DYNAMODB_TABLE", "")
+CELERY_BEAT_SCHEDULE["projection"] = {
+    "task": "connect_bridge.tasks.project",
+    # Without a table, a seldom look switches off what may have been on before.
+    "schedule": 2.0 if DYNAMODB_TABLE else 60.0,
+    "options": {"expires": 10.0},
+}
+
 # ── the messengers' APIs ──────────────────────────────────────────────────────────────────────────────────────────────
 TWILIO_API_BASE_URL = env.str("TWILIO_API_BASE_URL", "https://api.twilio.com").rstrip("/")
 GRAPH_API_BASE_URL = env.str("GRAPH_API_BASE_URL", "https://graph.facebook.com").rstrip("/")

@@ -6,10 +6,12 @@ import uuid
 
 from celery import shared_task
 
-from connect_bridge import doubts, outbox
+from connect_bridge import doubts, outbox, projection
 
 #: Conversations named in one task of a sweep: a few rounds of the senders.
 MOST_PER_TASK = 50
+#: Seconds of one turn at the copy in DynamoDB; the next turn goes on. Far below the broker's visibility timeout.
+PROJECTS_FOR = 30.0
 #: Seconds after which a task of a sweep is dropped: later sweeps have named the same conversations again.
 EXPIRES = 10.0
 
@@ -34,3 +36,9 @@ def sweep() -> None:
 def look_into_doubts() -> None:
     """Ask the messengers for sends of which nobody knows whether they arrived."""
     doubts.look_into()
+
+
+@shared_task  # type: ignore[untyped-decorator] # celery is not typed
+def project() -> None:
+    """Bring over to DynamoDB what changed, if settings name a table. Beat runs it; one at a time works."""
+    projection.project(PROJECTS_FOR)
