@@ -218,6 +218,16 @@ CELERY_BEAT_SCHEDULE["projection"] = {
     "options": {"expires": 10.0},
 }
 
+#: Days after which each class of data is emptied; 0: never.
+RETAIN_RAW_DAYS = env.int("RETAIN_RAW_DAYS", 0)
+RETAIN_WORDS_DAYS = env.int("RETAIN_WORDS_DAYS", 0)
+RETAIN_CALLS_DAYS = env.int("RETAIN_CALLS_DAYS", 0)
+CELERY_BEAT_SCHEDULE["retention"] = {
+    "task": "connect_bridge.tasks.retain",
+    "schedule": 600.0,
+    "options": {"expires": 600.0},
+}
+
 # ── the messengers' APIs ──────────────────────────────────────────────────────────────────────────────────────────────
 TWILIO_API_BASE_URL = env.str("TWILIO_API_BASE_URL", "https://api.twilio.com").rstrip("/")
 GRAPH_API_BASE_URL = env.str("GRAPH_API_BASE_URL", "https://graph.facebook.com").rstrip("/")

@@ -310,6 +310,16 @@ class ProjectionNote(models.Model):
         return f"note of {self.message_id}"
 
 
+class RetentionMark(models.Model):
+    """Up to when the data of one class has been emptied."""
+
+    data_class = models.CharField(max_length=16, primary_key=True)
+    until = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.data_class} until {self.until:%Y-%m-%d}"
+
+
 class Replay(models.Model):
     """Something that failed was given another try because a person said so. `rows` are the ids of what was touched."""
 
