@@ -208,6 +208,9 @@ if CONNECT_PERSISTENT_CHAT not in ("", "ENTIRE_PAST_SESSION", "FROM_SEGMENT"):
         f"CONNECT_PERSISTENT_CHAT={CONNECT_PERSISTENT_CHAT!r}: give ENTIRE_PAST_SESSION, FROM_SEGMENT or nothing"
     )
 
+#: Lines of the customer's last chat that a new one begins with, told to the agent alone; 0: none.
+CONNECT_BRIEFING_LINES = env.int("CONNECT_BRIEFING_LINES", 0)
+
 # ── transcripts ───────────────────────────────────────────────────────────────────────────────────────────────────────
 #: DynamoDB table that a copy of all messages is kept in; empty: none.
 DYNAMODB_TABLE = env.str("DYNAMODB_TABLE", "")
