@@ -73,7 +73,7 @@ class ChannelAccountAdmin(FindableAdmin[ChannelAccount]):
         )
         credentials = ("Credentials", {"fields": self._credential_names(self._kind(request, obj))})
         if obj is None:
-            return [(None, {"fields": ["name", "enabled", "when_uncertain"]}), credentials, routing]
+            return [(None, {"fields": ["name", "enabled", "when_uncertain", "redact"]}), credentials, routing]
         about = ["id", "address", "former_credentials_until", "created_at", "updated_at", "see_also"]
         parts: list[Any] = [
             (None, {"fields": ["name", "channel", "enabled", "when_uncertain"]}),

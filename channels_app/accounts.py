@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 #: A disabled account does not come back from here, so it is answered like, and as fast as, one that never was.
 SELECT = """
-SELECT id, kind, address, credentials, former_credentials, former_credentials_until
+SELECT id, kind, address, credentials, former_credentials, former_credentials_until, redact
   FROM channels_app_channelaccount WHERE enabled AND id = ANY(%(ids)s)
 """
 #: Seconds for which an account is taken as it was read: rotating or disabling one takes effect within that time.
@@ -46,6 +46,7 @@ class Account:
     channel: Channel[Any]
     former: Channel[Any] | None = None
     former_until: datetime | None = None
+    redact: bool = False
 
     def channels_at(self, now: datetime) -> Iterator[Channel[Any]]:
         """Yield the channels whose credentials are valid, the current first."""
@@ -91,14 +92,14 @@ class Accounts:
         return ready
 
     def _build(self, row: Row) -> Account:
-        account, kind, address, credentials, former, until = row
+        account, kind, address, credentials, former, until, redact = row
         try:
             channel = self._channel(account, kind, credentials)
         except (KeyError, ImproperlyConfigured, msgspec.ValidationError) as problem:
             # No trace: it could hold a credential.
             log.error("account %s cannot be used (%s): save it anew", account, type(problem).__name__)  # noqa: TRY400
             raise unavailable() from None
-        return Account(account, kind, address, channel, self._former(account, kind, former, until), until)
+        return Account(account, kind, address, channel, self._former(account, kind, former, until), until, redact)
 
     def _former(self, account: uuid.UUID, kind: str, credentials: bytes | None, until: datetime | None) -> Any:
         if credentials is None or until is None or until <= datetime.now(UTC):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -18,6 +19,7 @@ from channels_app.codec import encode_event
 from channels_app.errors import BadRequest, BadSignature, Unusable, WebhookRejected
 from channels_app.models import InboundEntry, WebhookDelivery, shard_of
 from channels_app.payloads import LONGEST_ID, short_id, storable
+from channels_app.redaction import redacted, without
 from channels_app.replies import Refused
 from channels_app.types import (
     InboundEvent,
@@ -106,7 +108,8 @@ def interpret(
 
 def _read(account: Account, channel: Channel[Any], webhook: VerifiedWebhook, taken: Taken) -> Taken:
     try:
-        entries = tuple(_entry(account, event) for event in channel.parse(webhook))
+        events, body = _fit_to_store(account, channel.parse(webhook), taken.body)
+        entries = tuple(_entry(account, event) for event in events)
     except Unusable as problem:
         return taken.set_aside(str(problem))
     except Exception as problem:  # noqa: BLE001 - a parser's fault must not cost the message
@@ -114,7 +117,16 @@ def _read(account: Account, channel: Channel[Any], webhook: VerifiedWebhook, tak
         log.error("webhook %s: the parser failed (%s)", taken.request_id, type(problem).__name__)  # noqa: TRY400
         return taken.set_aside(f"the parser failed: {type(problem).__name__}")
     state, reason = _judge(entries)
-    return replace(taken, entries=entries, state=state, reason=reason)
+    return replace(taken, entries=entries, state=state, reason=reason, body=body)
+
+
+def _fit_to_store(account: Account, events: Iterable[InboundEvent], body: bytes) -> tuple[list[InboundEvent], bytes]:
+    """Return the events and the raw bytes without what the account does not want to be stored."""
+    if not account.redact:
+        return list(events), body
+    cleaned = [redacted(event) for event in events]
+    replaced = [pair for _, pairs in cleaned for pair in pairs]
+    return [event for event, _ in cleaned], without(body, replaced)
 
 
 def _verified(account: Account, request: WebhookRequest, now: datetime) -> tuple[Channel[Any], VerifiedWebhook]:

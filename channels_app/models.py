@@ -51,6 +51,13 @@ class ChannelAccount(models.Model):
         db_default="",
         help_text="What a customer is told when Connect takes no more chats for now, once a chat. Empty: nothing.",
     )
+    redact = models.BooleanField(
+        default=False,
+        db_default=False,
+        verbose_name="take out card numbers",
+        help_text="Card, bank account and social security numbers that customers write are replaced before anything is"
+        " stored. Agents do not see them either.",
+    )
     attributes = models.JSONField(default=dict, blank=True, help_text="Contact attributes that every chat starts with.")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

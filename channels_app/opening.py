@@ -29,4 +29,4 @@ def open_account(row: ChannelAccount, trace: Tracer = ignore_trace) -> Account:
     except msgspec.ValidationError as problem:
         raise AccountProblem(f"the stored credentials do not fit the channel, save them anew: {problem}") from None
     channel = kind(config, Http(settings.HTTP_REDIRECTS, trace), webhook_url(row))
-    return Account(row.pk, row.kind, row.address, channel)
+    return Account(row.pk, row.kind, row.address, channel, redact=row.redact)

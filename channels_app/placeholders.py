@@ -11,6 +11,7 @@ from typing import assert_never
 from channels_app.failpoints import failpoint
 from channels_app.types import (
     AccountChanged,
+    AccountLinked,
     ConsentChanged,
     Echoed,
     IdentityChanged,
@@ -84,6 +85,7 @@ def describe(event: InboundEvent) -> str | None:
             | ReceiptReceived()
             | TypingShown()
             | ConsentChanged()
+            | AccountLinked()
             | IdentityChanged()
             | AccountChanged()
             | Unrecognised()

@@ -190,6 +190,13 @@ class ConsentChanged(Event, frozen=True, kw_only=True, omit_defaults=True, tag="
     topic: str = ""
 
 
+class AccountLinked(Event, frozen=True, kw_only=True, omit_defaults=True, tag="linked"):
+    """The customer tied their messenger to an account elsewhere, or untied it. `code` is what came from there."""
+
+    linked: bool
+    code: str = ""
+
+
 class IdentityChanged(Event, frozen=True, kw_only=True, omit_defaults=True, tag="identity"):
     """The customer's id, number or handle changed; `sender` carries the new one, `former_id` the old."""
 
@@ -224,6 +231,7 @@ InboundEvent = (
     | ReceiptReceived
     | TypingShown
     | ConsentChanged
+    | AccountLinked
     | IdentityChanged
     | AccountChanged
     | Unrecognised

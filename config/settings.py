@@ -258,6 +258,8 @@ if CONNECT_QUEUES:
         "schedule": 15.0,
         "options": {"expires": 15.0},
     }
+#: Lines of the customer's last chat that a new one begins with, told to the agent alone; 0: none.
+CONNECT_BRIEFING_LINES = env.int("CONNECT_BRIEFING_LINES", 0)
 
 # ── transcripts ───────────────────────────────────────────────────────────────────────────────────────────────────────
 #: DynamoDB table that a copy of all messages is kept in; empty: none.
@@ -267,6 +269,16 @@ CELERY_BEAT_SCHEDULE["projection"] = {
     # Without a table, a seldom look switches off what may have been on before.
     "schedule": 2.0 if DYNAMODB_TABLE else 60.0,
     "options": {"expires": 10.0},
+}
+
+#: Days after which each class of data is emptied; 0: never.
+RETAIN_RAW_DAYS = env.int("RETAIN_RAW_DAYS", 0)
+RETAIN_WORDS_DAYS = env.int("RETAIN_WORDS_DAYS", 0)
+RETAIN_CALLS_DAYS = env.int("RETAIN_CALLS_DAYS", 0)
+CELERY_BEAT_SCHEDULE["retention"] = {
+    "task": "connect_bridge.tasks.retain",
+    "schedule": 600.0,
+    "options": {"expires": 600.0},
 }
 
 # ── the messengers' APIs ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -10,11 +10,12 @@ import logging
 import uuid
 from typing import Any
 
-from channels_app.types import ConsentChanged, InboundEvent, MessageReceived
+from channels_app.types import AccountLinked, ConsentChanged, InboundEvent, MessageReceived
 from customers import codes, consent
 from customers.codes import Outcome
 from customers.hints import hints_in
-from customers.identify import ADD_HINTS
+from customers.identify import ADD_HINTS, Erased, Person, identify
+from customers.merging import Method
 from customers.steps import Connection, take
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,24 @@ async def note_consent(connection: Connection, kind: str, event: ConsentChanged,
     decide = consent.allow_answers if event.granted else consent.withdraw_all
     await take(connection, decide(row[0], word))
     return "messages allowed again" if event.granted else "no more messages: suppressed"
+
+
+async def note_linking(connection: Connection, person: Person, event: AccountLinked, entry: int) -> str:
+    """Take a link code that came by the messenger's own account linking; return what became of it, for the log.
+
+    A business's sign-in page that knows the customer asks the API for a link code, and sends them back with it.
+    """
+    if not event.linked:
+        return "account unlinked: merges stay until a person undoes them"
+    found = codes.link_codes_in(event.code)
+    if not found:
+        return "account linked, with a code that is not ours"
+    try:
+        identity = await identify(connection, person, event.occurred_at)
+    except Erased:
+        return "its sender was erased"
+    redeemed = await take(connection, codes.redeem(identity, found[0], {"entry": entry}, Method.PLATFORM))
+    return f"account linked: {redeemed.outcome}"
 
 
 async def _codes(

@@ -21,6 +21,7 @@ from channels_app.db import connect_parameters
 from channels_app.failpoints import failpoint
 from connect_bridge import store
 from connect_bridge.boto import BotoConnect, participant_endpoint
+from connect_bridge.briefings import brief_agents
 from connect_bridge.capture import capture
 from connect_bridge.dispatch import Dispatcher
 from connect_bridge.gateway import ControlPlane, ParticipantService
@@ -117,6 +118,7 @@ class Bridge:
                 ("renewals", lambda: self._tend(lambda one: one.is_to_renew, Listener.renew)),
                 ("sweeps", lambda: self._tend(lambda one: one.is_to_sweep, Listener.sweep)),
                 ("notices", lambda: tell_agents(self._house, self._listener)),
+                ("briefings", lambda: brief_agents(self._house, self._listener)),
             )
         ]
         try:

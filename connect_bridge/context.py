@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from psycopg.rows import class_row
 
+from channels_app.structs import convert
 from connect_bridge.agent_link import agent_link, customer_link
 from connect_bridge.store import Connection
 
@@ -111,7 +112,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def last_chat(self) -> Previous | None:
-        return msgspec.convert(self.previous, Previous) if self.previous else None
+        return convert(self.previous, Previous) if self.previous else None
 
 
 async def context_of(connection: Connection, conversation: uuid.UUID) -> Context:

@@ -7,9 +7,11 @@ from typing import Any, ClassVar
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, URLResolver
 from django_filters.rest_framework import BooleanFilter, CharFilter, FilterSet, UUIDFilter
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, ValidationError
@@ -22,11 +24,14 @@ from rest_framework.views import APIView
 from connect_bridge import customer_serializers as shapes
 from connect_bridge.api import ReadView
 from connect_bridge.codes_by_chat import CannotSend, Handed, hand_out, send_digits
+from connect_bridge.erasure import CannotErase, erase
+from connect_bridge.exporting import export, note_export
 from customers import consent, suggestions
 from customers.codes import LINK_LASTS
 from customers.merging import CannotMerge, Method, keep_apart, merge, unmerge
 from customers.models import Consent, Customer, Identity, LinkCode, Merge
 from customers.steps import Steps, take_now
+from people.audit import note_read
 
 
 class Conflict(APIException):
@@ -39,13 +44,15 @@ class Conflict(APIException):
 
 
 class May(IsAdminUser):
-    """Staff who may view such rows and, for anything but reading, hold the permission that the view names for it."""
+    """Staff who may view such rows and hold the permission that the view names for what they do."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         options = view.queryset.model._meta  # type: ignore[attr-defined] # every view here has one
         needed = [f"{options.app_label}.view_{options.model_name}"]
-        if request.method not in SAFE_METHODS:
-            needed.append(view.needs.get(view.action, ""))  # type: ignore[attr-defined] # as above
+        needs: dict[str, str] = view.needs  # type: ignore[attr-defined] # as above
+        action: str = view.action or ""  # type: ignore[attr-defined] # as above
+        if request.method not in SAFE_METHODS or action in needs:
+            needed.append(needs.get(action, ""))
         return bool(super().has_permission(request, view)) and all(map(request.user.has_perm, needed))
 
 
@@ -99,6 +106,8 @@ class CustomerView(CustomerApi):
         "partial_update": "customers.change_customer",
         "merge": "customers.merge_customer",
         "keep_apart": "customers.merge_customer",
+        "export": "customers.export_customer",
+        "erase": "customers.erase_customer",
     }
 
     @extend_schema(request=shapes.CustomerChange, responses=shapes.CustomerSerializer)
@@ -136,6 +145,33 @@ class CustomerView(CustomerApi):
         asked = shapes.read(shapes.MergeAsked, request.data)
         done(keep_apart(self.get_object().pk, asked["other"], by=by_whom(request), reason=asked["reason"]))
         return Response(status=204)
+
+    @extend_schema(responses={(200, "application/json"): OpenApiTypes.OBJECT})
+    @action(detail=True, pagination_class=None, filterset_class=None)
+    def export(self, request: Request, **_kwargs: Any) -> StreamingHttpResponse:
+        """Give everything that is known of the customer, as one document. It goes on record."""
+        return exported(self.get_object(), request)
+
+    @extend_schema(request=shapes.EraseAsked, responses={200: shapes.ErasedSerializer, 409: shapes.RefusalSerializer})
+    @action(detail=True, methods=["post"])
+    def erase(self, request: Request, **_kwargs: Any) -> Response:
+        """Erase the person for ever, on all channels. Refused while a chat is open."""
+        asked = shapes.read(shapes.EraseAsked, request.data)
+        try:
+            done = erase(self.get_object().pk, by=by_whom(request), reason=asked["reason"])
+        except CannotErase as refusal:
+            raise Conflict("cannot_erase", str(refusal)) from None
+        return Response(shapes.ErasedSerializer(done).data)
+
+
+def exported(customer: Customer, request: Any) -> StreamingHttpResponse:
+    """Return the export as a file, after putting it on record; `request` is Django's or DRF's."""
+    shown = customer.merged_into or customer
+    note_export(shown, by=request.user.get_username())
+    note_read(request.user, "customer", [shown.pk])
+    answer = StreamingHttpResponse(export(shown), content_type="application/json")
+    answer["Content-Disposition"] = f'attachment; filename="customer-{shown.pk}.json"'
+    return answer
 
 
 class IdentityView(CustomerApi):

@@ -151,6 +151,15 @@ class UndoAsked(Strict):
     keep_apart = serializers.BooleanField(default=True, help_text="Never merge or suggest these two by itself again.")
 
 
+class EraseAsked(Strict):
+    reason = _reason()
+
+
+class ErasedSerializer(serializers.Serializer[Any]):
+    id = serializers.UUIDField(help_text="Of the record of this erasure.")
+    counts = serializers.DictField(child=serializers.IntegerField(), help_text="Rows that were emptied, by what.")
+
+
 class Named(Strict):
     """An identity as its messenger names it."""
 

@@ -13,4 +13,6 @@ urlpatterns = [
     path("<uuid:pk>/join/", views.join, name="join"),
     path("<uuid:pk>/dismiss/", views.dismiss, name="dismiss"),
     path("<uuid:pk>/code/", views.code, name="code"),
+    path("<uuid:pk>/export/", views.download, name="export"),
+    path("<uuid:pk>/erase/", views.forget, name="erase"),
 ]

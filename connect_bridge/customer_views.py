@@ -10,13 +10,15 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required, permission_required
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.timezone import get_current_timezone_name
 from django.views.decorators.http import require_GET, require_POST
 
 from connect_bridge.codes_by_chat import hand_out
+from connect_bridge.customer_api import exported
+from connect_bridge.erasure import CannotErase, erase
 from connect_bridge.insights import insights
 from connect_bridge.people import Whole, latest, search, whole
 from connect_bridge.timeline import WHO, NotThere, Timeline, Wanted, days, timeline
@@ -224,6 +226,31 @@ def code(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     other = [link for link in links if link["kind"] != identity.kind]
     request.session[f"code {pk}"] = {"code": handed.code, "links": other, "until": f"{handed.row.expires_at:%H:%M} UTC"}
     return redirect(f"{reverse('customers:page', args=[pk])}#code")
+
+
+@require_POST
+@login_required
+@permission_required("customers.export_customer", raise_exception=True)
+def download(request: HttpRequest, pk: uuid.UUID) -> StreamingHttpResponse:
+    """Give everything that is known of the customer as a file."""
+    return exported(get_object_or_404(Customer, pk=pk), request)
+
+
+@require_POST
+@login_required
+@permission_required("customers.erase_customer", raise_exception=True)
+def forget(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Erase the customer, if whoever asks has also said that they mean it."""
+    if request.POST.get("sure") != "1":
+        messages.error(request, "Nothing was erased: tick the box that says so.")
+        return redirect("customers:page", pk)
+    try:
+        erase(pk, by=request.user.get_username(), reason=request.POST.get("reason", ""))
+    except CannotErase as refusal:
+        messages.error(request, f"Nothing was erased. {refusal}")
+    else:
+        messages.success(request, "Erased on all channels. What Amazon Connect and the messengers keep is theirs.")
+    return redirect("customers:page", pk)
 
 
 def _done(request: HttpRequest, steps: Steps[Any], *, empty: bool = False) -> Any:

@@ -24,6 +24,8 @@ LONGEST_FOR_BOT = 1_024
 CONNECT_WITHIN = 300.0
 #: As whom we tell agents of what did not reach the customer. No agent can have this name and the role CUSTOM_BOT.
 NOTICE_NAME = "Parley: not delivered"
+#: As whom we tell agents what was said last; the same holds.
+BRIEFING_NAME = "Parley: last time"
 
 
 class GatewayError(Exception):

@@ -330,6 +330,30 @@ class ProjectionNote(models.Model):
         return f"note of {self.message_id}"
 
 
+class Briefing(models.Model):
+    """The agent of a new chat is told what was said last. `lines`: how many; 0 where nothing was said before."""
+
+    contact = models.OneToOneField(Contact, on_delete=models.CASCADE, primary_key=True, related_name="briefing")
+    attempts = models.SmallIntegerField(default=0)
+    due_at = models.DateTimeField()
+    told_at = models.DateTimeField(null=True, blank=True)
+    lines = models.SmallIntegerField(default=0, db_default=0)
+    error = models.CharField(max_length=200, blank=True)
+
+    def __str__(self) -> str:
+        return f"briefing of {self.contact_id}"
+
+
+class RetentionMark(models.Model):
+    """Up to when the data of one class has been emptied."""
+
+    data_class = models.CharField(max_length=16, primary_key=True)
+    until = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.data_class} until {self.until:%Y-%m-%d}"
+
+
 class Replay(models.Model):
     """Something that failed was given another try because a person said so. `rows` are the ids of what was touched."""
 

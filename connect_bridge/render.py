@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from connect_bridge.gateway import NOTICE_NAME, Attached, Item
+from connect_bridge.gateway import BRIEFING_NAME, NOTICE_NAME, Attached, Item
 
 EVENT = "application/vnd.amazonaws.connect.event."
 INTERACTIVE = "application/vnd.amazonaws.connect.message.interactive"
@@ -75,7 +75,8 @@ def is_unfinished(item: Item) -> bool:
 
 def is_notice(item: Item, ours: Container[str]) -> bool:
     """Return whether this is our own word to the agent. `ours` are the ids of participants that we made for that."""
-    return item.participant_role == "CUSTOM_BOT" and (item.display_name == NOTICE_NAME or item.participant_id in ours)
+    is_ours = item.display_name in (NOTICE_NAME, BRIEFING_NAME) or item.participant_id in ours
+    return item.participant_role == "CUSTOM_BOT" and is_ours
 
 
 def _event(item: Item) -> News:

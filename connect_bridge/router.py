@@ -19,6 +19,7 @@ from channels_app.failpoints import failpoint
 from channels_app.placeholders import describe, readable
 from channels_app.types import (
     AccountChanged,
+    AccountLinked,
     AliasType,
     ConsentChanged,
     Echoed,
@@ -34,7 +35,7 @@ from channels_app.types import (
     TypingShown,
     Unrecognised,
 )
-from connect_bridge.attention import attend, note_consent
+from connect_bridge.attention import attend, note_consent, note_linking
 from connect_bridge.receipts import apply_receipt
 from connect_bridge.store import RELAY_CHANNEL, SHARD_LOCKS, Connection
 from customers.changes import update
@@ -284,7 +285,7 @@ class Router:
         match event:
             case ReceiptReceived() | Echoed():
                 await self._receipt(entry, event)
-            case IdentityChanged() | ConsentChanged():
+            case IdentityChanged() | ConsentChanged() | AccountLinked():
                 await self._settle(entry, await self._about_sender(entry, event))
             case AccountChanged():
                 log.warning("account %s: the provider reports %s", entry.account, event.topic)
@@ -318,9 +319,11 @@ class Router:
             failpoint("O9")
             await self._connection.execute(PARK, {"id": entry.id, "wait": _patience(entry)})
 
-    async def _about_sender(self, entry: Entry, event: IdentityChanged | ConsentChanged) -> str:
+    async def _about_sender(self, entry: Entry, event: IdentityChanged | ConsentChanged | AccountLinked) -> str:
         if isinstance(event, ConsentChanged):
             return await note_consent(self._connection, entry.kind, event, entry.id)
+        if isinstance(event, AccountLinked):
+            return await note_linking(self._connection, _person(entry.kind, event.sender), event, entry.id)
         known = await update(self._connection, _person(entry.kind, event.sender), event.former_id)
         return "identity changed" if known else "identity changed: nobody we know"
 

@@ -24,6 +24,7 @@ class AccountSerializer(serializers.ModelSerializer[ChannelAccount]):
             "address",
             "enabled",
             "when_uncertain",
+            "redact",
             "webhook_url",
             "connect_instance_id",
             "connect_contact_flow_id",

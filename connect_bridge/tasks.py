@@ -7,12 +7,14 @@ import uuid
 
 from celery import shared_task
 
-from connect_bridge import doubts, outbox, projection
+from connect_bridge import doubts, outbox, projection, retention
 
 #: Conversations named in one task of a sweep: a few rounds of the senders.
 MOST_PER_TASK = 50
 #: Seconds of one turn at the copy in DynamoDB; the next turn goes on. Far below the broker's visibility timeout.
 PROJECTS_FOR = 30.0
+#: Seconds of one turn at what was kept long enough.
+RETAINS_FOR = 60.0
 #: Seconds after which a task of a sweep is dropped: later sweeps have named the same conversations again.
 EXPIRES = 10.0
 #: Seconds between two sweeps of one worker: of many that waited for it one is enough.
@@ -50,3 +52,9 @@ def look_into_doubts() -> None:
 def project() -> None:
     """Bring over to DynamoDB what changed, if settings name a table. Beat runs it; one at a time works."""
     projection.project(PROJECTS_FOR)
+
+
+@shared_task  # type: ignore[untyped-decorator] # celery is not typed
+def retain() -> None:
+    """Let go of what was kept long enough. Beat runs it every ten minutes."""
+    retention.retain(RETAINS_FOR)

@@ -128,7 +128,9 @@ def one_time_codes_in(text: str) -> list[str]:
     return ["".join(pair) for pair in _SIX_DIGITS.findall(text)]
 
 
-def redeem(identity: uuid.UUID, code: str, evidence: dict[str, Any]) -> Steps[Redeemed]:
+def redeem(
+    identity: uuid.UUID, code: str, evidence: dict[str, Any], method: Method = Method.LINK_CODE
+) -> Steps[Redeemed]:
     """Use a link code that came from this identity. Needs a transaction; a code works once."""
     rows = yield FIND_LINK, {"digest": _digest(code)}
     if not rows:
@@ -139,7 +141,7 @@ def redeem(identity: uuid.UUID, code: str, evidence: dict[str, Any]) -> Steps[Re
     if source == identity:
         return Redeemed(Outcome.SAME_IDENTITY)
     told = {**evidence, "code": str(found), "identities": [str(source or ""), str(identity)]}
-    return (yield from _prove(found, identity, customer, Method.LINK_CODE, told))
+    return (yield from _prove(found, identity, customer, method, told))
 
 
 def redeem_digits(identity: uuid.UUID, digits: list[str], evidence: dict[str, Any]) -> Steps[Redeemed]:

@@ -59,7 +59,8 @@ SELECT i.id, i.customer_id, i.home_id FROM (
 #: takes answers again, whatever they asked for before.
 REFRESH = """
 WITH old AS (
-    SELECT id, display_name, handle, picture_url FROM customers_identity WHERE id = %(id)s FOR NO KEY UPDATE
+    SELECT id, display_name, handle, picture_url FROM customers_identity
+     WHERE id = %(id)s AND external_id NOT LIKE 'erased %%' FOR NO KEY UPDATE
 ), changed AS (
     INSERT INTO customers_identitychange (identity_id, field, old, new, source, at)
     SELECT id, c.field, c.old, c.new, %(source)s, now() FROM old CROSS JOIN LATERAL (VALUES
@@ -142,14 +143,14 @@ async def identify(connection: Connection, person: Person, written: datetime | N
     if not found:
         await connection.execute(LOCK, given)
         found = await _find(connection, given)
-    if not found:
+    # Who was erased since we found them is somebody new.
+    if found and (await connection.execute(REFRESH, {**given, "id": found[0][0]})).rowcount:
+        identity: uuid.UUID = found[0][0]
+        await _unite_aliases(connection, found)
+    else:
         await _demand_alive(connection, person, written)
         identity = uuid.uuid4()
         await connection.execute(MAKE, {**given, "id": identity, "customer": uuid.uuid4()})
-    else:
-        identity = found[0][0]
-        await connection.execute(REFRESH, {**given, "id": identity})
-        await _unite_aliases(connection, found)
     await add_names(connection, identity, person)
     return identity
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from sandbox import demo
+from sandbox.tour_day import Day, Office
 from sandbox.visitors import LEFT, Agent, Chat, Line, Missing, Phone, World, until
 
 #: Seconds for the whole tour.
@@ -28,10 +29,14 @@ Hop = tuple[str, float]
 
 @dataclass(slots=True)
 class Tour:
-    """Plays every channel and prints what happens. `failures` names what did not arrive."""
+    """Plays every channel, and with an `office` one customer's day on several; prints what happens.
+
+    `failures` names what did not arrive.
+    """
 
     world: World
     say: Say
+    office: Office | None = None
     failures: list[str] = field(default_factory=list)
     messages: int = 0
 
@@ -43,6 +48,8 @@ class Tour:
             async with asyncio.timeout(LIMIT):
                 for kind in demo.ACCOUNTS:
                     await self._play(kind)
+                if self.office is not None:
+                    await self._play_day(self.office)
         except TimeoutError:
             self.failures.append(f"the tour was not over after {LIMIT:g} s")
         finally:
@@ -57,20 +64,35 @@ class Tour:
         try:
             await stage.play()
         except Missing as missing:
-            self.failures.append(f"{kind}, {stage.scene}: {missing}")
-            self.say(f"  ✗ {missing}")
+            self._failed(f"{kind}, {stage.scene}", str(missing))
         except aiohttp.ClientResponseError as refused:
-            self.failures.append(f"{kind}, {stage.scene}: {refused.request_info.url.path} answered {refused.status}")
-            self.say(f"  ✗ {self.failures[-1]}")
+            self._failed(f"{kind}, {stage.scene}", f"{refused.request_info.url.path} answered {refused.status}")
         finally:
             await stage.clear()
+
+    async def _play_day(self, office: Office) -> None:
+        self.say("\nOne customer on all channels")
+        day = Day(self.world, office, self.say)
+        try:
+            await day.play()
+        except Missing as missing:
+            self._failed(f"one customer, {day.scene}", str(missing))
+        except aiohttp.ClientResponseError as refused:
+            self._failed(f"one customer, {day.scene}", f"{refused.request_info.url.path} answered {refused.status}")
+        finally:
+            await day.clear()
+        self.messages += day.messages
+
+    def _failed(self, where: str, what: str) -> None:
+        self.failures.append(f"{where}: {what}")
+        self.say(f"  ✗ {what}")
 
     def _sum_up(self, seconds: float) -> None:
         self.say("")
         for failure in self.failures:
             self.say(f"✗ {failure}")
         if self.failures:
-            self.say(f"The tour FAILED in {seconds:.1f} s: {len(self.failures)} of {len(demo.ACCOUNTS)} channels.")
+            self.say(f"The tour FAILED in {seconds:.1f} s: {len(self.failures)} of {len(demo.ACCOUNTS) + 1} parts.")
         else:
             channels = len(demo.ACCOUNTS)
             self.say(

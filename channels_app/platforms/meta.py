@@ -147,3 +147,9 @@ def _access_regained(headers: Mapping[str, str]) -> datetime | None:
 def chat_link(address: str, _greeting: str, code: str) -> str:
     """Return a link to the Page; Meta returns the code as a referral, without a first message ("m.me links")."""
     return f"https://m.me/{address}?ref={quote(code, safe='')}"
+
+
+def referral(raw: Any) -> str:
+    """Return what led the customer here: our own ref, the ad, the source ("Webhook events: messaging_referrals")."""
+    ad = text_at(raw, "ad_id")
+    return " · ".join(filter(None, (text_at(raw, "ref"), ad and f"ad {ad}", text_at(raw, "source"))))

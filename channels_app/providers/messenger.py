@@ -184,7 +184,7 @@ def _message(about: _About, raw: Any) -> InboundEvent:
         parts=tuple(_parts(message)),
         reply_to=short_id(text_at(message.reply_to, "mid")),
         selection=picked if message.quick_reply else None,
-        referral=_referral(message.referral),
+        referral=meta.referral(message.referral),
     )
 
 
@@ -207,12 +207,6 @@ def _parts(message: _Message) -> Iterator[Part]:
         yield Part(kind=PartKind.UNSUPPORTED)
 
 
-def _referral(raw: Any) -> str:
-    """Return what led the customer here: our own ref, the ad, the source."""
-    ad = text_at(raw, "ad_id")
-    return " · ".join(filter(None, (text_at(raw, "ref"), ad and f"ad {ad}", text_at(raw, "source"))))
-
-
 def _postback(about: _About, raw: Any) -> InboundEvent:
     """Read a tap on a button, or without one an m.me link or ad that opened a thread which existed."""
     raw = payloads.read_as(dict[str, Any], raw)
@@ -225,7 +219,7 @@ def _postback(about: _About, raw: Any) -> InboundEvent:
         message_id=short_id(mid) or key,
         text=title,
         selection=types.Selection(title=title or payload, id=payload) if tapped else None,
-        referral=_referral(raw.get("referral")) if tapped else _referral(raw) or "a link",
+        referral=meta.referral(raw.get("referral")) if tapped else meta.referral(raw) or "a link",
     )
 
 
@@ -260,6 +254,11 @@ def _consent(about: _About, raw: Any) -> InboundEvent:
     return types.ConsentChanged(key=key, sender=about.sender, occurred_at=at, granted=granted, topic=topic)
 
 
+def _linked(about: _About, raw: Any) -> InboundEvent:
+    code, linked, key = text_at(raw, "authorization_code"), text_at(raw, "status") == "linked", hash_key("l", about.raw)
+    return types.AccountLinked(key=key, sender=about.sender, occurred_at=about.occurred_at, code=code, linked=linked)
+
+
 def _enforced(about: _About, raw: Any) -> InboundEvent:
     key, detail = hash_key("a", about.raw), f"{text_at(raw, 'action')} {text_at(raw, 'reason')}".strip()
     return types.AccountChanged(key=key, sender=about.sender, topic="policy-enforcement", detail=detail)
@@ -274,6 +273,7 @@ _READERS: dict[str, Callable[[_About, Any], InboundEvent]] = {
     "delivery": partial(_receipt, types.ReceiptStatus.DELIVERED),
     "optin": _consent,
     "referral": _postback,
+    "account_linking": _linked,
     "policy-enforcement": _enforced,
 }
 

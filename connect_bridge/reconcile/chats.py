@@ -117,7 +117,9 @@ def look(opened: Sequence[OpenChat], page: Page) -> Iterator[Finding]:
 def differences(known: Known, items: Sequence[Item]) -> Iterator[Difference]:
     """Yield what only one side has, and what stands in another order. Pure, but for the clock."""
     settled_by = datetime.now(UTC) - SETTLED
-    ordered = sorted(items, key=lambda item: item.absolute_time)
+    # What an earlier chat said, which this one continues, belongs to that one.
+    own = (item for item in items if not item.related_contact_id)
+    ordered = sorted(own, key=lambda item: item.absolute_time)
     yield from _said(known, ordered, settled_by)
     yield from _relayed(known, ordered, settled_by)
 

@@ -20,13 +20,15 @@ from rest_framework.authtoken.models import Token, TokenProxy
 from channels_app.models import InboundCheck
 from connect_bridge.models import Contact, Message, Notice, OutboxEntry, Replay
 from connect_bridge.resend import REVIVABLE
-from customers.models import IdentityAlias
+from customers.codes import make_link_code
+from customers.models import Apart, Consent, Identity, IdentityAlias, Merge, PrivacyRequest
 from tests.factories import (
     BridgeFactory,
     ChannelAccountFactory,
     ChannelLogFactory,
     ContactFactory,
     ConversationFactory,
+    CustomerFactory,
     InboundEntryFactory,
     MessageFactory,
     OutboxEntryFactory,
@@ -80,7 +82,21 @@ def tell(text: str = "hello", **account) -> Story:
     InboundCheck.objects.create(account=account, due_at=timezone.now(), trouble=text[:300])
     Notice.objects.create(message=outbound, contact=contact, created_at=timezone.now(), error=text[:150])
     Replay.objects.create(at=timezone.now(), by=text[:100], verb="retry", asked={"a": text}, counts={}, rows=[text])
+    decide(conversation.identity, text)
     return Story(inbound, outbound, entry)
+
+
+def decide(identity: Identity, text: str) -> None:
+    """Leave what somebody decided about who a customer is, and what they allow."""
+    low, high = sorted((identity.home, CustomerFactory(display_name=text[:200])), key=lambda customer: customer.pk)
+    given = {"low": low, "high": high, "reason": text[:300]}
+    Merge.objects.create(**given, method="person", made_at=timezone.now(), made_by=text[:150], evidence={"a": text})
+    Apart.objects.create(**given, at=timezone.now(), by=text[:150])
+    make_link_code(identity.home_id, identity.pk, by=text)
+    Consent.objects.create(
+        identity=identity, purpose="marketing", granted=True, source="api", topic=text[:64], at=timezone.now()
+    )
+    PrivacyRequest.objects.create(verb="export", customer=low, at=timezone.now(), by=text[:150], reason=text[:300])
 
 
 def change_page(row: object) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from channels_app.models import InboundEntry
-from channels_app.types import Alias, AliasType, ConsentChanged, MessageEdited, Sender
+from channels_app.types import AccountLinked, Alias, AliasType, ConsentChanged, MessageEdited, Sender
 from connect_bridge.models import Conversation, Message
 from customers.codes import make_link_code, make_one_time_code
 from customers.models import Consent, Customer, Identity, IdentityHint, Merge, Tombstone
@@ -129,3 +129,20 @@ def test_what_an_erased_person_wrote_before_is_dropped_with_its_raw_words(whatsa
     assert not Customer.objects.exists()
     assert (entry.state, entry.event, entry.sender) == (InboundEntry.State.DONE, {}, "erased")
     assert (bytes(entry.delivery.body), entry.delivery.headers, entry.delivery.query) == (b"", {}, "")
+
+
+def test_account_linking_of_the_messenger_proves_who_signed_in(messenger, whatsapp) -> None:
+    signed_in = wrote(whatsapp, ANA, "Hello")
+    _, code = make_link_code(signed_in.home_id, None, by="the sign-in page")
+    page = Sender(external_id="7001")
+    linked = came(messenger, AccountLinked(key="l:1", sender=page, linked=True, code=code))
+    other = came(messenger, AccountLinked(key="l:2", sender=page, linked=True, code="somebody else's"))
+    unlinked = came(messenger, AccountLinked(key="l:3", sender=page, linked=False))
+    route()
+
+    assert Identity.objects.get(external_id="7001").customer_id == signed_in.customer_id
+    assert Merge.objects.get().method == Merge.Method.PLATFORM
+    for entry, outcome in ((linked, "linked: merged"), (other, "not ours"), (unlinked, "stay until a person")):
+        entry.refresh_from_db()
+        assert outcome in entry.outcome
+    assert not Message.objects.filter(conversation__identity__external_id="7001").exists()

@@ -16,6 +16,7 @@ from connect_bridge import context
 from connect_bridge.agent_link import contact_of
 from connect_bridge.context import MOST_BYTES, attributes_of, context_of, fit
 from connect_bridge.models import Contact, Conversation, Message, OutboxEntry
+from connect_bridge.reconcile.chats import Known, differences
 from customers.codes import make_link_code
 from customers.merging import Method, merge
 from customers.models import Customer, Identity, IdentityChange
@@ -203,3 +204,8 @@ async def test_what_an_earlier_chat_said_is_not_taken_from_the_transcript_of_the
     await soon(lambda: "just now" in chat.stored)
     listener.close()
     assert chat.stored == ["just now"]
+
+
+def test_the_comparison_of_transcripts_looks_for_it_in_the_earlier_chat_alone() -> None:
+    assert len(list(differences(Known(), [said("of this chat")]))) == 1
+    assert list(differences(Known(), [said("of the earlier one", related_contact_id="past")])) == []

@@ -88,6 +88,8 @@ def test_every_message_of_the_tour_arrives(empty_database: str, free_port: int, 
         "after the end",
     ):
         assert done.stdout.count(f"  {scene}") + done.stdout.count(scene) >= len(demo.ACCOUNTS), scene
+    for scene in ("in the morning Ana", "at noon she goes on", "attributes name both", "histories are as before"):
+        assert scene in done.stdout, scene
     assert done.stdout.splitlines()[-1].startswith("✓")
 
 

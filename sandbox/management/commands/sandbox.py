@@ -17,6 +17,7 @@ from connect_bridge.processes import product, refuse_taken_port, until_it_answer
 from connect_bridge.supervisor import Program, Supervisor
 from sandbox import demo
 from sandbox.tour import Tour
+from sandbox.tour_day import Office
 from sandbox.visitors import World
 
 WELCOME = """
@@ -63,7 +64,8 @@ class Command(BaseCommand):
                 address = await until_it_answers(port)
                 await world.introduce(seeded["webhooks"])
                 if tour:
-                    passed = await Tour(world, self.stdout.write).run()
+                    office = Office(address, seeded["token"], session)
+                    passed = await Tour(world, self.stdout.write, office).run()
                     supervisor.stop()
                     return
                 name = os.environ["DATABASE_URL"].rpartition("/")[2]

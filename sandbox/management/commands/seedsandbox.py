@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.crypto import salted_hmac
+from rest_framework.authtoken.models import Token
 
 from channels_app.setup import save_account, webhook_url
 from sandbox import demo
@@ -23,7 +24,9 @@ class Command(BaseCommand):
         webhooks = {}
         for kind, (name, credentials) in demo.ACCOUNTS.items():
             webhooks[kind] = webhook_url(save_account(kind, name, credentials))
-        self.stdout.write(json.dumps({"webhooks": webhooks, "password": self._login()}))
+        password = self._login()
+        token, _ = Token.objects.get_or_create(user=get_user_model().objects.get(username=demo.LOGIN))
+        self.stdout.write(json.dumps({"webhooks": webhooks, "password": password, "token": token.key}))
 
     def _login(self) -> str:
         """Make the login, with the same password every time on this machine, and another one on every other."""

@@ -176,8 +176,8 @@ CASES: list[tuple[str, Json, list[tuple[str, Json]]]] = [
     ("a change of the Page", batch({"field": "feed"}, field="changes"), [("Unrecognised", {"type": "changes"})]),
     (
         "account linking",
-        batch(item(account_linking={"status": "linked"})),
-        [("Unrecognised", {"type": "account_linking"})],
+        batch(item(account_linking={"status": "linked", "authorization_code": "C"}), item(account_linking={})),
+        [("AccountLinked", {"who": "7", "linked": True, "code": "C"}), ("AccountLinked", {"linked": False})],
     ),
     ("a handover", batch(item(pass_thread_control={})), [("Unrecognised", {"type": "pass_thread_control"})]),
     (

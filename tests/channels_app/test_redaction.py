@@ -1,0 +1,121 @@
+"""Card numbers and the like are taken out before they are stored, where an account asks for it, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote_plus, urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from channels_app.models import WebhookDelivery
+from channels_app.redaction import redacted, without
+from channels_app.types import MessageEdited, MessageReceived, Part, PartKind, Reacted, Selection, Sender
+from tests.channels_app.intake_kit import COMMITTED, LANES, entries, take, twilio, whatsapp_fields
+from tests.factories import ChannelAccountFactory
+
+ANA = Sender(external_id="+34600112233")
+
+
+def message(text: str = "", **given: object) -> MessageReceived:
+    return MessageReceived(key="m:1", sender=ANA, message_id="1", text=text, **given)
+
+
+def cleaned(text: str) -> str:
+    return redacted(message(text))[0].text
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        ("my card is 4111 1111 1111 1111, thanks", "my card is [card number ending in 1111], thanks"),
+        ("5500-0000-0000-0004", "[card number ending in 0004]"),
+        ("340000000000009", "[card number ending in 0009]"),
+        ("IBAN ES91 2100 0418 4502 0005 1332.", "IBAN [bank account number]."),
+        ("DE89370400440532013000", "[bank account number]"),
+        ("ssn 078-05-1120", "ssn [social security number]"),
+        ("4111111111111111 and 5500000000000004", "[card number ending in 1111] and [card number ending in 0004]"),
+    ],
+)
+def test_what_must_not_be_stored_is_taken_out(text: str, stored: str) -> None:
+    assert cleaned(text) == stored
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "4111 1111 1111 1112",
+        "order 1234567890123456789012",
+        "call +34600112233445",
+        "0000 0000 0000 0000",
+        "ES91 2100 0418 4502 0005 1333",
+        "2026-11-25 18:00",
+        "000-12-3456",
+        "",
+    ],
+)
+def test_other_numbers_stay(text: str) -> None:
+    assert cleaned(text) == text
+
+
+def test_captions_names_titles_and_edits_are_cleaned_too() -> None:
+    card = "4111111111111111"
+    part = Part(kind=PartKind.IMAGE, caption=card, name=f"{card}.jpg", media_ref=f"https://x/{card}")
+    event, replaced = redacted(message("see", parts=(part,), selection=Selection(title=card)))
+    assert (event.parts[0].caption, event.parts[0].name) == (
+        "[card number ending in 1111]",
+        "[card number ending in 1111].jpg",
+    )
+    assert event.selection.title == "[card number ending in 1111]"
+    assert set(replaced) == {(card, "[card number ending in 1111]")}
+    edited, _ = redacted(MessageEdited(key="e", sender=ANA, message_id="1", text=card))
+    assert card not in edited.text
+
+
+def test_an_event_without_words_is_left_alone() -> None:
+    event = Reacted(key="x", sender=ANA, message_id="1", emoji="👍")
+    assert redacted(event) == (event, [])
+
+
+@pytest.mark.parametrize("between", [" ", "-", "", "."])
+def test_the_raw_bytes_lose_it_however_they_write_it(between: str) -> None:
+    card = between.join(("4111", "1111", "1111", "1111"))
+    _, replaced = redacted(message(f"my card: {card}!"))
+    bodies = [
+        urlencode({"Body": f"my card: {card}!", "From": "whatsapp:+1"}).encode(),
+        json.dumps({"text": f"my card: {card}!", "id": 4111111111111112}).encode(),
+        f"Body={card.replace(' ', '%20')}".encode(),
+    ]
+    for body in bodies:
+        kept = without(body, replaced)
+        assert b"1111" in kept.replace(b"4111111111111112", b"")
+        assert card.encode() not in kept
+        assert card.replace(" ", "+").encode() not in kept
+        assert card.replace(" ", "%20").encode() not in kept
+    assert json.loads(without(bodies[1], replaced)) == {
+        "text": "my card: [card number ending in 1111]!",
+        "id": 4111111111111112,
+    }
+
+
+@given(st.text(max_size=200))
+def test_whatever_is_written_cleaning_it_twice_changes_nothing_more(text: str) -> None:
+    once = cleaned(text)
+    assert cleaned(once) == once
+
+
+@COMMITTED
+@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("asked", [True, False])
+def test_what_an_account_does_not_want_is_in_no_row_whichever_lane_took_it(lane: str, asked) -> None:
+    account = ChannelAccountFactory(kind="whatsapp", redact=asked)
+    post = twilio(account, whatsapp_fields(account, Body="pay with 4111 1111 1111 1111"))
+    again = twilio(account, whatsapp_fields(account, Body="pay with 4111 1111 1111 1111"))
+    assert [got.word for got in take(lane, post, again)] == ["accepted", "duplicate"]
+    [entry] = entries(account)
+    bodies = b"".join(bytes(one.body) for one in WebhookDelivery.objects.all())
+    assert ("4111 1111 1111 1111" in entry.event["text"], b"4111+1111+1111+1111" in bodies) == (not asked, not asked)
+    if asked:
+        assert entry.event["text"] == "pay with [card number ending in 1111]"
+        assert quote_plus("[card number ending in 1111]").encode() in bodies
