@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 from analytics import bar, nowread, tiles, transcripts, wording
 from analytics.access import allowed, dashboards, redacted, visible
 from analytics.filters import BadFilter, parse
-from analytics.models import Change, SavedView
+from analytics.models import AlertRule, Change, SavedView
 from analytics.numbers import Numbers
 from analytics.tiles import OVERVIEW, PAGES
 from analytics.tiles_now import chat_columns, chat_row
@@ -143,6 +143,7 @@ def _context(request: HttpRequest, numbers: Numbers, name: str, keys: Sequence[s
         "stale": state is None or state.fresh_at is None or (numbers.now - state.fresh_at).total_seconds() > STALE,
         "rebuild": _rebuilt(numbers),
         "engine": settings.SENTIMENT_ENGINE,
+        "firing": AlertRule.objects.filter(enabled=True, state=AlertRule.State.FIRING).count(),
     }
 
 

@@ -16,7 +16,7 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from analytics.models import Export, SavedView, Spending
+from analytics.models import AlertRule, Export, Report, SavedView, Spending
 from channels_app.models import ChannelAccount, InboundCheck
 from connect_bridge.models import Contact, Notice, Replay
 from customers.codes import make_link_code
@@ -62,7 +62,10 @@ def rows() -> None:
     PrivacyRequest.objects.create(verb="export", customer=home, at=message.created_at, by="a")
     Export.objects.create(by="a", what="tile volume")
     Spending.objects.create(day=message.created_at.date(), operation="BatchDetectSentiment")
-    SavedView.objects.create(owner=User.objects.create_user("owner of a view"), name="a view")
+    owner = User.objects.create_user("owner of a view")
+    SavedView.objects.create(owner=owner, name="a view")
+    AlertRule.objects.create(owner=owner, name="an alert", metric="negative", threshold=0.3)
+    Report.objects.create(owner=owner, name="a report", emails="ana@example.com")
     Group.objects.create(name="A group of ours")
     User.objects.create_user("somebody else")
 
@@ -95,10 +98,9 @@ def addresses() -> dict[str, str]:
 
 def of_dashboards(route: str) -> str:
     """Return the address of a dashboard's page or part."""
-    contact, view = Contact.objects.last(), SavedView.objects.last()
-    assert contact
-    assert view
-    values = {"key": "volume", "what": "chats", "name": "hours", "contact": contact.pk, "view": view.pk}
+    values = {"key": "volume", "what": "chats", "name": "hours"}
+    for name, model in {"contact": Contact, "view": SavedView, "rule": AlertRule, "report": Report}.items():
+        values[name] = model.objects.values_list("pk", flat=True).last()
     return "/" + re.sub(r"<\w+:(\w+)>", lambda found: str(values[found[1]]), route)
 
 
