@@ -47,7 +47,7 @@ def database(postgres: str) -> Iterator[str]:
 def sandbox(database: str) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    command = [sys.executable, str(MANAGE), "sandbox", "--port", str(port)]
+    command = [sys.executable, str(MANAGE), "sandbox", "--weeks", "0", "--port", str(port)]
     environment = {**os.environ, "DATABASE_URL": database, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, text=True) as run:
         said: list[str] = []
