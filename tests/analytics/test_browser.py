@@ -133,6 +133,8 @@ async def test_everything_can_be_reached_by_keyboard_and_shows_it(chromium: str,
                             top?.outerHTML.slice(0, 80)];
                 }"""
             )
+            if told[0] == "" and told[3].startswith("Skip"):  # round the whole page, and out of it
+                break
             reached.add(told[0])
             assert told[1:3] == [True, True], f"no ring, or hidden: {told}"
         assert {"channels", "sentiment", "worst", "volume", "heat"} <= reached
