@@ -12,6 +12,7 @@ from customers.readonly import ReadOnlyAdmin
 @admin.register(Export)
 class ExportAdmin(ReadOnlyAdmin[Export]):
     list_display = ["at", "by", "what", "query"]
+    fields = ["at", "by", "what", "query"]
     list_filter = ["at", "by"]
     search_fields = ["by", "what"]
     ordering = ["-at"]
@@ -20,6 +21,7 @@ class ExportAdmin(ReadOnlyAdmin[Export]):
 @admin.register(Spending)
 class SpendingAdmin(ReadOnlyAdmin[Spending]):
     list_display = ["day", "operation", "calls", "documents", "reused", "throttled", "units", "cost"]
+    fields = ["day", "operation", "calls", "documents", "reused", "throttled", "units", "cost"]
     list_filter = ["operation", "day"]
     ordering = ["-day", "operation"]
 

@@ -30,8 +30,8 @@ class Moods:
         return {one.message_id: _mood(one) for one in scored}
 
     def trend(self, conversations: Collection[uuid.UUID], days: int) -> Trend | None:
-        known = {"zone": str(zone()), "scale": SCALE, "days": days}
-        given: dict[str, Any] = {**known, "conversations": list(conversations)}
+        given: dict[str, Any] = {"zone": str(zone()), "scale": SCALE, "days": days}
+        given["conversations"] = list(conversations)
         with connection.cursor() as cursor:
             cursor.execute(TREND, given)
             rows = cursor.fetchall()

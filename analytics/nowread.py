@@ -6,16 +6,14 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from django.db import connection
 
+from analytics.numbers import Numbers, OpenChats
 from channels_app.channel import HasReplyWindow
 from channels_app.registry import channels
-
-if TYPE_CHECKING:
-    from analytics.numbers import Numbers
 
 #: Minutes after which an open send counts among the failures' whole.
 YOUNG_MINUTES = 15
@@ -93,15 +91,6 @@ SELECT c.id, c.account_id, i.display_name, i.handle, c.last_inbound_at, m.direct
 """
 
 
-class OpenChats(msgspec.Struct, frozen=True, kw_only=True):
-    """How many chats are with the bot, in a queue, with an agent; and since when the longest waits."""
-
-    bot: int = 0
-    queue: int = 0
-    agent: int = 0
-    oldest: datetime | None = None
-
-
 class AccountNow(msgspec.Struct, frozen=True, kw_only=True):
     id: uuid.UUID
     enabled: bool
@@ -150,6 +139,13 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def open_chats(numbers: Numbers) -> OpenChats:
+    """Return who has the open chats; asked once for all tiles of a page."""
+    if numbers.open_chats is None:
+        numbers.open_chats = _open_chats(numbers)
+    return numbers.open_chats
+
+
+def _open_chats(numbers: Numbers) -> OpenChats:
     counted = {"bot": 0, "queue": 0, "agent": 0}
     oldest: datetime | None = None
     for who, since in _rows(OPEN, _given(numbers)):

@@ -27,12 +27,23 @@ class Account(msgspec.Struct, frozen=True):
     kind: str
 
 
+class OpenChats(msgspec.Struct, frozen=True, kw_only=True):
+    """How many chats are with the bot, in a queue, with an agent; and since when the longest waits."""
+
+    bot: int = 0
+    queue: int = 0
+    agent: int = 0
+    oldest: datetime | None = None
+
+
 class Numbers:
     """The rollups as one filter sees them. Everything is read on first use."""
 
     def __init__(self, chosen: Filter) -> None:
         self.filter = chosen
         self.now = chosen.now
+        self.open_chats: OpenChats | None = None
+        """Asked by nowread.py, for all tiles together."""
 
     @cached_property
     def all_accounts(self) -> list[Account]:

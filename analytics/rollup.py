@@ -178,7 +178,7 @@ def _row(unit: Unit, facts: Facts, outcome: str) -> list[Any] | None:
     if not lines and chat is None:
         return None
     scores = [(line.score, line.id) for line in lines if line.state == "scored" and line.score is not None]
-    lowest = min(scores, default=(None, None))
+    lowest = min(scores, default=(None, None), key=lambda pair: pair[0])  # of several the first
     times = [line.created_at for line in lines] + ([chat.requested_at] if chat else [])
     first = first_response(lines) if chat else None
     handled = handling(chat, unit.stays) if chat else None

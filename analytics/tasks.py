@@ -9,7 +9,7 @@ from celery import shared_task
 from django.conf import settings
 from django.core.cache import cache
 
-from analytics import contactqueue, live, phrases, queuenow, rebuild, rollup, scoring
+from analytics import alerts, alertsend, contactqueue, live, phrases, queuenow, rebuild, reports, rollup, scoring
 
 log = logging.getLogger(__name__)
 
@@ -73,3 +73,22 @@ def read_contact_events() -> None:
 def look_at_queues() -> None:
     """Ask Connect how its queues are."""
     queuenow.look()
+
+
+@shared_task  # type: ignore[untyped-decorator] # celery is not typed
+def watch() -> None:
+    """Evaluate all alert rules."""
+    if alerts.evaluate_all():
+        tell.apply_async(expires=10)
+
+
+@shared_task  # type: ignore[untyped-decorator] # celery is not typed
+def tell() -> None:
+    """Send what alerts have to say."""
+    alertsend.deliver_due()
+
+
+@shared_task  # type: ignore[untyped-decorator] # celery is not typed
+def report() -> None:
+    """Send the reports that are due."""
+    reports.send_due()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import md5
 
 import msgspec
 from django.core.cache import cache
@@ -15,9 +17,12 @@ from analytics.tile import State, Tile
 log = logging.getLogger(__name__)
 
 #: Made at import: msgspec works a type out on first use, and not safely in two threads at once.
-_decoder = msgspec.json.Decoder(Tile)
+_decoder = msgspec.json.Decoder(list[Tile])
 #: Seconds for which the last good value of a tile is kept, to be shown where the next one fails.
 KEPT = 3600
+#: Seconds between two times that a page's tiles are remembered, and filters for which this process knows when that was.
+KEPT_AGAIN, MOST_REMEMBERED = 60.0, 1000
+_kept_at: dict[str, float] = {}
 
 TILES: Mapping[str, Callable[[Numbers], Tile]] = {
     "channels": tiles_now.channels,
@@ -93,13 +98,11 @@ OF_NOW = frozenset({"channels", "active", "waiting", "windows"})
 
 def make(key: str, numbers: Numbers) -> Tile:
     """Return one tile; if it cannot be made, what it last said, marked as failed."""
-    kept = f"analytics.tile.{key}.{numbers.filter.query()}"
     try:
         tile = TILES[key](numbers)
     except Exception as failure:  # noqa: BLE001 - one tile's failure never blanks the page
         log.error("the tile %s cannot be made: %s", key, type(failure).__name__)  # noqa: TRY400 - its text may quote rows
-        last = cache.get(kept)
-        tile = _decoder.decode(last) if last else _failed(key)
+        tile = _kept(numbers).get(key) or _failed(key)
         tile.state = State.FAILED
         return tile
     if tile.state is State.OK and key not in OF_NOW and not tile.n:
@@ -107,10 +110,25 @@ def make(key: str, numbers: Numbers) -> Tile:
     return tile
 
 
-def keep(key: str, numbers: Numbers, tile: Tile) -> None:
-    """Remember a tile, for the day when it cannot be made."""
-    if tile.state is State.OK:
-        cache.set(f"analytics.tile.{key}.{numbers.filter.query()}", msgspec.json.encode(tile), KEPT)
+def keep(made: Sequence[Tile], numbers: Numbers) -> None:
+    """Remember tiles for the day when one of them cannot be made: once a minute for each filter is enough."""
+    name, now = _name(numbers), time.monotonic()
+    if now - _kept_at.get(name, -KEPT_AGAIN) < KEPT_AGAIN:
+        return
+    if len(_kept_at) > MOST_REMEMBERED:
+        _kept_at.clear()
+    _kept_at[name] = now
+    good = [tile for tile in made if tile.state is State.OK]
+    cache.set(name, msgspec.json.encode(good), KEPT)
+
+
+def _kept(numbers: Numbers) -> dict[str, Tile]:
+    last = cache.get(_name(numbers))
+    return {tile.key: tile for tile in _decoder.decode(last)} if last else {}
+
+
+def _name(numbers: Numbers) -> str:
+    return f"analytics.tiles.{md5(numbers.filter.query().encode(), usedforsecurity=False).hexdigest()}"
 
 
 def _failed(key: str) -> Tile:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from analytics import exports, saved, views
+from analytics import alertviews, exports, saved, views
 
 app_name = "dashboards"
 urlpatterns = [
@@ -15,5 +15,13 @@ urlpatterns = [
     path("export/tile/<slug:key>.csv", exports.tile, name="export-tile"),
     path("export/rows/<slug:what>.csv", exports.rows, name="export-rows"),
     path("chat/<uuid:contact>/", views.chat, name="chat"),
+    path("alerts/", alertviews.alerts, name="alerts"),
+    path("alerts/new/", alertviews.alert, name="new-alert"),
+    path("alerts/<uuid:rule>/", alertviews.alert, name="alert"),
+    path("alerts/<uuid:rule>/mute/", alertviews.mute, name="mute-alert"),
+    path("alerts/<uuid:rule>/delete/", alertviews.delete_alert, name="delete-alert"),
+    path("reports/new/", alertviews.report, name="new-report"),
+    path("reports/<uuid:report>/", alertviews.report, name="report"),
+    path("reports/<uuid:report>/delete/", alertviews.delete_report, name="delete-report"),
     path("<slug:name>/", views.page, name="page"),
 ]

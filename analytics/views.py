@@ -15,9 +15,8 @@ from django.views.decorators.http import require_safe
 from analytics import bar, nowread, tiles, transcripts, wording
 from analytics.access import allowed, dashboards, redacted, visible
 from analytics.filters import BadFilter, parse
-from analytics.models import Change, SavedView
+from analytics.models import AlertRule, Change, SavedView
 from analytics.numbers import Numbers
-from analytics.tile import Tile
 from analytics.tiles import OVERVIEW, PAGES
 from analytics.tiles_now import chat_columns, chat_row
 from people.audit import note_read
@@ -128,7 +127,9 @@ def _numbers(request: HttpRequest) -> Numbers:
 
 def _context(request: HttpRequest, numbers: Numbers, name: str, keys: Sequence[str]) -> dict[str, Any]:
     sight = sight_of(request.user)
-    made = [redacted(_made(key, numbers), sight) for key in visible(request.user, keys)]
+    whole = [tiles.make(key, numbers) for key in visible(request.user, keys)]
+    tiles.keep(whole, numbers)
+    made = [redacted(tile, sight) for tile in whole]
     state = numbers.state
     return {
         "section": "dashboards",
@@ -142,13 +143,8 @@ def _context(request: HttpRequest, numbers: Numbers, name: str, keys: Sequence[s
         "stale": state is None or state.fresh_at is None or (numbers.now - state.fresh_at).total_seconds() > STALE,
         "rebuild": _rebuilt(numbers),
         "engine": settings.SENTIMENT_ENGINE,
+        "firing": AlertRule.objects.filter(enabled=True, state=AlertRule.State.FIRING).count(),
     }
-
-
-def _made(key: str, numbers: Numbers) -> Tile:
-    tile = tiles.make(key, numbers)
-    tiles.keep(key, numbers, tile)
-    return tile
 
 
 def _rebuilt(numbers: Numbers) -> int | None:

@@ -105,6 +105,7 @@ TASKS = (
         "monitoring",
         (
             Page("Overview", url="dashboards:overview", needs=("people.use_dashboards",)),
+            Page("Alerts", url="dashboards:alerts", needs=("people.use_dashboards",)),
             Page("Exports", "analytics.export"),
             Page("Sentiment engine", "analytics.spending"),
         ),

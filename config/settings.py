@@ -239,6 +239,18 @@ CELERY_BEAT_SCHEDULE["rollups"] = {
     "options": {"expires": 4.0},
 }
 
+#: Where e-mails of alerts and reports go out, e.g. smtp+tls://user:password@smtp.example.com:587. Empty: none are sent.
+EMAIL_URL = env.str("EMAIL_URL", "")
+if EMAIL_URL:
+    vars().update(env.email_url_config(EMAIL_URL))
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
+EMAIL_TIMEOUT = 15
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "parley@localhost")
+CELERY_BEAT_SCHEDULE["alerts"] = {"task": "analytics.tasks.watch", "schedule": 60.0, "options": {"expires": 60.0}}
+CELERY_BEAT_SCHEDULE["alerts told"] = {"task": "analytics.tasks.tell", "schedule": 10.0, "options": {"expires": 10.0}}
+CELERY_BEAT_SCHEDULE["reports"] = {"task": "analytics.tasks.report", "schedule": 300.0, "options": {"expires": 300.0}}
+
 # ── what Connect tells of queues and waits ────────────────────────────────────────────────────────────────────────────
 #: EventBridge sends contact events to /connect/contact-events/ with this in the header X-Parley-Token. Empty: none.
 CONTACT_EVENTS_TOKEN = env.str("CONTACT_EVENTS_TOKEN", "")

@@ -89,6 +89,7 @@ class Seeder:
                 "customers_identity",
                 id=one.identity,
                 customer_id=one.customer,
+                home_id=one.customer,
                 kind=one.account.kind,
                 issuer="",
                 external_id=outer,

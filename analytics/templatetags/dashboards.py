@@ -6,6 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from django import template
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import Truncator
 
 from analytics import charts, wording
 from analytics.tile import Row, Series, Tile
@@ -42,14 +45,60 @@ def bars(tile: Tile) -> list[tuple[Row, float, float]]:
 
 
 @register.filter
-def buckets(series: Series) -> list[list[str]]:
-    """Return the series as lines of a table."""
-    return [
-        [point.label + (" (not over yet)" if point.partial else "")]
-        + [wording.written(value, series.unit) for value in point.values]
-        + [wording.count(point.n)]
-        for point in series.points
-    ]
+def hits(chart: charts.Chart) -> SafeString:
+    """Write what pointer and keyboard find, and what is not over yet: joined here, since a template takes its time."""
+    height = chart.height
+    unfinished = "".join(
+        f'<rect class="unfinished" x="{one.x}" width="{one.width}" y="0" height="{height}" fill="url(#hatch)"/>'
+        for one in chart.buckets
+        if one.partial
+    )
+    found = "".join(
+        f'<rect class="hit" x="{one.x}" width="{one.width}" y="0" height="{height}" data-text="{escape(one.text)}"/>'
+        for one in chart.buckets
+    )
+    return mark_safe(f'{unfinished}<path class="cursor" d=""/>{found}')  # noqa: S308 - texts are escaped above
+
+
+@register.filter
+def marks(chart: charts.Chart) -> SafeString:
+    drawn = "".join(
+        f'<rect class="{one.css}" x="{one.x}" y="{one.y}" width="{one.width}" height="{one.height}"/>'
+        for one in chart.marks
+    )
+    return mark_safe(drawn)  # noqa: S308 - numbers, and classes of our own
+
+
+@register.filter
+def buckets(series: Series) -> SafeString:
+    """Write the series as lines of a table."""
+    lines = []
+    for point in series.points:
+        cells = [wording.written(value, series.unit) for value in point.values] + [wording.count(point.n)]
+        head = escape(point.label + (" (not over yet)" if point.partial else ""))
+        lines.append(f'<tr><th scope="row">{head}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>')
+    return mark_safe("".join(lines))  # noqa: S308 - escaped above
+
+
+@register.filter
+def lines_of(tile: Tile) -> SafeString:
+    """Write the tile's rows as lines of a table."""
+    lines = []
+    for row in tile.rows:
+        cells = "".join(f"<td>{escape(Truncator(value).chars(80))}</td>" for value in row.shown)
+        lines.append(f'<tr><th scope="row">{escape(row.label)}</th>{cells}</tr>')
+    return mark_safe("".join(lines))  # noqa: S308 - escaped above
+
+
+@register.filter
+def cells(day: dict[str, Any]) -> SafeString:
+    """Write the cells of a weekday in the heat map."""
+    found = "".join(
+        f'<td class="hit volume-{one["volume"]} mood-{one["mood"]}{" thin" if one["small"] else ""}" '
+        f'data-text="{escape(one["text"])}"></td>'
+        for one in day["cells"]
+    )
+    return mark_safe(found)  # noqa: S308 - escaped above
 
 
 @register.filter

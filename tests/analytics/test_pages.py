@@ -182,6 +182,7 @@ def test_a_chat_that_nobody_knows_is_not_found(manager: Client) -> None:
 def test_one_tile_that_fails_leaves_the_others_and_shows_its_last_value(
     manager: Client, story: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(tiles, "_kept_at", {})
     manager.get("/dashboards/?range=24h")
 
     def broken(_numbers: Any) -> Any:

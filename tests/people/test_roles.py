@@ -16,8 +16,9 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from channels_app.models import InboundCheck
-from connect_bridge.models import Notice, Replay
+from analytics.models import AlertRule, Export, Report, SavedView, Spending
+from channels_app.models import ChannelAccount, InboundCheck
+from connect_bridge.models import Contact, Notice, Replay
 from customers.codes import make_link_code
 from customers.models import Apart, Consent, Customer, IdentityAlias, Merge, PrivacyRequest
 from people.roles import ADMIN, OPS, ROLES
@@ -33,7 +34,7 @@ from tests.factories import (
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "roles.md"
 #: Whoever comes here without signing in is answered otherwise: by the sign-in, or by a machine's own check.
-PUBLIC = ("-/", "agent/", "webhooks/", "api/schema/", "api/docs/", "accounts/", "sandbox/")
+PUBLIC = ("-/", "agent/", "webhooks/", "connect/", "api/schema/", "api/docs/", "accounts/", "sandbox/")
 #: Everybody who is signed in has these.
 EVERYBODYS = ("login", "logout", "password_change", "password_change_done", "jsi18n", "autocomplete", "search")
 
@@ -46,8 +47,8 @@ def rows() -> None:
     outbound = OutboxEntryFactory(state="dead", message__contact=None)
     message = MessageFactory(contact=ContactFactory(), entry=InboundEntryFactory())
     BridgeFactory()
-    for used in (message, outbound):
-        ChannelLogFactory(account=used.conversation.account)
+    for account in ChannelAccount.objects.all():  # whichever is asked for: with a log, none can be deleted
+        ChannelLogFactory(account=account)
     InboundCheck.objects.create(account=message.conversation.account, due_at=message.created_at)
     IdentityAlias.objects.create(identity=message.conversation.identity, kind="whatsapp", type="phone", value="+1")
     Notice.objects.create(message=outbound.message, contact=message.contact, created_at=message.created_at)
@@ -59,6 +60,12 @@ def rows() -> None:
     identity = message.conversation.identity
     Consent.objects.create(identity=identity, purpose="marketing", granted=True, source="api", at=message.created_at)
     PrivacyRequest.objects.create(verb="export", customer=home, at=message.created_at, by="a")
+    Export.objects.create(by="a", what="tile volume")
+    Spending.objects.create(day=message.created_at.date(), operation="BatchDetectSentiment")
+    owner = User.objects.create_user("owner of a view")
+    SavedView.objects.create(owner=owner, name="a view")
+    AlertRule.objects.create(owner=owner, name="an alert", metric="negative", threshold=0.3)
+    Report.objects.create(owner=owner, name="a report", emails="ana@example.com")
     Group.objects.create(name="A group of ours")
     User.objects.create_user("somebody else")
 
@@ -89,7 +96,17 @@ def addresses() -> dict[str, str]:
     return found
 
 
+def of_dashboards(route: str) -> str:
+    """Return the address of a dashboard's page or part."""
+    values = {"key": "volume", "what": "chats", "name": "hours"}
+    for name, model in {"contact": Contact, "view": SavedView, "rule": AlertRule, "report": Report}.items():
+        values[name] = model.objects.values_list("pk", flat=True).last()
+    return "/" + re.sub(r"<\w+:(\w+)>", lambda found: str(values[found[1]]), route)
+
+
 def address_of(route: str, pattern: URLPattern) -> str | None:
+    if route.startswith(("dashboards/", "api/v1/metrics/")):
+        return of_dashboards(route)
     if (
         "(?P<url>" in route
         or "(?P<app_label>" in route

@@ -16,14 +16,18 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 import pytest_asyncio
+from django.utils.crypto import salted_hmac
 from playwright.async_api import expect
 
+from sandbox import demo
 from tests.sandbox.page_kit import Window, launched, window
 
 MANAGE = Path(__file__).parents[2] / "manage.py"
 #: Seconds for the first start on an empty database: migrations included.
 START = 90
 CUSTOMERS = {"twitter": "Noor", "messenger": "Ana", "whatsapp": "Lucía"}
+#: Milliseconds that the dashboard gets for news.
+PATIENCE = 40_000
 ACCEPT = re.compile("^Accept ")
 pytestmark = [
     pytest.mark.browser,
@@ -47,7 +51,7 @@ def database(postgres: str) -> Iterator[str]:
 def sandbox(database: str) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    command = [sys.executable, str(MANAGE), "sandbox", "--port", str(port)]
+    command = [sys.executable, str(MANAGE), "sandbox", "--weeks", "0", "--port", str(port)]
     environment = {**os.environ, "DATABASE_URL": database, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, text=True) as run:
         said: list[str] = []
@@ -138,3 +142,27 @@ async def test_a_played_scene_serves_all_three_customers(page: Window) -> None:
         await expect(page.phone(kind).locator(".bubble.theirs").last).to_contain_text(
             re.compile("sorry|one more year|refunded")
         )
+
+
+async def test_what_a_phone_writes_moves_the_dashboard(page: Window, sandbox: str) -> None:
+    assert page.page.context.browser
+    context = await page.page.context.browser.new_context(viewport={"width": 1440, "height": 900})
+    board = await context.new_page()
+    await board.goto(f"{sandbox}admin/login/")
+    await board.locator("[name=username]").fill(demo.LOGIN)
+    await board.locator("[name=password]").fill(salted_hmac("sandbox", "the demo login").hexdigest()[:12])
+    await board.locator("[name=password]").press("Enter")
+    await board.wait_for_url(f"{sandbox}**")
+    await board.goto(f"{sandbox}dashboards/?range=24h")
+    await expect(board.locator("[data-live-text]")).not_to_contain_text("polling", timeout=PATIENCE)
+    volume, scored = board.locator("#tile-volume .value"), board.locator("#tile-sentiment .n")
+    before, n = await volume.inner_text(), await scored.inner_text()
+
+    await page.phone("whatsapp").get_by_role("button", name="Tom").click()
+    await page.write("whatsapp", "This is terrible, I am furious")
+
+    # Seconds on an idle machine; here others may be busy.
+    await expect(volume).not_to_have_text(before, timeout=PATIENCE)
+    await expect(scored).not_to_have_text(n, timeout=PATIENCE)
+    await expect(board.locator("#tile-worst .chat").first).to_contain_text("This is terrible, I am furious")
+    await context.close()

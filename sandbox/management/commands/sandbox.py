@@ -24,6 +24,7 @@ WELCOME = """
 Parley's sandbox is open: the whole product, with a simulated outside world.
 
   Page      {url}/sandbox/     three phones and an agent desktop
+  Numbers   {url}/dashboards/  what managers see; its made-up weeks are there in half a minute
   Admin     {url}/admin/       login {login}, password {password}
   World     {world}     the simulated X, Meta, Twilio and Amazon
 
@@ -32,12 +33,19 @@ Ctrl-C ends it. Everything stays in the database {database}.
 """
 
 
+#: Weeks of made-up chats that a new sandbox's dashboards begin with.
+WEEKS = 4
+
+
 class Command(BaseCommand):
     help = "Run Parley with a simulated outside world: phones, messengers, Amazon Connect, an agent desktop."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=settings.PORT, help="where the web listens (default: PORT)")
+        parser.add_argument(
+            "--weeks", type=int, default=WEEKS, help="made-up weeks in the dashboards, once (default: %(default)s)"
+        )
         parser.add_argument("--tour", action="store_true", help="play a conversation on every channel, then end")
 
     def handle(self, **options: Any) -> None:
@@ -50,14 +58,16 @@ class Command(BaseCommand):
         demo.move_in(world, port, _database_url())
         seeded = _seed()
         supervisor = Supervisor([[_simulator(world)], *product(port)])
+        self._weeks: int = 0 if options["tour"] else options["weeks"]
         passed = asyncio.run(self._open(supervisor, world, port, seeded, tour=options["tour"]))
         sys.exit(0 if passed else 1)
 
     async def _open(self, supervisor: Supervisor, url: str, port: int, seeded: dict[str, Any], *, tour: bool) -> bool:
         passed = True
+        past: asyncio.subprocess.Process | None = None
 
         async def welcome() -> None:
-            nonlocal passed
+            nonlocal passed, past
             async with aiohttp.ClientSession() as session:
                 world = World(url, session)
                 await world.until_it_answers()
@@ -72,9 +82,22 @@ class Command(BaseCommand):
                 self.stdout.write(
                     WELCOME.format(url=address, world=url, login=demo.LOGIN, password=seeded["password"], database=name)
                 )
+                self.stdout.flush()
+                past = await self._make_up_the_past()
 
         await supervisor.run(welcome)
+        if past is not None and past.returncode is None:
+            past.terminate()
+            await past.wait()
         return passed
+
+    async def _make_up_the_past(self) -> asyncio.subprocess.Process | None:
+        """Fill the dashboards beside the running product, which does not wait for it."""
+        if self._weeks <= 0:
+            return None
+        days = str(7 * self._weeks)
+        command = _manage("seeddemo", "--once", "--gently", "--no-progress", "--json", "--days", days)
+        return await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
 
 
 def _free_port() -> int:

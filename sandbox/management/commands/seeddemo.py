@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -25,6 +26,7 @@ class Command(BaseCommand):
             "--seed", type=int, default=7, help="the same seed makes the same chats (default: %(default)s)"
         )
         parser.add_argument("--once", action="store_true", help="do nothing where there are chats already")
+        parser.add_argument("--gently", action="store_true", help="leave the machine to others")
         parser.add_argument("--no-progress", action="store_true", help="no bar")
         parser.add_argument("--json", action="store_true", help="print the numbers of rows as JSON")
 
@@ -34,6 +36,8 @@ class Command(BaseCommand):
                 "Made-up chats belong into the sandbox alone: they would stand beside real ones. "
                 "Run manage.py sandbox, which calls this; or set SANDBOX_WORLD_URL for a database of your own."
             )
+        if options["gently"]:
+            os.nice(15)
         if options["once"] and Contact.objects.exists():
             return
         accounts = list(ChannelAccount.objects.order_by("kind"))

@@ -1,0 +1,154 @@
+"""Tells people that an alert fires or has stopped: by e-mail, webhook and SNS.
+
+Each way is tried until it works, or for some hours; a way that worked is not used twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.core.mail import send_mail
+from django.urls import reverse
+from django.utils import timezone
+
+from analytics import alertvalues, nowread, wording
+from analytics.alerts import filter_of
+from analytics.alertvalues import METRICS
+from analytics.aws import client
+from analytics.clock import HOUR, hour_of
+from analytics.models import AlertEvent, AlertRule
+from analytics.numbers import Numbers
+
+log = logging.getLogger(__name__)
+
+#: Seconds that a webhook gets to answer.
+TIMEOUT = (4, 10)
+MOST_ATTEMPTS = 10
+#: Seconds before the second attempt; doubled each time.
+FIRST_WAIT = 15
+#: Hours of the little chart in a message, and its steps.
+CHART_HOURS = 24
+BLOCKS = "▁▂▃▄▅▆▇█"
+WORST = 3
+
+
+def deliver_due() -> int:
+    """Send what is due; return how many events are settled."""
+    settled = 0
+    for event in AlertEvent.objects.filter(due_at__lte=timezone.now()).select_related("rule")[:100]:
+        settled += deliver(event)
+    return settled
+
+
+def deliver(event: AlertEvent) -> bool:
+    """Try every way that has not worked yet; return whether nothing is left to do."""
+    taken = AlertEvent.objects.filter(pk=event.pk, due_at=event.due_at)
+    wait = timedelta(seconds=FIRST_WAIT * 2**event.attempts)
+    if not taken.update(due_at=timezone.now() + wait, attempts=event.attempts + 1):
+        return False  # another worker has it
+    told, troubles = list(event.told), []
+    for way, send in ways(event.rule):
+        if way not in told:
+            try:
+                send(message_of(event))
+                told.append(way)
+            except Exception as failure:  # noqa: BLE001 - the other ways are tried, this one again later
+                log.warning("alert %s was not told by %s: %s", event.rule_id, way, type(failure).__name__)
+                troubles.append(f"{way}: {type(failure).__name__}")
+    over = not troubles or event.attempts + 1 >= MOST_ATTEMPTS
+    given: dict[str, Any] = {"told": told, "trouble": "; ".join(troubles)[:300]}
+    AlertEvent.objects.filter(pk=event.pk).update(**given, **({"due_at": None} if over else {}))
+    return over
+
+
+def ways(rule: AlertRule) -> Iterator[tuple[str, Callable[[Mapping[str, Any]], None]]]:
+    """Yield the ways in which a rule tells."""
+    if rule.emails.split():
+        yield "e-mail", lambda message: _mail(rule, message)
+    if rule.webhook_url:
+        yield "webhook", lambda message: _post(rule, message)
+    if rule.sns_topic:
+        yield "SNS", lambda message: _publish(rule, message)
+
+
+def message_of(event: AlertEvent) -> dict[str, Any]:
+    """Return what is told: the number, its bound, the last day as a line of blocks, and where to look. No words."""
+    rule, metric = event.rule, METRICS[event.rule.metric]
+    chosen = filter_of(rule, event.at)
+    base = settings.PUBLIC_BASE_URL
+    worst = nowread.worst(Numbers(chosen), WORST)
+    return {
+        "rule": rule.name,
+        "state": event.state,
+        "at": event.at.isoformat(),
+        "metric": rule.metric,
+        "title": metric.title,
+        "value": event.value,
+        "shown": wording.written(event.value, metric.unit),
+        "unit": metric.unit,
+        "n": event.n,
+        "of": metric.of,
+        "hours": rule.hours,
+        "side": rule.get_side_display(),
+        "threshold": rule.threshold,
+        "threshold_shown": wording.written(rule.threshold, metric.unit),
+        "chart": _chart(rule, event.at),
+        "filters": rule.query,
+        "dashboard": f"{base}{reverse('dashboards:overview')}?{rule.query}",
+        "worst": [f"{base}{reverse('dashboards:chat', args=[chat.contact])}#lowest" for chat in worst],
+        "mute": f"{base}{reverse('dashboards:alert', args=[rule.pk])}#mute",
+    }
+
+
+def text_of(message: Mapping[str, Any]) -> str:
+    """Write the message for people."""
+    lines = [
+        f"{message['rule']}: {message['state'].replace('_', ' ')}",
+        "",
+        f"{message['title']} is {message['shown']} over {message['hours']} h, from {message['n']} {message['of']}.",
+        f"It fires {message['side']} {message['threshold_shown']}.",
+        f"Last {CHART_HOURS} hours: {message['chart']}",
+        "",
+        f"Dashboard: {message['dashboard']}",
+        *(f"Most negative: {address}" for address in message["worst"]),
+        f"Mute: {message['mute']}",
+    ]
+    return "\n".join(lines)
+
+
+def _chart(rule: AlertRule, now: datetime) -> str:
+    start = hour_of(now) - CHART_HOURS * HOUR
+    known = alertvalues.history(METRICS[rule.metric], filter_of(rule, now), rule.hours, start)
+    values = [known[at][0] for at in sorted(known)]
+    real = [value for value in values if value is not None]
+    if not real:
+        return "no values"
+    low, spread = min(real), (max(real) - min(real)) or 1
+    return "".join(
+        "·" if value is None else BLOCKS[int((value - low) / spread * (len(BLOCKS) - 1))] for value in values
+    )
+
+
+def _subject(message: Mapping[str, Any]) -> str:
+    """Return one line, without what would end a header."""
+    return " ".join(f"[Parley] {message['rule']}: {message['state']}".replace("_", " ").split())[:100]
+
+
+def _mail(rule: AlertRule, message: Mapping[str, Any]) -> None:
+    send_mail(_subject(message), text_of(message), None, rule.emails.split())
+
+
+def _post(rule: AlertRule, message: Mapping[str, Any]) -> None:
+    answer = requests.post(rule.webhook_url, json=dict(message), timeout=TIMEOUT, allow_redirects=False)
+    if not answer.ok:
+        raise requests.HTTPError(str(answer.status_code))
+
+
+def _publish(rule: AlertRule, message: Mapping[str, Any]) -> None:
+    subject = _subject(message).encode("ascii", "replace").decode()  # SNS takes no other letters in a subject
+    client("sns").publish(TopicArn=rule.sns_topic, Subject=subject, Message=text_of(message))

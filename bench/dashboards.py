@@ -1,0 +1,169 @@
+"""Dashboards over five million messages of 90 days: the server's time for each panel, and how fast rollups keep up.
+
+The messages are made by SQL, then counted by the product's own passes. Requests are made in this process, whole:
+session, rights, queries, JSON or HTML. Beside them the same volume straight from the messages, as a chart without
+rollups would ask.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import django
+import psutil
+import psycopg
+
+from bench.dashboards_rows import LAG, LIVE, OPEN, POPULATE, RAW, SETTLE
+from bench.lab import MIB, database, manage, median, percentile
+
+QUICK: dict[str, Any] = {"messages": 20_000, "rounds": 3, "seconds": 5.0}
+#: Messages of one chat, half of them the customer's.
+EACH = 12
+DAYS = 90
+RANGES = ("today", "7d", "28d", "since")
+
+OPEN_CHATS = 1_000
+
+
+def run(messages: int = 5_000_000, rounds: int = 30, seconds: float = 30.0, rate: int = 500) -> dict[str, object]:
+    """Print and return what panels, the overview and the rollups take, in milliseconds where nothing else is said."""
+    with database("bench_dashboards") as url:
+        os.environ["DATABASE_URL"] = url
+        os.environ["LOG_LEVEL"] = "ERROR"
+        manage("migrate", "-v", "0", env={"DATABASE_URL": url})
+        _populate(url, messages)
+        os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+        django.setup()
+        found = {"messages": messages, **_count(messages), **_raw(url), **_pages(rounds), **_live(url, seconds, rate)}
+    for name, value in found.items():
+        print(f"  {name:<42} {value}")
+    return found
+
+
+def _populate(url: str, messages: int) -> None:
+    began = time.monotonic()
+    chats = messages // EACH
+    given = {"chats": chats, "people": max(10, chats // 6), "each": EACH, "days": DAYS}
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in filter(str.strip, POPULATE.split(";\n")):
+            connection.execute((statement % given).encode())
+    print(f"  {messages:,} messages made in {time.monotonic() - began:.0f} s", flush=True)
+
+
+def _count(messages: int) -> dict[str, object]:
+    """Let the product's passes count everything."""
+    from analytics import rollup
+    from analytics.models import Rollup, RollupBin
+
+    began, cpu = time.monotonic(), time.process_time()
+    while (done := rollup.refresh()) is not None and done.changes:
+        pass
+    took = time.monotonic() - began
+    return {
+        "counting everything, messages/s": round(messages / took),
+        "  CPU of the worker, µs/message": round((time.process_time() - cpu) / messages * 1e6, 1),
+        "rows of rollups": Rollup.objects.count(),
+        "rows of bins": RollupBin.objects.count(),
+        "memory of the worker, MiB": round(psutil.Process().memory_info().rss / MIB),
+    }
+
+
+def _raw(url: str) -> dict[str, object]:
+    times = []
+    with psycopg.connect(url) as connection:
+        for _ in range(3):
+            began = time.perf_counter()
+            connection.execute(RAW.encode()).fetchall()
+            times.append(time.perf_counter() - began)
+    return {"28 days of volume without rollups": _ms(median(times))}
+
+
+def _pages(rounds: int) -> dict[str, object]:
+    from django.contrib.auth.models import User
+    from django.test import Client
+
+    from analytics.tiles import TILES
+
+    client = Client(SERVER_NAME="localhost")
+    client.force_login(User.objects.create_superuser("bench"))
+    found: dict[str, object] = {}
+    slowest: list[tuple[float, str, str]] = []
+    for span in RANGES:
+        query = f"range={span}" if span != "since" else _ninety_days()
+        times = [_timed(client, f"/dashboards/?{query}") for _ in range(rounds)]
+        found[f"overview, {_named(span)}: p50 / p95"] = f"{_ms(median(times))} / {_ms(percentile(times, 0.95))}"
+        for key in TILES:
+            times = [_timed(client, f"/api/v1/metrics/{key}/?{query}") for _ in range(rounds)]
+            slowest.append((percentile(times, 0.95), key, _named(span)))
+    slowest.sort(reverse=True)
+    for value, key, span in slowest[:5]:
+        found[f"panel {key}, {span}: p95"] = _ms(value)
+    found[f"median panel of {len(slowest)}: p95"] = _ms(median([value for value, *_ in slowest]))
+    two = f"{_ninety_days()}&queue=Queue 3&agent=Agent 11"
+    times = [_timed(client, f"/api/v1/metrics/sentiment/?{two}") for _ in range(rounds)]
+    found["panel by queue and agent at once, 90 days: p95"] = _ms(percentile(times, 0.95))
+    return found
+
+
+def _ninety_days() -> str:
+    from datetime import date, timedelta
+
+    return f"range=custom&since={date.today() - timedelta(days=DAYS - 1)}&until={date.today()}"  # noqa: DTZ011 - UTC here
+
+
+def _named(span: str) -> str:
+    return "90d" if span == "since" else span
+
+
+def _timed(client: Any, address: str) -> float:
+    began = time.perf_counter()
+    answer = client.get(address)
+    took = time.perf_counter() - began
+    assert answer.status_code == 200, (address, answer.status_code)
+    return took
+
+
+def _live(url: str, seconds: float, rate: int) -> dict[str, object]:
+    """Write at the rate, as bridges do, and count meanwhile as workers do; tell how far the counting is behind."""
+    from django.conf import settings
+
+    from analytics import rollup
+
+    settings.SENTIMENT_ENABLED = False
+    lags, passes, cpu = [], 0, 0.0
+    with psycopg.connect(url, autocommit=True) as connection:
+        _open_chats(connection)
+        began = time.monotonic()
+        written = 0
+        while (now := time.monotonic() - began) < seconds:
+            due = int(now * rate) - written
+            if due >= rate // 10:
+                rows = connection.execute(LIVE.encode(), {"number": due, "open": OPEN_CHATS}).fetchall()
+                connection.execute(SETTLE.encode(), [[row[0] for row in rows]])
+                written += due
+            used = time.process_time()
+            rollup.refresh()
+            cpu += time.process_time() - used
+            passes += 1
+            lags.append(float(connection.execute(LAG.encode()).fetchone()[1]))  # type: ignore[index] # one row
+            time.sleep(0.2)
+        left = connection.execute(LAG.encode()).fetchone()
+    assert left
+    return {
+        f"live at {rate} messages/s, reached": round(written / seconds),
+        "  oldest uncounted change after a pass, s: p95": round(percentile(lags, 0.95), 2),
+        "  changes left at the end": left[0],
+        "  CPU of counting, share of a core": f"{cpu / seconds:.0%}",
+    }
+
+
+def _open_chats(connection: psycopg.Connection[Any]) -> None:
+    connection.execute("CREATE SEQUENCE bench_sequence START 2000000")
+    connection.execute((OPEN % {"open": OPEN_CHATS}).encode())
+    connection.execute("CREATE INDEX ON bench_open (place)")
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.1f} ms"
