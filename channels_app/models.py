@@ -9,6 +9,7 @@ from zlib import crc32
 from django.db import models
 
 from channels_app.fields import EncryptedJSONField
+from people.history import Recorded
 
 #: How many groups of conversations the bridges share out among themselves while they read the intake.
 SHARDS = 64
@@ -52,8 +53,25 @@ class ChannelAccount(models.Model):
         help_text="What a customer is told when Connect takes no more chats for now, once a chat. Empty: nothing.",
     )
     attributes = models.JSONField(default=dict, blank=True, help_text="Contact attributes that every chat starts with.")
+    paused_since = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Since then nothing goes either way; all of it is kept."
+    )
+    pause_reply = models.CharField(
+        max_length=1000,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="What a customer who writes while the account is paused is told, once. Empty: nothing.",
+    )
+    live_since = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When a message first went all the way round."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+
+    history = Recorded(
+        excluded_fields=["credentials", "former_credentials", "former_credentials_until", "created_at", "updated_at"]
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["kind", "address"], name="account_is_unique")]
@@ -67,6 +85,57 @@ class ChannelAccount(models.Model):
     @property
     def webhook_path(self) -> str:
         return f"/webhooks/{self.kind}/{self.id}/"
+
+
+class StoredSecret(models.Model):
+    """When a credential was set and by whom, and its last characters, to tell it by: never itself."""
+
+    account = models.ForeignKey(ChannelAccount, on_delete=models.CASCADE, related_name="secrets")
+    key = models.CharField(max_length=64)
+    tail = models.CharField(max_length=4, blank=True)
+    set_at = models.DateTimeField()
+    set_by = models.CharField(max_length=150)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account", "key"], name="secret_is_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.key} of {self.account_id}"
+
+
+class SetupDraft(models.Model):
+    """An account that is being set up and whose credentials are not complete. Its id becomes the account's."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=32)
+    name = models.CharField(max_length=100, blank=True)
+    credentials = EncryptedJSONField(default=dict)
+    by = models.CharField(max_length=150)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return self.name or f"a draft for {self.kind}"
+
+
+class AccountHealth(models.Model):
+    """What is known of an account besides its rows: knocks at its door, its provider's answers, its test.
+
+    A table of its own, because a change of the account's row makes every worker build its channel anew.
+    """
+
+    account = models.OneToOneField(ChannelAccount, on_delete=models.CASCADE, primary_key=True, related_name="health")
+    handshake_at = models.DateTimeField(null=True, blank=True, help_text="When the provider's check was answered.")
+    rejected_at = models.DateTimeField(null=True, blank=True, help_text="When a request was last turned away.")
+    rejected_code = models.CharField(max_length=64, blank=True, default="", db_default="")
+    points = models.JSONField(default=list, help_text="What the provider said, point by point.")
+    points_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="When a token or permission ends.")
+    test_code = models.CharField(max_length=16, blank=True, default="", db_default="")
+    test_began_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"health of {self.account_id}"
 
 
 class WebhookDelivery(models.Model):

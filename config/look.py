@@ -83,6 +83,7 @@ TASKS = (
         "Channels",
         "cell_tower",
         (
+            Page("Channels", url="channels", needs=("channels_app.view_channelaccount",)),
             Page("Accounts", "channels_app.channelaccount"),
             Page("Asked for what was missed", "channels_app.inboundcheck"),
         ),

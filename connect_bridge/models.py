@@ -63,6 +63,7 @@ class Conversation(models.Model):
         indexes = [
             models.Index(fields=["owner"], name="conversation_active", condition=models.Q(active=True)),
             models.Index(fields=["-last_message_at"], name="conversation_by_time"),
+            models.Index(fields=["account", "-last_message_at"], name="conversation_by_account"),
         ]
 
     def __str__(self) -> str:
