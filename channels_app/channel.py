@@ -215,12 +215,3 @@ class RegistersWebhook(Protocol):
         The provider checks the address meanwhile, so it must be reachable. Raises SendFailed.
         """
         ...
-
-
-@runtime_checkable
-class InvitesByLink(Protocol):
-    """A customer comes to us by a link or a QR code."""
-
-    def invitation(self, text: str) -> str:
-        """Return a link that opens a chat with us, with this text ready to be sent where the messenger can do that."""
-        ...

@@ -30,6 +30,15 @@ def cipher() -> MultiFernet:
     return _cipher(tuple(settings.FIELD_ENCRYPTION_KEYS))
 
 
+def is_current(token: bytes) -> bool:
+    """Say whether the first of FIELD_ENCRYPTION_KEYS opens it."""
+    try:
+        _cipher((settings.FIELD_ENCRYPTION_KEYS[0],)).decrypt(bytes(token))
+    except InvalidToken:
+        return False
+    return True
+
+
 def decrypt(token: bytes) -> dict[str, Any]:
     """Return the JSON object inside; raise ImproperlyConfigured if no key opens it."""
     try:

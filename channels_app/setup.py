@@ -84,7 +84,7 @@ def save_account(
     address, checked = read_credentials(kind, credentials)
     with transaction.atomic():
         account, _ = ChannelAccount.objects.select_for_update().get_or_create(
-            kind=kind, address=address, defaults={"name": name, "credentials": checked}
+            kind=kind, address=address, defaults={"name": name, "credentials": {}}
         )
         account.name = name
         account.connect_instance_id = instance or account.connect_instance_id

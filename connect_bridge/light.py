@@ -64,7 +64,7 @@ SELECT message_id, error_code, provider_code, error_detail FROM connect_bridge_o
  WHERE message_id = ANY(%(ids)s) AND state = 'dead' AND error_code <> 'earlier_part'
 """
 BY_HOUR = """
-SELECT account_id, floor(EXTRACT(EPOCH FROM now() - received_at) / 3600)::int AS ago, count(*)
+SELECT account_id, GREATEST(floor(EXTRACT(EPOCH FROM now() - received_at) / 3600)::int, 0) AS ago, count(*)
   FROM channels_app_webhookdelivery
  WHERE account_id = ANY(%(ids)s) AND received_at > now() - interval '24 hours' GROUP BY 1, 2
 """

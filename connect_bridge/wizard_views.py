@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 from qrcode.image.svg import SvgPathImage
 
 from channels_app import checkup
-from channels_app.channel import InvitesByLink, RegistersWebhook
+from channels_app.channel import LinksToChat, RegistersWebhook
 from channels_app.errors import AccountProblem
 from channels_app.forms import credentials_form
 from channels_app.models import AccountHealth, ChannelAccount, SetupDraft
@@ -189,9 +189,10 @@ def _invitation(setup: SetUp, text: str) -> dict[str, Any]:
     """Return the link that opens a chat with us, and its QR code as an inline picture."""
     assert setup.account is not None
     channel = open_account(setup.account).channel
-    if not isinstance(channel, InvitesByLink):
+    if not isinstance(channel, LinksToChat):
         return {}
-    link = channel.invitation(text)
+    greeting, _, code = text.rpartition(" ")
+    link = channel.chat_link(setup.account.address, greeting, code)
     drawn = qrcode.make(link, image_factory=SvgPathImage, box_size=8, border=2).to_string(encoding="unicode")
     return {"link": link, "qr": SafeString(drawn)}  # the library's own drawing: squares alone
 

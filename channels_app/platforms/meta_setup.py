@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, urlencode
 
 from channels_app.errors import SendFailed
 from channels_app.http import Http
@@ -61,9 +60,6 @@ class Setup:
             "Webhook of the app": self._callback,
             "Page subscribed": self._subscription,
         }
-
-    def invitation(self, text: str) -> str:
-        return f"https://m.me/{self._page}?{urlencode({'text': text}, quote_via=quote)}"
 
     def register(self) -> str:
         """Set the app's callback for Pages, which Meta checks at once, and subscribe the Page to the app."""

@@ -1,4 +1,4 @@
-"""What a channel that can be set up by its provider's API has in common: it hands three questions to its `setup`."""
+"""What a channel that can be set up by its provider's API has in common: it hands two questions to its `setup`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ class ProviderSetup(Protocol):
 
     def register(self) -> str: ...
 
-    def invitation(self, text: str) -> str: ...
-
 
 class SetUpByApi:
-    """Makes a channel ReadsBackConfiguration, RegistersWebhook and InvitesByLink (channel.py)."""
+    """Makes a channel ReadsBackConfiguration and RegistersWebhook (channel.py)."""
 
     @property
     def setup(self) -> ProviderSetup:
@@ -30,6 +28,3 @@ class SetUpByApi:
 
     def register_webhook(self) -> str:
         return self.setup.register()
-
-    def invitation(self, text: str) -> str:
-        return self.setup.invitation(text)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
-from urllib.parse import quote, urlencode
 
 from twilio.rest import Client
 
@@ -73,9 +72,6 @@ class Setup:
             webhook = {**(sender.webhook or {}), "callback_url": self._url, "callback_method": "POST"}
             client.messaging.v2.channels_senders(sender.sid).update(_Json({"webhook": webhook}))
         return "Twilio took our address for the sender's incoming messages."
-
-    def invitation(self, text: str) -> str:
-        return f"https://wa.me/{self._number.lstrip('+')}?{urlencode({'text': text}, quote_via=quote)}"
 
     def _credentials(self) -> Checked:
         with self._client() as client:

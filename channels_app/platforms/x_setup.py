@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from channels_app.errors import AuthFailed
 from channels_app.http import Http
@@ -75,10 +75,6 @@ class Setup:
             self._user("POST", _all(text_at(known, "id")))
             did += ", subscribed the account"
         return f"Parley {did}."
-
-    def invitation(self, text: str) -> str:
-        query = urlencode({"recipient_id": self._us, "text": text}, quote_via=quote)
-        return f"https://x.com/messages/compose?{query}"
 
     def _credentials(self) -> Checked:
         who = self._user("GET", "/2/users/me")
