@@ -92,6 +92,8 @@ TASKS = (
         "Event log",
         "receipt_long",
         (
+            Page("Event log", url="events", needs=("channels_app.view_webhookdelivery",)),
+            Page("By cause", url="event-failures", needs=("channels_app.view_webhookdelivery",)),
             Page("Stuck", url="stuck", needs=("channels_app.view_inboundentry", "connect_bridge.view_outboxentry")),
             Page("Webhooks", "channels_app.webhookdelivery"),
             Page("Events", "channels_app.inboundentry"),

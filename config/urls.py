@@ -28,6 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/stuck/", admin.site.admin_view(stuck_page), name="stuck"),
     path("admin/audit/", admin.site.admin_view(audit_page), name="audit"),
     path("admin/channels/", include("connect_bridge.wizard_urls")),
+    path("admin/events/", include("connect_bridge.event_urls")),
     path("admin/", admin.site.urls),
     path("api/v1/", include(api.urls())),
     path("api/v1/", include(customer_api.urls())),

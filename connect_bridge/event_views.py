@@ -92,7 +92,7 @@ def _wanted(request: HttpRequest) -> tuple[Wanted, dict[str, str]]:
 
 def _filters(asked: dict[str, str]) -> list[dict[str, Any]]:
     """Return the saved filters: those that people come for."""
-    wanted = (
+    wanted: tuple[tuple[str, dict[str, str]], ...] = (
         ("Everything", {}),
         ("Failed", {"fate": "failed"}),
         ("Waiting", {"fate": "waiting"}),
@@ -101,9 +101,7 @@ def _filters(asked: dict[str, str]) -> list[dict[str, Any]]:
     )
     kept = {name: asked[name] for name in ("account", "since") if name in asked}
     here = {name: text for name, text in asked.items() if name in ("fate", "direction")}
-    return [
-        {"title": title, "query": urlencode({**kept, **chosen}), "here": chosen == here} for title, chosen in wanted
-    ]
+    return [{"title": title, "query": urlencode(kept | chosen), "here": chosen == here} for title, chosen in wanted]
 
 
 @require_safe

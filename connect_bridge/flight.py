@@ -169,10 +169,10 @@ def _outbound(send: OutboxEntry, calls: list[ChannelLog]) -> list[Hop]:
 
 def _timed(hops: list[Hop]) -> list[Hop]:
     """Add how long each hop took, in the order of time; hops that were not made yet come last."""
-    made = sorted((hop for hop in hops if hop.at), key=lambda hop: hop.at or datetime.max)
-    timed, before = [], None
-    for hop in made:
-        seconds = (hop.at - before).total_seconds() if hop.at and before else None
-        timed.append(Hop(hop.title, hop.detail, hop.at, seconds, hop.bad))
-        before = hop.at
+    made = sorted(((hop.at, number, hop) for number, hop in enumerate(hops) if hop.at), key=lambda one: one[:2])
+    timed: list[Hop] = []
+    before: datetime | None = None
+    for at, _, hop in made:
+        timed.append(Hop(hop.title, hop.detail, at, (at - before).total_seconds() if before else None, hop.bad))
+        before = at
     return [*timed, *(hop for hop in hops if hop.at is None)]

@@ -90,11 +90,9 @@ class _About(Payload, frozen=True):
 class Messenger(setting_up.SetUpByApi, Channel[Config]):
     """One Facebook Page. Customers are known by a PSID, which means somebody only together with the Page."""
 
-    kind = "messenger"
-    label = "Messenger"
-    text_limit, max_body = TextLimit(most=2_000), meta.MAX_BODY
+    kind, label, text_limit = "messenger", "Messenger", TextLimit(most=2_000)
+    max_body, chat_link = meta.MAX_BODY, staticmethod(meta.chat_link)
     Config, guide, advice = Config, meta_setup.GUIDE, meta_setup.ADVICE
-    chat_link = staticmethod(meta.chat_link)
 
     @property
     def address(self) -> str:

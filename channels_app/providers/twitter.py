@@ -73,8 +73,7 @@ class _Encrypted(Payload, frozen=True):
 class Twitter(setting_up.SetUpByApi, Channel[Config]):
     """One X account. Replies have no window; X allows 15 sends in 15 minutes and 1,440 a day for each user."""
 
-    kind, label = "twitter", "X"
-    text_limit = TextLimit(most=10_000)
+    kind, label, text_limit = "twitter", "X", TextLimit(most=10_000)
     Config, guide, advice = Config, x_setup.GUIDE, x_setup.ADVICE
     chat_link = staticmethod(x.chat_link)
 

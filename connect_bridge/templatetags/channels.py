@@ -41,6 +41,33 @@ def state_badge(state: State) -> SafeString:
     return format_html('<span class="{}"><span aria-hidden="true">{}</span> {}</span>', css, sign, state.value)
 
 
+_FATES = {
+    "failed": ("bad", "✗"),
+    "quarantined": ("bad", "✗"),
+    "uncertain": ("warn", "?"),
+    "waiting": ("warn", "…"),
+    "stored": ("warn", "…"),
+    "parked": ("warn", "…"),
+    "relayed": ("good", "✓"),
+    "accepted": ("good", "✓"),
+    "delivered": ("good", "✓✓"),
+    "read": ("good", "✓✓"),
+}
+
+
+@register.filter
+def event_badge(state: str) -> SafeString:
+    """Draw where a webhook or a send is, in its own word."""
+    tone, sign = _FATES.get(state, ("", "·"))
+    css = f"p-state is-{tone}" if tone else "p-state"
+    return format_html('<span class="{}"><span aria-hidden="true">{}</span> {}</span>', css, sign, state)
+
+
+@register.filter
+def milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f}"
+
+
 @register.filter
 def verdict_sign(verdict: Verdict) -> str:
     return _SIGNS[verdict]

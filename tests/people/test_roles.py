@@ -16,8 +16,8 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from channels_app.models import ChannelAccount, InboundCheck
-from connect_bridge.models import Notice, Replay
+from channels_app.models import ChannelAccount, InboundCheck, WebhookDelivery
+from connect_bridge.models import Notice, OutboxEntry, Replay
 from customers.codes import make_link_code
 from customers.models import Apart, Consent, Customer, IdentityAlias, Merge, PrivacyRequest
 from people.roles import ADMIN, OPS, ROLES
@@ -99,6 +99,9 @@ def address_of(route: str, pattern: URLPattern) -> str | None:
         return None  # Django's redirects to a change page, and pages of a whole app
     if "<" not in route:
         return "/" + route.replace("^", "").replace("$", "").replace("\\Z", "")
+    if route.startswith("admin/events/"):
+        one = OutboxEntry if "/send/" in route else WebhookDelivery
+        return "/" + route.replace("<uuid:key>", str(one.objects.order_by("pk").values_list("pk", flat=True)[0]))
     if route.startswith("admin/channels/"):
         account = ChannelAccount.objects.order_by("created_at").first()
         assert account is not None

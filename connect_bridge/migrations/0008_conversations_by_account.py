@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("channels_app", "0006_setup"),
-        ("connect_bridge", "0006_connect_pace"),
+        ("connect_bridge", "0007_timeline"),
         ("customers", "0001_initial"),
     ]
 
