@@ -1,4 +1,4 @@
-"""Encrypt stored credentials anew with the first key, so that the others can be thrown away."""
+"""Encrypt stored credentials and second factors anew with the first key, so that the others can be thrown away."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from allauth.mfa.models import Authenticator
 from cryptography.fernet import InvalidToken
 from django.apps import apps
 from django.db import connection, models
 
-from channels_app.fields import EncryptedJSONField, cipher, is_current
+from channels_app.fields import EncryptedJSONField
+from people.seals import cipher, is_current
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,21 @@ def sealed(*, act: bool) -> Iterator[Sealed]:
         for field in model._meta.concrete_fields:
             if isinstance(field, EncryptedJSONField):
                 yield from _of(model, field, act=act)
+    for factor in Authenticator.objects.exclude(type=Authenticator.Type.WEBAUTHN):
+        yield from _of_factor(factor, act=act)
+
+
+def _of_factor(factor: Any, *, act: bool) -> Iterator[Sealed]:
+    """Yield an authenticator app's key, or the seed of somebody's recovery codes."""
+    for name in ("secret", "seed"):
+        token = factor.data.get(name)
+        if token is None:
+            continue
+        one, anew = _judged((factor._meta.db_table, "data", factor.pk), token.encode())
+        if act and anew:
+            again = {**factor.data, name: anew.decode()}
+            type(factor).objects.filter(pk=factor.pk, data=factor.data).update(data=again)
+        yield one
 
 
 def _of(model: type[models.Model], field: EncryptedJSONField, *, act: bool) -> Iterator[Sealed]:
@@ -47,16 +64,22 @@ def _of(model: type[models.Model], field: EncryptedJSONField, *, act: bool) -> I
 
 def _looked_at(table: str, column: str, key: str, found: tuple[Any, bytes], *, act: bool) -> Sealed:
     row, token = found
-    if is_current(token):
-        return Sealed(table, column, str(row), current=True)
-    try:
-        anew = cipher().rotate(token)
-    except InvalidToken:
-        return Sealed(table, column, str(row), current=False, lost=True)
-    if act:
+    one, anew = _judged((table, column, row), token)
+    if act and anew:
         with connection.cursor() as cursor:
             cursor.execute(
                 f'UPDATE "{table}" SET "{column}" = %s WHERE "{key}" = %s AND "{column}" = %s',  # noqa: S608 - our own names
                 [anew, row, token],
             )
-    return Sealed(table, column, str(row), current=False)
+    return one
+
+
+def _judged(where: tuple[str, str, Any], token: bytes) -> tuple[Sealed, bytes | None]:
+    """Return what this value is, and, if it is under an older key of ours, the same under the first."""
+    table, column, row = where
+    if is_current(token):
+        return Sealed(table, column, str(row), current=True), None
+    try:
+        return Sealed(table, column, str(row), current=False), cipher().rotate(token)
+    except InvalidToken:
+        return Sealed(table, column, str(row), current=False, lost=True), None

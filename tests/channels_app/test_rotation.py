@@ -4,6 +4,8 @@ import json
 from io import StringIO
 
 import pytest
+from allauth.mfa.adapter import get_adapter
+from allauth.mfa.models import Authenticator
 from django.core.management import call_command
 from django.db import connection
 
@@ -46,6 +48,20 @@ def test_after_a_rotation_the_old_key_is_needed_no_more(settings) -> None:
     assert draft.credentials == {"consumer_key": "typed"}
     assert account.updated_at == changed
     assert account.history.count() == 1
+
+
+def test_second_factors_are_encrypted_anew_too(settings, django_user_model) -> None:
+    settings.FIELD_ENCRYPTION_KEYS = ["old"]
+    ana = django_user_model.objects.create_user("ana")
+    sealed = get_adapter().encrypt("JBSWY3DPEHPK3PXP")
+    factor = Authenticator.objects.create(user=ana, type=Authenticator.Type.TOTP, data={"secret": sealed})
+    settings.FIELD_ENCRYPTION_KEYS = ["new", "old"]
+
+    rotate()
+
+    settings.FIELD_ENCRYPTION_KEYS = ["new"]
+    factor.refresh_from_db()
+    assert get_adapter().decrypt(factor.data["secret"]) == "JBSWY3DPEHPK3PXP"
 
 
 def test_a_second_run_has_nothing_to_do(settings) -> None:
