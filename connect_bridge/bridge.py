@@ -20,6 +20,7 @@ from channels_app.committer import GroupCommitter
 from channels_app.db import connect_parameters
 from channels_app.failpoints import failpoint
 from connect_bridge import store
+from connect_bridge.autoreplies import tell_who_waits
 from connect_bridge.boto import BotoConnect, participant_endpoint
 from connect_bridge.capture import capture
 from connect_bridge.dispatch import Dispatcher
@@ -93,6 +94,7 @@ class Bridge:
                 said=self._dispatcher.outbound,
             )
             self._hand_over = HandOver(self._house)
+            await self._house.services.read(pool)
             await self._join()
             self._dispatcher.start()
             log.info("bridge %s is up", self.id)
@@ -117,6 +119,8 @@ class Bridge:
                 ("renewals", lambda: self._tend(lambda one: one.is_to_renew, Listener.renew)),
                 ("sweeps", lambda: self._tend(lambda one: one.is_to_sweep, Listener.sweep)),
                 ("notices", lambda: tell_agents(self._house, self._listener)),
+                ("services", lambda: self._house.services.keep(self._house.pool)),
+                ("patience", lambda: tell_who_waits(self._house)),
             )
         ]
         try:
