@@ -1,4 +1,4 @@
-"""The admin page by which accounts are set up: secrets go in and never come out."""
+"""The admin page of accounts: what is set, and the way to the steps by which credentials go in; they never come out."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponseRedirect
-from django.template.response import TemplateResponse
+from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.decorators import method_decorator
 from django.utils.html import format_html
-from django.views.decorators.debug import sensitive_post_parameters
 
 from channels_app.admin_parts import UNLOADED_OF_ACCOUNT, kind_filter
-from channels_app.forms import PREFIX, account_form
+from channels_app.forms import AccountForm
 from channels_app.models import ChannelAccount
 from channels_app.registry import channels
 from channels_app.setup import VERIFY_TOKEN, credential_fields, webhook_url
 from customers.readonly import FindableAdmin
+from people.audited import AuditedAdmin
 
 _COPY = '<code class="p-code">{}</code>'
 
 
 @admin.register(ChannelAccount)
-class ChannelAccountAdmin(FindableAdmin[ChannelAccount]):
-    """Adding begins with the choice of a channel; the rest of the form follows from that channel's Config."""
+class ChannelAccountAdmin(AuditedAdmin[ChannelAccount], FindableAdmin[ChannelAccount]):
+    """Adding, and whatever concerns credentials, is done in the steps of the set-up."""
 
+    form = AccountForm
     list_display = ["name", "channel", "address", "enabled", "updated_at"]
     list_filter = [kind_filter("kind"), "enabled"]
     ordering = ["kind", "name"]
@@ -37,6 +37,7 @@ class ChannelAccountAdmin(FindableAdmin[ChannelAccount]):
         "address",
         "webhook",
         "verify_token",
+        "secrets",
         "former_credentials_until",
         "created_at",
         "updated_at",
@@ -57,6 +58,10 @@ class ChannelAccountAdmin(FindableAdmin[ChannelAccount]):
     def verify_token(self, account: ChannelAccount) -> str:
         return format_html(_COPY, account.credentials.get(VERIFY_TOKEN, ""))
 
+    @admin.display(description="credentials")
+    def secrets(self, account: ChannelAccount) -> str:
+        return shown_secrets(account)
+
     def has_change_permission(self, request: HttpRequest, obj: ChannelAccount | None = None) -> bool:
         known = obj is None or obj.kind in channels()
         return known and super().has_change_permission(request, obj)
@@ -69,56 +74,42 @@ class ChannelAccountAdmin(FindableAdmin[ChannelAccount]):
     def get_fieldsets(self, request: HttpRequest, obj: ChannelAccount | None = None) -> Any:
         routing = (
             "Amazon Connect",
-            {"fields": ["connect_instance_id", "connect_contact_flow_id", "holding_reply", "attributes"]},
+            {
+                "fields": [
+                    "connect_instance_id",
+                    "connect_contact_flow_id",
+                    "holding_reply",
+                    "pause_reply",
+                    "attributes",
+                ]
+            },
         )
-        credentials = ("Credentials", {"fields": self._credential_names(self._kind(request, obj))})
-        if obj is None:
-            return [(None, {"fields": ["name", "enabled", "when_uncertain", "redact"]}), credentials, routing]
         about = ["id", "address", "former_credentials_until", "created_at", "updated_at", "see_also"]
         parts: list[Any] = [
-            (None, {"fields": ["name", "channel", "enabled", "when_uncertain"]}),
+            (None, {"fields": ["name", "channel", "enabled", "when_uncertain", "redact"]}),
             routing,
             ("About", {"fields": about}),
         ]
-        if self.has_change_permission(request, obj):
-            copied = ["webhook", *(["verify_token"] if obj.credentials.get(VERIFY_TOKEN) else [])]
-            note = "Enter these in the provider's console."
-            parts.insert(1, ("Webhook", {"fields": copied, "description": note}))
-            parts.insert(2, credentials)
+        if obj is not None and self.has_change_permission(request, obj):
+            copied = ["webhook", *(["verify_token"] if obj.credentials.get(VERIFY_TOKEN) else []), "secrets"]
+            parts.insert(1, ("Webhook and credentials", {"fields": copied}))
         return parts
 
-    def get_form(self, request: HttpRequest, obj: ChannelAccount | None = None, *args: Any, **kwargs: Any) -> Any:
-        channel = channels().get(self._kind(request, obj))
-        if channel is not None:
-            kwargs["form"] = account_form(channel)
-        return super().get_form(request, obj, *args, **kwargs)
-
-    @method_decorator(sensitive_post_parameters())
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        return super().changeform_view(request, *args, **kwargs)
-
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> Any:
-        if self._kind(request, None) in channels() or not self.has_add_permission(request):
-            return super().add_view(request, form_url, extra_context)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Which messenger?",
-            "opts": self.opts,
-            "channels": sorted((channel.label, kind) for kind, channel in channels().items()),
-        }
-        return TemplateResponse(request, "admin/channels_app/channelaccount/choose.html", context)
+        """Go to the first step of the set-up."""
+        if self.has_add_permission(request):
+            return HttpResponseRedirect(reverse("channel-add"))
+        return super().add_view(request, form_url, extra_context)
 
-    def save_model(self, request: HttpRequest, obj: ChannelAccount, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
-        form.store()
-        super().save_model(request, obj, form, change)
 
-    def response_post_save_add(self, request: HttpRequest, obj: ChannelAccount) -> Any:  # noqa: ARG002 - as above
-        """Go on to the account's page, where the webhook URL waits to be copied."""
-        return HttpResponseRedirect(reverse("admin:channels_app_channelaccount_change", args=[obj.pk]))
-
-    def _kind(self, request: HttpRequest, obj: ChannelAccount | None) -> str:
-        return obj.kind if obj is not None else request.GET.get("kind", "")
-
-    def _credential_names(self, kind: str) -> list[str]:
-        channel = channels().get(kind)
-        return [PREFIX + asked.key for asked in credential_fields(channel)] if channel else []
+def shown_secrets(account: ChannelAccount) -> str:
+    """Return what there is to see of an account's secrets: that they are set, by whom and when, and how they end."""
+    channel = channels().get(account.kind)
+    known = {one.key: one for one in account.secrets.all()}
+    secret = [field for field in credential_fields(channel) if field.secret] if channel else []
+    rows = [
+        {"field": field, "known": known.get(field.key), "set": bool(account.credentials.get(field.key))}
+        for field in secret
+    ]
+    context = {"rows": rows, "replace": reverse("channel-step", args=[account.pk, "credentials"])}
+    return render_to_string("admin/channels_app/secrets.html", context)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -10,8 +10,11 @@ from channels_app.http import Http
 from channels_app.structs import convert
 from channels_app.text import TextLimit
 from channels_app.types import (
+    Advice,
     Answer,
+    Checked,
     FoundSent,
+    Guide,
     InboundEvent,
     Listed,
     ListedInbound,
@@ -45,6 +48,10 @@ class Channel(Generic[ConfigT]):
     #: Bytes of webhook body that the provider can send.
     max_body: ClassVar[int] = 256 * 1024
     Config: ClassVar[type[Struct]]
+    #: For the set-up wizard.
+    guide: ClassVar[Guide] = Guide()
+    #: What the provider's own error codes mean, where that is more than the class of error says.
+    advice: ClassVar[Mapping[str, Advice]] = {}
 
     def __init__(self, config: ConfigT, http: Http, webhook_url: str) -> None:
         self.config = config
@@ -183,4 +190,28 @@ class ChecksSubscription(Protocol):
 
     def subscribe(self) -> None:
         """Subscribe to it, besides what is subscribed already. Idempotent. Raises SendFailed."""
+        ...
+
+
+@runtime_checkable
+class ReadsBackConfiguration(Protocol):
+    """The provider tells how it is set up for us."""
+
+    def points(self) -> Mapping[str, Callable[[], Checked]]:
+        """Return each point that can be looked at, the credentials first, with what asks the provider.
+
+        Asking raises SendFailed. One point knows nothing of the others, so that each can be asked again by itself.
+        """
+        ...
+
+
+@runtime_checkable
+class RegistersWebhook(Protocol):
+    """The provider takes our address by its API: nobody has to paste it."""
+
+    def register_webhook(self) -> str:
+        """Register our address and subscribe to what we need; return what was done, in words. Idempotent.
+
+        The provider checks the address meanwhile, so it must be reachable. Raises SendFailed.
+        """
         ...

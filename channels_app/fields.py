@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from functools import lru_cache
 from typing import Any
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from django.conf import settings
+from cryptography.fernet import InvalidToken
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 
-
-@lru_cache(maxsize=8)
-def _cipher(keys: tuple[str, ...]) -> MultiFernet:
-    return MultiFernet([Fernet(_derive(key)) for key in keys])
-
-
-def _derive(key: str) -> bytes:
-    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"parley field encryption").derive(key.encode())
-    return base64.urlsafe_b64encode(derived)
-
-
-def cipher() -> MultiFernet:
-    """Return the cipher of FIELD_ENCRYPTION_KEYS: the first key encrypts, all decrypt."""
-    return _cipher(tuple(settings.FIELD_ENCRYPTION_KEYS))
+from people.seals import cipher
 
 
 def decrypt(token: bytes) -> dict[str, Any]:

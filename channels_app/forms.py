@@ -1,4 +1,4 @@
-"""The form by which an account is set up, derived from its channel's Config."""
+"""The forms by which an account is set up; the one for credentials is derived from its channel's Config."""
 
 from __future__ import annotations
 
@@ -9,15 +9,10 @@ from django import forms
 from unfold.widgets import INPUT_CLASSES
 
 from channels_app.channel import Channel
+from channels_app.checkup import try_credentials
 from channels_app.models import ChannelAccount
-from channels_app.setup import (
-    VERIFY_TOKEN,
-    CredentialField,
-    NotSaved,
-    credential_fields,
-    read_credentials,
-    set_credentials,
-)
+from channels_app.setup import VERIFY_TOKEN, CredentialField, NotSaved, credential_fields, read_credentials
+from channels_app.types import Checked
 
 #: Credentials keep to themselves in the form: one of them may be called `name`, as a field of the account is.
 PREFIX = "credential_"
@@ -31,16 +26,12 @@ BOX = {"class": " ".join(INPUT_CLASSES)}
 class SecretInput(forms.PasswordInput):
     """A password box that never holds what is stored, nor what was typed."""
 
-    def __init__(self, *, stored: bool) -> None:
-        hint = "•••• set" if stored else ""
+    def __init__(self, hint: str) -> None:
         super().__init__(render_value=False, attrs={**BOX, "autocomplete": "new-password", "placeholder": hint})
 
 
 class AccountForm(forms.ModelForm[ChannelAccount]):
-    """What every account has. `account_form` adds the credentials of one channel."""
-
-    channel: ClassVar[type[Channel[Any]]]
-    credentials: dict[str, str]
+    """What every account has, without its credentials."""
 
     class Meta:
         model = ChannelAccount
@@ -51,21 +42,54 @@ class AccountForm(forms.ModelForm[ChannelAccount]):
             "connect_instance_id",
             "connect_contact_flow_id",
             "holding_reply",
+            "pause_reply",
             "attributes",
         ]
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def clean_attributes(self) -> dict[str, str]:
+        return clean_attributes(self.cleaned_data["attributes"])
+
+
+def clean_attributes(attributes: Any) -> dict[str, str]:
+    """Return contact attributes that Connect takes; raise ValidationError for others."""
+    attributes = attributes or {}
+    if not isinstance(attributes, dict) or not all(isinstance(text, str) for text in attributes.values()):
+        raise forms.ValidationError('Give a JSON object of texts, as in {"language": "es"}.')
+    if odd := [key for key in attributes if not _ATTRIBUTE_KEY.fullmatch(key)]:
+        raise forms.ValidationError(f"Connect takes letters, digits, - and _ in a key: {odd[0]!r} has others.")
+    if sum(len((key + text).encode()) for key, text in attributes.items()) > MOST_ATTRIBUTE_BYTES:
+        raise forms.ValidationError(f"Connect takes {MOST_ATTRIBUTE_BYTES:,} bytes of attributes, keys included.")
+    return attributes
+
+
+class CredentialsForm(forms.Form):
+    """A name and the credentials of one channel. `credentials_form` adds the latter.
+
+    `stored` are the credentials that are kept where a box for a secret is left empty. `account` is the row, or the
+    unsaved one that a draft becomes. Whether the provider knows the credentials is asked last, and not in a
+    transaction; `unasked` leaves it out, for when the provider is away.
+    """
+
+    channel: ClassVar[type[Channel[Any]]]
+    name = forms.CharField(max_length=100, help_text="How your team calls it.", widget=forms.TextInput(attrs=BOX))
+    unasked = forms.BooleanField(
+        required=False,
+        label="Save without asking the messenger",
+        help_text="Only while it cannot be asked: wrong credentials would replace good ones.",
+    )
+
+    def __init__(self, account: ChannelAccount, stored: dict[str, str], *args: Any, **kwargs: Any) -> None:
+        self.account, self.stored = account, stored
+        self.credentials: dict[str, str] = {}
+        self.answer: Checked | None = None
         super().__init__(*args, **kwargs)
-        self.instance.kind = self.channel.kind
+        self.fields["name"].initial = account.name
         for asked in credential_fields(self.channel):
             self.fields[PREFIX + asked.key] = self._input(asked)
-
-    @property
-    def _stored(self) -> dict[str, str]:
-        return self.instance.credentials or {}
+        self.order_fields(["name", *(PREFIX + asked.key for asked in credential_fields(self.channel)), "unasked"])
 
     def _input(self, asked: CredentialField) -> forms.CharField:
-        stored = self._stored.get(asked.key, "")
+        stored = self.stored.get(asked.key, "")
         notes = [asked.help]
         if asked.secret:
             notes.append("Leave empty to keep the one that is set." if stored else "")
@@ -76,41 +100,34 @@ class AccountForm(forms.ModelForm[ChannelAccount]):
             help_text=" ".join(filter(None, notes)),
             required=asked.required and not (asked.secret and stored),
             initial=None if asked.secret else stored,
-            widget=SecretInput(stored=bool(stored)) if asked.secret else forms.TextInput(attrs=BOX),
+            widget=SecretInput("•••• set" if stored else "") if asked.secret else forms.TextInput(attrs=BOX),
         )
 
-    def clean_attributes(self) -> dict[str, str]:
-        attributes = self.cleaned_data["attributes"] or {}
-        if not isinstance(attributes, dict) or not all(isinstance(text, str) for text in attributes.values()):
-            raise forms.ValidationError('Give a JSON object of texts, as in {"language": "es"}.')
-        if odd := [key for key in attributes if not _ATTRIBUTE_KEY.fullmatch(key)]:
-            raise forms.ValidationError(f"Connect takes letters, digits, - and _ in a key: {odd[0]!r} has others.")
-        if sum(len((key + text).encode()) for key, text in attributes.items()) > MOST_ATTRIBUTE_BYTES:
-            raise forms.ValidationError(f"Connect takes {MOST_ATTRIBUTE_BYTES:,} bytes of attributes, keys included.")
-        return attributes
+    def given(self) -> dict[str, str]:
+        """Return what was typed, valid or not, and what is stored for the secrets that were left empty."""
+        given = {}
+        for asked in credential_fields(self.channel):
+            typed = (self.data.get(PREFIX + asked.key) or "").strip()
+            given[asked.key] = typed or (self.stored.get(asked.key, "") if asked.secret else "")
+        return {key: text for key, text in given.items() if text}
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if any(name.startswith(PREFIX) for name in self.errors):
             return cleaned
         try:
-            self.instance.address, self.credentials = read_credentials(self.channel.kind, self._given(cleaned))
+            self.account.address, self.credentials = read_credentials(self.channel.kind, self.given())
             self._check_address()
         except NotSaved as fault:
             self.add_error(PREFIX + fault.key if PREFIX + fault.key in self.fields else None, str(fault))
+            return cleaned
+        if not self.errors and not cleaned.get("unasked") and self.credentials != self.account.credentials:
+            self._ask()
         return cleaned
-
-    def _given(self, cleaned: dict[str, Any]) -> dict[str, str]:
-        """Return what was typed, and what is stored for the secrets that were left empty."""
-        given = {}
-        for asked in credential_fields(self.channel):
-            typed = cleaned.get(PREFIX + asked.key) or ""
-            given[asked.key] = typed or (self._stored.get(asked.key, "") if asked.secret else "")
-        return given
 
     def _check_address(self) -> None:
         """Refuse an address that another account has, or a new one for an account that customers have written to."""
-        mine = self.instance
+        mine = self.account
         other = ChannelAccount.objects.filter(kind=mine.kind, address=mine.address).exclude(pk=mine.pk).first()
         if other is not None:
             raise NotSaved(f"{mine.address} is set up already, as “{other.name}”. Change that account instead.")
@@ -120,12 +137,14 @@ class AccountForm(forms.ModelForm[ChannelAccount]):
                 "address. Add a new account for the new address."
             )
 
-    def store(self) -> None:
-        """Put the credentials into the instance, unsaved; former secrets stay valid for a while."""
-        set_credentials(self.instance, self.credentials)
+    def _ask(self) -> None:
+        """Ask the provider with the new credentials; the old ones stay until it knows these."""
+        self.answer = try_credentials(self.channel.kind, self.account.pk, self.credentials)
+        if self.answer is not None and not self.answer.ok:
+            code = f" ({self.answer.code})" if self.answer.code else ""
+            self.add_error(None, f"Not saved. {self.channel.label} says{code}: {self.answer.said} {self.answer.fix}")
 
 
-def account_form(channel: type[Channel[Any]]) -> type[AccountForm]:
-    """Return the form for accounts of one channel."""
-    names = {PREFIX + asked.key: forms.CharField(required=False) for asked in credential_fields(channel)}
-    return type(f"{channel.__name__}AccountForm", (AccountForm,), {"channel": channel, **names})
+def credentials_form(channel: type[Channel[Any]]) -> type[CredentialsForm]:
+    """Return the form for the credentials of one channel."""
+    return type(f"{channel.__name__}CredentialsForm", (CredentialsForm,), {"channel": channel})

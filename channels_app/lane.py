@@ -6,6 +6,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -16,6 +17,7 @@ from channels_app.committer import GroupCommitter
 from channels_app.db import connect_parameters
 from channels_app.door import PREFIX, Address, Call, Door, not_found, read_headers, too_large
 from channels_app.intake import Taken, examine
+from channels_app.knocks import TELLING, Knocks, write_rejections
 from channels_app.replies import Refused, Reply, Visit, unavailable, visit_of
 from channels_app.store import refusal_of, store_batch
 
@@ -47,6 +49,9 @@ class FastLane:
         parameters = {**connect_parameters(), "connect_timeout": CONNECT_SECONDS}
         self._look_ups: GroupCommitter[uuid.UUID, Row | None] = GroupCommitter(look_up, parameters, connections=1)
         self._writes: GroupCommitter[Taken, str] = GroupCommitter(store_batch, parameters, connections=CONNECTIONS)
+        self._rejections: GroupCommitter[tuple[uuid.UUID, str], None] = GroupCommitter(write_rejections, parameters)
+        self._knocks = Knocks()
+        self._background: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].startswith(PREFIX):
@@ -62,8 +67,9 @@ class FastLane:
 
     async def close(self) -> None:
         """Wait for what is under way and close the database connections."""
-        await self._look_ups.close()
-        await self._writes.close()
+        await asyncio.gather(*self._background)
+        for committer in (self._look_ups, self._writes, self._rejections):
+            await committer.close()
 
     async def _reply(self, call: Call, visit: Visit, receive: Receive) -> Reply:
         try:
@@ -77,6 +83,7 @@ class FastLane:
         except Disconnected:
             raise
         except Refused as refusal:
+            self._turned_away(visit, refusal.code)
             return visit.refused(refusal)
         except (psycopg.Error, TimeoutError) as problem:
             log.warning("webhook %s: not stored (%s)", visit.request_id, type(problem).__name__)
@@ -85,6 +92,17 @@ class FastLane:
             # No trace: it could quote the message.
             log.error("webhook %s: our own fault (%s)", visit.request_id, type(problem).__name__)  # noqa: TRY400
             return visit.refused(unavailable())
+
+    def _turned_away(self, visit: Visit, code: str) -> None:
+        """Write down, in the background, that somebody knocked whose proof does not match: a setting may be wrong."""
+        if code in TELLING and self._knocks.is_news(account := uuid.UUID(visit.account), code):
+            task = asyncio.create_task(self._knocked(account, code))
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
+
+    async def _knocked(self, account: uuid.UUID, code: str) -> None:
+        with suppress(psycopg.Error, TimeoutError):
+            await self._rejections.add((account, code))
 
     async def _account(self, address: Address) -> Account:
         try:

@@ -9,6 +9,7 @@ from zlib import crc32
 from django.db import models
 
 from channels_app.fields import EncryptedJSONField
+from people.history import Recorded
 
 #: How many groups of conversations the bridges share out among themselves while they read the intake.
 SHARDS = 64
@@ -59,8 +60,44 @@ class ChannelAccount(models.Model):
         " stored. Agents do not see them either.",
     )
     attributes = models.JSONField(default=dict, blank=True, help_text="Contact attributes that every chat starts with.")
+    paused_since = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Since then nothing goes either way; all of it is kept."
+    )
+    pause_reply = models.CharField(
+        max_length=1000,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="What a customer who writes while the account is paused is told, once. Empty: nothing.",
+    )
+    hours = models.ForeignKey(
+        "BusinessHours",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="accounts",
+        help_text="Empty: always open.",
+    )
+    closed_starts_chat = models.BooleanField(
+        default=True,
+        db_default=True,
+        help_text="Outside the hours chats start all the same, and the contact flow decides. Otherwise messages wait.",
+    )
+    default_language = models.CharField(
+        max_length=10, default="en", db_default="en", help_text="Of replies to customers whose language is not known."
+    )
+    queue_delay_minutes = models.PositiveSmallIntegerField(
+        default=3, db_default=3, help_text="After so long without an agent the reply for that occasion is sent."
+    )
+    live_since = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When a message first went all the way round."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+
+    history = Recorded(
+        excluded_fields=["credentials", "former_credentials", "former_credentials_until", "created_at", "updated_at"]
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["kind", "address"], name="account_is_unique")]
@@ -74,6 +111,134 @@ class ChannelAccount(models.Model):
     @property
     def webhook_path(self) -> str:
         return f"/webhooks/{self.kind}/{self.id}/"
+
+
+class BusinessHours(models.Model):
+    """A week of opening hours, for any number of accounts. Times are local to the zone."""
+
+    name = models.CharField(max_length=100, unique=True)
+    zone = models.CharField(max_length=64, default="UTC", help_text="For example Europe/Madrid.")
+    week = models.JSONField(default=dict, help_text="The spans of each day.")
+
+    history = Recorded()
+
+    class Meta:
+        verbose_name_plural = "business hours"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Holiday(models.Model):
+    """A date that is otherwise than the week says."""
+
+    hours = models.ForeignKey(BusinessHours, on_delete=models.CASCADE, related_name="holidays")
+    day = models.DateField()
+    name = models.CharField(max_length=100, blank=True)
+    spans = models.JSONField(default=list, blank=True, help_text="Open meanwhile; none: closed all day.")
+
+    history = Recorded()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["hours", "day"], name="holiday_is_unique")]
+        ordering = ["day"]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.name}".strip()
+
+
+class AutoReply(models.Model):
+    """What customers are told without a person, on one occasion, in one language. Each of them once."""
+
+    class Occasion(models.TextChoices):
+        GREETING = "greeting", "a chat begins"
+        CLOSED = "closed", "somebody writes outside the hours"
+        QUEUE_DELAY = "queue_delay", "no agent has come yet"
+        MEDIA = "media", "somebody sends what the chat cannot show"
+
+    account = models.ForeignKey(ChannelAccount, on_delete=models.CASCADE, related_name="replies")
+    occasion = models.CharField(max_length=16, choices=Occasion.choices)
+    language = models.CharField(max_length=10, default="en", help_text="en, es, pt-BR …")
+    text = models.CharField(max_length=1000)
+
+    history = Recorded()
+
+    class Meta:
+        verbose_name_plural = "automatic replies"
+        constraints = [models.UniqueConstraint(fields=["account", "occasion", "language"], name="reply_is_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.get_occasion_display()} ({self.language})"
+
+
+class RoutingRule(models.Model):
+    """Where a chat goes whose first message has one of these words. The first rule that fits decides."""
+
+    account = models.ForeignKey(ChannelAccount, on_delete=models.CASCADE, related_name="rules")
+    position = models.PositiveSmallIntegerField(default=1)
+    words = models.CharField(max_length=500, help_text="Separated by commas; whole words, in any case.")
+    connect_contact_flow_id = models.CharField(max_length=500, blank=True, help_text="Empty: the account's.")
+    attributes = models.JSONField(default=dict, blank=True, help_text="Contact attributes, besides the account's.")
+    enabled = models.BooleanField(default=True)
+
+    history = Recorded()
+
+    class Meta:
+        ordering = ["position", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.position}: {self.words}"
+
+
+class StoredSecret(models.Model):
+    """When a credential was set and by whom, and its last characters, to tell it by: never itself."""
+
+    account = models.ForeignKey(ChannelAccount, on_delete=models.CASCADE, related_name="secrets")
+    key = models.CharField(max_length=64)
+    tail = models.CharField(max_length=4, blank=True)
+    set_at = models.DateTimeField()
+    set_by = models.CharField(max_length=150)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account", "key"], name="secret_is_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.key} of {self.account_id}"
+
+
+class SetupDraft(models.Model):
+    """An account that is being set up and whose credentials are not complete. Its id becomes the account's."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=32)
+    name = models.CharField(max_length=100, blank=True)
+    credentials = EncryptedJSONField(default=dict)
+    by = models.CharField(max_length=150)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return self.name or f"a draft for {self.kind}"
+
+
+class AccountHealth(models.Model):
+    """What is known of an account besides its rows: knocks at its door, its provider's answers, its test.
+
+    A table of its own, because a change of the account's row makes every worker build its channel anew.
+    """
+
+    account = models.OneToOneField(ChannelAccount, on_delete=models.CASCADE, primary_key=True, related_name="health")
+    handshake_at = models.DateTimeField(null=True, blank=True, help_text="When the provider's check was answered.")
+    rejected_at = models.DateTimeField(null=True, blank=True, help_text="When a request was last turned away.")
+    rejected_code = models.CharField(max_length=64, blank=True, default="", db_default="")
+    points = models.JSONField(default=list, help_text="What the provider said, point by point.")
+    points_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="When a token or permission ends.")
+    test_code = models.CharField(max_length=16, blank=True, default="", db_default="")
+    test_began_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"health of {self.account_id}"
 
 
 class WebhookDelivery(models.Model):

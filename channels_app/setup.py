@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Annotated, Any, get_args, get_origin
 
@@ -15,15 +15,18 @@ from django.utils import timezone
 
 from channels_app.channel import Channel
 from channels_app.http import Http
-from channels_app.models import ChannelAccount
+from channels_app.models import ChannelAccount, StoredSecret
 from channels_app.registry import channels
 from channels_app.types import Secret, Struct
+from people.history import note, runs_this_process
 
 #: A Config field of this name is the word by which the provider proves, in its handshake, that it was told our address.
 #: It is ours to choose and is meant to be copied to the provider: so it is made when left out, and may be shown.
 VERIFY_TOKEN = "verify_token"  # noqa: S105 - the name of a field
 #: For how long webhooks signed with replaced credentials are still taken.
 ROTATION_WINDOW = timedelta(hours=24)
+#: Characters of a secret by which one tells it from another, of those that are long enough to spare them.
+_TAIL, _LONG_ENOUGH = 4, 16
 #: Where msgspec says a fault is: "… - at `$.page_id`", or "missing required field `page_id`".
 _FAULT = re.compile(r"(?:at `\$\.|required field `)(\w+)`")
 
@@ -71,22 +74,24 @@ def webhook_url(account: ChannelAccount) -> str:
 
 
 def save_account(
-    kind: str, name: str, credentials: Mapping[str, str], *, instance: str = "", flow: str = ""
+    kind: str, name: str, credentials: Mapping[str, str], *, instance: str = "", flow: str = "", by: str = ""
 ) -> ChannelAccount:
     """Store an account and return it; raise NotSaved. Idempotent: one row for each kind and address.
 
-    `instance` and `flow` are Amazon Connect's ids; empty leaves what is stored, or else the settings' defaults.
+    `instance` and `flow` are Amazon Connect's ids; empty leaves what is stored, or else the settings' defaults. `by` is
+    who set the secrets, for those who look at them later.
     """
     address, checked = read_credentials(kind, credentials)
     with transaction.atomic():
         account, _ = ChannelAccount.objects.select_for_update().get_or_create(
-            kind=kind, address=address, defaults={"name": name, "credentials": checked}
+            kind=kind, address=address, defaults={"name": name, "credentials": {}}
         )
         account.name = name
         account.connect_instance_id = instance or account.connect_instance_id
         account.connect_contact_flow_id = flow or account.connect_contact_flow_id
-        set_credentials(account, checked)
+        changed = set_credentials(account, checked)
         account.save()
+        remember_secrets(account, changed, by or runs_this_process())
     return account
 
 
@@ -105,8 +110,8 @@ def read_credentials(kind: str, credentials: Mapping[str, str]) -> tuple[str, di
     return channel(config, Http(), "").address, given
 
 
-def set_credentials(account: ChannelAccount, credentials: dict[str, str]) -> None:
-    """Put credentials that `read_credentials` returned into the account, unsaved.
+def set_credentials(account: ChannelAccount, credentials: dict[str, str]) -> list[str]:
+    """Put credentials that `read_credentials` returned into the account, unsaved; return the secrets that are new.
 
     A verify token that was not given stays as it is, or is made. When a secret changes, the former credentials are
     kept for ROTATION_WINDOW, so that webhooks signed with them on their way are not refused.
@@ -114,10 +119,25 @@ def set_credentials(account: ChannelAccount, credentials: dict[str, str]) -> Non
     former = account.credentials or {}
     known = credential_fields(channel_class(account.kind))
     new = _with_verify_token(credentials, [field.key for field in known], former.get(VERIFY_TOKEN, ""))
-    if any(former.get(field.key) not in (None, new.get(field.key)) for field in known if field.secret):
+    fresh = [one.key for one in known if one.secret and new.get(one.key) not in (None, former.get(one.key))]
+    if replaced := [key for key in fresh if former.get(key) is not None]:
         account.former_credentials = former
         account.former_credentials_until = timezone.now() + ROTATION_WINDOW
+        note(account, f"secret replaced: {', '.join(replaced)}")
     account.credentials = new
+    return fresh
+
+
+def remember_secrets(account: ChannelAccount, keys: Iterable[str], by: str) -> None:
+    """Write down when and by whom these secrets were set, and their last characters. Call it where they are saved."""
+    for key in keys:
+        secret = account.credentials[key]
+        seen = {
+            "tail": secret[-_TAIL:] if len(secret) >= _LONG_ENOUGH else "",
+            "set_at": timezone.now(),
+            "set_by": by[:150],
+        }
+        StoredSecret.objects.update_or_create(account=account, key=key, defaults=seen)
 
 
 def _with_verify_token(credentials: dict[str, str], known: list[str], former: str = "") -> dict[str, str]:

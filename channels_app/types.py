@@ -323,3 +323,34 @@ class ListedSent(Struct, frozen=True, kw_only=True):
 
     messages: tuple[ListedSend, ...]
     complete: bool
+
+
+class Checked(Struct, frozen=True, kw_only=True):
+    """What a provider said when one point of our set-up was looked at.
+
+    `said` is its answer in words. `ours` and `theirs` are what should be there and what is. `fix` says what to do.
+    `expires_at` is when a permission or token that was looked at ends, where the provider tells.
+    """
+
+    ok: bool
+    said: str
+    fix: str = ""
+    ours: str = ""
+    theirs: str = ""
+    code: str = ""
+    expires_at: datetime | None = None
+
+
+class Guide(Struct, frozen=True, kw_only=True):
+    """What a person must know who sets an account up: what to have ready, where our address goes, what goes wrong."""
+
+    ready: tuple[str, ...] = ()
+    paste: str = "Give this address to the provider as the one for incoming messages."
+    trap: str = ""
+
+
+class Advice(Struct, frozen=True, kw_only=True):
+    """What a provider's own error code means, beyond the class of error that it belongs to."""
+
+    cause: str
+    fix: str

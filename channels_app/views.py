@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from http import HTTPStatus
 from typing import Any
@@ -23,12 +24,14 @@ from channels_app.door import PREFIX, Address, Call, Door, HandshakeLimit, not_f
 from channels_app.errors import WebhookRejected
 from channels_app.intake import Taken, examine
 from channels_app.intake import refusal_of as rejection_of
+from channels_app.knocks import REJECTED, SHOOK_HANDS, TELLING, Knocks
 from channels_app.replies import Refused, Reply, Visit, unavailable, visit_of
 from channels_app.store import refusal_of, store
 
 log = logging.getLogger(__name__)
 
 _handshakes = HandshakeLimit()
+_knocks = Knocks()
 
 
 def door() -> Door:
@@ -69,6 +72,7 @@ def answer(request: HttpRequest) -> HttpResponse:
         visit.kind, visit.account = address.kind, str(address.account)
         reply = (_handshake if call.method == "GET" else _webhook)(request, call, address, visit)
     except Refused as refusal:
+        _knocked(visit, refusal.code)
         reply = visit.refused(refusal)
     except Error as problem:
         log.warning("webhook %s: not stored (%s)", visit.request_id, type(problem).__name__)
@@ -93,9 +97,23 @@ def _handshake(_request: HttpRequest, call: Call, address: Address, visit: Visit
     channel = _account(address).channel
     assert isinstance(channel, AnswersHandshake), "the door lets no other GET in"
     try:
-        return visit.handshake(channel.handshake(door().request(call)))
+        answer = channel.handshake(door().request(call))
     except WebhookRejected as rejection:
         raise rejection_of(rejection) from None
+    _knocked(visit, SHOOK_HANDS)
+    return visit.handshake(answer)
+
+
+def _knocked(visit: Visit, what: str) -> None:
+    """Write down that the provider's check was answered, or that somebody without the right proof was turned away."""
+    shook = what == SHOOK_HANDS
+    if (
+        (shook or what in TELLING)
+        and visit.account != "-"
+        and _knocks.is_news(account := uuid.UUID(visit.account), what)
+    ):
+        with suppress(Error), connection.cursor() as cursor:
+            cursor.execute(SHOOK_HANDS if shook else REJECTED, {"account": account, "code": what})
 
 
 def _webhook(request: HttpRequest, call: Call, address: Address, visit: Visit) -> Reply:

@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 from django.templatetags.static import static
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, reverse, reverse_lazy
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,7 @@ TASKS = (
         "Channels",
         "cell_tower",
         (
+            Page("Channels", url="channels", needs=("channels_app.view_channelaccount",)),
             Page("Accounts", "channels_app.channelaccount"),
             Page("Asked for what was missed", "channels_app.inboundcheck"),
         ),
@@ -91,6 +92,8 @@ TASKS = (
         "Event log",
         "receipt_long",
         (
+            Page("Event log", url="events", needs=("channels_app.view_webhookdelivery",)),
+            Page("By cause", url="event-failures", needs=("channels_app.view_webhookdelivery",)),
             Page("Stuck", url="stuck", needs=("channels_app.view_inboundentry", "connect_bridge.view_outboxentry")),
             Page("Webhooks", "channels_app.webhookdelivery"),
             Page("Events", "channels_app.inboundentry"),
@@ -199,6 +202,13 @@ UNFOLD: dict[str, Any] = {
     "BORDER_RADIUS": "6px",
     "COLORS": {"primary": TEAL},
     "DASHBOARD_CALLBACK": "config.look.overview",
+    "ACCOUNT": {
+        "navigation": [
+            {"title": "Password", "link": reverse_lazy("account_change_password")},
+            {"title": "Second factor", "link": reverse_lazy("mfa_index")},
+            {"title": "Sessions", "link": reverse_lazy("usersessions_list")},
+        ]
+    },
     "ENVIRONMENT": "config.look.environment",
     "STYLES": [_file("people/admin.css")],
     "SIDEBAR": {"show_search": True, "command_search": True, "navigation": sidebar},

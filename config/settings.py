@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 
-from config import broker, embedded, look
+from config import broker, embedded, look, sign_in
 from config.environment import Env, give_aws_its_files
 
 django_stubs_ext.monkeypatch()  # so that ModelAdmin[Account] means something at run time too
@@ -77,6 +77,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django.contrib.humanize",  # the list of sessions wants it
     "rest_framework",
     "rest_framework.authtoken",
     "django_filters",
@@ -84,6 +85,13 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "channels",
     "simple_history",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.socialaccount.providers.saml",
+    "allauth.usersessions",
     "people",
     "customers",
     "channels_app",
@@ -99,8 +107,12 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "people.gate.SecondFactor",
     "simple_history.middleware.HistoryRequestMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "people.gate.Policy",
     "csp.middleware.CSPMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
@@ -127,7 +139,7 @@ FORMAT_MODULE_PATH = "config.formats"
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]  # what pages of several apps share
 WHITENOISE_USE_FINDERS = True  # served from the packages themselves: no collectstatic step, no STATIC_ROOT
-LOGIN_URL = "admin:login"
+LOGIN_URL = "account_login"
 
 # ── database, broker, channel layer: one PostgreSQL unless told otherwise ─────────────────────────────────────────────
 DATABASE_URL = env.str("DATABASE_URL", "") or embedded.url(VAR_DIR)
@@ -374,6 +386,34 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "ENUM_NAME_OVERRIDES": {"ConsentPurposeEnum": "customers.models.Consent.Purpose"},
 }
+
+# ── sign-in ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+ACCOUNT_ADAPTER = "people.adapters.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]  # nobody signs up; the library insists on knowing how one would
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_NOTIFICATIONS = False
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60
+#: Five wrong passwords in five minutes for one name, twenty for one address; then not even right ones are looked at.
+ACCOUNT_RATE_LIMITS = {"login_failed": "20/5m/ip,5/5m/key", "login": "30/m/ip"}
+ALLAUTH_TRUSTED_PROXY_COUNT = 1 if SECURE_PROXY_SSL_HEADER else 0
+MFA_ADAPTER = "people.adapters.MfaAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "Parley"
+MFA_TOTP_TOLERANCE = 1  # a phone may be half a minute off
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # accounts are made by an Admin; no e-mail is sent to prove an address
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = IS_LOCAL
+#: Whether whoever signs in with a password needs a second factor.
+REQUIRE_MFA = env.bool("REQUIRE_MFA", False)
+SOCIALACCOUNT_ADAPTER = "people.adapters.SocialAccountAdapter"
+SOCIALACCOUNT_PROVIDERS = sign_in.providers(env)
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # a directory's word for an address is not a password
+SSO_GROUPS = sign_in.groups(env)
+SSO_GROUPS_CLAIM = env.str("SSO_GROUPS_CLAIM", "groups")
+LOGIN_REDIRECT_URL = "admin:index"
+SESSION_COOKIE_AGE = env.int("SESSION_SECONDS", 12 * 3600)
 
 # ── admin ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 #: What every page of the admin says of this installation: whose data it shows.

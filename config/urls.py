@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from allauth.account.decorators import secure_admin_login
 from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
@@ -13,6 +14,7 @@ from connect_bridge.agent_page import agent_page
 from connect_bridge.stuck_views import stuck_page
 from people.views import audit_page
 
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign] # as allauth documents
 admin.site.site_header = admin.site.site_title = "Parley"
 
 #: A simulated world, where one is configured, has a page of its own; outside the sandbox there is none.
@@ -28,7 +30,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("-/", include("connect_bridge.health")),
     path("webhooks/", include("channels_app.urls")),
     path("admin/stuck/", admin.site.admin_view(stuck_page), name="stuck"),
+    path("accounts/", include("allauth.urls")),
     path("admin/audit/", admin.site.admin_view(audit_page), name="audit"),
+    path("admin/channels/", include("connect_bridge.wizard_urls")),
+    path("admin/events/", include("connect_bridge.event_urls")),
     path("admin/", admin.site.urls),
     path("dashboards/", include("analytics.urls")),
     path("connect/contact-events/", contact_events, name="contact-events"),

@@ -20,6 +20,7 @@ from channels_app.committer import GroupCommitter
 from channels_app.db import connect_parameters
 from channels_app.failpoints import failpoint
 from connect_bridge import store
+from connect_bridge.autoreplies import tell_who_waits
 from connect_bridge.boto import BotoConnect, participant_endpoint
 from connect_bridge.briefings import brief_agents
 from connect_bridge.capture import capture
@@ -94,6 +95,7 @@ class Bridge:
                 said=self._dispatcher.outbound,
             )
             self._hand_over = HandOver(self._house)
+            await self._house.services.read(pool)
             await self._join()
             self._dispatcher.start()
             log.info("bridge %s is up", self.id)
@@ -119,6 +121,8 @@ class Bridge:
                 ("sweeps", lambda: self._tend(lambda one: one.is_to_sweep, Listener.sweep)),
                 ("notices", lambda: tell_agents(self._house, self._listener)),
                 ("briefings", lambda: brief_agents(self._house, self._listener)),
+                ("services", lambda: self._house.services.keep(self._house.pool)),
+                ("patience", lambda: tell_who_waits(self._house)),
             )
         ]
         try:

@@ -27,10 +27,10 @@ class Captured(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """What one contact brought at once, in order."""
+    """What one contact brought at once, in order. Without a contact, its item ids are not looked for."""
 
     conversation: uuid.UUID
-    contact: uuid.UUID
+    contact: uuid.UUID | None
     captured: tuple[Captured, ...]
 
 

@@ -68,6 +68,11 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _PAUSED = "EXISTS (SELECT 1 FROM connect_bridge_accountpause p WHERE p.account_id = a.id AND p.until > now())"
+#: A person has paused the account: only what tells of it goes out, before everything else.
+_HELD = "(a.paused_since IS NOT NULL AND NOT o.passes_pause)"
+_HELD_HERE = """EXISTS (
+    SELECT 1 FROM connect_bridge_conversation hc JOIN channels_app_channelaccount ha ON ha.id = hc.account_id
+     WHERE hc.id = %(conversation)s AND ha.paused_since IS NOT NULL)"""
 #: The head of the conversation, if it is due and nothing of this conversation is being sent. Of two workers that both
 #: see it pending the second waits for the first one's row lock, then finds it claimed.
 CLAIM = f"""
@@ -78,8 +83,9 @@ UPDATE connect_bridge_outboxentry o
   JOIN customers_identity i ON i.id = c.identity_id
  WHERE o.id = (SELECT h.id FROM connect_bridge_outboxentry h
                 WHERE h.conversation_id = %(conversation)s AND h.state IN ('pending', 'claimed')
-                ORDER BY h.sequence, h.part LIMIT 1)
+                ORDER BY {_HELD_HERE} AND NOT h.passes_pause, h.sequence, h.part LIMIT 1)
    AND o.state = 'pending' AND o.due_at <= now() AND c.id = o.conversation_id AND a.enabled AND NOT {_PAUSED}
+   AND NOT {_HELD}
    AND NOT EXISTS (SELECT 1 FROM connect_bridge_outboxentry b
                     WHERE b.conversation_id = %(conversation)s AND b.state = 'claimed')
 RETURNING o.id AS entry, o.message_id AS message, o.conversation_id AS conversation, o.text, o.attempts, o.claimed_by,
@@ -169,11 +175,12 @@ DUE = f"""
 SELECT o.conversation_id
   FROM connect_bridge_outboxentry o JOIN connect_bridge_conversation c ON c.id = o.conversation_id
   JOIN channels_app_channelaccount a ON a.id = c.account_id
- WHERE o.state = 'pending' AND o.due_at <= now() AND a.enabled AND NOT {_PAUSED}
+ WHERE o.state = 'pending' AND o.due_at <= now() AND a.enabled AND NOT {_PAUSED} AND NOT {_HELD}
    AND (o.attempts > 0 OR o.due_at <= now() - make_interval(secs => %(grace)s))
    AND NOT EXISTS (SELECT 1 FROM connect_bridge_outboxentry b
                     WHERE b.conversation_id = o.conversation_id AND b.state IN ('pending', 'claimed')
-                      AND (b.sequence, b.part) < (o.sequence, o.part))
+                      AND (b.sequence, b.part) < (o.sequence, o.part)
+                      AND (a.paused_since IS NULL OR b.passes_pause))
  ORDER BY o.due_at LIMIT %(most)s
 """  # noqa: S608 - a constant
 #: What would wait longer than our patience for the end of its account's pause. Nobody has to try it to know that.

@@ -58,6 +58,14 @@ class Refused(GatewayError):
     code = "connect_refused"
 
 
+class Held(GatewayError):
+    """We do not ask Connect now, because the account says so. `code` is "paused" or "closed"."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code  # type: ignore[misc] # which of two
+
+
 class Invalid(GatewayError):
     code = "connect_invalid"
 

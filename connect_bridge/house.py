@@ -16,6 +16,7 @@ from connect_bridge.capture import Batch
 from connect_bridge.chatsocket import HeartbeatWheel
 from connect_bridge.gateway import ControlPlane, ParticipantService
 from connect_bridge.pace import Paces
+from connect_bridge.services import Services
 from connect_bridge.store import BRIDGE_TTL, Connection
 
 #: Seconds after our last heartbeat for which we take our conversations for ours: less than the lease, so that nothing
@@ -40,6 +41,7 @@ class House:
     relays: GroupCommitter[Relayed, None]
     said: Callable[[uuid.UUID, Sequence[uuid.UUID]], None]
     paces: Paces = field(default_factory=Paces)
+    services: Services = field(default_factory=Services)
     opening: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENED_AT_ONCE))
     wheel: HeartbeatWheel = field(default_factory=HeartbeatWheel)
     beat_at: float = field(default_factory=time.monotonic)

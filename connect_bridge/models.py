@@ -63,6 +63,7 @@ class Conversation(models.Model):
         indexes = [
             models.Index(fields=["owner"], name="conversation_active", condition=models.Q(active=True)),
             models.Index(fields=["-last_message_at"], name="conversation_by_time"),
+            models.Index(fields=["account", "-last_message_at"], name="conversation_by_account"),
         ]
 
     def __str__(self) -> str:
@@ -249,6 +250,9 @@ class OutboxEntry(models.Model):
         db_default=False,
         help_text="It was sent again although the first attempt may have arrived: the customer may have it twice.",
     )
+    passes_pause = models.BooleanField(
+        default=False, db_default=False, help_text="It tells of the pause, so it goes out in it."
+    )
     looks = models.SmallIntegerField(default=0, db_default=0, help_text="How often the messenger was asked for it.")
     look_at = models.DateTimeField(null=True, blank=True, help_text="When an uncertain one is looked for next.")
     created_at = models.DateTimeField()
@@ -270,6 +274,21 @@ class OutboxEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.state} {self.sequence}.{self.part}"
+
+
+class SentReply(models.Model):
+    """A customer was told something without a person: once for each occasion and period, whoever thinks of it first."""
+
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="replies")
+    occasion = models.CharField(max_length=16)
+    period = models.CharField(max_length=64)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["conversation", "occasion", "period"], name="told_at_most_once")]
+
+    def __str__(self) -> str:
+        return f"{self.occasion} to {self.conversation_id}"
 
 
 class AccountPause(models.Model):

@@ -155,6 +155,7 @@ class Relay:
     async def _relay(self, message: Pending) -> bool:
         """Bring one message to Connect. False: not now; a later look is arranged."""
         try:
+            await self._starter.admit(message, begins=self._chat is None)
             chat = await self._open_chat(message)
             await self._send(chat, message)
         except Invalid as refusal:
@@ -185,6 +186,8 @@ class Relay:
             chat = self._chat = await self._starter.request(message)
         if chat.state == State.REQUESTED:
             await self._starter.start(chat, message)
+        if chat.state == State.STARTED:
+            await self._starter.greet(chat)
         if self.listener is None:
             await self._note_first(chat, message)
             await self._connect(chat)

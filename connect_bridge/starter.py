@@ -14,11 +14,13 @@ from channels_app.failpoints import failpoint
 from channels_app.registry import channels
 from channels_app.text import TextLimit
 from connect_bridge import store
+from connect_bridge.autoreplies import CLOSED, GREETING, MEDIA, PAUSED, say
 from connect_bridge.context import Context, attributes_of, context_of, fit
 from connect_bridge.gateway import (
     ChatRequest,
     Continued,
     GatewayError,
+    Held,
     Invalid,
     QuotaReached,
     Refused,
@@ -61,9 +63,33 @@ class Starter:
         """Read what the conversation is. Names and settings may change meanwhile, so a new chat reads it again."""
         self._origin = await store.origin(connection, self.conversation)
 
+    async def admit(self, message: Pending, *, begins: bool) -> None:
+        """Tell the customer what there is to tell before the message goes on; raise Held if it is not to go on now."""
+        house, service = self.house, self.house.services.of(self._known.account)
+        if service.paused_since is not None:
+            await say(house, service, self.conversation, PAUSED, service.paused_since.isoformat())
+            raise Held("paused", "The account is paused: the message is kept.")
+        if service.replies.get(MEDIA) and await self._has_media(message):
+            await say(house, service, self.conversation, MEDIA, f"{message.created_at:%Y-%m-%d}")
+        now = service.opening(datetime.now(UTC))
+        if begins and not now.open:
+            await say(house, service, self.conversation, CLOSED, now.period)
+            if not service.closed_starts_chat:
+                raise Held("closed", f"The account is closed until {now.period}: the message is kept.")
+
+    async def _has_media(self, message: Pending) -> bool:
+        async with self.house.pool.connection() as connection:
+            row = await (await connection.execute(store.HAS_PARTS, [message.id])).fetchone()
+        return bool(row and row[0])
+
+    async def greet(self, chat: Chat) -> None:
+        """Say the account's greeting, once for each chat."""
+        service = self.house.services.of(self._known.account)
+        await say(self.house, service, self.conversation, GREETING, str(chat.contact), chat.contact)
+
     async def request(self, message: Pending) -> Chat:
         """Write down that a chat is to be started, and why. Raises Refused if nobody said where chats go."""
-        instance, flow = await self._routing()
+        instance, flow = await self._routing(message)
         await self._introduce()
         given = {
             "contact": uuid.uuid4(),
@@ -80,7 +106,7 @@ class Starter:
 
         Raises GatewayError; Invalid only if Connect called the request impossible for a long time.
         """
-        chat.instance_id, chat.flow_id = await self._routing()
+        chat.instance_id, chat.flow_id = await self._routing(message)
         pace = self.house.paces.of(chat.instance_id, "start_chat")
         await pace.turn()
         try:
@@ -135,12 +161,13 @@ class Starter:
                 await introduce(connection, origin.identity, told)
                 await self.load(connection)
 
-    async def _routing(self) -> tuple[str, str]:
-        """Return the Connect instance and flow, as they are set now: the account's own, else the settings'."""
+    async def _routing(self, message: Pending) -> tuple[str, str]:
+        """Return the Connect instance and flow, as they are set now: a rule's, the account's, else the settings'."""
         async with self.house.pool.connection() as connection:
             await self.load(connection)
         instance = self._known.instance_id or settings.CONNECT_INSTANCE_ID
-        flow = self._known.flow_id or settings.CONNECT_CONTACT_FLOW_ID
+        rule = self.house.services.of(self._known.account).rule_for(message.text)
+        flow = (rule and rule.flow_id) or self._known.flow_id or settings.CONNECT_CONTACT_FLOW_ID
         if not (instance and flow):
             raise Refused("no Connect instance or flow: set CONNECT_INSTANCE_ID and CONNECT_CONTACT_FLOW_ID")
         return instance, flow
@@ -160,7 +187,8 @@ class Starter:
             "customer_handle": origin.handle,
             "locale": origin.locale,
         }
-        given = {str(key): str(value) for key, value in origin.attributes.items()}
+        rule = self.house.services.of(origin.account).rule_for(message.text)
+        given = {str(key): str(value) for key, value in (origin.attributes | (rule.attributes if rule else {})).items()}
         return ChatRequest(
             instance_id=chat.instance_id,
             flow_id=chat.flow_id,

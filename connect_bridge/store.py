@@ -224,6 +224,7 @@ SELECT a.kind, a.id AS account, a.name AS account_name, a.address, a.connect_ins
   JOIN channels_app_channelaccount a ON a.id = c.account_id JOIN customers_identity i ON i.id = c.identity_id
  WHERE c.id = %s
 """
+HAS_PARTS = "SELECT jsonb_typeof(original -> 'parts') = 'array' FROM connect_bridge_message WHERE id = %s"
 REQUEST_CHAT = f"""
 INSERT INTO connect_bridge_contact (id, conversation_id, state, instance_id, flow_id, first_message, initial_contact_id,
        contact_id, participant_id, participant_token, connection_token, agent_name, bot, requested_at, reason)

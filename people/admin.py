@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -12,11 +16,35 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from people.audited import AuditedAdmin
-from people.looks import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
+from people.looks import AdminPasswordChangeForm, AdminUserCreationForm, TabularInline, UserChangeForm
 from people.roles import ROLES
 
-admin.site.unregister(User)
-admin.site.unregister(Group)
+#: The sign-in library's own pages would show tokens, and secrets of directories.
+for model in (User, Group, Authenticator, EmailAddress, SocialAccount, SocialApp, SocialToken, UserSession):
+    admin.site.unregister(model)
+
+
+class SecondFactors(TabularInline[Authenticator, User]):
+    """What somebody proves themselves with beside the password. Whoever has lost it all starts anew without it."""
+
+    model = Authenticator
+    verbose_name = "second factor"
+    verbose_name_plural = "second factors"
+    fields = ("type", "created_at", "last_used_at")
+    readonly_fields = ("type", "created_at", "last_used_at")
+    extra = 0
+
+    def has_add_permission(self, request: HttpRequest, obj: User | None = None) -> bool:  # noqa: ARG002 - Django's signature
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:  # noqa: ARG002 - as above
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: User | None = None) -> bool:  # noqa: ARG002 - as above
+        return bool(request.user.has_perm("auth.view_user"))
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return _may_touch(request, obj) and bool(request.user.has_perm("auth.change_user"))
 
 
 @admin.register(User)
@@ -33,6 +61,9 @@ class UserAdmin(AuditedAdmin[User], DjangoUserAdmin[User]):
     ]
     readonly_fields = ["last_login", "date_joined"]
     filter_horizontal = ()
+
+    def get_inlines(self, request: HttpRequest, obj: User | None) -> list[Any]:  # noqa: ARG002 - Django's signature
+        return [SecondFactors] if obj and Authenticator.objects.filter(user=obj).exists() else []
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).prefetch_related("groups")

@@ -13,6 +13,7 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 
 from people.audit import change_of
+from people.history import because
 from people.looks import ModelAdmin
 
 M = TypeVar("M", bound=Model)
@@ -27,7 +28,7 @@ class AuditedAdmin(ModelAdmin[M]):
     change_form_after_template = "people/reason.html"
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
-        obj._change_reason = request.POST.get("change_reason", "").strip()  # noqa: SLF001 - the library's way in
+        because(obj, request.POST.get("change_reason", ""))
         super().save_model(request, obj, form, change)
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
@@ -68,7 +69,7 @@ class AuditedAdmin(ModelAdmin[M]):
         except ValidationError as problem:
             self.message_user(request, f"Not put back: {' '.join(problem.messages)}", messages.ERROR)
         else:
-            row._change_reason = f"put back what was before {change.history_date:%Y-%m-%d %H:%M:%S}"  # noqa: SLF001 - as above
+            because(row, f"put back what was before {change.history_date:%Y-%m-%d %H:%M:%S}")
             row.save()
             self.message_user(request, "Put back.", messages.SUCCESS)
         return HttpResponseRedirect(request.path)

@@ -82,6 +82,11 @@ def note(instance: models.Model, what: str) -> None:
     instance.__dict__.setdefault(NOTES, []).append(what)
 
 
+def because(instance: models.Model, reason: str) -> None:
+    """Say why, for the history; the next save takes it."""
+    instance._change_reason = reason.strip()  # type: ignore[attr-defined]  # noqa: SLF001 - the library's way in
+
+
 def append_only(table: str) -> migrations.RunSQL:
     """Return the migration step after which rows of a table can be added, and neither changed nor deleted."""
     return migrations.RunSQL(

@@ -9,10 +9,9 @@ from people.history import record
 
 
 class Right(models.Model):  # noqa: DJ008 - has no rows
-    """No table: a place for permissions that are not about the rows of one model."""
+    """A place for permissions that are not about the rows of one model. It has no rows of its own."""
 
     class Meta:
-        managed = False
         default_permissions = ()
         permissions = [
             ("read_transcripts", "May read what customers and agents wrote"),

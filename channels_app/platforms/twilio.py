@@ -153,7 +153,9 @@ class _Seam:
 
     def request(self, method: str, uri: str, params: Any = None, data: Any = None, **options: Any) -> Response:
         wanted = {name: options.get(name) for name in ("headers", "auth")}
-        response = self._http.request(method, uri, params=params, data=data, **wanted)
+        is_json = (options.get("headers") or {}).get("Content-Type") == JSON
+        body = {"json": data} if is_json else {"data": data}
+        response = self._http.request(method, uri, params=params, **body, **wanted)
         self.headers, self.status = response.headers, response.status_code
         self.said = {} if response.ok else _json(response.content)
         return Response(response.status_code, response.text, response.headers)

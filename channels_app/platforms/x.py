@@ -87,9 +87,12 @@ def _signed(consumer_secret: Secret, data: bytes) -> str:
 
 
 @contextmanager
-def _client(http: Http, keys: dict[str, str]) -> Iterator[tweepy.Client]:
-    """Lend tweepy for one call; its exceptions leave as SendFailed, a senseless answer as UnknownOutcome."""
-    client = tweepy.Client(**keys, return_type=dict)
+def client(http: Http, keys: dict[str, str], bearer: str = "") -> Iterator[tweepy.Client]:
+    """Lend tweepy for one call; its exceptions leave as SendFailed, a senseless answer as UnknownOutcome.
+
+    `bearer` is the app's own token, for calls that take no user's.
+    """
+    client = tweepy.Client(bearer_token=bearer or None, **keys, return_type=dict)
     client.session = http.session
     try:
         yield client
@@ -106,8 +109,8 @@ def send_text(http: Http, keys: dict[str, str], recipient: str, text: str) -> st
 
     `keys` are tweepy's four: consumer_key, consumer_secret, access_token, access_token_secret.
     """
-    with _client(http, keys) as client:
-        sent = text_at(client.create_direct_message(participant_id=recipient, text=text), "data", "dm_event_id")
+    with client(http, keys) as tweets:
+        sent = text_at(tweets.create_direct_message(participant_id=recipient, text=text), "data", "dm_event_id")
     if not sent:
         raise UnknownOutcome("X answered, but not whether it took the message")
     return sent
@@ -119,9 +122,9 @@ def find_sent(http: Http, keys: dict[str, str], ends: tuple[str, str], text: str
     15 calls in 15 minutes. X lists the newest first.
     """
     us, them = ends
-    with _client(http, keys) as client:
+    with client(http, keys) as tweets:
         fields = ["id", "text", "sender_id", "created_at"]
-        answer = client.get_direct_message_events(
+        answer = tweets.get_direct_message_events(
             participant_id=them, dm_event_fields=fields, event_types="MessageCreate", max_results=NEWEST
         )
         listed = [(one, datetime.fromisoformat(text_at(one, "created_at"))) for one in list_at(answer, "data")]
@@ -161,9 +164,9 @@ def _recent(http: Http, keys: dict[str, str], since: datetime) -> tuple[list[Lis
         "max_results": NEWEST,
     }
     found: list[Listed] = []
-    with _client(http, keys) as client:
+    with client(http, keys) as tweets:
         for _ in range(MOST_PAGES):
-            answer = client.get_direct_message_events(**asked)
+            answer = tweets.get_direct_message_events(**asked)
             page = [_listed(one, object_at(answer, "includes")) for one in list_at(answer, "data")]
             found += [one for one in page if one.at >= since]
             asked["pagination_token"] = text_at(answer, "meta", "next_token")

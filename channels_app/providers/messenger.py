@@ -16,7 +16,7 @@ from channels_app import payloads, types
 from channels_app.channel import Channel
 from channels_app.errors import UnknownOutcome, Unusable
 from channels_app.payloads import Id, Payload, PersonId, Piece, hash_key, key_of, list_at, object_at, short_id, text_at
-from channels_app.platforms import meta
+from channels_app.platforms import meta, meta_setup, setting_up
 from channels_app.signatures import Credentials
 from channels_app.text import TextLimit
 from channels_app.types import InboundEvent, Part, PartKind, Secret, Sender, VerifiedWebhook, WebhookRequest
@@ -87,15 +87,12 @@ class _About(Payload, frozen=True):
     by_us: bool
 
 
-class Messenger(Channel[Config]):
+class Messenger(setting_up.SetUpByApi, Channel[Config]):
     """One Facebook Page. Customers are known by a PSID, which means somebody only together with the Page."""
 
-    kind = "messenger"
-    label = "Messenger"
-    text_limit = TextLimit(most=2_000)
-    max_body = meta.MAX_BODY
-    Config = Config
-    chat_link = staticmethod(meta.chat_link)
+    kind, label, text_limit = "messenger", "Messenger", TextLimit(most=2_000)
+    max_body, chat_link = meta.MAX_BODY, staticmethod(meta.chat_link)
+    Config, guide, advice = Config, meta_setup.GUIDE, meta_setup.ADVICE
 
     @property
     def address(self) -> str:
@@ -160,6 +157,10 @@ class Messenger(Channel[Config]):
 
     def subscribe(self) -> None:
         self._graph.subscribe(self.address, NEEDED)
+
+    @property
+    def setup(self) -> meta_setup.Setup:
+        return meta_setup.Setup(self.http, self._graph, self.config, self.webhook_url, NEEDED)
 
     @property
     def _graph(self) -> meta.Graph:

@@ -19,7 +19,7 @@ from channels_app import types
 from channels_app.channel import Channel
 from channels_app.errors import UnknownOutcome, Unusable
 from channels_app.payloads import key_of, misaddressed, number, read_object, unrecognised
-from channels_app.platforms import twilio
+from channels_app.platforms import setting_up, twilio, twilio_setup
 from channels_app.signatures import Credentials
 from channels_app.text import TextLimit
 from channels_app.types import (
@@ -63,13 +63,13 @@ class Config(Credentials, frozen=True, kw_only=True):
     ]
 
 
-class WhatsApp(Channel[Config]):
+class WhatsApp(setting_up.SetUpByApi, Channel[Config]):
     """One WhatsApp sender. Customers are known by their number or, without one, by a business-scoped user id."""
 
     kind = "whatsapp"
     label = "WhatsApp (Twilio)"
     text_limit = TextLimit(most=1_600)
-    Config = Config
+    Config, guide, advice = Config, twilio_setup.GUIDE, twilio_setup.ADVICE
 
     @property
     def address(self) -> str:
@@ -154,6 +154,10 @@ class WhatsApp(Channel[Config]):
     def as_webhook(self, listed: types.Listed) -> VerifiedWebhook:
         with self._client() as client:
             return twilio.as_form(client, self.webhook_url, listed)
+
+    @property
+    def setup(self) -> twilio_setup.Setup:
+        return twilio_setup.Setup(self._client, self.config.account_sid, self.address, self.webhook_url)
 
     def _client(self) -> AbstractContextManager[Client]:
         return twilio.client(self.http, self.config.account_sid, self.config.auth_token)

@@ -64,6 +64,8 @@ class GraphApi:
         account = self.phones.by_secret("messenger", "page_access_token", token)
         if account is None:
             raise bad_token()
+        if 0 < int(account.credentials.get("token_expires_at", "0")) < time.time():
+            raise oops(190, "Error validating access token: Session has expired.", 463, 401)
         proof = request.query.get("appsecret_proof")
         if proof is not None and proof != appsecret_proof(account.credentials.get("app_secret", ""), token):
             raise oops(100, "Invalid appsecret_proof provided in the API argument")
@@ -153,6 +155,8 @@ class GraphApi:
         account, node = self.page(request), request.match_info["node"]
         if node in ("me", account.address):
             return reply({"name": account.name, "id": account.address})
+        if node == "app":
+            return reply({"name": "Parley", "id": _app(account)})
         customer = account.find(node)
         if customer is None:
             text = f"Unsupported get request. Object with ID '{node}' does not exist"
@@ -180,12 +184,14 @@ class GraphApi:
         return reply({"success": True})
 
     async def subscriptions(self, request: web.Request) -> web.Response:
-        """Set the app's callback URL, with the app token "app id|app secret"; verifies it first."""
-        form: Json = {**request.query, **dict(await request.post())}
-        secret = str(form.get("access_token", "")).partition("|")[2]
-        account = self.phones.by_secret("messenger", "app_secret", secret)
-        if account is None:
-            raise bad_token()
+        """Read, or set, the app's callback URL, with the app token "app id|app secret"; verifies it first."""
+        form: Json = {**request.query, **(dict(await request.post()) if request.method == "POST" else {})}
+        account = self._owner(str(form.get("access_token", "")))
+        if request.method == "GET":
+            every = ("messages", "messaging_postbacks", "message_deliveries", "message_reads", "message_echoes")
+            fields = [{"name": name, "version": "v26.0"} for name in every]
+            row = {"object": "page", "callback_url": account.webhook_url, "active": True, "fields": fields}
+            return reply({"data": [row] if account.webhook_url else []})
         before = account.webhook_url, account.credentials.get("verify_token", "")
         account.webhook_url = str(form.get("callback_url", ""))
         account.credentials["verify_token"] = str(form.get("verify_token", ""))
@@ -196,6 +202,13 @@ class GraphApi:
             raise oops(2200, f"(#2200) Callback verification failed: {account.handshake}")
         return reply({"success": True})
 
+    def _owner(self, token: str) -> Account:
+        """Return a Page of the app whose own token this is."""
+        account = self.phones.by_secret("messenger", "app_secret", token.partition("|")[2])
+        if account is None:
+            raise oops(190, "Error validating application. Cannot get application info due to a system error.")
+        return account
+
     async def conversations(self, request: web.Request) -> web.Response:
         """List threads with their newest messages, for reconciliation; `user_id` names one customer."""
         account, only = self.page(request), request.query.get("user_id")
@@ -204,13 +217,17 @@ class GraphApi:
         return reply({"data": [_conversation(account, customer) for customer in people]})
 
     async def debug_token(self, request: web.Request) -> web.Response:
-        """Say whether a Page token is still good."""
+        """Say whether a Page token is still good, and for how long; who asks must own the app."""
+        self._owner(request.query.get("access_token", ""))
         account = self.phones.by_secret("messenger", "page_access_token", request.query.get("input_token", ""))
         if account is None:
             wrong = {"code": 190, "message": "Invalid OAuth access token.", "subcode": 463}
             return reply({"data": {"error": wrong, "is_valid": False, "scopes": []}})
         scopes = ["pages_messaging", "pages_manage_metadata", "pages_show_list"]
-        data = {"app_id": _app(account), "type": "PAGE", "is_valid": True, "expires_at": 0}
+        if (ends := int(account.credentials.get("token_expires_at", "0"))) and ends < time.time():
+            wrong = {"code": 190, "message": "Error validating access token: Session has expired.", "subcode": 463}
+            return reply({"data": {"error": wrong, "is_valid": False, "expires_at": ends, "scopes": scopes}})
+        data = {"app_id": _app(account), "type": "PAGE", "is_valid": True, "expires_at": ends}
         return reply({"data": {**data, "profile_id": account.address, "scopes": scopes}})
 
     async def cdn(self, request: web.Request) -> web.StreamResponse:
@@ -286,6 +303,7 @@ def routes(world: World) -> Iterable[web.AbstractRouteDef]:
         web.post(VERSION + "/{node}/messages", serve("send", api.send)),
         web.get(VERSION + "/{node}/conversations", serve("conversations", api.conversations)),
         *(web.route(method, VERSION + "/{node}/subscribed_apps", apps) for method in ("GET", "POST", "DELETE")),
+        web.get(VERSION + "/{app}/subscriptions", serve("subscriptions", api.subscriptions)),
         web.post(VERSION + "/{app}/subscriptions", serve("subscriptions", api.subscriptions)),
         web.get(VERSION + "/{node}", serve("profile", api.node)),
     ]

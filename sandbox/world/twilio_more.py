@@ -82,8 +82,7 @@ class MoreApi:
 
     async def senders(self, request: web.Request) -> web.Response:
         own = self.accounts(request)
-        meta = {"page": 0, "page_size": 50, "key": "senders", "next_page_url": None}
-        return reply({"senders": [_sender(account) for account in own], "meta": meta})
+        return reply({"senders": [_sender(account) for account in own], "meta": _meta("senders")})
 
     async def sender(self, request: web.Request) -> web.Response:
         """Read one WhatsApp sender, or (POST) set the webhook that gets its messages."""
@@ -94,6 +93,23 @@ class MoreApi:
             account.webhook_url = url
             note(request, url=url)
         return reply(_sender(account), 202 if request.method == "POST" else 200)
+
+    async def services(self, request: web.Request) -> web.Response:
+        """List Messaging Services: one, if an account was registered as being in it ("service_url")."""
+        own = [account for account in self.accounts(request) if "service_url" in account.credentials]
+        rows = [
+            {"sid": _stable("MG", account.address), "account_sid": account.credentials["account_sid"],
+             "friendly_name": "Campaigns", "inbound_request_url": account.credentials["service_url"] or None,
+             "use_inbound_webhook_on_number": False, "url": ""}
+            for account in own
+        ]  # fmt: skip
+        return reply({"services": rows, "meta": _meta("services")})
+
+    async def service_senders(self, request: web.Request) -> web.Response:
+        wanted = request.match_info["service"]
+        own = [account for account in self.accounts(request) if _stable("MG", account.address) == wanted]
+        rows = [{"sid": _sender_sid(account), "sender": f"whatsapp:{account.address}"} for account in own]
+        return reply({"senders": rows, "meta": _meta("senders")})
 
     async def numbers(self, request: web.Request) -> web.Response:
         wanted = request.query.get("PhoneNumber")
@@ -114,6 +130,10 @@ class MoreApi:
             if sid_of(account) == wanted:
                 return account
         raise no_such(request)
+
+
+def _meta(key: str) -> Json:
+    return {"page": 0, "page_size": 50, "key": key, "next_page_url": None}
 
 
 def _stable(prefix: str, text: str) -> str:
@@ -152,6 +172,8 @@ def routes(
         web.get("/twilio/2010-04-01/Accounts/{sid}.json", serve("account", api.account)),
         web.post("/twilio/v1/Content", serve("content", api.create_content)),
         web.get("/twilio/v1/Content/{content}", serve("content", api.fetch_content)),
+        web.get("/twilio/v1/Services", serve("services", api.services)),
+        web.get("/twilio/v1/Services/{service}/ChannelSenders", serve("services", api.service_senders)),
         web.get("/twilio/v2/Channels/Senders", serve("senders", api.senders)),
         web.get(sender, serve("senders", api.sender)),
         web.post(sender, serve("senders", api.sender)),

@@ -13,7 +13,7 @@ from aiohttp import web
 from oauthlib.oauth1.rfc5849 import signature, utils  # type: ignore[import-untyped]
 
 from sandbox.world.accounts import Account, Phones
-from sandbox.world.calls import Refusal
+from sandbox.world.calls import Refusal, reply
 from sandbox.world.world import World
 
 #: X refuses a request whose clock is further off than this, in seconds.
@@ -26,6 +26,11 @@ def unauthorized(*, v1: bool) -> Refusal:
     if v1:
         return Refusal(401, {"errors": [{"code": 32, "message": "Could not authenticate you."}]}, 32)
     return Refusal(401, {"title": "Unauthorized", "type": "about:blank", "status": 401, "detail": "Unauthorized"}, 401)
+
+
+def _bad_app(code: int, message: str) -> Refusal:
+    label = "authenticity_token_error"
+    return Refusal(403, {"errors": [{"code": code, "message": message, "label": label}]}, code)
 
 
 def user_context_wanted() -> Refusal:
@@ -61,6 +66,19 @@ class XAuth:
     def app(self, request: web.Request, body: bytes) -> Account:
         """Return an account of the calling app, whichever way it authenticated."""
         return self._who(request, body)[0]
+
+    async def token(self, request: web.Request) -> web.Response:
+        """POST /oauth2/token: the app's own bearer token, for its key and secret (Basic)."""
+        kind, _, pair = request.headers.get("Authorization", "").partition(" ")
+        form = await request.post()
+        if kind != "Basic" or form.get("grant_type") != "client_credentials":
+            raise _bad_app(170, "Missing required parameter: grant_type")
+        key, _, secret = base64.b64decode(pair).decode("utf-8", "replace").partition(":")
+        account = self.world.part(Phones).by_secret("twitter", "consumer_key", key)
+        if account is None or account.credentials.get("consumer_secret") != secret:
+            raise _bad_app(99, "Unable to verify your credentials")
+        made = account.credentials.setdefault("bearer_token", f"AAAA{hashlib.sha256(pair.encode()).hexdigest()}")
+        return reply({"token_type": "bearer", "access_token": made})
 
     def _who(self, request: web.Request, body: bytes) -> tuple[Account, bool]:
         header, phones = request.headers.get("Authorization", ""), self.world.part(Phones)

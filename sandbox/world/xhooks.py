@@ -126,6 +126,7 @@ def routes(world: World, provider: Provider) -> Iterable[web.AbstractRouteDef]:
     hooks, serve = XHooks(world), provider.serve
     every = "/x/2/account_activity/webhooks/{webhook_id}/subscriptions/all"
     return [
+        web.post("/x/oauth2/token", serve("token", hooks.auth.token)),
         web.post("/x/2/webhooks", serve("webhooks", hooks.create)),
         web.get("/x/2/webhooks", serve("webhooks", hooks.webhooks)),
         web.put("/x/2/webhooks/{webhook_id}", serve("webhooks", hooks.validate)),

@@ -254,6 +254,6 @@ def test_the_product_behind_it_with_tls_and_a_unix_socket(tmp_path: Path, empty_
         assert (clear.status, clear.error) == (403, "https_required")  # row 14
         page = ask(request("GET /admin/login/?next=/", host=b"Host: evil.example\r\n"), plain)
         assert (page.status, page.headers["location"]) == (301, f"{PUBLIC}/admin/login/?next=/")
-        assert ask(request("GET /admin/login/", host=b"Host: parley.example.com\r\n")).status == 200
+        assert ask(request("GET /accounts/login/", host=b"Host: parley.example.com\r\n")).status == 200
         assert ask(request("GET /-/metrics/")).error == "forbidden"
         assert parley.stored() == ["accepted"]

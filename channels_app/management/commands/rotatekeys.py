@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from channels_app.rotation import sealed
+
+
+class Command(BaseCommand):
+    help = (
+        "Encrypt stored credentials anew with the first of FIELD_ENCRYPTION_KEYS. Exit code: 0 done, 2 some cannot be."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--dry-run", action="store_true", help="only count")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, **options: Any) -> None:
+        found = list(sealed(act=not options["dry_run"]))
+        lost = [one for one in found if one.lost]
+        older = sum(not one.current and not one.lost for one in found)
+        counts = {"stored": len(found), "older": older, "lost": len(lost), "dry_run": options["dry_run"]}
+        if options["json"]:
+            self.stdout.write(json.dumps({**counts, "lost_rows": [f"{one.table} {one.row}" for one in lost]}))
+        else:
+            self._say(counts, [f"{one.table} {one.row} ({one.column})" for one in lost])
+        sys.exit(2 if lost else 0)
+
+    def _say(self, counts: dict[str, Any], lost: list[str]) -> None:
+        verb = "would be" if counts["dry_run"] else "were"
+        self.stdout.write(f"{counts['stored']} stored values, {counts['older']} {verb} encrypted anew")
+        for one in lost:
+            self.stdout.write(f"✗ no key opens {one}")
+            self.stdout.write("  fix: add the former key to FIELD_ENCRYPTION_KEYS, or enter the credentials again")
+        if not lost and not counts["dry_run"]:
+            self.stdout.write("The first key opens everything: the others can be taken out of FIELD_ENCRYPTION_KEYS.")

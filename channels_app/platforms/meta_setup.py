@@ -1,0 +1,135 @@
+"""Meta as it is set up for us: the Page's token and rights, the app's webhook, the Page's subscription.
+
+Facts: developers.facebook.com, "debug_token", "App: subscriptions", "Page: subscribed_apps", "Access tokens".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from channels_app.errors import SendFailed
+from channels_app.http import Http
+from channels_app.payloads import list_at, object_at, text_at
+from channels_app.platforms import meta
+from channels_app.types import Advice, Checked, Guide, Secret
+
+SCOPES = ("pages_messaging", "pages_manage_metadata")
+GUIDE = Guide(
+    ready=(
+        "A Meta app of type Business with the Messenger product, and its app secret (App settings, Basic).",
+        "The Page's id, and to be an admin of it.",
+        "A Page access token with pages_messaging and pages_manage_metadata. One of a system user does not expire.",
+        "For customers who are not testers of the app: the app in live mode with advanced access.",
+    ),
+    paste="Parley can set both for you. By hand: app dashboard, Messenger, Webhooks: Callback URL, Verify token.",
+    trap="The Page must be subscribed to the app besides: else Meta checks our address and never sends a message.",
+)
+_TOKEN = "Make a new Page access token in the app dashboard (Messenger, Access tokens) and replace it here."  # noqa: S105 - advice
+ADVICE = {
+    "190": Advice(cause="The Page's access token has expired or was withdrawn.", fix=_TOKEN),
+    "200": Advice(cause="The token lacks a permission.", fix=f"It needs {' and '.join(SCOPES)}. {_TOKEN}"),
+    "10/2018278": Advice(
+        cause="The customer wrote more than 24 hours ago.",
+        fix="Wait until the customer writes, or reach them otherwise.",
+    ),
+    "551/1545041": Advice(
+        cause="The customer has blocked the Page or left Messenger.", fix="Reach the customer on another channel."
+    ),
+    "368": Advice(cause="Meta has restricted the Page.", fix="See the Page's support inbox, and appeal there."),
+    "2200": Advice(
+        cause="Meta called our address and did not get its challenge back.",
+        fix="See that the address can be reached from outside, and that the verify token is the one shown here.",
+    ),
+}
+_SUBSCRIBE = "Press “Register our address” in the step Webhook."
+
+
+class Setup:
+    """One Page's side of Meta, with the channel's config. `url` is our webhook, `needed` what the Page must tell us."""
+
+    def __init__(self, http: Http, graph: meta.Graph, config: Any, url: str, needed: Sequence[str]) -> None:
+        self._http, self._graph, self._config, self._url, self._needed = http, graph, config, url, needed
+        self._page: str = config.page_id
+
+    def points(self) -> Mapping[str, Callable[[], Checked]]:
+        return {
+            "Page access token": self._token,
+            "Permissions": self._permissions,
+            "Webhook of the app": self._callback,
+            "Page subscribed": self._subscription,
+        }
+
+    def register(self) -> str:
+        """Set the app's callback for Pages, which Meta checks at once, and subscribe the Page to the app."""
+        self._as_app().call(
+            "POST",
+            f"{self._app_id()}/subscriptions",
+            object="page",
+            callback_url=self._url,
+            verify_token=self._config.verify_token.reveal(),
+            fields=",".join(self._needed),
+        )
+        self._graph.subscribe(self._page, self._needed)
+        return "Meta checked our address and took it; the Page is subscribed to the app."
+
+    def _token(self) -> Checked:
+        told = self._debugged()
+        expires = _moment(told.get("expires_at"))
+        if not told.get("is_valid"):
+            said = text_at(told, "error", "message") or "Meta calls the token invalid."
+            code = str(object_at(told, "error").get("code", ""))
+            return Checked(ok=False, said=said, fix=_TOKEN, code=code)
+        whose = text_at(told, "profile_id")
+        if whose and whose != self._page:
+            fix = "Enter the Page's own token, or the other Page's id."
+            return Checked(ok=False, said="The token belongs to another Page.", fix=fix, ours=self._page, theirs=whose)
+        ends = f"It expires on {expires:%Y-%m-%d}." if expires else "It does not expire."
+        return Checked(ok=True, said=f"Meta knows the token. {ends}", expires_at=expires)
+
+    def _permissions(self) -> Checked:
+        told = self._debugged()
+        lacking = [one for one in SCOPES if one not in list_at(told, "scopes")]
+        expires = _moment(told.get("data_access_expires_at"))
+        if lacking:
+            said = f"The token lacks {' and '.join(lacking)}."
+            return Checked(ok=False, said=said, fix=_TOKEN, ours=", ".join(SCOPES), expires_at=expires)
+        return Checked(ok=True, said=f"The token has {' and '.join(SCOPES)}.", expires_at=expires)
+
+    def _callback(self) -> Checked:
+        rows = list_at(self._as_app().call("GET", f"{self._app_id()}/subscriptions"), "data")
+        row = next((one for one in rows if text_at(one, "object") == "page"), None)
+        theirs = text_at(row, "callback_url")
+        if row is None or theirs != self._url:
+            said = "The app sends what happens on Pages elsewhere." if theirs else "The app has no webhook for Pages."
+            return Checked(ok=False, said=said, fix=_SUBSCRIBE, ours=self._url, theirs=theirs or "none")
+        if not row.get("active"):
+            return Checked(ok=False, said="Meta has switched the app's webhook off.", fix=_SUBSCRIBE)
+        return Checked(ok=True, said="The app sends what happens on Pages to our address.")
+
+    def _subscription(self) -> Checked:
+        lacking = self._graph.unsubscribed(self._page, self._needed)
+        if lacking:
+            return Checked(ok=False, said=lacking, fix=_SUBSCRIBE)
+        return Checked(ok=True, said="The Page is subscribed to the app, with everything that is needed.")
+
+    def _debugged(self) -> dict[str, Any]:
+        token = self._config.page_access_token.reveal()
+        return object_at(self._as_app().call("GET", "debug_token", input_token=token), "data")
+
+    def _app_id(self) -> str:
+        found = text_at(self._graph.call("GET", "app", fields="id"), "id")
+        if not found:
+            raise SendFailed("Meta does not say which app the token belongs to")
+        return found
+
+    def _as_app(self) -> meta.Graph:
+        """Speak as the app, with the token "id|secret"."""
+        secret: Secret = self._config.app_secret
+        return meta.Graph(self._http, Secret(f"{self._app_id()}|{secret.reveal()}"), secret)
+
+
+def _moment(told: Any) -> datetime | None:
+    """Read Unix seconds; 0 is Meta's word for never."""
+    return datetime.fromtimestamp(told, UTC) if isinstance(told, int) and 0 < told < 2**40 else None

@@ -1,0 +1,90 @@
+"""How lights are drawn: a state as a badge, a day as a line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.template import Library
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from channels_app.registry import channels
+from connect_bridge.light import State, Verdict
+
+register = Library()
+
+_TONES = {
+    State.LIVE: ("good", "●"),
+    State.QUIET: ("", "◐"),
+    State.WAITING: ("", "○"),
+    State.NOT_SET_UP: ("", "○"),
+    State.PAUSED: ("warn", "❚❚"),
+    State.OFF: ("", "□"),
+    State.DEGRADED: ("warn", "▲"),
+    State.BROKEN: ("bad", "✗"),
+    State.RECONNECT: ("bad", "⚠"),
+}
+_SIGNS = {Verdict.OK: "✓", Verdict.BAD: "✗", Verdict.UNSEEN: "○"}
+_WIDTH, _HEIGHT = 120, 24
+
+
+@register.filter
+def channel_label(kind: str) -> str:
+    known = channels().get(kind)
+    return known.label if known else kind
+
+
+@register.filter
+def state_badge(state: State) -> SafeString:
+    tone, sign = _TONES[state]
+    css = f"p-state is-{tone}" if tone else "p-state"
+    return format_html('<span class="{}"><span aria-hidden="true">{}</span> {}</span>', css, sign, state.value)
+
+
+_FATES = {
+    "failed": ("bad", "✗"),
+    "quarantined": ("bad", "✗"),
+    "uncertain": ("warn", "?"),
+    "waiting": ("warn", "…"),
+    "stored": ("warn", "…"),
+    "parked": ("warn", "…"),
+    "relayed": ("good", "✓"),
+    "accepted": ("good", "✓"),
+    "delivered": ("good", "✓✓"),
+    "read": ("good", "✓✓"),
+}
+
+
+@register.filter
+def event_badge(state: str) -> SafeString:
+    """Draw where a webhook or a send is, in its own word."""
+    tone, sign = _FATES.get(state, ("", "·"))
+    css = f"p-state is-{tone}" if tone else "p-state"
+    return format_html('<span class="{}"><span aria-hidden="true">{}</span> {}</span>', css, sign, state)
+
+
+@register.filter
+def milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f}"
+
+
+@register.filter
+def verdict_sign(verdict: Verdict) -> str:
+    return _SIGNS[verdict]
+
+
+@register.filter
+def sparkline(counts: Sequence[int]) -> SafeString:
+    """Draw a day of webhooks by the hour; the label tells what the eye gets from the line."""
+    if not counts:
+        return SafeString()
+    most, step = max(*counts, 1), _WIDTH / max(len(counts) - 1, 1)
+    points = " ".join(
+        f"{i * step:.1f},{_HEIGHT - 2 - count / most * (_HEIGHT - 4):.1f}" for i, count in enumerate(counts)
+    )
+    label = f"Webhooks by the hour, the last day: {sum(counts)} in all, at most {max(counts)} in an hour"
+    return format_html(
+        '<svg class="p-spark" viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">'
+        '<polyline points="{}"/></svg>',
+        _WIDTH, _HEIGHT, _WIDTH, _HEIGHT, label, points,
+    )  # fmt: skip

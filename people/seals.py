@@ -1,0 +1,35 @@
+"""How what is secret is kept at rest: Fernet under keys of which the first encrypts and all decrypt."""
+
+from __future__ import annotations
+
+import base64
+from functools import lru_cache
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+
+
+@lru_cache(maxsize=8)
+def _cipher(keys: tuple[str, ...]) -> MultiFernet:
+    return MultiFernet([Fernet(_derive(key)) for key in keys])
+
+
+def _derive(key: str) -> bytes:
+    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"parley field encryption").derive(key.encode())
+    return base64.urlsafe_b64encode(derived)
+
+
+def cipher() -> MultiFernet:
+    """Return the cipher of FIELD_ENCRYPTION_KEYS: the first key encrypts, all decrypt."""
+    return _cipher(tuple(settings.FIELD_ENCRYPTION_KEYS))
+
+
+def is_current(token: bytes) -> bool:
+    """Say whether the first of FIELD_ENCRYPTION_KEYS opens it."""
+    try:
+        _cipher((settings.FIELD_ENCRYPTION_KEYS[0],)).decrypt(bytes(token))
+    except InvalidToken:
+        return False
+    return True
