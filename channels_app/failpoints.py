@@ -1,9 +1,9 @@
 """Named places at which a test may kill, stall or break a process; in production they do nothing at all.
 
-The names are those of the failure model in docs/reliability.md: I for the way in, O for the way out. A process obeys
-PARLEY_FAILPOINTS, a list such as "I6:exit:2,O5:sleep:1:25": die without a word at the second pass of I6; stand still
-for 25 seconds at the first pass of O5. `error` raises what the place is prepared for. Settings refuse the variable
-unless Parley runs for this machine alone.
+The names are those of the failure model in docs/reliability.md: I for the way in, O for the way out, D for the copy in
+DynamoDB. A process obeys PARLEY_FAILPOINTS, a list such as "I6:exit:2,O5:sleep:1:25": die without a word at the second
+pass of I6; stand still for 25 seconds at the first pass of O5. `error` raises what the place is prepared for. Settings
+refuse the variable unless Parley runs for this machine alone.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ PLACES: Mapping[str, str] = {
     "O10": "a chat has ended, and we have not written it down",
     "O11": "the database did not take the result of a send",
     "O12": "a channel works on a message",
+    "D1": "DynamoDB has taken copies of messages, and we have not written it down",
 }
 #: As if by `kill -9`, but here and now.
 KILLED = 137

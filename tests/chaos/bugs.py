@@ -240,7 +240,7 @@ def _expired_claim_is_pending(claims: Any) -> None:
 
 
 def _outbox_out_of_order(claims: Any) -> None:
-    _swap(claims, "CLAIM", ("ORDER BY h.sequence, h.part LIMIT 1", "ORDER BY h.sequence DESC, h.part LIMIT 1"))
+    _swap(claims, "CLAIM", ("h.sequence, h.part LIMIT 1", "h.sequence DESC, h.part LIMIT 1"))
     _swap(claims, "DUE", ("AND (b.sequence, b.part) < (o.sequence, o.part)", "AND false"))
 
 

@@ -149,7 +149,7 @@ async def test_what_a_phone_writes_moves_the_dashboard(page: Window, sandbox: st
     context = await page.page.context.browser.new_context(viewport={"width": 1440, "height": 900})
     board = await context.new_page()
     await board.goto(f"{sandbox}admin/login/")
-    await board.locator("[name=username]").fill(demo.LOGIN)
+    await board.locator("[name=login]").fill(demo.LOGIN)
     await board.locator("[name=password]").fill(salted_hmac("sandbox", "the demo login").hexdigest()[:12])
     await board.locator("[name=password]").press("Enter")
     await board.wait_for_url(f"{sandbox}**")
@@ -158,8 +158,8 @@ async def test_what_a_phone_writes_moves_the_dashboard(page: Window, sandbox: st
     volume, scored = board.locator("#tile-volume .value"), board.locator("#tile-sentiment .n")
     before, n = await volume.inner_text(), await scored.inner_text()
 
-    await page.phone("whatsapp").get_by_role("button", name="Tom").click()
-    await page.write("whatsapp", "This is terrible, I am furious")
+    await page.phone("messenger").get_by_role("button", name="Ben").click()
+    await page.write("messenger", "This is terrible, I am furious")
 
     # Seconds on an idle machine; here others may be busy.
     await expect(volume).not_to_have_text(before, timeout=PATIENCE)
