@@ -9,10 +9,15 @@ class AnalyticsConfig(AppConfig):
 
     def ready(self) -> None:
         from analytics.insights import Moods
+        from analytics.ofcustomers import forget_words, last_mood
         from analytics.receivers import on_news
+        from connect_bridge.context import more_context
+        from connect_bridge.erasing import erasers
         from connect_bridge.insights import install
         from connect_bridge.signals import contact_ended, message_settled, message_stored
 
         for news in (message_stored, message_settled, contact_ended):
             news.connect(on_news, dispatch_uid=f"analytics.{id(news)}")
         install(Moods())
+        more_context.append(last_mood)
+        erasers.append(forget_words)

@@ -16,10 +16,14 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 
+from connect_bridge.erasing import forget_above
+
 log = logging.getLogger(__name__)
 
 #: Rows of one transaction.
 STEP = 1_000
+#: The class of which apps above keep something.
+WORDS = "words"
 #: What stands where something was said.
 EXPIRED = "[removed: kept long enough]"
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -73,7 +77,7 @@ CLASSES: Mapping[str, DataClass] = {
         _batch("channels_app_webhookdelivery", "received_at"),
         (EMPTY_WEBHOOKS, EMPTY_ORIGINALS, EMPTY_EVENTS),
     ),
-    "words": DataClass(
+    WORDS: DataClass(
         "RETAIN_WORDS_DAYS", _batch("connect_bridge_message", "created_at"), (EMPTY_MESSAGES, EMPTY_SENDS)
     ),
     "calls": DataClass("RETAIN_CALLS_DAYS", _batch("channels_app_channellog", "at"), (FORGET_CALLS,)),
@@ -110,7 +114,10 @@ def _step(name: str, kind: DataClass, before: datetime) -> int:
         rows = cursor.fetchall()
         if not rows:
             return 0
+        ids = [row[0] for row in rows]
         for statement in kind.empty:
-            cursor.execute(statement, {**given, "ids": [row[0] for row in rows]})
+            cursor.execute(statement, {**given, "ids": ids})
+        if name == WORDS:
+            forget_above(ids)
         cursor.execute(MOVE_MARK, {**given, "until": rows[-1][1]})
         return len(rows)

@@ -16,7 +16,7 @@ from django.test import Client
 
 from channels_app.models import InboundEntry, WebhookDelivery
 from channels_app.types import Alias, AliasType, Sender
-from connect_bridge import erasure
+from connect_bridge import erasing
 from connect_bridge.erasure import ERASED, CannotErase, erase
 from connect_bridge.models import Contact, Message, OutboxEntry, SentId
 from customers.merging import Method, merge
@@ -194,11 +194,11 @@ def test_an_app_above_erases_what_it_keeps_in_the_same_transaction(ana: Customer
     def broken(_messages: Any) -> int:
         raise RuntimeError
 
-    monkeypatch.setattr(erasure, "erasers", [moods, broken])
+    monkeypatch.setattr(erasing, "erasers", [moods, broken])
     with pytest.raises(RuntimeError):
         erase(ana.pk, by="boss")
     assert traces(dumped())
-    monkeypatch.setattr(erasure, "erasers", [moods])
+    monkeypatch.setattr(erasing, "erasers", [moods])
     assert next(number for name, number in erase(ana.pk, by="boss").counts.items() if "moods" in name) == 4
     assert set(given) == set(Message.objects.values_list("pk", flat=True))
 
@@ -217,15 +217,15 @@ def test_words_that_come_in_while_somebody_is_erased_are_somebody_news(ana: Cust
         erase(ana.pk, by="boss")
         connections.close_all()
 
-    monkeypatch.setattr(erasure, "erasers", [slowly])
-    erasing = threading.Thread(target=work)
-    erasing.start()
+    monkeypatch.setattr(erasing, "erasers", [slowly])
+    worker = threading.Thread(target=work)
+    worker.start()
     assert under_way.wait(60)
     came(account, message(PHONE, "just now", occurred_at=datetime.now(UTC) + timedelta(minutes=1)))
     routing = threading.Thread(target=route)
     routing.start()
     go_on.set()
-    erasing.join(60)
+    worker.join(60)
     routing.join(60)
     new = Message.objects.get(text="just now").conversation.identity
     assert (new.external_id, new.customer_id == ana.pk) == (PHONE, False)
