@@ -8,13 +8,13 @@ and the messengers keep is not ours to erase.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection, transaction
 
+from connect_bridge.erasers import erasers
 from connect_bridge.models import Contact, Conversation, Message, OutboxEntry
 from connect_bridge.people import OPEN
 from customers.merging import HOMES, ONE_AT_A_TIME
@@ -25,10 +25,6 @@ from customers.tombstones import digest_of
 ERASED = "[erased]"
 #: A shorter id is in too many webhooks that are not about this person.
 SHORTEST_ID = 5
-
-#: Apps above that keep something of messages erase it here: given their ids, in the same transaction, each returns how
-#: many rows it emptied.
-erasers: list[Callable[[Collection[uuid.UUID]], int]] = []
 
 THEIR_HOMES = f"{HOMES} SELECT home FROM person"  # noqa: S608 - a constant
 #: In the order in which the router locks: identities, then conversations.

@@ -16,6 +16,8 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 
+from connect_bridge.erasers import erasers
+
 log = logging.getLogger(__name__)
 
 #: Rows of one transaction.
@@ -110,7 +112,10 @@ def _step(name: str, kind: DataClass, before: datetime) -> int:
         rows = cursor.fetchall()
         if not rows:
             return 0
+        ids = [row[0] for row in rows]
         for statement in kind.empty:
-            cursor.execute(statement, {**given, "ids": [row[0] for row in rows]})
+            cursor.execute(statement, {**given, "ids": ids})
+        for eraser in erasers if name == "words" else ():  # what apps above keep of the same words
+            eraser(ids)
         cursor.execute(MOVE_MARK, {**given, "until": rows[-1][1]})
         return len(rows)

@@ -77,7 +77,6 @@ TRIGGERS = [
     ("analytics_sentiment", "INSERT", "NEW TABLE AS new_rows", "analytics_sentiment_settled"),
     ("analytics_sentiment", "UPDATE", "NEW TABLE AS new_rows", "analytics_sentiment_settled"),
     ("analytics_phrase", "INSERT", "NEW TABLE AS new_rows", "analytics_of_message_stored"),
-    ("analytics_phrase", "DELETE", "OLD TABLE AS new_rows", "analytics_of_message_stored"),
 ]
 
 

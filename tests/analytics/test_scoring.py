@@ -13,7 +13,9 @@ from analytics.forgetting import forget_words
 from analytics.models import Phrase, Rollup, Sentiment, Spending
 from analytics.rollup import refresh
 from analytics.sentiment import EngineError, ItemFailed, Refused, Throttled
+from connect_bridge.erasers import erasers
 from connect_bridge.models import Message
+from connect_bridge.retention import retain
 from tests.analytics.kit import FakeEngine, said, score_of
 from tests.factories import ContactFactory, ConversationFactory, MessageFactory
 
@@ -277,3 +279,18 @@ def test_words_that_were_erased_while_they_waited_are_not_asked_for(engine: Fake
     waited()
     scoring.run(engine)
     assert (score_of(message).state, engine.calls) == ("refused", 0)
+
+
+def test_erasure_and_retention_take_phrases_along(engine: FakeEngine, settings: Any) -> None:
+    message = said("bad: the late parcel", created_at=timezone.now() - timedelta(hours=30))
+    refresh()
+    waited()
+    scoring.run(engine)
+    phrases.run(engine)
+    assert Phrase.objects.exists()
+    settings.RETAIN_WORDS_DAYS = 1
+    retain(60)
+    assert not Phrase.objects.exists()
+    assert forget_words in erasers
+    message.refresh_from_db()
+    assert "parcel" not in message.text
