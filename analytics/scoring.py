@@ -82,7 +82,8 @@ def run(analyser: Analyser, *, everything: bool = False) -> Tally:
     claimed = scorestore.claim(MOST)
     if not claimed:
         return tally
-    texts = _reuse([_text(pending, analyser, tally) for pending in claimed], analyser, tally)
+    texts = _with_words([_text(pending, analyser, tally) for pending in claimed])
+    texts = _reuse(texts, analyser, tally)
     texts = _in_known_languages(texts, tally)
     chosen, left = _full_batches(texts, everything=everything)
     scorestore.put_back([text.pending for text in left])
@@ -128,6 +129,12 @@ def _language(pending: Pending, words: str, analyser: Analyser, tally: Tally) ->
         except EngineError as failure:
             log.info("the language was not detected: %s", failure.code)
     return settings.SENTIMENT_LANGUAGE, "default"
+
+
+def _with_words(texts: Sequence[Text]) -> list[Text]:
+    """Settle what has lost its words while it waited: they were erased; return the rest."""
+    scorestore.settle([_unscored(text, "refused", "no words") for text in texts if not text.parts])
+    return [text for text in texts if text.parts]
 
 
 def _reuse(texts: Sequence[Text], analyser: Analyser, tally: Tally) -> list[Text]:

@@ -20,8 +20,8 @@ _LINE = """
            SELECT o.provider_code FROM connect_bridge_outboxentry o
             WHERE o.message_id = m.id AND o.provider_code <> '' ORDER BY o.part LIMIT 1) END, ''),
        m.provider_message_id, m.created_at, m.occurred_at, e.created_at, m.relayed_at, m.settled_at,
-       m.direction = 'in' AND COALESCE(m.original ->> 'event', '') = 'message'
-           AND COALESCE(m.original ->> 'text', '') ~ '\\S',
+       m.direction = 'in' AND (s.message_id IS NOT NULL  -- its words may have been erased since
+           OR (COALESCE(m.original ->> 'event', '') = 'message' AND COALESCE(m.original ->> 'text', '') ~ '\\S')),
        COALESCE(s.state, ''), COALESCE(s.label, ''), COALESCE(s.language, ''), s.score,
        COALESCE(GREATEST(s.positive, s.negative, s.neutral, s.mixed) < 0.5, false)
 """

@@ -90,7 +90,8 @@ class Oracle:
         at, original = message.created_at, message.original or {}
         if not message.provider_message_id or message.provider_message_id not in seen:
             count(at, "received")
-        if original.get("event") == "message" and original.get("text", "").strip():
+        words = original.get("event") == "message" and original.get("text", "").strip()
+        if words or getattr(message, "sentiment", None):  # what has a score had words, even if they were erased
             self._scorable(message, count)
         if message.relayed_at:
             came = message.entry.created_at if message.entry else at

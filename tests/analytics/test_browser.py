@@ -20,7 +20,7 @@ from tests.admin_kit import Desk, desk, session_of
 from tests.analytics.kit import BAD, GOOD, said
 from tests.factories import ChannelAccountFactory, ContactFactory, ConversationFactory, MessageFactory
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
 
 LOOKS = (Path(__file__).parent / "looks.js").read_text()
 PHONE = {"width": 320, "height": 800}

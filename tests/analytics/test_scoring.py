@@ -9,9 +9,13 @@ import pytest
 from django.utils import timezone
 
 from analytics import ledger, phrases, scoring
-from analytics.models import Phrase, Sentiment, Spending
+from analytics.models import Phrase, Rollup, Sentiment, Spending
+from analytics.ofcustomers import forget_words
 from analytics.rollup import refresh
 from analytics.sentiment import EngineError, ItemFailed, Refused, Throttled
+from connect_bridge.erasing import erasers
+from connect_bridge.models import Message
+from connect_bridge.retention import retain
 from tests.analytics.kit import FakeEngine, said, score_of
 from tests.factories import ContactFactory, ConversationFactory, MessageFactory
 
@@ -23,8 +27,15 @@ def engine() -> FakeEngine:
     return FakeEngine()
 
 
-def waited(seconds: float = 10) -> None:
-    Sentiment.objects.update(due_at=timezone.now() - timedelta(seconds=seconds))
+@pytest.fixture(autouse=True)
+def _patient(settings: Any) -> None:
+    """Let a text wait for others as long as a busy machine may need for a test, and no text by accident."""
+    settings.SENTIMENT_LINGER = 600
+
+
+def waited() -> None:
+    """Let all texts have waited long enough."""
+    Sentiment.objects.filter(state="pending").update(due_at=timezone.now() - timedelta(seconds=900))
 
 
 def test_a_message_is_scored_with_its_four_probabilities_engine_model_and_language(
@@ -52,10 +63,10 @@ def test_only_words_of_the_customers_own_are_scored() -> None:
     assert not Sentiment.objects.exists()
 
 
+@pytest.mark.timeout(600)
 def test_a_thousand_messages_take_at_most_45_calls(engine: FakeEngine) -> None:
-    talks = [ConversationFactory(identity__locale="") for _ in range(20)]
-    for number in range(1000):
-        said(f"the parcel is good and it was here {number}" + (" bad" if number % 5 == 0 else ""), talks[number % 20])
+    talks = [ContactFactory(conversation=ConversationFactory(identity__locale="")) for _ in range(20)]
+    Message.objects.bulk_create(customer_words(talks[number % 20], number) for number in range(1000))
     while refresh().chats:  # type: ignore[union-attr]
         pass
     while Sentiment.objects.filter(state="pending").exists():
@@ -64,6 +75,16 @@ def test_a_thousand_messages_take_at_most_45_calls(engine: FakeEngine) -> None:
     phrases.run(engine)
     assert Sentiment.objects.filter(state="scored").count() == 1000
     assert engine.calls <= 45
+
+
+def customer_words(contact: Any, number: int) -> Message:
+    text = f"the parcel is good and it was here {number}" + (" bad" if number % 5 == 0 else "")
+    now = timezone.now()
+    original = {"event": "message", "text": text}
+    where = {"conversation": contact.conversation, "contact": contact, "sequence": number + 1, "direction": "in"}
+    return Message(
+        **where, role="CUSTOMER", text=text, original=original, status="relayed", occurred_at=now, created_at=now
+    )
 
 
 def test_a_batch_waits_for_others_and_not_for_long(engine: FakeEngine) -> None:
@@ -231,3 +252,45 @@ def test_phrases_of_negative_messages_alone_travel_together(engine: FakeEngine) 
     assert found == sorted([(one.id, "late parcel"), (two.id, "late parcel"), (two.id, "rude agent")])
     assert three.id not in {message for message, _ in found}
     assert phrases.run(engine) == 0
+
+
+def test_erased_words_leave_no_phrase_and_change_no_count(engine: FakeEngine) -> None:
+    message = said("bad: the late parcel")
+    refresh()
+    waited()
+    scoring.run(engine)
+    phrases.run(engine)
+    refresh()
+    assert Rollup.objects.filter(facet="phrase").exists()
+    before = Rollup.objects.get(facet="account", grain="h").scored
+    Message.objects.filter(pk=message.pk).update(text="[erased]", original=None)
+    assert forget_words([message.pk]) == 2
+    refresh()
+    assert not Rollup.objects.filter(facet="phrase").exists()
+    after = Rollup.objects.get(facet="account", grain="h")
+    assert (after.scored, after.scorable) == (before, 1)
+    assert score_of(message).key is None
+
+
+def test_words_that_were_erased_while_they_waited_are_not_asked_for(engine: FakeEngine) -> None:
+    message = said("bad things")
+    refresh()
+    Message.objects.filter(pk=message.pk).update(text="[erased]", original=None)
+    waited()
+    scoring.run(engine)
+    assert (score_of(message).state, engine.calls) == ("refused", 0)
+
+
+def test_erasure_and_retention_take_phrases_along(engine: FakeEngine, settings: Any) -> None:
+    message = said("bad: the late parcel", created_at=timezone.now() - timedelta(hours=30))
+    refresh()
+    waited()
+    scoring.run(engine)
+    phrases.run(engine)
+    assert Phrase.objects.exists()
+    settings.RETAIN_WORDS_DAYS = 1
+    retain(60)
+    assert not Phrase.objects.exists()
+    assert forget_words in erasers
+    message.refresh_from_db()
+    assert "parcel" not in message.text
