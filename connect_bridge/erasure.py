@@ -32,7 +32,8 @@ LOCKS = (
     "SELECT 1 FROM customers_identity WHERE id = ANY(%(identities)s) ORDER BY id FOR UPDATE",
     "SELECT 1 FROM connect_bridge_conversation WHERE id = ANY(%(conversations)s) ORDER BY id FOR UPDATE",
 )
-#: In the order in which they are run. Each takes what `_Person` holds.
+#: In the order in which they are run. Each takes what `_Person` holds. now() is when the erasure began: whoever writes
+#: meanwhile is somebody new.
 EMPTY: dict[str, str] = {
     "messages": """
         UPDATE connect_bridge_message
@@ -57,7 +58,7 @@ EMPTY: dict[str, str] = {
             OR (account_id = ANY(%(accounts)s) AND path LIKE ANY(%(in_paths)s))""",
     "webhooks": """
         UPDATE channels_app_webhookdelivery d SET body = '', headers = '{}', query = ''
-         WHERE d.account_id = ANY(%(accounts)s) AND (
+         WHERE d.account_id = ANY(%(accounts)s) AND d.received_at < now() AND (
                EXISTS (SELECT 1 FROM channels_app_inboundentry e WHERE e.delivery_id = d.id AND (
                        e.sender = ANY(%(names)s) OR EXISTS (
                        SELECT 1 FROM connect_bridge_message m
@@ -67,7 +68,7 @@ EMPTY: dict[str, str] = {
     "events": """
         UPDATE channels_app_inboundentry e SET event = '{}', sender = %(erased)s, outcome = 'erased',
                state = CASE WHEN state IN ('pending', 'parked') THEN 'done' ELSE state END
-         WHERE e.account_id = ANY(%(accounts)s) AND (e.sender = ANY(%(names)s) OR EXISTS (
+         WHERE e.account_id = ANY(%(accounts)s) AND e.created_at < now() AND (e.sender = ANY(%(names)s) OR EXISTS (
                SELECT 1 FROM connect_bridge_message m
                 WHERE m.entry_id = e.id AND m.conversation_id = ANY(%(conversations)s)))""",
     "conversations": """

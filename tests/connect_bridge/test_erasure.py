@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -203,7 +204,10 @@ def test_an_app_above_erases_what_it_keeps_in_the_same_transaction(ana: Customer
     assert set(given) == set(Message.objects.values_list("pk", flat=True))
 
 
-def test_words_that_come_in_while_somebody_is_erased_are_somebody_news(ana: Customer, monkeypatch: Any) -> None:
+@pytest.mark.parametrize("waits", [False, True])
+def test_words_that_come_in_while_somebody_is_erased_are_somebody_news(
+    ana: Customer, monkeypatch: Any, *, waits: bool
+) -> None:
     account = Identity.objects.get(external_id=PHONE).conversations.get().account
     route()
     under_way, go_on = threading.Event(), threading.Event()
@@ -224,6 +228,8 @@ def test_words_that_come_in_while_somebody_is_erased_are_somebody_news(ana: Cust
     came(account, message(PHONE, "just now", occurred_at=datetime.now(UTC) + timedelta(minutes=1)))
     routing = threading.Thread(target=route)
     routing.start()
+    if waits:
+        time.sleep(1)  # it waits for the erasure by now
     go_on.set()
     worker.join(60)
     routing.join(60)
