@@ -47,6 +47,7 @@ def environment(url: str, world: str) -> dict[str, str]:
         "LOG_LEVEL": "WARNING",
         "AWS_ENDPOINT_URL_CONNECT": world,
         "AWS_ENDPOINT_URL_CONNECTPARTICIPANT": world,
+        "AWS_ENDPOINT_URL_COMPREHEND": world,
         "AWS_ACCESS_KEY_ID": "bench",
         "AWS_SECRET_ACCESS_KEY": "bench",
         "AWS_REGION": "us-east-1",
