@@ -230,6 +230,7 @@ def _environment(plan: Plan, base: Ground, ports: Mapping[str, int], web: int, w
         "PUBLIC_BASE_URL": f"http://127.0.0.1:{web}",
         "LOG_LEVEL": "INFO",
         "CELERY_QUEUE": plan.name,
+        "AWS_ENDPOINT_URL": world,
         "AWS_ENDPOINT_URL_CONNECT": connect,
         "AWS_ENDPOINT_URL_CONNECTPARTICIPANT": connect,
         "AWS_ACCESS_KEY_ID": "chaos",
