@@ -88,6 +88,7 @@ class ChannelAccountAdmin(AuditedAdmin[ChannelAccount], FindableAdmin[ChannelAcc
         parts: list[Any] = [
             (None, {"fields": ["name", "channel", "enabled", "when_uncertain", "redact"]}),
             routing,
+            ("Hours", {"fields": ["hours", "closed_starts_chat", "default_language", "queue_delay_minutes"]}),
             ("About", {"fields": about}),
         ]
         if obj is not None and self.has_change_permission(request, obj):

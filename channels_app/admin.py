@@ -10,16 +10,20 @@ from django.template.loader import render_to_string
 
 from channels_app.account_admin import ChannelAccountAdmin
 from channels_app.admin_parts import account_columns, account_filter, kind_filter, query_without_proofs, without_proofs
+from channels_app.hours_admin import AutoReplyAdmin, BusinessHoursAdmin, RoutingRuleAdmin
 from channels_app.models import ChannelLog, InboundCheck, InboundEntry, WebhookDelivery
 from channels_app.reprocess import read_again
 from customers.readonly import ReadOnlyAdmin, link, shown, shown_json, sight_on, words_json
 from people.privacy import seen_body
 
 __all__ = [
+    "AutoReplyAdmin",
+    "BusinessHoursAdmin",
     "ChannelAccountAdmin",
     "ChannelLogAdmin",
     "InboundCheckAdmin",
     "InboundEntryAdmin",
+    "RoutingRuleAdmin",
     "WebhookDeliveryAdmin",
 ]
 

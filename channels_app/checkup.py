@@ -20,12 +20,15 @@ from channels_app.http import Http
 from channels_app.models import AccountHealth, ChannelAccount
 from channels_app.opening import open_account
 from channels_app.registry import channels
+from channels_app.structs import convert
 from channels_app.types import Checked
 
 log = logging.getLogger(__name__)
 
 #: How long what a provider said is taken as true before it is asked again by itself.
 FRESH = timedelta(hours=6)
+#: Seconds between two looks at whose turn it is.
+SWEEP_EVERY = 600.0
 #: Accounts that one sweep asks about.
 MOST_PER_SWEEP = 20
 _LONGEST = 500
@@ -98,7 +101,7 @@ def due() -> list[ChannelAccount]:
 def points_of(health: AccountHealth | None) -> list[Point]:
     """Return what was said, as far as it can still be read."""
     try:
-        return msgspec.convert(health.points if health else [], list[Point])
+        return convert(health.points if health else [], list[Point])
     except msgspec.ValidationError:
         return []
 

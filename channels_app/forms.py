@@ -44,6 +44,10 @@ class AccountForm(forms.ModelForm[ChannelAccount]):
             "holding_reply",
             "pause_reply",
             "attributes",
+            "hours",
+            "closed_starts_chat",
+            "default_language",
+            "queue_delay_minutes",
         ]
 
     def clean_attributes(self) -> dict[str, str]:

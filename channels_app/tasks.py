@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 
 from celery import shared_task
 
-from channels_app import gaps
+from channels_app import checkup, gaps
+from channels_app.errors import AccountProblem
+from channels_app.models import ChannelAccount
 
 #: Seconds between two sweeps, and after which a task of one is dropped: the next sweep names the account again.
 SWEEP_EVERY = 30.0
@@ -23,3 +26,19 @@ def look_for_missed() -> None:
 def ask_provider(account: str) -> None:
     """Ask one account's provider, if it is the account's turn."""
     gaps.look(uuid.UUID(account))
+
+
+@shared_task  # type: ignore[untyped-decorator] # celery is not typed
+def look_at_accounts() -> None:
+    """Name the accounts whose provider was not asked for long how they are set up there."""
+    for account in checkup.due():
+        ask_how_it_is_set_up.apply_async(args=[str(account.pk)], expires=checkup.SWEEP_EVERY)
+
+
+@shared_task  # type: ignore[untyped-decorator] # celery is not typed
+def ask_how_it_is_set_up(account: str) -> None:
+    """Ask one account's provider point by point. What it says is in the account's light, and in `doctor`."""
+    row = ChannelAccount.objects.filter(pk=account, enabled=True).first()
+    if row is not None:
+        with suppress(AccountProblem):  # the light says so by itself
+            checkup.ask_all(row)

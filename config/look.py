@@ -113,7 +113,16 @@ TASKS = (
             Page("Sentiment engine", "analytics.spending"),
         ),
     ),
-    Task("Settings", "tune", (Page("Bridges", "connect_bridge.bridge"),)),
+    Task(
+        "Settings",
+        "tune",
+        (
+            Page("Business hours", "channels_app.businesshours"),
+            Page("Automatic replies", "channels_app.autoreply"),
+            Page("Routing rules", "channels_app.routingrule"),
+            Page("Bridges", "connect_bridge.bridge"),
+        ),
+    ),
     Task(
         "People",
         "badge",

@@ -184,6 +184,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "pulse": {"task": "parley.pulse", "schedule": 15.0, "options": {"expires": BEAT_EXPIRES}},
     # Sends that no task named, retries that are due, claims of dead workers.
     "outbox": {"task": "connect_bridge.tasks.sweep", "schedule": 2.0, "options": {"expires": BEAT_EXPIRES}},
+    # Whether each account is still set up at its messenger as it was; the database says whose turn it is.
+    "set-up": {"task": "channels_app.tasks.look_at_accounts", "schedule": 600.0, "options": {"expires": BEAT_EXPIRES}},
 }
 #: Seconds between two questions to a messenger for what its webhooks did not bring; 0: it is never asked.
 INBOUND_POLL_SECONDS = env.float("INBOUND_POLL_SECONDS", 300.0)

@@ -81,20 +81,7 @@ class BotoConnect:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _start_chat(self, request: ChatRequest) -> StartedChat:
-        arguments: dict[str, Any] = {
-            "InstanceId": request.instance_id,
-            "ContactFlowId": request.flow_id,
-            "ParticipantDetails": {"DisplayName": request.display_name},
-            "Attributes": dict(request.attributes),
-            "ClientToken": request.client_token,
-            "SupportedMessagingContentTypes": CONTENT_TYPES,
-        }
-        if request.initial_message:
-            arguments["InitialMessage"] = {"ContentType": "text/plain", "Content": request.initial_message}
-        if request.continues is not None:
-            past = request.continues
-            arguments["PersistentChat"] = {"SourceContactId": past.source_contact_id, "RehydrationType": past.kind}
-        answer = self._call("StartChatContact", arguments)
+        answer = self._call("StartChatContact", start_chat_arguments(request))
         return StartedChat(
             contact_id=answer["ContactId"],
             participant_id=answer["ParticipantId"],
@@ -126,6 +113,24 @@ class BotoConnect:
             if self._client is None:
                 self._client = boto3.session.Session().client("connect", region_name=region(), config=TIMEOUTS)
             return self._client
+
+
+def start_chat_arguments(request: ChatRequest) -> dict[str, Any]:
+    """Return the request as StartChatContact takes it."""
+    arguments: dict[str, Any] = {
+        "InstanceId": request.instance_id,
+        "ContactFlowId": request.flow_id,
+        "ParticipantDetails": {"DisplayName": request.display_name},
+        "Attributes": dict(request.attributes),
+        "ClientToken": request.client_token,
+        "SupportedMessagingContentTypes": CONTENT_TYPES,
+    }
+    if request.initial_message:
+        arguments["InitialMessage"] = {"ContentType": "text/plain", "Content": request.initial_message}
+    if request.continues is not None:
+        past = request.continues
+        arguments["PersistentChat"] = {"SourceContactId": past.source_contact_id, "RehydrationType": past.kind}
+    return arguments
 
 
 def _meaning(operation: str, error: ClientError) -> GatewayError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -18,9 +19,12 @@ from django.db import Error, connection
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
-from channels_app.models import ChannelAccount, InboundCheck
+from channels_app.checkup import ask_all, points_of
+from channels_app.errors import AccountProblem
+from channels_app.models import AccountHealth, ChannelAccount, InboundCheck
 from channels_app.registry import channels
 from connect_bridge.boto import region
+from connect_bridge.light import WARNED
 from connect_bridge.vitals import SILENT_AFTER, Vitals, pending_migrations, read_vitals
 
 #: Seconds by which clocks may differ before somebody should know.
@@ -46,7 +50,7 @@ class Finding:
 
 
 def examine(*, online: bool = False) -> Iterator[Finding]:
-    """Yield what was found, most basic first. Calls Amazon only if `online`; never a messenger."""
+    """Yield what was found, most basic first. Calls Amazon and messengers only if `online`."""
     database = list(_database())
     yield from database
     yield from _secrets()
@@ -59,6 +63,7 @@ def examine(*, online: bool = False) -> Iterator[Finding]:
         yield _routing()
         yield from _accounts()
         yield from _inbound()
+        yield from _set_up(online=online)
 
 
 def _database() -> Iterable[Finding]:
@@ -191,6 +196,33 @@ def _inbound() -> Iterator[Finding]:
     for check in InboundCheck.objects.exclude(trouble="").select_related("account").defer(*UNLOADED):
         fix = "manage.py missed asks again; with --subscribe it also subscribes our app again"
         yield Finding(f"{check.account.name} inbound", Level.WARNING, check.trouble, fix)
+
+
+def _set_up(*, online: bool) -> Iterator[Finding]:
+    """Yield what is wrong with accounts at their providers, by what these said last, or say now if `online`."""
+    accounts = ChannelAccount.objects.filter(enabled=True).order_by("kind", "name")
+    if online:
+        for account in accounts:
+            with suppress(AccountProblem):  # is said among the accounts
+                ask_all(account)
+    for health in AccountHealth.objects.filter(account__in=accounts).select_related("account").defer(*UNLOADED):
+        name = health.account.name
+        for point in points_of(health):
+            if not point.ok:
+                differ = f" Ours: {point.ours}. Theirs: {point.theirs}." if point.theirs else ""
+                fix = point.fix or "press Check again on the account's page"
+                yield Finding(f"{name}: {point.name}", Level.FAILURE, point.said + differ, fix)
+        yield from _expiry(name, health)
+
+
+def _expiry(name: str, health: AccountHealth) -> Iterator[Finding]:
+    ends, now = health.expires_at, timezone.now()
+    if ends is None or ends - now > WARNED:
+        return
+    over = ends <= now
+    said = f"{'ended' if over else 'ends'} on {ends:%d %B %Y, %H:%M} UTC"
+    fix = "get a new token from the provider and put it in: Channels → the account → Credentials"
+    yield Finding(f"{name}: token", Level.FAILURE if over else Level.WARNING, said, fix)
 
 
 def _trouble_with(key: UUID, kind: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django import forms
+from unfold.widgets import CHECKBOX_CLASSES
 
 from channels_app.forms import BOX, clean_attributes
 from channels_app.models import ChannelAccount
@@ -25,8 +26,20 @@ class RouteForm(forms.ModelForm[ChannelAccount]):
 class HoursForm(forms.ModelForm[ChannelAccount]):
     class Meta:
         model = ChannelAccount
-        fields = ["holding_reply", "pause_reply", "when_uncertain"]
+        fields = [
+            "hours",
+            "closed_starts_chat",
+            "default_language",
+            "queue_delay_minutes",
+            "holding_reply",
+            "pause_reply",
+            "when_uncertain",
+        ]
         widgets = {
+            "hours": forms.Select(attrs=BOX),
+            "closed_starts_chat": forms.CheckboxInput(attrs={"class": " ".join(CHECKBOX_CLASSES)}),
+            "default_language": forms.TextInput(attrs=BOX),
+            "queue_delay_minutes": forms.NumberInput(attrs=BOX),
             "holding_reply": forms.Textarea(attrs={**BOX, "rows": 2}),
             "pause_reply": forms.Textarea(attrs={**BOX, "rows": 2}),
             "when_uncertain": forms.Select(attrs=BOX),

@@ -30,8 +30,9 @@ SELECT a.id, a.paused_since, a.pause_reply, a.closed_starts_chat, a.default_lang
                                                      'attributes', u.attributes) ORDER BY u.position, u.id), '[]')
           FROM channels_app_routingrule u WHERE u.account_id = a.id AND u.enabled) AS rules
   FROM channels_app_channelaccount a LEFT JOIN channels_app_businesshours h ON h.id = a.hours_id
- WHERE a.enabled
 """
+READ_ALL = f"{READ} WHERE a.enabled"
+READ_ONE = f"{READ} WHERE a.id = %(account)s"
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +93,7 @@ class Services:
 
     async def read(self, pool: AsyncConnectionPool[Any]) -> None:
         async with pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            rows = await (await cursor.execute(READ)).fetchall()
+            rows = await (await cursor.execute(READ_ALL)).fetchall()
         self._known = {row["id"]: read(row) for row in rows}
 
     async def keep(self, pool: AsyncConnectionPool[Any]) -> None:

@@ -15,7 +15,8 @@ from channels_app.registry import channels
 from channels_app.text import TextLimit
 from connect_bridge import store
 from connect_bridge.autoreplies import CLOSED, GREETING, MEDIA, PAUSED, say
-from connect_bridge.context import Context, attributes_of, context_of, fit
+from connect_bridge.chat_request import attributes_for, display_name, routing
+from connect_bridge.context import Context, attributes_of, context_of
 from connect_bridge.gateway import (
     ChatRequest,
     Continued,
@@ -33,6 +34,7 @@ from connect_bridge.house import House
 from connect_bridge.lifecycle import Event, State, after
 from connect_bridge.parts import FOR_BOT, next_part
 from connect_bridge.profiles import look_up
+from connect_bridge.services import Rule
 from connect_bridge.store import Chat, Connection, Origin, Pending
 from customers.identify import introduce
 
@@ -42,8 +44,6 @@ log = logging.getLogger(__name__)
 POISON_AFTER = timedelta(minutes=15)
 #: Connect lets a chat be continued once its transcript is stored, which takes about half a minute ("persistent chat").
 TRANSCRIPT_STORED_AFTER = timedelta(minutes=1)
-#: Connect's limit for a display name (StartChatContact).
-LONGEST_NAME = 256
 
 
 @dataclass(slots=True, eq=False)
@@ -165,9 +165,7 @@ class Starter:
         """Return the Connect instance and flow, as they are set now: a rule's, the account's, else the settings'."""
         async with self.house.pool.connection() as connection:
             await self.load(connection)
-        instance = self._known.instance_id or settings.CONNECT_INSTANCE_ID
-        rule = self.house.services.of(self._known.account).rule_for(message.text)
-        flow = (rule and rule.flow_id) or self._known.flow_id or settings.CONNECT_CONTACT_FLOW_ID
+        instance, flow = routing(self._known, self._rule(message))
         if not (instance and flow):
             raise Refused("no Connect instance or flow: set CONNECT_INSTANCE_ID and CONNECT_CONTACT_FLOW_ID")
         return instance, flow
@@ -177,27 +175,18 @@ class Starter:
         async with self.house.pool.connection() as connection:
             known = await context_of(connection, self.conversation)
             of_customer = await attributes_of(connection, known, chat.contact)
-        own = {
-            "channel": origin.kind,
-            "channel_account": origin.account_name,
-            "channel_account_id": str(origin.account),
-            "channel_address": origin.address,
-            "identity_id": str(origin.identity),
-            "conversation_id": str(self.conversation),
-            "customer_handle": origin.handle,
-            "locale": origin.locale,
-        }
-        rule = self.house.services.of(origin.account).rule_for(message.text)
-        given = {str(key): str(value) for key, value in (origin.attributes | (rule.attributes if rule else {})).items()}
         return ChatRequest(
             instance_id=chat.instance_id,
             flow_id=chat.flow_id,
-            display_name=(origin.display_name or known.name or origin.handle or "Customer")[:LONGEST_NAME],
-            attributes=fit([*own.items(), *of_customer.items(), *given.items()]),
+            display_name=display_name(origin, known.name),
+            attributes=attributes_for(origin, self._rule(message), self.conversation, of_customer),
             initial_message=next_part(message, FOR_BOT),
             client_token=str(chat.contact),
             continues=_past(known, chat.instance_id),
         )
+
+    def _rule(self, message: Pending) -> Rule | None:
+        return self.house.services.of(self._known.account).rule_for(message.text)
 
     @property
     def _known(self) -> Origin:

@@ -22,11 +22,13 @@ from channels_app import checkup
 from channels_app.channel import LinksToChat, RegistersWebhook
 from channels_app.errors import AccountProblem
 from channels_app.forms import credentials_form
+from channels_app.hours_admin import now_of
 from channels_app.models import AccountHealth, ChannelAccount, SetupDraft
 from channels_app.opening import open_account
 from channels_app.registry import channels
 from channels_app.setup import VERIFY_TOKEN, webhook_url
 from connect_bridge import pausing, roundtrip, wizard
+from connect_bridge.dry_run import imagine
 from connect_bridge.light import lights
 from connect_bridge.route_forms import HoursForm, RouteForm
 from connect_bridge.wizard import SetUp
@@ -140,7 +142,9 @@ def _verify(_request: HttpRequest, setup: SetUp, context: dict[str, Any]) -> Ans
     return None
 
 
-def _form_step(form_class: Any, step: str) -> Callable[[HttpRequest, SetUp, dict[str, Any]], Answer]:
+def _form_step(
+    form_class: Any, step: str, more: Callable[[HttpRequest, ChannelAccount], dict[str, Any]]
+) -> Callable[[HttpRequest, SetUp, dict[str, Any]], Answer]:
     def show(request: HttpRequest, setup: SetUp, context: dict[str, Any]) -> Answer:
         form = form_class(request.POST or None, instance=setup.account)
         if request.method == "POST" and form.is_valid():
@@ -149,10 +153,31 @@ def _form_step(form_class: Any, step: str) -> Callable[[HttpRequest, SetUp, dict
             account.save()
             messages.success(request, "Saved.")
             return _onward(setup, step)
-        context |= {"form": form, "routing": wizard.routing_of(setup.account) if setup.account else ("", "")}
+        context["form"] = form
+        if setup.account is not None:
+            context |= more(request, setup.account)
         return None
 
     return show
+
+
+def _about_route(request: HttpRequest, account: ChannelAccount) -> dict[str, Any]:
+    """Return what the page shows besides the form, and what would happen if a customer wrote what was typed."""
+    text, language = request.GET.get("say", "").strip()[:1000], request.GET.get("language", "").strip()[:16]
+    return {
+        "routing": wizard.routing_of(account),
+        "rules": account.rules.count(),
+        "say": text,
+        "language": language,
+        "imagined": imagine(account, text, language) if text else None,
+    }
+
+
+def _about_hours(_request: HttpRequest, account: ChannelAccount) -> dict[str, Any]:
+    return {
+        "now": now_of(account.hours) if account.hours else "",
+        "replies": account.replies.order_by("occasion", "language"),
+    }
 
 
 def _test(request: HttpRequest, setup: SetUp, context: dict[str, Any]) -> Answer:
@@ -178,8 +203,8 @@ _STEPS: dict[str, Callable[[HttpRequest, SetUp, dict[str, Any]], Answer]] = {
     "credentials": _credentials,
     "webhook": _webhook,
     "verify": _verify,
-    "route": _form_step(RouteForm, "route"),
-    "hours": _form_step(HoursForm, "hours"),
+    "route": _form_step(RouteForm, "route", _about_route),
+    "hours": _form_step(HoursForm, "hours", _about_hours),
     "test": _test,
     "live": _live,
 }

@@ -56,6 +56,11 @@ CHANNELS = frozenset(
         "channels_app.add_channelaccount",
         "channels_app.change_channelaccount",
         "channels_app.delete_channelaccount",
+        *(
+            f"channels_app.{verb}_{model}"
+            for verb in ("view", "add", "change", "delete")
+            for model in ("businesshours", "holiday", "autoreply", "routingrule")
+        ),
     }
 )
 #: One customer or two, and how a second channel is proven.

@@ -8,9 +8,10 @@ import time_machine
 from cryptography.fernet import Fernet
 from django.core.management import call_command
 from django.db import connection
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from channels_app.models import ChannelAccount
+from channels_app.models import AccountHealth, ChannelAccount
 from connect_bridge import doctor, vitals
 from connect_bridge.doctor import Level
 from tests.factories import BridgeFactory, ChannelAccountFactory
@@ -121,3 +122,33 @@ def test_a_clock_that_is_wrong_is_told(minutes: int, said: str) -> None:
         clock = found("clock")
     assert (clock.level, clock.said[: len(said)]) == (Level.WARNING, said)
     assert found("clock").level is Level.OK
+
+
+@pytest.mark.django_db
+def test_what_a_provider_said_is_wrong_is_told_with_both_sides_and_a_fix() -> None:
+    account = ChannelAccountFactory(name="Acme")
+    point: dict[str, object] = {
+        "name": "Webhook URL",
+        "ok": False,
+        "said": "Another address.",
+        "at": "2026-11-25T10:00:00Z",
+    }
+    AccountHealth.objects.create(
+        account=account, points=[{**point, "ours": "https://a", "theirs": "https://b", "fix": "F"}]
+    )
+
+    told = found("Acme: Webhook URL")
+
+    assert (told.level, told.fix) == (Level.FAILURE, "F")
+    assert "Ours: https://a. Theirs: https://b." in told.said
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("days", "level"), [(-1, Level.FAILURE), (6, Level.WARNING), (8, None)])
+def test_a_token_that_ends_is_told_a_week_before(days: int, level: Level | None) -> None:
+    ends = timezone.now() + timedelta(days=days)
+    AccountHealth.objects.create(account=ChannelAccountFactory(name="Acme"), expires_at=ends)
+
+    told = [finding.level for finding in doctor.examine() if finding.check == "Acme: token"]
+
+    assert told == ([level] if level else [])

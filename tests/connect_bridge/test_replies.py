@@ -10,6 +10,7 @@ from channels_app.models import AutoReply, BusinessHours, ChannelAccount, Routin
 from channels_app.opening_hours import DAYS
 from connect_bridge import outbox
 from connect_bridge.autoreplies import LOOK_EVERY
+from connect_bridge.dry_run import imagine
 from connect_bridge.models import Contact, Conversation, Message, OutboxEntry, SentReply
 from connect_bridge.pausing import set_paused
 from customers.models import Identity
@@ -182,3 +183,22 @@ def test_two_customers_are_told_each(aws, phone, pointed_at):
         phone.write("Hello")
         Phone(phone.account, "4915100000002", "Ben").write("Hello")
         until(lambda: said_to_customer() == ["Welcome!", "Welcome!"], "both greetings")
+
+
+def test_the_dry_run_shows_the_very_request_that_the_bridge_makes(aws, phone, pointed_at):
+    RoutingRule.objects.create(words="hello", account=phone.account, attributes={"topic": "chat"})
+    with bridging():
+        phone.write("Hello")
+        waiting = until(lambda: aws.call("GET", "/ccp/queue"), "a chat in the queue")[0]
+    imagined = json.loads(imagine(phone.account, "Hello", "").request)
+    made = Contact.objects.get()
+    of_customer = {key for key in waiting["attributes"] if key.startswith("customer_")} - {
+        "customer_id",
+        "customer_page",
+    }
+    ids = {"identity_id", "conversation_id", "customer_id", "customer_page"}
+    for name in set(waiting["attributes"]) - of_customer - ids:
+        assert imagined["Attributes"][name] == waiting["attributes"][name]
+    assert set(imagined["Attributes"]) == set(waiting["attributes"]) - of_customer
+    assert (imagined["InstanceId"], imagined["ContactFlowId"]) == (made.instance_id, made.flow_id)
+    assert imagined["InitialMessage"]["Content"] == "Hello"

@@ -15,8 +15,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from channels_app import checkup
 from channels_app.models import AccountHealth, ChannelAccount, SetupDraft
 from channels_app.setup import save_account
+from channels_app.tasks import ask_how_it_is_set_up
 from sandbox.world.accounts import Phones
 from sandbox.world.settings import Settings
 from tests.admin_kit import redirects
@@ -348,3 +350,18 @@ def test_canaries_are_found_nowhere(
     assert "CANARY" not in dump.getvalue()
     assert "CANARY" not in caplog.text
     assert len(json.loads(dump.getvalue())) > 10
+
+
+def test_each_account_is_asked_about_by_itself_once_in_a_while(world: RunningWorld) -> None:
+    account = save_account("whatsapp", "Acme", GOOD["whatsapp"])
+    switched_off = save_account("messenger", "Off", GOOD["messenger"])
+    ChannelAccount.objects.filter(pk=switched_off.pk).update(enabled=False)
+    assert [one.pk for one in checkup.due()] == [account.pk]
+
+    ask_how_it_is_set_up(str(account.pk))
+    ask_how_it_is_set_up(str(switched_off.pk))
+
+    assert checkup.due() == []
+    assert {point.name for point in checkup.points_of(AccountHealth.objects.get())} == set(
+        checkup.names_of("whatsapp", account)
+    )

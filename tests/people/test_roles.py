@@ -17,7 +17,14 @@ from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from analytics.models import AlertRule, Export, Report, SavedView, Spending
-from channels_app.models import ChannelAccount, InboundCheck, WebhookDelivery
+from channels_app.models import (
+    AutoReply,
+    BusinessHours,
+    ChannelAccount,
+    InboundCheck,
+    RoutingRule,
+    WebhookDelivery,
+)
 from connect_bridge.models import Contact, Notice, OutboxEntry, Replay
 from customers.codes import make_link_code
 from customers.models import Apart, Consent, Customer, IdentityAlias, Merge, PrivacyRequest
@@ -66,6 +73,9 @@ def rows() -> None:
     SavedView.objects.create(owner=owner, name="a view")
     AlertRule.objects.create(owner=owner, name="an alert", metric="negative", threshold=0.3)
     Report.objects.create(owner=owner, name="a report", emails="ana@example.com")
+    BusinessHours.objects.create(name="Office")
+    AutoReply.objects.create(account=identity.conversations.first().account, occasion="greeting", text="Hello")
+    RoutingRule.objects.create(account=AutoReply.objects.get().account, words="hello")
     Group.objects.create(name="A group of ours")
     User.objects.create_user("somebody else")
 
