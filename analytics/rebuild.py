@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from analytics.clock import DAY
 from analytics.models import Change, ChatFact, Rollup, RollupState
 from analytics.rollup import LOCK
-from connect_bridge.models import Contact
+from connect_bridge.models import Contact, Message
 
 MARK = """
 INSERT INTO analytics_change (conversation_id, contact_id, at)
@@ -25,7 +25,11 @@ SELECT DISTINCT conversation_id, NULL::uuid, now() FROM connect_bridge_message W
 def forgets() -> datetime | None:
     """Return the oldest hour that a rebuild would lose, because its messages were deleted; None if it loses nothing."""
     oldest = Rollup.objects.order_by("at").values_list("at", flat=True).first()
-    kept = Contact.objects.order_by("requested_at").values_list("requested_at", flat=True).first()
+    first = [
+        Contact.objects.order_by("requested_at").values_list("requested_at", flat=True).first(),
+        Message.objects.order_by("created_at").values_list("created_at", flat=True).first(),
+    ]
+    kept = min((at for at in first if at is not None), default=None)
     return oldest if oldest is not None and (kept is None or kept - oldest > DAY) else None
 
 
