@@ -33,7 +33,7 @@ lint: $(VENV)/installed-for-tests
 	$(RUN) manage.py makemigrations --check --dry-run
 	$(DEPLOYED) $(RUN) manage.py check --deploy --fail-level WARNING
 
-check: lint test ## Everything that CI runs: style, types, layers, migrations, settings, tests
+check: lint test ## What CI runs first: style, types, layers, migrations, settings, tests
 
 chaos: $(VENV)/installed-for-tests ## Break everything on purpose and check the promises: make chaos ARGS=--help
 	@$(RUN) -m tests.chaos $(ARGS)
