@@ -117,7 +117,7 @@ TASKS = (
         "Settings",
         "tune",
         (
-            Page("Business hours", "channels_app.businesshours"),
+            Page("Hours", "channels_app.businesshours"),
             Page("Automatic replies", "channels_app.autoreply"),
             Page("Routing rules", "channels_app.routingrule"),
             Page("Bridges", "connect_bridge.bridge"),

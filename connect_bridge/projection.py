@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -75,7 +75,11 @@ def alone() -> Iterator[Connection]:
         row = connection.execute("SELECT pg_try_advisory_lock(%s)", [PROJECTING]).fetchone()
         if row is None or not row[0]:
             raise Busy
-        yield connection
+        try:
+            yield connection
+        finally:  # now: the server may take its time to see that a connection was closed
+            with suppress(psycopg.Error):
+                connection.execute("SELECT pg_advisory_unlock(%s)", [PROJECTING])
 
 
 @contextmanager

@@ -30,7 +30,8 @@ pytestmark = pytest.mark.django_db
 
 
 def filled(**others: str) -> dict[str, str]:
-    return {"name": "Shop", "enabled": "on", "when_uncertain": "ask", "attributes": "{}", **others}
+    form = {"name": "Shop", "enabled": "on", "when_uncertain": "ask", "attributes": "{}"}
+    return {**form, "closed_starts_chat": "on", "default_language": "en", "queue_delay_minutes": "3", **others}
 
 
 def page_of(account: ChannelAccount) -> str:
