@@ -46,6 +46,9 @@ CLOCKS_DIFFER = timedelta(seconds=5)
 #: Seconds to wait before the first, and at most before any, new attempt to store.
 RETRY_FIRST, RETRY_MOST = 0.5, 10.0
 JOINED = f"{EVENT}participant.joined"
+#: What an item is to blame for, and not the database: a standby that takes no writes, a transaction that was ended for
+#: standing still and a full disk pass.
+NEVER = (psycopg.DataError, psycopg.IntegrityError, ValueError, TypeError, LookupError)
 
 
 class Echo(NamedTuple):
@@ -142,7 +145,7 @@ class Hearing:
         """Put back what could not be stored, and wait; leave alone what never can be stored."""
         self._failures += 1
         what = f"contact {self.chat.contact}: {type(failure).__name__} while storing"
-        if len(batch) == 1 and not isinstance(failure, (psycopg.OperationalError, psycopg.InterfaceError)):
+        if len(batch) == 1 and isinstance(failure, NEVER):
             log.error("%s item %s, which stays in Connect's transcript alone", what, batch[0].id)
             return
         log.log(logging.WARNING if self._failures == 1 else logging.DEBUG, "%s, will try again", what)

@@ -36,6 +36,8 @@ RENEW_AFTER = 20.0
 ENDED_UNHEARD = "The chat ended while nobody listened: what was said last may be missing"
 #: Seconds to wait before the first, and at most before any, new attempt to reconnect or sweep.
 RECONNECT_FIRST, RECONNECT_MOST = 0.5, 20.0
+#: How often the transcript of a chat that has ended is asked for what nobody heard.
+LOOKS_BACK = 5
 #: Seconds after a chat's last traffic when it is compared with Connect's transcript.
 SWEEP_AFTER = 60.0
 
@@ -61,11 +63,11 @@ class Listener:
     _sweep_at: float = 0.0
     _swept_at: float = field(default_factory=time.monotonic)
     _read_until: datetime | None = None
+    #: Whether something may have been said that neither a socket nor the transcript has brought yet.
+    _gap: bool = False
 
     def __post_init__(self) -> None:
-        self.hearing = Hearing(
-            self.house, self.conversation, self.chat, self.limit, self._look_back, lambda: self._finish("chat.ended")
-        )
+        self.hearing = Hearing(self.house, self.conversation, self.chat, self.limit, self._look_back, self._all_stored)
 
     @property
     def listening(self) -> bool:
@@ -94,6 +96,7 @@ class Listener:
         async with self._turn:
             if self._is_done:
                 raise Unreachable("nobody listens to this chat any more")
+            self._gap |= backfill and self._socket is None
             try:
                 await self._open(backfill=backfill)
             finally:
@@ -187,12 +190,19 @@ class Listener:
             raise Unreachable(str(refusal)) from None  # no message is to blame
 
     async def _look_back(self) -> Sequence[Item]:
-        """At the end, look once more for what no frame brought. Connect may refuse: then the frames were all."""
-        try:
-            return await self._transcript()
-        except GatewayError as failure:
-            log.info("contact %s: no last look at the transcript: %s", self.chat.contact, failure.code)
-            return ()
+        """At the end, look once more for what no frame brought. Connect may refuse: then the frames were all.
+
+        A failure is tried again only if they surely were not: a gap before them was never filled.
+        """
+        for attempt in range(LOOKS_BACK):
+            try:
+                return await self._transcript()
+            except GatewayError as failure:
+                log.info("contact %s: no last look at the transcript: %s", self.chat.contact, failure.code)
+                if isinstance(failure, Refused) or not self._gap:
+                    break
+            await asyncio.sleep(random.uniform(0, RECONNECT_FIRST * 2**attempt))  # noqa: S311 - jitter
+        return ()
 
     async def _transcript(self) -> Sequence[Item]:
         """Return Connect's transcript: all of it the first time, since whoever listened before may have missed some.
@@ -205,7 +215,12 @@ class Listener:
         items = await read_transcript(self.house.participants, pace, self.token, since)
         self._read_until = max((moment(item) for item in items if item.absolute_time), default=self._read_until)
         self._swept_at = began
+        if self._socket is not None:
+            self._gap = False
         return items
+
+    def _all_stored(self) -> None:
+        self._finish(ENDED_UNHEARD if self._gap else "chat.ended")
 
     def _finish(self, reason: str) -> None:
         self.over = self.over or reason
@@ -220,7 +235,7 @@ class Listener:
         self.house.wheel.remove(socket)
         if socket is self._socket:
             failpoint("O1")
-            self._socket = None
+            self._socket, self._gap = None, True
             self.caught_up.clear()
             self._recover()
 

@@ -71,6 +71,24 @@ async def test_what_the_database_does_not_take_is_offered_again_before_the_end_i
     assert ear.over == "chat.ended"
 
 
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        psycopg.errors.IdleInTransactionSessionTimeout,
+        psycopg.errors.ReadOnlySqlTransaction,
+        psycopg.errors.DiskFull,
+        psycopg.InterfaceError,
+    ],
+)
+async def test_what_the_database_is_to_blame_for_loses_nothing(monkeypatch, trouble):
+    chat = OneChat()
+    ear = chat.listener(monkeypatch)
+    await ear.open(backfill=False)
+    chat.trouble["store"] = [trouble()]
+    chat.lines[-1].bring(said("alone in its batch"))
+    await soon(lambda: chat.stored == ["alone in its batch"])
+
+
 async def test_what_was_heard_is_stored_though_nobody_listens_any_more(monkeypatch):
     chat = OneChat()
     ear = chat.listener(monkeypatch)
@@ -126,6 +144,37 @@ async def test_a_reconnection_that_connect_refuses_is_the_end(monkeypatch):
     chat.lines[-1].cut()
     await soon(lambda: ends)
     assert ends == [ENDED_UNHEARD]
+
+
+@pytest.mark.parametrize("last_looks", [[Refused()] * 2, [Unreachable()] * 20], ids=["refused", "away"])
+async def test_a_chat_that_ends_before_a_gap_was_filled_is_told_to_have_one(monkeypatch, last_looks):
+    ends: list[str] = []
+    chat = OneChat()
+    ear = chat.listener(monkeypatch, lambda: ends.append(ear.over))
+    await ear.open(backfill=False)
+    chat.trouble["transcript"] = [Unreachable(), *last_looks]
+    chat.may_open.clear()
+    chat.lines[-1].cut()
+    chat.transcript_.append(said("in the gap"))
+    chat.may_open.set()
+    await soon(lambda: len(chat.lines) == 2)
+    chat.lines[-1].bring(happened("chat.ended", 1, participant_role=""))
+    await soon(lambda: ends)
+    assert (ends[0], chat.stored) == (ENDED_UNHEARD, [])
+
+
+async def test_a_gap_is_filled_though_the_chat_has_ended_meanwhile(monkeypatch):
+    ends: list[str] = []
+    chat = OneChat()
+    ear = chat.listener(monkeypatch, lambda: ends.append(ear.over))
+    await ear.open(backfill=False)
+    chat.trouble["transcript"] = [Unreachable()] * 3
+    chat.lines[-1].cut()
+    chat.transcript_.append(said("in the gap"))
+    await soon(lambda: len(chat.lines) == 2)
+    chat.lines[-1].bring(happened("chat.ended", 1, participant_role=""))
+    await soon(lambda: ends)
+    assert (ends, chat.stored) == (["chat.ended"], ["in the gap"])
 
 
 async def test_a_renewal_that_fails_leaves_the_old_socket_at_work(monkeypatch):
