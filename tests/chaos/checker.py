@@ -165,6 +165,22 @@ class Trial:
         """Whether nobody could read this any more, and Parley says so: its chat ended before a bridge came back."""
         return item.contact in self.ended_unheard and self.read_at.get(item.contact, 0.0) < item.at
 
+    def circumstances(self, item: Item) -> str:
+        """What was being done to the product when this was said, and what Parley says of its chat."""
+        before = [line for line in self.evidence.journal if line.at <= item.at]
+        acts = [f"{line.fields['name']} for {item.at - line.at:.1f} s" for line in before if line.what == "nemesis"]
+        faults = [
+            f"{line.what.removeprefix('fault.')} {line.fields.get('process', '')} {item.at - line.at:.1f} s before"
+            for line in before[-20:]
+            if line.what.startswith("fault.")
+        ]
+        chats = [
+            f"{row['state']} ({row['reason']})"
+            for row in self.evidence.stored.contacts
+            if row["initial_contact_id"] == item.contact
+        ]
+        return f"{'; '.join([*acts[-1:], *faults[-3:]])}; its chat: {'; '.join(chats) or 'unknown'}"
+
     @cached_property
     def chats(self) -> dict[Word, list[str]]:
         """In which chats each word appeared, in order."""
@@ -279,7 +295,7 @@ def nothing_lost_on_the_way_out(trial: Trial) -> Iterator[str]:
         if item.id not in trial.status and trial.unheard(item):
             continue
         if item.id not in trial.status:
-            yield f"what {item.role} said ({_short(item)}) was never captured"
+            yield f"what {item.role} said ({_short(item)}) was never captured: {trial.circumstances(item)}"
             continue
         if trial.flagged(item.id):
             continue  # and claims none of the copies of what says the same
