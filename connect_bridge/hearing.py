@@ -45,7 +45,7 @@ REMEMBERED = 200
 CLOCKS_DIFFER = timedelta(seconds=5)
 #: Seconds to wait before the first, and at most before any, new attempt to store.
 RETRY_FIRST, RETRY_MOST = 0.5, 10.0
-JOINED = f"{EVENT}participant.joined"
+JOINED, LEFT = f"{EVENT}participant.joined", f"{EVENT}participant.left"
 #: What an item is to blame for, and not the database: a standby that takes no writes, a transaction that was ended for
 #: standing still and a full disk pass.
 NEVER = (psycopg.DataError, psycopg.IntegrityError, ValueError, TypeError, LookupError)
@@ -63,8 +63,9 @@ class Echo(NamedTuple):
 class Hearing:
     """Digests one contact's items, from the socket and from the transcript alike, one batch at a time.
 
-    What the database does not take is kept and offered again: once a chat is over, Connect gives it to nobody. At the
-    end `look_back` is asked once for what no frame brought, and `on_end` is called when all of it is stored.
+    What the database does not take is kept and offered again: once a chat is over, Connect gives it to nobody. When an
+    agent leaves, which may be the last moment to ask, and at the end `look_back` is asked for what no frame brought;
+    `on_end` is called when all of it is stored.
     """
 
     house: House
@@ -84,10 +85,12 @@ class Hearing:
     _recent: deque[str] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     _own: deque[Echo] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     _followed: str = ""
+    _leaving: bool = False
 
     def hear(self, item: Item) -> None:
         """Take an item from the socket."""
         self.heard()
+        self._leaving |= item.content_type == LEFT and item.participant_role == "AGENT"
         self._queue.append(item)
         self._work_on()
 
@@ -170,8 +173,10 @@ class Hearing:
         await self._follow(news, new)
         self._recent.extend(item.id for item in new if item.id and not is_unfinished(item))
         self._note_own(item for item in new if item.participant_role == "CUSTOMER")
-        if any(isinstance(one, Ended) for one in news) and not self.ended:
-            self.ended = True
+        ends = any(isinstance(one, Ended) for one in news) and not self.ended
+        if ends or self._leaving:
+            self.ended |= ends
+            self._leaving = False
             self._queue.extend(await self.look_back())
 
     def _note_own(self, items: Iterable[Item]) -> None:

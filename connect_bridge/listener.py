@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from channels_app.failpoints import failpoint
 from channels_app.text import TextLimit
 from connect_bridge import store
-from connect_bridge.chatsocket import ChatSocket
+from connect_bridge.chatsocket import MISSED_HEARTBEATS, ChatSocket
 from connect_bridge.gateway import Connection, GatewayError, Invalid, Item, Refused, Throttled, Unreachable
 from connect_bridge.hearing import Hearing
 from connect_bridge.house import House
@@ -38,8 +38,9 @@ ENDED_UNHEARD = "The chat ended while nobody listened: what was said last may be
 RECONNECT_FIRST, RECONNECT_MOST = 0.5, 20.0
 #: How often the transcript of a chat that has ended is asked for what nobody heard.
 LOOKS_BACK = 5
-#: Seconds after a chat's last traffic when it is compared with Connect's transcript.
-SWEEP_AFTER = 60.0
+#: A chat is compared with Connect's transcript so many seconds after its last traffic, or while it is busy after the
+#: last comparison. GetTranscript may be asked eight times a second.
+SWEEP_AFTER, SWEEP_BUSY = 60.0, 120.0
 
 
 @dataclass(slots=True, eq=False)
@@ -84,8 +85,9 @@ class Listener:
 
     @property
     def is_to_sweep(self) -> bool:
-        now, traffic_at = time.monotonic(), self.hearing.traffic_at
-        return self.listening and traffic_at >= self._swept_at and now >= max(traffic_at + SWEEP_AFTER, self._sweep_at)
+        traffic_at = self.hearing.traffic_at
+        due = max(min(traffic_at + SWEEP_AFTER, self._swept_at + SWEEP_BUSY), self._sweep_at)
+        return self.listening and traffic_at >= self._swept_at and time.monotonic() >= due
 
     async def open(self, *, backfill: bool) -> None:
         """Connect, subscribe and, with `backfill`, fetch what was said meanwhile. Raises GatewayError.
@@ -190,10 +192,11 @@ class Listener:
             raise Unreachable(str(refusal)) from None  # no message is to blame
 
     async def _look_back(self) -> Sequence[Item]:
-        """At the end, look once more for what no frame brought. Connect may refuse: then the frames were all.
+        """Look for what no frame brought, at the end and before it. Connect may refuse: then the frames were all.
 
-        A failure is tried again only if they surely were not: a gap before them was never filled.
+        A failure is tried again only if they were perhaps not: a gap was never filled, or heartbeats are unanswered.
         """
+        self._gap |= self._socket is not None and self._socket.missed >= MISSED_HEARTBEATS
         for attempt in range(LOOKS_BACK):
             try:
                 return await self._transcript()

@@ -71,8 +71,8 @@ class Item(Wire):
 class Line(Protocol):
     """A participant's open websocket."""
 
-    def deliver(self, frame: str) -> None:
-        """Queue one frame; never blocks."""
+    def deliver(self, frame: str) -> bool:
+        """Queue one frame; never blocks. Return whether a fault swallowed it without a sign."""
 
     def hang_up(self, code: int) -> None:
         """Close with this websocket close code."""

@@ -156,12 +156,13 @@ class Chats:
             chat.places[item.id] = len(chat.items)
             chat.items.append((item, visibility))
         frame = framed(item)
-        sockets = 0
+        sockets, deaf = 0, list[str]()
         for participant in chat.participants:
             if participant.sockets and participant.sees(visibility) and self._reaches(participant, item):
                 sockets += len(participant.sockets)
-                for line in participant.sockets:
-                    line.deliver(frame)
+                swallowed = [line.deliver(frame) for line in participant.sockets]
+                if all(swallowed):
+                    deaf.append(participant.role)
         self.world.ledger.append(
             "ws.frame",
             contact_id=chat.contact.id,
@@ -172,6 +173,7 @@ class Chats:
             role=item.participant_role,
             text=item.content,
             sockets=sockets,
+            deaf=deaf,
         )
         return item
 

@@ -44,21 +44,25 @@ class Socket:
         self._closer: asyncio.Task[bool] | None = None
         self._silent_until = 0.0
 
-    def deliver(self, frame: str) -> None:
-        """Queue a chat frame, unless a fault strikes it. A fault's target is the participant's role."""
+    def deliver(self, frame: str) -> bool:
+        """Queue a chat frame, unless a fault strikes it. A fault's target is the participant's role.
+
+        Return whether it was swallowed: lost without a sign, on a line that stays open.
+        """
         faults, role = self.amazon.world.faults, self.participant.role
         if faults.on:
             if self._silent() or faults.fires("frame_drop", role):
-                return
+                return True
             if faults.fires("socket_cut", role):
                 self.cut()
-                return
+                return False
             if faults.fires("frame_double", role):
                 self._put(frame)
             if faults.fires("frame_shuffle", role):
                 asyncio.get_running_loop().call_later(self.amazon.world.settings.shuffle_delay, self._put, frame)
-                return
+                return False
         self._put(frame)
+        return False
 
     def hang_up(self, code: int) -> None:
         """Send what is queued, then close politely with this code."""

@@ -25,6 +25,8 @@ TO_STORE = 2.0
 SHUFFLED_FOR = 0.2
 #: The world's faults that lose frames on a socket that goes on afterwards, or let them overtake each other.
 LOSING = ("fault.world.frame_drop", "fault.world.frame_shuffle", "fault.world.socket_silent")
+#: Seconds after which a chat has surely been compared with its transcript, busy or not.
+COMPARED_WITHIN = 150.0
 OK = 200
 Key = tuple[int, int]
 
@@ -48,6 +50,8 @@ class Item:
     role: str
     text: str
     words: tuple[Word, ...]
+    #: Whether every frame of it to our side was swallowed on a line that looked alive.
+    swallowed: bool = False
 
 
 @dataclass(eq=False)
@@ -67,6 +71,7 @@ class Trial:
                 f["role"] or "",
                 f["text"],
                 tuple(words(f["text"])),
+                "CUSTOMER" in f.get("deaf", ()),
             )
             for line in self.evidence.all("ws.frame")
             if (f := line.fields)["type"] == "MESSAGE" and f["text"]
@@ -164,6 +169,18 @@ class Trial:
     def unheard(self, item: Item) -> bool:
         """Whether nobody could read this any more, and Parley says so: its chat ended before a bridge came back."""
         return item.contact in self.ended_unheard and self.read_at.get(item.contact, 0.0) < item.at
+
+    @cached_property
+    def ended_at(self) -> dict[str, float]:
+        return {line.fields["initial_contact_id"]: line.at for line in self.evidence.all("connect.ended")}
+
+    def untold(self, item: Item) -> bool:
+        """Whether no frame of this came on a line that looked alive, and the chat ended before a comparison was due.
+
+        Parley has no means to know of it: who ends a chat takes its transcript away.
+        """
+        ended = self.ended_at.get(item.contact, float("inf"))
+        return item.swallowed and ended - item.at < COMPARED_WITHIN and self.read_at.get(item.contact, 0.0) < item.at
 
     def circumstances(self, item: Item) -> str:
         """What was being done to the product when this was said, and what Parley says of its chat."""
@@ -292,7 +309,7 @@ def nothing_lost_on_the_way_out(trial: Trial) -> Iterator[str]:
     for item in trial.outbound:
         if item.contact not in trial.owner:
             continue
-        if item.id not in trial.status and trial.unheard(item):
+        if item.id not in trial.status and (trial.unheard(item) or trial.untold(item)):
             continue
         if item.id not in trial.status:
             yield f"what {item.role} said ({_short(item)}) was never captured: {trial.circumstances(item)}"

@@ -71,6 +71,7 @@ def summary(evidence: Evidence, judgement: Judgement) -> str:
         ("told to agents", f"{len(trial.notices)} times that a message did not arrive, or perhaps did not"),
         ("repeated in a new chat", f"{sum(trial.repeated_for_nobody(w) for w, n in trial.seen.items() if n > 1)}"),
         ("ended unheard", f"{sum(trial.unheard(item) and item.id not in trial.status for item in trial.outbound)}"),
+        ("ended untold", f"{sum(trial.untold(item) and item.id not in trial.status for item in trial.outbound)}"),
         ("takeovers", _histogram(takeovers(evidence))),
         ("failpoints", _failpoints(evidence.journal)),
         ("violations", f"{len(judgement.violations)}"),

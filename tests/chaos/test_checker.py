@@ -228,6 +228,19 @@ def test_what_nobody_could_hear_before_the_chat_ended_is_not_lost_if_that_is_sho
     assert story.broken() == set()
 
 
+def test_what_the_world_swallowed_is_not_lost_if_the_chat_ended_before_anybody_could_compare(story: Story):
+    story.frame("bye", "SYSTEM", "Goodbye.")
+    story.world("connect.ended", initial_contact_id="chat")
+    assert story.broken() == {"e nothing lost on the way out"}
+    story.ledger[-2]["deaf"] = ["CUSTOMER"]
+    assert story.broken() == set()
+    story.ledger[-1]["at"] = len(story.ledger) + 200.0
+    assert story.broken() == {"e nothing lost on the way out"}
+    story.ledger[-1]["at"] = len(story.ledger) + 1.0
+    story.world("participant.GetTranscript", initial_contact_id="chat", status=200)
+    assert story.broken() == {"e nothing lost on the way out"}
+
+
 def test_what_could_still_be_read_before_the_chat_ended_is_lost(story: Story):
     story.frame("bye", "SYSTEM", "Goodbye.")
     story.world("participant.GetTranscript", initial_contact_id="chat", status=200)

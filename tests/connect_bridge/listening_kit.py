@@ -33,6 +33,7 @@ class Line:
     def __init__(self, on_item: Callable[[Item], None], on_lost: Callable[[Any], None]) -> None:
         self.bring, self._on_lost = on_item, on_lost
         self.alive = True
+        self.missed = 0
 
     def close(self) -> None:
         self.alive = False

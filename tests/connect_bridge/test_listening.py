@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from connect_bridge import hearing, listener
+from connect_bridge.chatsocket import MISSED_HEARTBEATS
 from connect_bridge.gateway import Invalid, Refused, Unreachable
 from connect_bridge.listener import ENDED_UNHEARD
 from tests.connect_bridge.listening_kit import START, OneChat, happened, said, soon
@@ -175,6 +176,42 @@ async def test_a_gap_is_filled_though_the_chat_has_ended_meanwhile(monkeypatch):
     chat.lines[-1].bring(happened("chat.ended", 1, participant_role=""))
     await soon(lambda: ends)
     assert (ends, chat.stored) == (["chat.ended"], ["in the gap"])
+
+
+async def test_a_chat_that_ends_while_heartbeats_are_unanswered_may_have_a_gap(monkeypatch):
+    ends: list[str] = []
+    chat = OneChat()
+    ear = chat.listener(monkeypatch, lambda: ends.append(ear.over))
+    await ear.open(backfill=False)
+    chat.trouble["transcript"] = [Refused()]
+    chat.lines[-1].missed = MISSED_HEARTBEATS
+    chat.lines[-1].bring(happened("chat.ended", participant_role=""))
+    await soon(lambda: ends)
+    assert ends == [ENDED_UNHEARD]
+
+
+async def test_when_an_agent_leaves_what_no_frame_brought_is_found_before_the_chat_ends(monkeypatch):
+    chat = OneChat(said("lost"))
+    ear = chat.listener(monkeypatch)
+    await ear.open(backfill=False)
+    chat.trouble["transcript"] = [Unreachable()]  # which is not the end of listening
+    chat.lines[-1].bring(happened("participant.left", 1))
+    await soon(lambda: chat.calls.count("transcript") == 1)
+    chat.lines[-1].bring(happened("participant.left", 2))
+    await soon(lambda: chat.stored == ["lost"])
+    chat.lines[-1].bring(said("the flow's goodbye", 3, participant_role="SYSTEM"))
+    await soon(lambda: chat.stored == ["lost", "the flow's goodbye"])
+    assert chat.calls.count("transcript") == 2
+
+
+async def test_a_busy_chat_is_swept_too_though_less_often(monkeypatch):
+    chat = OneChat()
+    ear = chat.listener(monkeypatch)
+    await ear.open(backfill=False)
+    chat.lines[-1].bring(said("busy"))
+    assert not ear.is_to_sweep
+    monkeypatch.setattr(listener, "SWEEP_BUSY", 0.0)
+    assert ear.is_to_sweep
 
 
 async def test_a_renewal_that_fails_leaves_the_old_socket_at_work(monkeypatch):
