@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
-from tests.chaos.checker import Judgement, Trial, doubled
+from tests.chaos.checker import Judgement, doubled
 from tests.chaos.evidence import Evidence, Line
+from tests.chaos.trial import Trial
 
 #: The nemeses under which takeovers are timed: in the others both bridges may be gone at once.
 MEASURED = ("kill_bridge", "pause_bridge")
