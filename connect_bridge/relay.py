@@ -252,8 +252,9 @@ class Relay:
     async def _already_there(self, message: Pending) -> tuple[str, str] | None:
         """Return a part that Connect may have taken without our knowing, with its item id, if it did.
 
-        Needed because a ClientToken may be good only within one connection, and ours may be a new one. The part may
-        have been cut for a bot, though an agent has come meanwhile.
+        Needed because a ClientToken may be good only within one connection, and ours may be a new one, or be new before
+        the next attempt: so the doubt stays until Connect has answered. The part may have been cut for a bot, though an
+        agent has come meanwhile.
         """
         if not self._in_doubt or self.listener is None:
             return None
@@ -263,9 +264,9 @@ class Relay:
         except TimeoutError:
             if not self.listener.over:
                 raise Unreachable("the transcript cannot be read, and Connect may have this message already") from None
-        self._in_doubt = False
         for part in (next_part(message, FOR_BOT), next_part(message, FOR_AGENT)):
             if item := self.listener.hearing.echo_of(part, message.created_at, self._taken):
+                self._in_doubt = False
                 return part, item
         return None
 
@@ -291,7 +292,7 @@ class Relay:
         except Refused:
             await self._renew_or_end(chat, listener)
             return "", ""
-        self._renewed = False
+        self._in_doubt = self._renewed = False
         listener.hearing.heard()
         return part, item
 

@@ -6,7 +6,10 @@ import time
 
 import pytest
 
+from connect_bridge.gateway import Throttled, Unreachable
 from connect_bridge.models import Contact, Conversation, Message
+from sandbox.world.faults import Fault
+from tests.connect_bridge.listening_kit import soon
 from tests.connect_bridge.test_bridge import accepted, aws, bridge, bridging, phone, pointed_at, until
 
 __all__ = ["aws", "bridge", "phone", "pointed_at"]
@@ -34,6 +37,39 @@ def test_what_is_written_while_the_chat_ends_is_told_once(aws, bridge, phone):
         phone.write(text)
     until(lambda: len(told(aws)) >= len(texts) and not Message.objects.filter(direction="in", status="stored"), "all")
     assert told(aws) == texts
+
+
+def test_what_connect_took_over_a_silent_line_is_not_sent_again_over_the_next(aws, bridge, phone):
+    phone.write("Hello")
+    agent = accepted(aws, aws.agent())
+    until(lambda: agent.said() == ["Hello"], "the first")
+    participants = bridge._house.participants
+    send, attempts = participants.send_message, []
+
+    async def troubled(token, text, client_token):
+        attempts.append(text)
+        if len(attempts) == 1:
+            await send(token, text, client_token)
+            raise Unreachable("the answer was lost, and so was the echo")
+        if len(attempts) == 2:
+            await _another_line(bridge)
+            raise Throttled
+        return await send(token, text, client_token)
+
+    aws.world.faults.on.append(Fault(name="frame_drop", target="CUSTOMER", times=1))
+    participants.send_message = troubled
+    phone.write("once, please", "and this after it")
+    until(lambda: agent.said()[-1] == "and this after it", "both", 30)
+    assert agent.said() == ["Hello", "once, please", "and this after it"]
+    assert attempts[:2] == ["once, please"] * 2
+
+
+async def _another_line(bridge):
+    """Cut the chat's websocket and wait for the next one, over a new connection."""
+    listener = next(iter(bridge._relays.values())).listener
+    former = listener.token
+    listener._socket._transport.disconnect(graceful=False)
+    await soon(lambda: listener.token != former and listener.caught_up.is_set())
 
 
 def told(aws):
