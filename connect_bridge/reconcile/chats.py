@@ -27,8 +27,8 @@ from connect_bridge.transcript import read_transcript
 
 log = logging.getLogger(__name__)
 
-#: What is younger may be on its way: the bridges look for lost frames 60 s after a chat's last traffic.
-SETTLED = timedelta(seconds=90)
+#: What is younger may be on its way: in a busy chat the bridges look for lost frames every 120 s.
+SETTLED = timedelta(seconds=150)
 #: Seconds between two calls: we take half of what Connect allows an instance by default, the bridges need the rest.
 APART = 2 / FLOORS["transcript"]
 #: Seconds for one chat's transcript, all its pages and waits included.
