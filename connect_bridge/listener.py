@@ -36,7 +36,7 @@ RENEW_AFTER = 20.0
 ENDED_UNHEARD = "The chat ended while nobody listened: what was said last may be missing"
 #: Seconds to wait before the first, and at most before any, new attempt to reconnect or sweep.
 RECONNECT_FIRST, RECONNECT_MOST = 0.5, 20.0
-#: How often the transcript of a chat that has ended is asked for what nobody heard.
+#: How often the transcript of a chat that has ended is asked for what perhaps nobody heard.
 LOOKS_BACK = 5
 #: A chat is compared with Connect's transcript so many seconds after its last traffic, or while it is busy after the
 #: last comparison. GetTranscript may be asked eight times a second.
@@ -194,15 +194,16 @@ class Listener:
     async def _look_back(self) -> Sequence[Item]:
         """Look for what no frame brought, at the end and before it. Connect may refuse: then the frames were all.
 
-        A failure is tried again only if they were perhaps not: a gap was never filled, or heartbeats are unanswered.
+        A failure is tried again once, and more often if they were perhaps not: a gap was never filled, or heartbeats
+        are unanswered.
         """
         self._gap |= self._socket is not None and self._socket.missed >= MISSED_HEARTBEATS
-        for attempt in range(LOOKS_BACK):
+        for attempt in range(LOOKS_BACK if self._gap else 2):
             try:
                 return await self._transcript()
             except GatewayError as failure:
                 log.info("contact %s: no last look at the transcript: %s", self.chat.contact, failure.code)
-                if isinstance(failure, Refused) or not self._gap:
+                if isinstance(failure, Refused):
                     break
             await asyncio.sleep(random.uniform(0, RECONNECT_FIRST * 2**attempt))  # noqa: S311 - jitter
         return ()

@@ -237,7 +237,9 @@ def test_what_the_world_swallowed_is_not_lost_if_the_chat_ended_before_anybody_c
     story.ledger[-1]["at"] = len(story.ledger) + 200.0
     assert story.broken() == {"e nothing lost on the way out"}
     story.ledger[-1]["at"] = len(story.ledger) + 1.0
-    story.world("participant.GetTranscript", initial_contact_id="chat", status=200)
+    story.world("participant.GetTranscript", initial_contact_id="chat", status=200, reset=True)
+    assert story.broken() == set()
+    story.ledger[-1]["reset"] = False
     assert story.broken() == {"e nothing lost on the way out"}
 
 

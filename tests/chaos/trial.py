@@ -147,7 +147,8 @@ class Trial:
         """When each chat's transcript was last read by a bridge that lived to store it."""
         found: dict[str, float] = {}
         for line in self.evidence.all("participant.GetTranscript"):
-            if line.fields["status"] == OK and not any(line.at <= at <= line.at + TO_STORE for at in self._deaths):
+            answered = line.fields["status"] == OK and not line.fields.get("reset")
+            if answered and not any(line.at <= at <= line.at + TO_STORE for at in self._deaths):
                 found[line.fields.get("initial_contact_id", "")] = line.at
         return found
 
