@@ -79,7 +79,8 @@ def negative(numbers: Numbers) -> Tile:
     tile = _over_time(numbers, _negative, "rated", "Negative chats")
     tile.key, tile.title, tile.unit, tile.page = "negative", "Negative chats", "share", "sentiment"
     tile.formula = "Chats rated at or below -25 / chats with a scored message."
-    tile.excludes, tile.of, tile.drill = SCORED_WORDS, "chats with a scored message", numbers.drill("sentiment")
+    tile.excludes, tile.of = SCORED_WORDS, "chats with a scored message"
+    tile.drill = numbers.drill("chats", outcome="negative")
     assert tile.series is not None
     tile.series = Series(names=tile.series.names, points=tile.series.points, unit="share")
     return _state(tile.weigh(good="down"))
