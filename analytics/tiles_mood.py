@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
+from msgspec.structs import replace
 
 from analytics import reading, wording
 from analytics.measures import CHAT_MEASURES
@@ -18,6 +19,10 @@ SCORED_WORDS = "Customers' own words alone; not scored are languages that the en
 #: Chats with a phrase below which its impact is not shown.
 PHRASE_LEAST = 5
 MOST_PHRASES = 8
+#: How far an agent's net sentiment is from all agents' where a band begins, and what bands are called.
+BAND = 0.10
+BANDS = ("below", "near the others", "above", "too few chats")
+TOO_FEW = 3
 #: Slight and strong shifts, as shares of the scale.
 SLIGHT, STRONG = 0.20, 0.55
 
@@ -218,6 +223,8 @@ def by_facet(facet: str, title: str) -> Callable[[Numbers], Tile]:
             link = numbers.drill("chats", **parameters)
             small = sums["rated"] < SMALL
             rows.append(row(label, columns, values, n=sums["rated"], link=link, mark=mood_of(net(sums)), small=small))
+        if facet == "agent":
+            return _in_bands(numbers, columns, rows)
         rows.sort(key=_lowest_first)
         return Tile(
             key=f"by_{facet}",
@@ -235,6 +242,42 @@ def by_facet(facet: str, title: str) -> Callable[[Numbers], Tile]:
         )
 
     return tile
+
+
+def _in_bands(numbers: Numbers, columns: list[Column], rows: list[Row]) -> Tile:
+    """Return agents in three bands and by name in each: a few points between two people are no ranking."""
+    middle = net(numbers.total)
+    with_band = [*columns, Column("band", "text")]
+    banded = []
+    for line in rows:
+        place = TOO_FEW if line.small or middle is None or line.values[0] is None else band_of(line.values[0], middle)
+        told = BANDS[place]
+        made = replace(line, values=(*line.values, told), shown=(*line.shown, told))
+        banded.append((place, line.label, made))
+    return Tile(
+        key="by_agent",
+        title="By agent",
+        form="diverging",
+        unit="points",
+        n=numbers.total["rated"],
+        of="chats with a scored message",
+        formula=(
+            f"Net sentiment of the chats that an agent had. In bands, by name in each: {BAND * 100:.0f} points or more "
+            "below all agents' chats, near them, above them."
+        ),
+        excludes=f"{SCORED_WORDS} Agents with fewer than {SMALL} such chats are in no band. Who gets the hard chats "
+        "looks worse: a band is no verdict.",
+        columns=with_band,
+        rows=[line for *_, line in sorted(banded, key=lambda one: one[:2])],
+        page="agents",
+        drill=numbers.drill("agents"),
+    )
+
+
+def band_of(value: float, middle: float) -> int:
+    """Return which of BANDS an agent's net sentiment is in."""
+    off = value - middle
+    return 0 if off <= -BAND else 2 if off >= BAND else 1
 
 
 def _lowest_first(line: Row) -> tuple[float, str]:

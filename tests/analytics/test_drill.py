@@ -73,6 +73,8 @@ def day(_afternoon: Any) -> dict[str, Contact]:
             nine + hour, "customer", "agent", ended=nine + hour, agent="Bob", status="failed", error_code="rejected"
         ),
     }
+    for name in ("over midnight", "open since yesterday"):
+        said("still here", chats[name].conversation, contact=chats[name], created_at=nine, occurred_at=nine)
     sent = chats["failed"].messages.get(direction="out")
     OutboxEntryFactory(message=sent, provider_code="63016", state=OutboxEntry.State.DEAD)
     while refresh().changes:  # type: ignore[union-attr]
