@@ -19,9 +19,11 @@ SCORED_WORDS = "Customers' own words alone; not scored are languages that the en
 #: Chats with a phrase below which its impact is not shown.
 PHRASE_LEAST = 5
 MOST_PHRASES = 8
+#: How a value is called that nobody told.
+NOT_TOLD = "not told"
 #: How far an agent's net sentiment is from all agents' where a band begins, and what bands are called.
 BAND = 0.10
-BANDS = ("below", "near the others", "above", "too few chats")
+BANDS = ("below", "near the others", "above", "too few chats", "no agent")
 TOO_FEW = 3
 #: Slight and strong shifts, as shares of the scale.
 SLIGHT, STRONG = 0.20, 0.55
@@ -246,11 +248,13 @@ def by_facet(facet: str, title: str) -> Callable[[Numbers], Tile]:
 
 def _in_bands(numbers: Numbers, columns: list[Column], rows: list[Row]) -> Tile:
     """Return agents in three bands and by name in each: a few points between two people are no ranking."""
-    middle = net(numbers.total)
+    with_agent = [line for line in rows if line.label != NOT_TOLD and line.values[0] is not None]
+    middle = share(sum(line.values[0] * line.n for line in with_agent), sum(line.n for line in with_agent)) or 0.0
     with_band = [*columns, Column("band", "text")]
     banded = []
     for line in rows:
-        place = TOO_FEW if line.small or middle is None or line.values[0] is None else band_of(line.values[0], middle)
+        known = line in with_agent and not line.small
+        place = band_of(line.values[0], middle) if known else TOO_FEW + (line.label == NOT_TOLD)
         told = BANDS[place]
         made = replace(line, values=(*line.values, told), shown=(*line.shown, told))
         banded.append((place, line.label, made))
@@ -307,7 +311,7 @@ def groups(numbers: Numbers, facet: str) -> list[tuple[str, dict[str, str], Sums
         ]
     found = reading.sums(numbers.question(start, end, by=("value",), facet=facet))
     return [
-        (value or "not told", {facet: value or NONE}, sums)
+        (value or NOT_TOLD, {facet: value or NONE}, sums)
         for (value,), sums in found.items()
         if any(sums[name] for name in (*CHAT_MEASURES, "received"))
     ]

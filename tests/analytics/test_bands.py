@@ -38,6 +38,7 @@ def test_agents_stand_in_bands_and_by_name_in_each() -> None:
         ("Ann", PLAIN, 21),
         ("Bob", GOOD, 22),
         ("Dora", BAD, 3),
+        ("", BAD, 30),  # with the bot alone: no part of what is usual
     ):
         chats(agent, score, number)
     while refresh().changes:  # type: ignore[union-attr]
@@ -49,6 +50,7 @@ def test_agents_stand_in_bands_and_by_name_in_each() -> None:
         ("Cid", "near the others"),
         ("Bob", "above"),
         ("Dora", "too few chats"),
+        ("not told", "no agent"),
     ]
 
 
