@@ -12,7 +12,7 @@ from pathlib import Path
 
 BENCHES = ("webhooks", "sockets", "relay", "suggestions", "customer_page")
 #: Longer ones, that run only when they are asked for.
-LONG = ("takeover", "soak", "dashboards")
+LONG = ("takeover", "soak", "dashboards", "sentiment")
 
 
 def main() -> None:
