@@ -16,7 +16,7 @@ from django.core.mail import send_mail
 from django.urls import reverse
 from django.utils import timezone
 
-from analytics import alertvalues, nowread, wording
+from analytics import alertvalues, chatlist, wording
 from analytics.alerts import filter_of
 from analytics.alertvalues import METRICS
 from analytics.aws import client
@@ -81,7 +81,7 @@ def message_of(event: AlertEvent) -> dict[str, Any]:
     rule, metric = event.rule, METRICS[event.rule.metric]
     chosen = filter_of(rule, event.at)
     base = settings.PUBLIC_BASE_URL
-    worst = nowread.worst(Numbers(chosen), WORST)
+    worst = chatlist.worst(Numbers(chosen), WORST)
     return {
         "rule": rule.name,
         "state": event.state,

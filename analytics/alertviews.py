@@ -23,6 +23,8 @@ from analytics.filters import BadFilter
 from analytics.models import AlertEvent, AlertRule, Report
 
 MOST_EVENTS = 30
+#: What a new rule begins with, in people's units: a good first one, that does not flutter.
+FIRST_RULE = {"metric": "negative", "threshold": 30, "clears_at": 22, "minimum": 10, "deviations": 3, "evaluations": 2}
 #: Hours for which a rule can be silenced.
 SILENCES = (1, 8, 24, 168)
 
@@ -52,7 +54,8 @@ def alerts(request: HttpRequest) -> HttpResponse:
 def alert(request: HttpRequest, rule: uuid.UUID | None = None) -> HttpResponse:
     """Make or change a rule. Before it is saved, the page says how often it would have fired last week."""
     found = get_object_or_404(AlertRule, pk=rule) if rule else AlertRule(owner_id=_me(request))
-    form = AlertForm(request.POST or None, instance=found, initial=_defaults(request) if rule is None else None)
+    initial = FIRST_RULE | _defaults(request) if rule is None else None
+    form = AlertForm(request.POST or None, instance=found, initial=initial)
     fired: list[Any] | None = None
     if form.is_valid():
         changed = form.save(commit=False)

@@ -45,7 +45,10 @@ class MayViewDashboards(IsAdminUser):
 
 
 class MetricSerializer(serializers.Serializer[Any]):
-    """`value` is in `unit`: count, share (0 … 1), points (-1 … +1) or ms. `before` belongs to `compared`."""
+    """`value` is in `unit`: count, share (0 … 1), points (-1 … +1) or ms. `before` belongs to `compared`.
+
+    `as_of` is set where `state` is failed and the last good value is given: then it is of that moment.
+    """
 
     key = serializers.CharField()
     title = serializers.CharField()
@@ -61,6 +64,7 @@ class MetricSerializer(serializers.Serializer[Any]):
     formula = serializers.CharField()
     excludes = serializers.CharField()
     notes = serializers.ListField(child=serializers.CharField())
+    as_of = serializers.DateTimeField(allow_null=True)
     parts = serializers.ListField(child=serializers.DictField())
     series = serializers.DictField(allow_null=True)
     columns = serializers.ListField(child=serializers.DictField())

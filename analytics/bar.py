@@ -36,8 +36,7 @@ def build(request: HttpRequest, numbers: Numbers, page: str) -> dict[str, Any]:
             for facet in facets
         ],
         "chips": list(_chips(request, numbers)),
-        "clear": f"{request.path}?{_only_range(numbers)}",
-        "clear_query": _only_range(numbers),
+        "clear": f"{request.path}?{numbers.filter.cleared}",
         "views": _views(request, page),
     }
 
@@ -66,10 +65,6 @@ def _chips(request: HttpRequest, numbers: Numbers) -> Iterator[dict[str, str]]:
     for name, text in told.items():
         if text:
             yield {"name": name, "text": text, "without": f"{request.path}?{chosen.query(**{name: ''})}"}
-
-
-def _only_range(numbers: Numbers) -> str:
-    return numbers.filter.query(channel="", account="", queue="", language="", agent="")
 
 
 def _views(request: HttpRequest, page: str) -> dict[str, Any]:

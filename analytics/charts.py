@@ -216,7 +216,14 @@ def heat_steps(tile: Tile) -> list[dict[str, Any]]:
         strength = 0 if mood is None else min(3, 1 + int(abs(mood) / 0.2))
         text = f"{line.label}: {wording.count(received)} received, net sentiment {wording.points(mood)}, n {line.n}"
         days[-1]["cells"].append(
-            {"hour": hour, "volume": volume, "mood": f"{side}-{strength}", "small": line.small, "text": text}
+            {
+                "hour": hour,
+                "volume": volume,
+                "mood": f"{side}-{strength}",
+                "small": line.small,
+                "text": text,
+                "link": line.link,
+            }
         )
     return days
 

@@ -12,8 +12,9 @@ from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpRespons
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from analytics import tiles, wording
+from analytics import chatpick, tiles, wording
 from analytics.access import AGENTS, EXPORT, allowed, dashboards, may_see, redacted
+from analytics.chatpick import OF, Pick
 from analytics.clock import local
 from analytics.filters import BadFilter, parse
 from analytics.models import Export
@@ -32,7 +33,7 @@ SELECT f.contact_id, f.conversation_id, a.kind, a.name, f.started_at, f.ended_at
        f.language, f.scored, f.rating / 100.0, f.lowest / 100.0, f.shift / 100.0, f.first_response_ms / 1000.0,
        f.handle_ms / 1000.0
   FROM analytics_chatfact f JOIN channels_app_channelaccount a ON a.id = f.account_id
- WHERE f.contact_id IS NOT NULL AND f.started_at >= %(start)s AND f.started_at < %(end)s {of} ORDER BY f.started_at
+ WHERE {where} {of} ORDER BY f.started_at
 """
 MESSAGES = """
 SELECT m.id, m.contact_id, m.conversation_id, a.kind, a.name, m.created_at, m.direction, m.role, m.status, m.error_code,
@@ -42,13 +43,10 @@ SELECT m.id, m.contact_id, m.conversation_id, a.kind, a.name, m.created_at, m.di
   JOIN channels_app_channelaccount a ON a.id = c.account_id
   JOIN analytics_chatfact f ON f.unit = COALESCE(m.contact_id, m.conversation_id)
   LEFT JOIN analytics_sentiment s ON s.message_id = m.id
- WHERE m.created_at >= %(start)s AND m.created_at < %(end)s {of} ORDER BY m.created_at, m.sequence
+ WHERE {where} {of} ORDER BY m.created_at, m.sequence
 """
-OF = """
-  AND (%(accounts)s::uuid[] IS NULL OR f.account_id = ANY(%(accounts)s::uuid[]))
-  AND (%(queue)s::text IS NULL OR f.queue = %(queue)s) AND (%(agent)s::text IS NULL OR f.agent = %(agent)s)
-  AND (%(language)s::text IS NULL OR f.language = %(language)s)
-"""
+#: Messages of a range came in it; those behind a choice of chats are all that belong to these.
+IN_RANGE = "m.created_at >= %(start)s AND m.created_at < %(end)s"
 COLUMNS = {
     "chats": "contact conversation channel account started_at ended_at outcome queue agent language scored_messages "
     "rating lowest shift first_response_seconds handle_seconds",
@@ -81,9 +79,8 @@ def rows(request: HttpRequest, what: str) -> HttpResponse:
         return numbers
     with_text = what == "messages" and sight_of(request.user) is Sight.FULL
     with_agents = bool(request.user.has_perm(AGENTS))
-    return _answer(
-        request, f"rows {what}", what, row_lines(what, numbers, with_text=with_text, with_agents=with_agents)
-    )
+    lines = row_lines(what, numbers, chatpick.parse(request.GET), with_text=with_text, with_agents=with_agents)
+    return _answer(request, f"rows {what}", what, lines)
 
 
 def tile_lines(made: Tile, numbers: Numbers) -> Iterator[Sequence[Any]]:
@@ -112,22 +109,19 @@ def tile_lines(made: Tile, numbers: Numbers) -> Iterator[Sequence[Any]]:
             yield [line.label, *line.values, line.n]
 
 
-def row_lines(what: str, numbers: Numbers, *, with_text: bool, with_agents: bool) -> Iterator[Sequence[Any]]:
-    """Yield the header and every row of the range, read from the database in pieces."""
-    query = (CHATS if what == "chats" else MESSAGES).format(of=OF, text=", m.text" if with_text else "")
+def row_lines(
+    what: str, numbers: Numbers, pick: Pick, *, with_text: bool, with_agents: bool
+) -> Iterator[Sequence[Any]]:
+    """Yield the header and every row behind a choice of chats, read from the database in pieces."""
+    where = IN_RANGE if what == "messages" and not pick.parameters else pick.where
+    template = CHATS if what == "chats" else MESSAGES
+    query = template.format(of=OF, where=where, text=", m.text" if with_text else "")
     columns = COLUMNS[what].split()
     yield [*columns, *(["text"] if with_text else [])]
-    asked = numbers.question(numbers.filter.start, numbers.filter.end)
-    given = {
-        "start": numbers.filter.start,
-        "end": numbers.filter.end,
-        "accounts": None if asked.accounts is None else list(asked.accounts),
-        **{name: asked.facets.get(name) for name in ("queue", "agent", "language")},
-    }
     agent = columns.index("agent") if "agent" in columns and not with_agents else None
     with transaction.atomic(), connection.connection.cursor(name="export") as cursor:
         cursor.itersize = CHUNK
-        cursor.execute(query, given)
+        cursor.execute(query, {**numbers.of, **pick.given})
         for row in cursor:
             yield row if agent is None else [*row[:agent], "", *row[agent + 1 :]]
 

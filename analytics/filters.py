@@ -118,6 +118,11 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
         }
         return {name: value for name, value in {**given, **changed}.items() if value}
 
+    @property
+    def cleared(self) -> str:
+        """Return the URL's query for the same range of everything."""
+        return self.query(channel="", account="", **dict.fromkeys(FACETS, ""))
+
     def query(self, **changed: str) -> str:
         """Return the URL's query: whoever opens it sees the same."""
         return urlencode(self.parameters(**changed))

@@ -179,6 +179,8 @@ class ChatFact(models.Model):
             models.Index(fields=["started_at"], name="fact_by_start"),
             models.Index(fields=["last_at"], name="fact_by_end"),
             models.Index(fields=["rating"], name="fact_open", condition=models.Q(ended_at=None)),
+            # The order of lists of chats, the lowest rated first.
+            models.Index(models.F("rating").asc(nulls_last=True), models.F("started_at").desc(), name="fact_by_rating"),
         ]
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from django.db import connection
 
+from analytics.chatpick import OF
 from analytics.numbers import Numbers, OpenChats
 from channels_app.channel import HasReplyWindow
 from channels_app.registry import channels
@@ -20,11 +21,6 @@ YOUNG_MINUTES = 15
 #: Hours before its end from which a window is closing soon.
 CLOSING_HOURS = 4
 
-_OF = """
-  AND (%(accounts)s::uuid[] IS NULL OR f.account_id = ANY(%(accounts)s::uuid[]))
-  AND (%(queue)s::text IS NULL OR f.queue = %(queue)s) AND (%(agent)s::text IS NULL OR f.agent = %(agent)s)
-  AND (%(language)s::text IS NULL OR f.language = %(language)s)
-"""
 #: Who has the chat: an agent; else the bot if it spoke last and Connect has not told of a queue; else the queue.
 OPEN = f"""
 SELECT CASE WHEN NOT t.bot THEN 'agent'
@@ -39,11 +35,11 @@ SELECT CASE WHEN NOT t.bot THEN 'agent'
   LEFT JOIN analytics_contactdetail d ON d.contact_id = t.id
   LEFT JOIN LATERAL (SELECT m.role, m.author FROM connect_bridge_message m
                       WHERE m.contact_id = t.id AND m.direction = 'out' ORDER BY m.sequence DESC LIMIT 1) l ON true
- WHERE t.state IN ('requested', 'started', 'connected') {_OF}
+ WHERE t.state IN ('requested', 'started', 'connected') {OF}
 """  # noqa: S608 - constants
 YOUNG = f"""
 SELECT count(*) FROM connect_bridge_message m JOIN analytics_chatfact f ON f.unit = m.contact_id
- WHERE m.direction = 'out' AND m.status = 'stored' AND m.created_at > %(now)s - interval '{YOUNG_MINUTES} minutes' {_OF}
+ WHERE m.direction = 'out' AND m.status = 'stored' AND m.created_at > %(now)s - interval '{YOUNG_MINUTES} minutes' {OF}
 """  # noqa: S608 - constants
 ACCOUNTS = """
 SELECT a.id, a.enabled, COALESCE(k.trouble, ''), COALESCE(k.refused, false), p.until,
@@ -59,25 +55,6 @@ SELECT a.id, a.enabled, COALESCE(k.trouble, ''), COALESCE(k.refused, false), p.u
          AND r.at > %(now)s - interval '2 hours') h ON true
  ORDER BY a.kind, a.name
 """
-#: Chats by rating, the lowest first. `spoke_at` is the customer's last word.
-CHATS = f"""
-SELECT f.unit, f.conversation_id, f.contact_id, c.account_id, i.display_name, i.handle, f.rating, f.shift, f.scored,
-       f.lowest_message, f.waiting_since, f.agent, f.queue, f.language, f.started_at, f.ended_at, f.outcome,
-       f.first_response_ms, f.handle_ms, c.last_inbound_at,
-       (SELECT m.text FROM connect_bridge_message m WHERE m.id = f.lowest_message)
-  FROM analytics_chatfact f
-  JOIN connect_bridge_conversation c ON c.id = f.conversation_id JOIN customers_identity i ON i.id = c.identity_id
- WHERE f.contact_id IS NOT NULL AND f.started_at < %(end)s AND f.last_at >= %(start)s {_OF}
-   AND (%(outcome)s = '' OR f.outcome = %(outcome)s
-        OR (%(outcome)s = 'deflected' AND f.outcome = 'contained')
-        OR (%(outcome)s = 'negative' AND f.rating <= -2500) OR (%(outcome)s = 'open' AND f.ended_at IS NULL)
-        OR (%(outcome)s = 'unanswered' AND f.ended_at IS NOT NULL AND f.waiting_since IS NOT NULL))
-   AND (%(phrase)s = '' OR EXISTS (
-        SELECT 1 FROM analytics_phrase p JOIN connect_bridge_message m ON m.id = p.message_id
-         WHERE m.contact_id = f.contact_id AND p.text = %(phrase)s))
-"""  # noqa: S608 - constants
-WORST = f"{CHATS} AND f.rating IS NOT NULL ORDER BY (f.ended_at IS NULL AND f.rating < 0) DESC, f.rating LIMIT %(most)s"
-LISTED = f"{CHATS} ORDER BY f.rating NULLS LAST, f.started_at DESC LIMIT %(most)s"
 #: Conversations in which the customer has the last word, with a window that is not over for long.
 WINDOWS = """
 SELECT c.id, c.account_id, i.display_name, i.handle, c.last_inbound_at, m.direction, m.sequence
@@ -103,32 +80,6 @@ class AccountNow(msgspec.Struct, frozen=True, kw_only=True):
     received: int
 
 
-class ChatLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One chat as lists show it. `words` are those of its lowest message."""
-
-    unit: uuid.UUID
-    conversation: uuid.UUID
-    contact: uuid.UUID
-    account: uuid.UUID
-    name: str
-    handle: str
-    rating: int | None
-    shift: int | None
-    scored: int
-    lowest_message: uuid.UUID | None
-    waiting_since: datetime | None
-    agent: str
-    queue: str
-    language: str
-    started_at: datetime
-    ended_at: datetime | None
-    outcome: str
-    first_response_ms: int | None
-    handle_ms: int | None
-    spoke_at: datetime | None
-    words: str | None
-
-
 class Window(msgspec.Struct, frozen=True, kw_only=True):
     """A customer who has the last word, and when the messenger's window for free text closes."""
 
@@ -148,7 +99,7 @@ def open_chats(numbers: Numbers) -> OpenChats:
 def _open_chats(numbers: Numbers) -> OpenChats:
     counted = {"bot": 0, "queue": 0, "agent": 0}
     oldest: datetime | None = None
-    for who, since in _rows(OPEN, _given(numbers)):
+    for who, since in _rows(OPEN, numbers.of):
         counted[who] += 1
         if since is not None and (oldest is None or since < oldest):
             oldest = since
@@ -157,22 +108,12 @@ def _open_chats(numbers: Numbers) -> OpenChats:
 
 def young_unsettled(numbers: Numbers) -> int:
     """Return how many sends are open and may be: they are no older than a quarter of an hour."""
-    return int(_rows(YOUNG, _given(numbers))[0][0])
+    return int(_rows(YOUNG, numbers.of)[0][0])
 
 
 def accounts(numbers: Numbers) -> list[AccountNow]:
     names = AccountNow.__struct_fields__
     return [AccountNow(**dict(zip(names, row, strict=True))) for row in _rows(ACCOUNTS, {"now": numbers.now})]
-
-
-def worst(numbers: Numbers, most: int) -> list[ChatLine]:
-    """Return the chats with the lowest ratings: those that are open first."""
-    return _chats(WORST, numbers, most, {"outcome": "", "phrase": ""})
-
-
-def chats(numbers: Numbers, most: int, outcome: str = "", phrase: str = "") -> list[ChatLine]:
-    """Return the chats of the range, the lowest rated first."""
-    return _chats(LISTED, numbers, most, {"outcome": outcome, "phrase": phrase})
 
 
 def windows(numbers: Numbers) -> list[Window]:
@@ -183,7 +124,7 @@ def windows(numbers: Numbers) -> list[Window]:
         return []
     since = numbers.now - max(lengths.values()) - timedelta(hours=24)
     found = []
-    for conversation, account, name, handle, spoke_at, _, _ in _rows(WINDOWS, {**_given(numbers), "since": since}):
+    for conversation, account, name, handle, spoke_at, _, _ in _rows(WINDOWS, {**numbers.of, "since": since}):
         length = lengths.get(known.get(account, ""))
         if length and spoke_at + length < numbers.now + timedelta(hours=CLOSING_HOURS):
             found.append(
@@ -201,21 +142,6 @@ def window_length(kind: str) -> timedelta | None:
     bare = object.__new__(channel)  # no account is needed: the rule is the messenger's, not the account's
     moment = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
     return bare.window_closes(moment) - moment if isinstance(bare, HasReplyWindow) else None
-
-
-def _chats(query: str, numbers: Numbers, most: int, chosen: Mapping[str, Any]) -> list[ChatLine]:
-    given = {**_given(numbers), "start": numbers.filter.start, "end": numbers.filter.end, "most": most, **chosen}
-    names = ChatLine.__struct_fields__
-    return [ChatLine(**dict(zip(names, row, strict=True))) for row in _rows(query, given)]
-
-
-def _given(numbers: Numbers) -> dict[str, Any]:
-    asked = numbers.question(numbers.filter.start, numbers.filter.end)
-    return {
-        "now": numbers.now,
-        "accounts": None if asked.accounts is None else list(asked.accounts),
-        **{name: asked.facets.get(name) for name in ("queue", "agent", "language")},
-    }
 
 
 def _rows(query: str, given: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from analytics import reading, wording
 from analytics.clock import days_between, hour_of, hours_between
-from analytics.filters import Filter
+from analytics.filters import FACETS, Filter
 from analytics.measures import DIGESTS, MEASURES, percentile
 from analytics.models import RollupState
 from analytics.reading import Bins, Question, Sums
@@ -63,6 +63,18 @@ class Numbers:
         narrowed = self.filter.channel or self.filter.account
         chosen = tuple(account.id for account in self.accounts) if narrowed else None
         return Question(start=start, end=end, accounts=chosen, facets=self.filter.facets, **more)
+
+    @property
+    def of(self) -> dict[str, Any]:
+        """Return what queries of chats need of the filter: see chatpick.OF."""
+        asked = self.question(self.filter.start, self.filter.end)
+        return {
+            "now": self.now,
+            "start": asked.start,
+            "end": asked.end,
+            "accounts": None if asked.accounts is None else list(asked.accounts),
+            **{name: asked.facets.get(name) for name in FACETS},
+        }
 
     # ── the range ──
 

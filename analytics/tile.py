@@ -100,6 +100,8 @@ class Tile(msgspec.Struct, kw_only=True):
     page: str = ""
     drill: str = ""
     shown: str = ""
+    as_of: datetime | None = None
+    """When a tile that could not be made now was made last."""
 
     def weigh(self, *, good: str = "") -> Tile:
         """Fill in what follows from the numbers; `good`: up or down, if either is."""

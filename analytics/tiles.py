@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from hashlib import md5
 
 import msgspec
 from django.core.cache import cache
+from msgspec.structs import replace
 
 from analytics import tiles_mood, tiles_now, tiles_service, tiles_volume
 from analytics.numbers import Numbers
@@ -16,8 +18,16 @@ from analytics.tile import State, Tile
 
 log = logging.getLogger(__name__)
 
+
+class Kept(msgspec.Struct, frozen=True):
+    """What the tiles of a page said, and when."""
+
+    at: datetime
+    tiles: list[Tile]
+
+
 #: Made at import: msgspec works a type out on first use, and not safely in two threads at once.
-_decoder = msgspec.json.Decoder(list[Tile])
+_decoder = msgspec.json.Decoder(Kept)
 #: Seconds for which the last good value of a tile is kept, to be shown where the next one fails.
 KEPT = 3600
 #: Seconds between two times that a page's tiles are remembered, and filters for which this process knows when that was.
@@ -119,16 +129,19 @@ def keep(made: Sequence[Tile], numbers: Numbers) -> None:
         _kept_at.clear()
     _kept_at[name] = now
     good = [tile for tile in made if tile.state is State.OK]
-    cache.set(name, msgspec.json.encode(good), KEPT)
+    cache.set(name, msgspec.json.encode(Kept(numbers.now, good)), KEPT)
 
 
 def _kept(numbers: Numbers) -> dict[str, Tile]:
     last = cache.get(_name(numbers))
-    return {tile.key: tile for tile in _decoder.decode(last)} if last else {}
+    if not last:
+        return {}
+    kept = _decoder.decode(last)
+    return {tile.key: replace(tile, as_of=kept.at) for tile in kept.tiles}
 
 
 def _name(numbers: Numbers) -> str:
-    return f"analytics.tiles.{md5(numbers.filter.query().encode(), usedforsecurity=False).hexdigest()}"
+    return f"analytics.kept.{md5(numbers.filter.query().encode(), usedforsecurity=False).hexdigest()}"
 
 
 def _failed(key: str) -> Tile:

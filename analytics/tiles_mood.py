@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
+from msgspec.structs import replace
 
 from analytics import reading, wording
 from analytics.measures import CHAT_MEASURES
@@ -18,6 +19,12 @@ SCORED_WORDS = "Customers' own words alone; not scored are languages that the en
 #: Chats with a phrase below which its impact is not shown.
 PHRASE_LEAST = 5
 MOST_PHRASES = 8
+#: How a value is called that nobody told.
+NOT_TOLD = "not told"
+#: How far an agent's net sentiment is from all agents' where a band begins, and what bands are called.
+BAND = 0.10
+BANDS = ("below", "near the others", "above", "too few chats", "no agent")
+TOO_FEW = 3
 #: Slight and strong shifts, as shares of the scale.
 SLIGHT, STRONG = 0.20, 0.55
 
@@ -79,7 +86,8 @@ def negative(numbers: Numbers) -> Tile:
     tile = _over_time(numbers, _negative, "rated", "Negative chats")
     tile.key, tile.title, tile.unit, tile.page = "negative", "Negative chats", "share", "sentiment"
     tile.formula = "Chats rated at or below -25 / chats with a scored message."
-    tile.excludes, tile.of, tile.drill = SCORED_WORDS, "chats with a scored message", numbers.drill("sentiment")
+    tile.excludes, tile.of = SCORED_WORDS, "chats with a scored message"
+    tile.drill = numbers.drill("chats", outcome="negative")
     assert tile.series is not None
     tile.series = Series(names=tile.series.names, points=tile.series.points, unit="share")
     return _state(tile.weigh(good="down"))
@@ -217,6 +225,8 @@ def by_facet(facet: str, title: str) -> Callable[[Numbers], Tile]:
             link = numbers.drill("chats", **parameters)
             small = sums["rated"] < SMALL
             rows.append(row(label, columns, values, n=sums["rated"], link=link, mark=mood_of(net(sums)), small=small))
+        if facet == "agent":
+            return _in_bands(numbers, columns, rows)
         rows.sort(key=_lowest_first)
         return Tile(
             key=f"by_{facet}",
@@ -234,6 +244,44 @@ def by_facet(facet: str, title: str) -> Callable[[Numbers], Tile]:
         )
 
     return tile
+
+
+def _in_bands(numbers: Numbers, columns: list[Column], rows: list[Row]) -> Tile:
+    """Return agents in three bands and by name in each: a few points between two people are no ranking."""
+    with_agent = [line for line in rows if line.label != NOT_TOLD and line.values[0] is not None]
+    middle = share(sum(line.values[0] * line.n for line in with_agent), sum(line.n for line in with_agent)) or 0.0
+    with_band = [*columns, Column("band", "text")]
+    banded = []
+    for line in rows:
+        known = line in with_agent and not line.small
+        place = band_of(line.values[0], middle) if known else TOO_FEW + (line.label == NOT_TOLD)
+        told = BANDS[place]
+        made = replace(line, values=(*line.values, told), shown=(*line.shown, told))
+        banded.append((place, line.label, made))
+    return Tile(
+        key="by_agent",
+        title="By agent",
+        form="diverging",
+        unit="points",
+        n=numbers.total["rated"],
+        of="chats with a scored message",
+        formula=(
+            f"Net sentiment of the chats that an agent had. In bands, by name in each: {BAND * 100:.0f} points or more "
+            "below all agents' chats, near them, above them."
+        ),
+        excludes=f"{SCORED_WORDS} Agents with fewer than {SMALL} such chats are in no band. Who gets the hard chats "
+        "looks worse: a band is no verdict.",
+        columns=with_band,
+        rows=[line for *_, line in sorted(banded, key=lambda one: one[:2])],
+        page="agents",
+        drill=numbers.drill("agents"),
+    )
+
+
+def band_of(value: float, middle: float) -> int:
+    """Return which of BANDS an agent's net sentiment is in."""
+    off = value - middle
+    return 0 if off <= -BAND else 2 if off >= BAND else 1
 
 
 def _lowest_first(line: Row) -> tuple[float, str]:
@@ -263,7 +311,7 @@ def groups(numbers: Numbers, facet: str) -> list[tuple[str, dict[str, str], Sums
         ]
     found = reading.sums(numbers.question(start, end, by=("value",), facet=facet))
     return [
-        (value or "not told", {facet: value or NONE}, sums)
+        (value or NOT_TOLD, {facet: value or NONE}, sums)
         for (value,), sums in found.items()
         if any(sums[name] for name in (*CHAT_MEASURES, "received"))
     ]

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 from django.urls import NoReverseMatch, reverse
 
-from analytics import nowread, wording
+from analytics import chatlist, nowread, wording
+from analytics.chatlist import ChatLine
 from analytics.models import QueueNow
-from analytics.nowread import AccountNow, ChatLine
+from analytics.nowread import AccountNow
 from analytics.numbers import Numbers
 from analytics.tile import Column, Part, Row, State, Tile, row
 from analytics.tiles_mood import mood_of
@@ -153,7 +154,7 @@ def worst(numbers: Numbers) -> Tile:
         formula="Chats with the lowest ratings: first those that are open and below nought, then those of the range.",
         excludes="Chats without a score.",
         columns=columns,
-        rows=[chat_row(numbers, chat, columns) for chat in nowread.worst(numbers, MOST_CHATS)],
+        rows=[chat_row(numbers, chat, columns) for chat in chatlist.worst(numbers, MOST_CHATS)],
         page="chats",
         drill=numbers.drill("chats"),
     )

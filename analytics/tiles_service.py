@@ -133,7 +133,7 @@ def _share_tile(key: str, title: str, part: str, whole: str, *, of: str, good: s
             excludes=FORMULAS[key][1],
             series=Series(names=(title,), points=tuple(points), unit="share"),
             page="service" if key in ("abandonment", "unanswered") else "deflection",
-            drill=numbers.drill("chats", outcome="abandoned") if key == "abandonment" else "",
+            drill=numbers.drill("chats", outcome=part),
         )
         return made.weigh(good=good)
 
@@ -195,7 +195,13 @@ def courses(numbers: Numbers) -> Tile:
         "unanswered": "ended with the customer's word",
     }
     rows: list[Row] = [
-        row(label, columns, [total[name], share(total[name], total["closed"])]) for name, label in names.items()
+        row(
+            label,
+            columns,
+            [total[name], share(total[name], total["closed"])],
+            link=numbers.drill("chats", outcome=name),
+        )
+        for name, label in names.items()
     ]
     return Tile(
         key="courses",

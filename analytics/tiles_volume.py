@@ -7,6 +7,7 @@ from collections import defaultdict
 from datetime import datetime
 
 from analytics import reading, wording
+from analytics.chatpick import WEEKDAYS
 from analytics.clock import local
 from analytics.numbers import Numbers, added
 from analytics.reading import Question, Sums
@@ -17,7 +18,6 @@ from analytics.tile import Column, Part, Row, Series, Tile, row, share
 MOST_SERIES = 5
 #: Ratings or messages under which a cell of the heat map is hatched.
 CELL_LEAST = 10
-WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MOST_CODES = 10
 
 
@@ -82,10 +82,6 @@ def failures(numbers: Numbers) -> Tile:
     """Count what did not reach customers, and why."""
     total, before, done = numbers.total, numbers.before, numbers.done
     old_open = total["unsettled"] - _young(numbers)
-    asked = numbers.question(numbers.filter.start, numbers.filter.end, by=("value",), facet="code")
-    codes = sorted(
-        ((sums["failed"], code) for (code,), sums in reading.sums(asked).items() if sums["failed"]), reverse=True
-    )
     columns = [Column("messages", "count"), Column("share", "share")]
     points = [
         numbers.point(at, [share(sums["failed"], sums["settled"])], sums["settled"])
@@ -107,14 +103,23 @@ def failures(numbers: Numbers) -> Tile:
         excludes="Messages that are on their way for less than 15 minutes.",
         series=Series(names=("Delivery failures",), points=tuple(points), unit="share"),
         columns=columns,
-        rows=[
-            row(code, columns, [number, share(number, total["failed"])], n=number)
-            for number, code in codes[:MOST_CODES]
-        ],
+        rows=_by_code(numbers, columns),
         notes=[f"{wording.count(total['failed'])} failed, {wording.count(total['blocked'])} by a closed window"],
         page="failures",
         drill=numbers.drill("failures"),
     ).weigh(good="down")
+
+
+def _by_code(numbers: Numbers, columns: list[Column]) -> list[Row]:
+    asked = numbers.question(numbers.filter.start, numbers.filter.end, by=("value",), facet="code")
+    codes = sorted(
+        ((sums["failed"], code) for (code,), sums in reading.sums(asked).items() if sums["failed"]), reverse=True
+    )
+    rows = []
+    for number, code in codes[:MOST_CODES]:
+        values = [number, share(number, numbers.total["failed"])]
+        rows.append(row(code, columns, values, n=number, link=numbers.drill("chats", code=code)))
+    return rows
 
 
 def _young(numbers: Numbers) -> int:
@@ -151,7 +156,8 @@ def heat(numbers: Numbers) -> Tile:
                 sums["rated"],
             ]
             label = f"{WEEKDAYS[weekday]} {hour:02}:00"
-            rows.append(row(label, columns, values, n=sums["rated"], small=sums["rated"] < CELL_LEAST))
+            link = numbers.drill("chats", slot=f"{WEEKDAYS[weekday]}-{hour:02}")
+            rows.append(row(label, columns, values, n=sums["rated"], link=link, small=sums["rated"] < CELL_LEAST))
     return Tile(
         key="heat",
         title="Hours of the week",

@@ -11,12 +11,14 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
+from msgspec.structs import replace
 
-from analytics import bar, nowread, tiles, transcripts, wording
+from analytics import bar, chatlist, chatpick, tiles, transcripts, wording
 from analytics.access import allowed, dashboards, redacted, visible
-from analytics.filters import BadFilter, parse
+from analytics.filters import COMPARISONS, BadFilter, parse
 from analytics.models import AlertRule, Change, SavedView
 from analytics.numbers import Numbers
+from analytics.tile import Tile
 from analytics.tiles import OVERVIEW, PAGES
 from analytics.tiles_now import chat_columns, chat_row
 from people.audit import note_read
@@ -90,9 +92,8 @@ def _chats(request: HttpRequest) -> HttpResponse:
         numbers = _numbers(request)
     except BadFilter as wrong:
         return _bad_filter(request, wrong)
-    outcome, phrase = (request.GET.get(name, "")[:100].replace("\x00", "") for name in ("outcome", "phrase"))
-    columns = chat_columns()
-    found = nowread.chats(numbers, MOST_CHATS + 1, outcome, phrase)
+    pick, columns = chatpick.parse(request.GET), chat_columns()
+    found = chatlist.chats(numbers, MOST_CHATS + 1, pick)
     shown, sight = found[:MOST_CHATS], sight_of(request.user)
     note_read(request.user, "chat", [one.contact for one in shown])
     context = _context(request, numbers, "chats", ())
@@ -103,22 +104,15 @@ def _chats(request: HttpRequest) -> HttpResponse:
         "rows": [(one, chat_row(numbers, one, columns)) for one in shown],
         "words": {one.unit: seen(one.words or "", sight) for one in shown} if sight is not Sight.NONE else {},
         "more": len(found) > MOST_CHATS,
-        "outcome": outcome,
-        "phrase": phrase,
-        "outcomes": OUTCOMES,
+        "pick": pick,
+        "picked": numbers.filter.query(**pick.parameters),
+        "outcomes": [
+            (label, key == pick.outcome, numbers.filter.query(**{**pick.parameters, "outcome": key}))
+            for key, label in chatpick.OUTCOMES.items()
+        ],
+        "chosen": [(text, numbers.filter.query(**{**pick.parameters, name: ""})) for name, text in pick.told.items()],
     }
     return render(request, "analytics/chats.html", context)
-
-
-OUTCOMES = {
-    "": "All",
-    "open": "Open now",
-    "negative": "Negative",
-    "unanswered": "Unanswered",
-    "abandoned": "Gave up waiting",
-    "deflected": "The bot alone",
-    "handled": "With an agent",
-}
 
 
 def _numbers(request: HttpRequest) -> Numbers:
@@ -129,7 +123,7 @@ def _context(request: HttpRequest, numbers: Numbers, name: str, keys: Sequence[s
     sight = sight_of(request.user)
     whole = [tiles.make(key, numbers) for key in visible(request.user, keys)]
     tiles.keep(whole, numbers)
-    made = [redacted(tile, sight) for tile in whole]
+    made = [redacted(_led_on(tile, name, numbers), sight) for tile in whole]
     state = numbers.state
     return {
         "section": "dashboards",
@@ -137,6 +131,9 @@ def _context(request: HttpRequest, numbers: Numbers, name: str, keys: Sequence[s
         "tiles": {tile.key: tile for tile in made},
         "numbers": numbers,
         "filter": numbers.filter,
+        "clear_query": numbers.filter.cleared,
+        "span": f"{wording.hour(numbers.filter.start)} to {wording.hour(min(numbers.filter.end, numbers.now))}",
+        "comparison": COMPARISONS[numbers.filter.compare],
         "zone": wording.zone_name(numbers.now),
         "fresh_at": state.fresh_at if state else None,
         "version": state.version if state else 0,
@@ -145,6 +142,12 @@ def _context(request: HttpRequest, numbers: Numbers, name: str, keys: Sequence[s
         "engine": settings.SENTIMENT_ENGINE,
         "firing": AlertRule.objects.filter(enabled=True, state=AlertRule.State.FIRING).count(),
     }
+
+
+def _led_on(tile: Tile, page: str, numbers: Numbers) -> Tile:
+    """Return the tile with a way on: one that leads to the page where it stands leads to the chats instead."""
+    here = not tile.drill or tile.drill == numbers.drill(page)
+    return replace(tile, drill=numbers.drill("chats")) if here and tile.page == page else tile
 
 
 def _rebuilt(numbers: Numbers) -> int | None:

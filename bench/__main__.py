@@ -12,7 +12,7 @@ from pathlib import Path
 
 BENCHES = ("webhooks", "sockets", "relay", "suggestions", "customer_page")
 #: Longer ones, that run only when they are asked for.
-LONG = ("takeover", "soak", "dashboards")
+LONG = ("takeover", "soak", "dashboards", "sentiment")
 
 
 def main() -> None:
@@ -24,8 +24,12 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one short round each: does it work at all?")
     parser.add_argument("--conversations", type=int, help="of takeover and soak: how many are open")
     parser.add_argument("--minutes", type=float, help="of soak: for how long")
+    parser.add_argument("--messages", type=int, help="of dashboards: how many there are")
+    parser.add_argument(
+        "--keep", action="store_true", default=None, help="of dashboards: leave the rows for later runs"
+    )
     options = parser.parse_args()
-    given = {name: getattr(options, name) for name in ("conversations", "minutes")}
+    given = {name: getattr(options, name) for name in ("conversations", "minutes", "messages", "keep")}
     results: dict[str, object] = {}
     for name in options.bench or BENCHES:
         print(f"── {name} on {platform.machine()}, Python {platform.python_version()} ──", flush=True)

@@ -28,28 +28,34 @@ MIB = 1024 * 1024
 
 
 @contextmanager
-def database(name: str) -> Iterator[str]:
-    """Give the address of a fresh database on DATABASE_URL's server or the embedded one; drop it afterwards."""
+def database(name: str, *, keep: bool = False) -> Iterator[str]:
+    """Give the address of a fresh database on DATABASE_URL's server or the embedded one; drop it afterwards.
+
+    With `keep` it is the one that an earlier run left, and stays.
+    """
     given = os.environ.get("DATABASE_URL")
     if given:
-        with _fresh(given, name) as url:
+        with _opened(given, name, keep=keep) as url:
             yield url
         return
     VAR.mkdir(exist_ok=True)
-    with embedded.running(VAR) as place, _fresh(place.url(), name) as url:
+    with embedded.running(VAR) as place, _opened(place.url(), name, keep=keep) as url:
         yield url
 
 
 @contextmanager
-def _fresh(server: str, name: str) -> Iterator[str]:
+def _opened(server: str, name: str, *, keep: bool) -> Iterator[str]:
     admin = urlunsplit(urlsplit(server)._replace(path="/postgres"))
     with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        connection.execute(f"CREATE DATABASE {name}")
+        if not keep:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+            connection.execute(f"CREATE DATABASE {name}")
         try:
             yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
         finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            if not keep:
+                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def manage(*arguments: str, env: dict[str, str]) -> str:

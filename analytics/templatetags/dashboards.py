@@ -95,7 +95,7 @@ def cells(day: dict[str, Any]) -> SafeString:
     """Write the cells of a weekday in the heat map."""
     found = "".join(
         f'<td class="hit volume-{one["volume"]} mood-{one["mood"]}{" thin" if one["small"] else ""}" '
-        f'data-text="{escape(one["text"])}"></td>'
+        f'data-text="{escape(one["text"])}" data-href="{escape(one["link"])}"></td>'
         for one in day["cells"]
     )
     return mark_safe(found)  # noqa: S308 - escaped above
@@ -116,6 +116,12 @@ def parts_of_whole(tile: Tile) -> list[tuple[Any, float, float]]:
 @register.filter
 def in_zone(moment: datetime | None) -> str:
     return "never" if moment is None else wording.hour(moment)
+
+
+@register.filter
+def age(moment: datetime, now: datetime) -> str:
+    """Write how old something is."""
+    return wording.ago(moment, now).removesuffix(" ago")
 
 
 @register.filter

@@ -29,6 +29,11 @@ function step(chart, key) {
   return fresh ? now : Math.max(0, Math.min(all.length - 1, now + moves[key]));
 }
 
+// Some buckets lead to the chats behind them.
+function follow(hit) {
+  if (hit?.dataset.href) location.assign(hit.dataset.href);
+}
+
 export function listen(root) {
   root.addEventListener("pointermove", (event) => {
     const hit = event.target.closest?.(".hit");
@@ -42,6 +47,7 @@ export function listen(root) {
   root.addEventListener("keydown", (event) => {
     const chart = event.target.closest?.("[data-chart]");
     if (!chart || event.target !== chart) return;
+    if (event.key === "Enter") return follow(buckets(chart)[chart.dataset.at]);
     const at = step(chart, event.key);
     if (at === null) return;
     event.preventDefault();
@@ -53,7 +59,8 @@ export function listen(root) {
   });
   root.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-heat]");
-    if (button) choose(button.closest(".tile"), button.dataset.heat);
+    if (button) return choose(button.closest(".tile"), button.dataset.heat);
+    follow(event.target.closest?.(".hit"));
   });
 }
 

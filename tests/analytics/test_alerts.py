@@ -222,6 +222,9 @@ GIVEN = {
 
 def test_a_rule_is_tried_saved_muted_changed_and_deleted(settings: Any) -> None:
     client = login(*RIGHTS)
+    begun = client.get("/dashboards/alerts/new/?channel=whatsapp").context["form"].initial
+    assert (begun["metric"], begun["threshold"], begun["clears_at"], begun["deviations"]) == ("negative", 30, 22, 3)
+    assert begun["query"] == "channel=whatsapp"
     tried = client.post("/dashboards/alerts/new/", {**GIVEN, "try": "1"}).content.decode()
     assert "It would not have fired last week" in tried
     assert not AlertRule.objects.exists()

@@ -49,6 +49,7 @@ def boss(live_server: Any) -> str:
     for number in range(3):
         chat(f"Angry {number}", BAD)
     chat("Happy", GOOD, "messenger")
+    ChannelAccountFactory(kind="twitter", name="Acme customers' care in Latin America")  # a long name for a phone
     return session_of(User.objects.create_superuser("boss"))
 
 

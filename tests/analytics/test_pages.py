@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
@@ -25,8 +26,8 @@ pytestmark = pytest.mark.django_db
 RIGHTS = ("use_dashboards", "read_transcripts", "see_agents", "export", "manage_alerts")
 
 
-def login(*rights: str) -> Client:
-    user = User.objects.create_user("ana", is_staff=True)
+def login(*rights: str, name: str = "ana") -> Client:
+    user = User.objects.create_user(name, is_staff=True)
     user.user_permissions.set(
         Permission.objects.filter(codename__in=rights, content_type__app_label__in=("analytics", "people"))
     )
@@ -192,7 +193,45 @@ def test_one_tile_that_fails_leaves_the_others_and_shows_its_last_value(
     page = manager.get("/dashboards/?range=24h").content.decode()
     assert page.count("could not be computed") == 2
     assert "the last good value is \N{MINUS SIGN}29" in page
+    assert re.search(r"the last good value is \N{MINUS SIGN}29, (\d+ ms|[\d.]+ s|\d+ m \d\d s) old", page)
     assert tile(page, "volume") == "3"
+
+
+def test_a_list_that_fails_shows_what_it_last_said_and_of_when(
+    manager: Client, story: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiles, "_kept_at", {})
+    with time_machine.travel(timezone.now() - timedelta(minutes=7), tick=False):
+        manager.get("/dashboards/?range=24h")
+
+    def broken(_numbers: Any) -> Any:
+        raise RuntimeError("a secret in an error")
+
+    monkeypatch.setattr(tiles, "TILES", {**TILES, "worst": broken})
+    page = manager.get("/dashboards/?range=24h").content.decode()
+    assert re.search(r"what it last said is 7 m \d\d s old", page)
+    assert "=secret words 0" in page
+    failed = manager.get("/api/v1/metrics/worst/?range=24h").json()["metrics"][0]
+    assert failed["state"] == "failed"
+    assert datetime.fromisoformat(failed["as_of"]) < timezone.now() - timedelta(minutes=6)
+    hidden = login("use_dashboards", name="bob").get("/dashboards/?range=24h").content.decode()
+    assert "what it last said" in hidden
+    assert "=secret" not in hidden
+
+
+def test_a_range_of_ones_own_stands_in_the_bar(manager: Client) -> None:
+    def said(query: str) -> str:
+        page = manager.get(f"/dashboards/?range=custom&{query}").content.decode()
+        found = re.search(r'<summary class="button tight" aria-current="true">(.*?)</summary>', page)
+        assert found
+        return found[1]
+
+    assert said("since=2026-11-02&until=2026-11-15") == "2 Nov \N{EN DASH} 15 Nov 2026"
+    assert said("since=2025-12-31&until=2026-01-01") == "31 Dec 2025 \N{EN DASH} 1 Jan 2026"
+    assert said("since=2026-11-02&until=2026-11-02") == "2 Nov 2026"
+    page = manager.get("/dashboards/?range=custom&since=2026-11-02&until=2026-11-15").content.decode()
+    assert 'name="since" value="2026-11-02"' in page
+    assert 'aria-current="true"' not in manager.get("/dashboards/?range=7d").content.decode()
 
 
 def test_an_export_is_safe_for_spreadsheets_and_on_record(manager: Client, story: Any) -> None:
