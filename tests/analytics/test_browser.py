@@ -49,6 +49,7 @@ def boss(live_server: Any) -> str:
     for number in range(3):
         chat(f"Angry {number}", BAD)
     chat("Happy", GOOD, "messenger")
+    ChannelAccountFactory(name="Acme on Messenger", kind="messenger")  # waits for its first webhook, in so many words
     return session_of(User.objects.create_superuser("boss"))
 
 
