@@ -10,7 +10,7 @@ import platform
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-BENCHES = ("webhooks", "sockets", "relay", "suggestions", "customer_page")
+BENCHES = ("webhooks", "sockets", "relay", "suggestions", "customer_page", "admin")
 #: Longer ones, that run only when they are asked for.
 LONG = ("takeover", "soak", "dashboards", "sentiment")
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 from django import forms
 from django.contrib import admin
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import date_format
 from unfold.widgets import SELECT_CLASSES
 
-from channels_app.admin_parts import account_filter
+from channels_app.admin_parts import UNLOADED_OF_ACCOUNT, account_columns, account_filter
 from channels_app.forms import BOX, clean_attributes
-from channels_app.models import AutoReply, BusinessHours, Holiday, RoutingRule
+from channels_app.models import AutoReply, BusinessHours, ChannelAccount, Holiday, RoutingRule
 from channels_app.opening_hours import DAYS, Hours, opening, read_spans, write_spans
 from people.audited import AuditedAdmin
 from people.looks import TabularInline
+
+M = TypeVar("M", bound=Model)
 
 #: Zones that are names of places; the others are former names, and offsets that know no summer.
 ZONES = [*sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith("Etc/")), "UTC"]
@@ -96,11 +99,19 @@ class HoursForm(forms.ModelForm[BusinessHours]):
 
 
 class HolidayForm(forms.ModelForm[Holiday]):
+    """One line of a table: the column's head names a field to the eye only, so each says itself what it is."""
+
+    day = forms.DateField(widget=forms.DateInput(attrs={**BOX, "type": "date"}, format="%Y-%m-%d"))
     spans = SpansField(label="open meanwhile")
 
     class Meta:
         model = Holiday
         fields = ["day", "name", "spans"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            field.widget.attrs["aria-label"] = f"Holiday: {field.label or name}"
 
 
 class Holidays(TabularInline[Holiday, BusinessHours]):
@@ -126,8 +137,20 @@ class BusinessHoursAdmin(AuditedAdmin[BusinessHours]):
         return now_of(row) if row.pk else "-"
 
 
+class OfAccountAdmin(AuditedAdmin[M]):
+    """Rows of an account, which is named on their pages: its credentials stay in the database."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[M]:
+        return super().get_queryset(request).defer(*account_columns("account"))
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        if db_field.related_model is ChannelAccount:
+            options["queryset"] = ChannelAccount.objects.defer(*UNLOADED_OF_ACCOUNT).order_by("kind", "name")
+        return super().formfield_for_foreignkey(db_field, request, **options)
+
+
 @admin.register(AutoReply)
-class AutoReplyAdmin(AuditedAdmin[AutoReply]):
+class AutoReplyAdmin(OfAccountAdmin[AutoReply]):
     list_display = ["account", "occasion", "language", "text"]
     list_filter = [account_filter("account"), "occasion", "language"]
     list_select_related = ["account"]
@@ -151,7 +174,7 @@ class RuleForm(forms.ModelForm[RoutingRule]):
 
 
 @admin.register(RoutingRule)
-class RoutingRuleAdmin(AuditedAdmin[RoutingRule]):
+class RoutingRuleAdmin(OfAccountAdmin[RoutingRule]):
     form = RuleForm
     list_display = ["account", "position", "words", "connect_contact_flow_id", "attributes", "enabled"]
     list_display_links = ["words"]

@@ -330,7 +330,10 @@ class ChannelLog(models.Model):
     error = models.CharField(max_length=100, blank=True)
 
     class Meta:
-        indexes = [models.Index(fields=["account", "-at"], name="log_by_account")]
+        indexes = [
+            models.Index(fields=["account", "-at"], name="log_by_account"),
+            models.Index(fields=["-at"], name="log_by_time"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.method} {self.host} {self.status}"

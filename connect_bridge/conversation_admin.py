@@ -20,7 +20,7 @@ MOST_MESSAGES = 500
 @admin.register(Conversation)
 class ConversationAdmin(ReadOnlyAdmin[Conversation]):
     shows_words = True
-    list_display = ["identity", "account", "last_message_at", "last_inbound_at", "active", "owner"]
+    list_display = ["identity", "account", "last_message_at", "last_inbound_at", "is_active", "owner"]
     list_filter = ["active", kind_filter(), account_filter(), "last_message_at"]
     list_select_related = ["identity__customer", "account", "owner"]
     unloaded = account_columns("account")
@@ -31,7 +31,7 @@ class ConversationAdmin(ReadOnlyAdmin[Conversation]):
         "the_customer",
         "the_account",
         "recipient",
-        "active",
+        "is_active",
         "owner",
         "fence",
         "last_inbound_at",
@@ -54,6 +54,11 @@ class ConversationAdmin(ReadOnlyAdmin[Conversation]):
         "contacts__contact_id",
     ]
     search_help_text = "An id of the conversation, the customer or a Connect contact, a number, a handle or a name."
+
+    @admin.display(description="active", ordering="active")
+    def is_active(self, conversation: Conversation) -> str:
+        """Return a word, not a tick or a red cross: at rest is nothing bad."""
+        return "active" if conversation.active else "at rest"
 
     @admin.display(description="identity")
     def the_identity(self, conversation: Conversation) -> str:

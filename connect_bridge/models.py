@@ -417,5 +417,8 @@ class Notice(models.Model):
     told_at = models.DateTimeField(null=True, blank=True)
     error = models.CharField(max_length=200, blank=True)
 
+    class Meta:
+        indexes = [models.Index(fields=["-created_at"], name="notice_by_time")]
+
     def __str__(self) -> str:
         return f"notice of {self.message_id}"

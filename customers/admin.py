@@ -8,7 +8,7 @@ from django.utils.html import format_html
 
 from customers.evidence_admin import ApartAdmin, ConsentAdmin, LinkCodeAdmin, MergeAdmin, PrivacyRequestAdmin
 from customers.models import Customer, Identity, IdentityAlias
-from customers.readonly import ReadOnlyAdmin, link
+from customers.readonly import ReadOnlyAdmin, link, shown
 
 __all__ = [
     "ApartAdmin",
@@ -50,7 +50,7 @@ class IdentityAdmin(ReadOnlyAdmin[Identity]):
         "external_id",
         "display_name",
         "handle",
-        "picture_url",
+        "the_picture",
         "locale",
         "created_at",
         "last_seen_at",
@@ -60,6 +60,11 @@ class IdentityAdmin(ReadOnlyAdmin[Identity]):
     ]
     search_fields = ["id", "customer__id", "external_id", "handle", "aliases__value", "display_name__icontains"]
     search_help_text = "An id, a phone number, a handle or a part of the name."
+
+    @admin.display(description="picture URL")
+    def the_picture(self, identity: Identity) -> str:
+        """Return the address as a text: it came from outside, and as a link it could be a script."""
+        return shown(identity.picture_url) if identity.picture_url else "-"
 
     @admin.display(description="customer")
     def the_customer(self, identity: Identity) -> str:

@@ -277,7 +277,10 @@ class Consent(models.Model):
     at = models.DateTimeField()
 
     class Meta:
-        indexes = [models.Index(fields=["identity", "purpose", "-at", "-id"], name="consent_newest")]
+        indexes = [
+            models.Index(fields=["identity", "purpose", "-at", "-id"], name="consent_newest"),
+            models.Index(fields=["-at"], name="consent_by_time"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.purpose} {'granted' if self.granted else 'withdrawn'}"

@@ -25,6 +25,8 @@ LEFT = "application/vnd.amazonaws.connect.event.participant.left"
 SUBSCRIBE = '{"topic":"aws/subscribe","content":{"topics":["aws/chat"]}}'
 #: Seconds between two looks at something that has no stream.
 LOOK_AGAIN = 0.02
+#: Seconds within which the product must answer a provider's handshake; each try of theirs waits for three.
+HANDSHAKE = 60.0
 #: Seconds between tries when a quota is used up.
 BACKOFF = (0.2, 0.4, 0.8, 1.6)
 #: Seconds after which what was awaited is missing.
@@ -82,10 +84,15 @@ class World:
         await self.call("PUT", f"/world/flows/{demo.FLOW}", demo.FLOW_BODY)
         for kind, url in webhooks.items():
             name, credentials = demo.ACCOUNTS[kind]
-            body = {"kind": kind, "name": name, "webhook_url": url, "credentials": credentials}
-            answer = await self.call("POST", "/phones/accounts", body)
-            if answer["handshake"] != "ok":
-                raise Missing(f"{kind}: the product did not answer the provider's handshake: {answer['handshake']}")
+            await self._register({"kind": kind, "name": name, "webhook_url": url, "credentials": credentials})
+
+    async def _register(self, body: dict[str, Any]) -> None:
+        """Register an account. A product that has just started may be slow with its first answer: try for a while."""
+        deadline = time.monotonic() + HANDSHAKE
+        while (answer := (await self.call("POST", "/phones/accounts", body))["handshake"]) != "ok":
+            if time.monotonic() > deadline:
+                raise Missing(f"{body['kind']}: the product did not answer the provider's handshake: {answer}")
+            await asyncio.sleep(LOOK_AGAIN)
 
     async def follow(self) -> None:
         """Copy the ledger into `lines` until cancelled."""

@@ -17,7 +17,7 @@ from tests.sandbox.page_kit import ARGUMENTS
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 320, "height": 800}
 #: Milliseconds that a page gets for anything, on a machine with other things to do.
-PATIENCE = 20_000
+PATIENCE = 60_000
 
 
 @dataclass

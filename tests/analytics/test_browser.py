@@ -50,6 +50,7 @@ def boss(live_server: Any) -> str:
         chat(f"Angry {number}", BAD)
     chat("Happy", GOOD, "messenger")
     ChannelAccountFactory(kind="twitter", name="Acme customers' care in Latin America")  # a long name for a phone
+    ChannelAccountFactory(name="Acme on Messenger", kind="messenger")  # waits for its first webhook, in so many words
     return session_of(User.objects.create_superuser("boss"))
 
 

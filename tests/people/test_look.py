@@ -79,3 +79,16 @@ def test_people_are_listed_with_their_groups_in_as_many_queries_for_many_as_for_
 
     with django_assert_num_queries(7):
         admin_client.get("/admin/auth/user/")
+
+
+def test_an_empty_list_says_whether_there_is_nothing_or_nothing_that_fits(admin_client: Client) -> None:
+    def said(page: str) -> str:
+        content = admin_client.get(page).content.decode()
+        return content[content.index('id="changelist"') :]
+
+    assert "Conversations appear here by themselves." in said("/admin/connect_bridge/conversation/")
+    assert "Add business hours" in said("/admin/channels_app/businesshours/")
+    assert "Nothing is found by “<bdi>no &lt;such&gt;</bdi>”." in said(
+        "/admin/connect_bridge/conversation/?q=no+<such>"
+    )
+    assert "Nothing fits these filters." in said("/admin/connect_bridge/conversation/?active__exact=1")

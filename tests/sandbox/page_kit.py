@@ -39,7 +39,7 @@ ARGUMENTS = [
 ]
 DESKTOP = {"width": 1440, "height": 900}
 #: Milliseconds that the page gets for anything, however busy the machine is.
-PATIENCE = 30_000
+PATIENCE = 60_000
 expect.set_options(timeout=PATIENCE)
 
 

@@ -65,9 +65,26 @@ async def test_a_product_that_is_down_fails_the_tour_at_its_first_hop(world: Wor
     assert "the webhook was answered 0" in "\n".join(printed)
 
 
-async def test_a_product_that_refuses_the_handshake_is_named(world: World, swallower: str) -> None:
+async def test_a_product_that_refuses_the_handshake_is_named(
+    world: World, swallower: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visitors, "HANDSHAKE", 0.1)
     with pytest.raises(visitors.Missing, match="did not answer the provider's handshake"):
         await world.introduce(dict.fromkeys(demo.ACCOUNTS, swallower))
+
+
+async def test_a_product_that_is_slow_to_start_is_waited_for(world: World) -> None:
+    app, asked = web.Application(), []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request)
+        return web.Response(status=503) if len(asked) < 3 else web.Response(text=request.query["hub.challenge"])
+
+    app.router.add_route("GET", "/{path:.*}", answer)
+    async with TestServer(app) as server:
+        await world.introduce({"messenger": str(server.make_url("/"))})
+
+    assert len(asked) == 3
 
 
 @pytest.mark.whole
@@ -75,7 +92,7 @@ def test_every_message_of_the_tour_arrives(empty_database: str, free_port: int, 
     command = [sys.executable, "manage.py", "sandbox", "--tour", "--port", str(free_port)]
     environment = {**os.environ, "DATABASE_URL": empty_database, "PARLEY_VAR": str(tmp_path)}
     done = subprocess.run(
-        command, cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True, timeout=110, check=False
+        command, cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True, timeout=400, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     for scene in (
