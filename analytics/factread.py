@@ -10,7 +10,7 @@ from django.db import connection
 
 from analytics.clock import day_of
 from analytics.facts import Facts
-from analytics.measures import CHAT_MEASURES, DIGESTS, MEASURES
+from analytics.measures import CHAT_MEASURES, DIGESTS
 from analytics.rollup import decode
 
 if TYPE_CHECKING:
@@ -27,13 +27,14 @@ SELECT counted FROM analytics_chatfact
 
 def sums(question: Question) -> dict[tuple[Any, ...], dict[str, int]]:
     """Return what reading.sums returns."""
-    found: dict[tuple[Any, ...], dict[str, int]] = {} if question.by else {(): dict.fromkeys(MEASURES, 0)}
+    nothing = dict.fromkeys(question.measures, 0)
+    found: dict[tuple[Any, ...], dict[str, int]] = {} if question.by else {(): dict(nothing)}
     for facts in _facts(question):
         for hour, value, counts in _counted(facts, question.facet):
             if question.start <= hour < question.end:
-                totals = found.setdefault(_group(question, hour, facts, value), dict.fromkeys(MEASURES, 0))
-                for name, count in counts.items():
-                    totals[name] += count
+                totals = found.setdefault(_group(question, hour, facts, value), dict(nothing))
+                for name in counts.keys() & nothing.keys():
+                    totals[name] += counts[name]
     return found
 
 

@@ -111,7 +111,9 @@ def failures(numbers: Numbers) -> Tile:
 
 
 def _by_code(numbers: Numbers, columns: list[Column]) -> list[Row]:
-    asked = numbers.question(numbers.filter.start, numbers.filter.end, by=("value",), facet="code")
+    asked = numbers.question(
+        numbers.filter.start, numbers.filter.end, by=("value",), facet="code", measures=("failed",)
+    )
     codes = sorted(
         ((sums["failed"], code) for (code,), sums in reading.sums(asked).items() if sums["failed"]), reverse=True
     )
@@ -137,6 +139,7 @@ def heat(numbers: Numbers) -> Tile:
         facets=numbers.filter.facets,
         by=("at",),
         hourly=True,
+        measures=("received", "rating_sum", "rated"),
     )
     cells: dict[tuple[int, int], list[Sums]] = defaultdict(list)
     for (at,), sums in reading.sums(hours).items():

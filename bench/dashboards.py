@@ -44,15 +44,24 @@ def run(
         _without_helpers(url)
         os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
         django.setup()
-        found: dict[str, object] = {"messages": messages}
+        found = Found(messages=messages)
         fresh = not _is_made(url)
         if fresh:
             _populate(url, messages)
         counted = _count(messages)
-        found |= {**(counted if fresh else {}), **_raw(url), **_pages(rounds), **_live(url, seconds, rate)}
-    for name, value in found.items():
-        print(f"  {name:<42} {value}")
+        found.tell(**(counted if fresh else {}), **_raw(url))
+        _pages(rounds, found)
+        found.tell(**_live(url, seconds, rate))
     return found
+
+
+class Found(dict[str, object]):
+    """What was measured; printed as it comes, since all of it takes long."""
+
+    def tell(self, **more: object) -> None:
+        for name, value in more.items():
+            self[name] = value
+            print(f"  {name:<58} {value}", flush=True)
 
 
 def _without_helpers(url: str) -> None:
@@ -104,7 +113,7 @@ def _raw(url: str) -> dict[str, object]:
     return {"28 days of volume without rollups": _ms(median(times))}
 
 
-def _pages(rounds: int) -> dict[str, object]:
+def _pages(rounds: int, found: Found) -> None:
     from django.contrib.auth.models import User
     from django.test import Client
 
@@ -116,20 +125,20 @@ def _pages(rounds: int) -> dict[str, object]:
     watch = Watch(client)
     watch.get("/dashboards/?range=today")  # imports, templates, connections
     watch.find_backends()
-    found: dict[str, object] = {}
     slowest: list[tuple[Spent, str]] = []
     for span in RANGES:
         query, name = (f"range={span}", span) if span != "since" else (_ninety_days(), "90d")
         times = [watch.get(f"/dashboards/?{query}") for _ in range(rounds)]
-        found[f"overview, {name}: p50"], found[f"overview, {name}: p95"] = written(p50(times)), written(p95(times))
+        found.tell(**{f"overview, {name}: p50": written(p50(times)), f"overview, {name}: p95": written(p95(times))})
         for key in TILES:
             times = [watch.get(f"/api/v1/metrics/{key}/?{query}") for _ in range(rounds)]
             slowest.append((p95(times), f"{key}, {name}"))
     slowest.sort(key=lambda pair: -pair[0].processors)
-    found |= {f"panel {name}: p95": written(spent) for spent, name in slowest[:5]}
-    found[f"panels over 100 ms of processors, of {len(slowest)}"] = sum(one.processors > PANEL for one, _ in slowest)
-    found["median panel: p95"] = written(slowest[len(slowest) // 2][0])
-    return found | _more_pages(watch, min(rounds, 10), [*PAGES, "chats"])
+    found.tell(**{f"panel {name}: p95": written(spent) for spent, name in slowest[:5]})
+    over = sum(one.processors > PANEL for one, _ in slowest)
+    found.tell(**{f"panels over 100 ms of processors, of {len(slowest)}": over})
+    found.tell(**{"median panel: p95": written(slowest[len(slowest) // 2][0])})
+    found.tell(**_more_pages(watch, min(rounds, 10), [*PAGES, "chats"]))
 
 
 def _more_pages(watch: Watch, rounds: int, pages: list[str]) -> dict[str, object]:
