@@ -71,7 +71,7 @@ class AlertForm(_Filtered):
         )
         labels = {
             "side": "Fires",
-            "threshold": "this",
+            "threshold": "this bound, in the metric's unit",
             "clears_at": "Clears at",
             "minimum": "From at least",
             "hours": "Looks at the last hours",

@@ -37,7 +37,23 @@ UPDATE analytics_sentiment s SET due_at = now() + interval '2 minutes'
   FROM (SELECT message_id FROM analytics_sentiment WHERE phrases_due AND due_at <= now()
          ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED) d, connect_bridge_message m
  WHERE s.message_id = d.message_id AND m.id = s.message_id
-RETURNING s.message_id, s.language, COALESCE(m.original ->> 'text', '')
+RETURNING s.message_id, s.language, COALESCE(m.original ->> 'text', ''), s.key
+"""
+#: The same words were asked about before, whoever wrote them: their phrases are taken over.
+TAKE_OVER = """
+WITH known AS (
+    SELECT DISTINCT ON (s.message_id) s.message_id, k.message_id AS other
+      FROM analytics_sentiment s
+      JOIN analytics_sentiment k ON k.key = s.key AND k.state = 'scored' AND k.label = 'negative' AND NOT k.phrases_due
+       AND k.engine = s.engine AND k.model = s.model AND k.message_id <> s.message_id
+     WHERE s.message_id = ANY(%s) ORDER BY s.message_id, k.scored_at DESC
+), copied AS (
+    INSERT INTO analytics_phrase (message_id, text)
+    SELECT k.message_id, p.text FROM known k JOIN analytics_phrase p ON p.message_id = k.other
+    ON CONFLICT (message_id, text) DO NOTHING
+)
+UPDATE analytics_sentiment SET phrases_due = false WHERE message_id IN (SELECT message_id FROM known)
+RETURNING message_id
 """
 STORE = """
 INSERT INTO analytics_phrase (message_id, text) SELECT * FROM unnest(%s::uuid[], %s::text[])
@@ -50,6 +66,7 @@ class Negative(msgspec.Struct, frozen=True):
     message: uuid.UUID
     language: str
     text: str
+    key: uuid.UUID | None = None
 
 
 def run(analyser: Analyser) -> int:
@@ -59,11 +76,24 @@ def run(analyser: Analyser) -> int:
     with connection.cursor() as cursor:
         cursor.execute(CLAIM, [MOST])
         claimed = sorted((Negative(*row) for row in cursor.fetchall()), key=lambda one: one.language)
+    known = _take_over(claimed)
+    new = [one for one in claimed if one.message not in known]
+    firsts = {one.key or one.message: one for one in reversed(new)}
     calls = 0
-    for language, several in groupby(claimed, lambda one: one.language):
+    for language, several in groupby(reversed(firsts.values()), lambda one: one.language):
         for document in _documents(list(several)):
             calls += _ask(document, language, analyser)
+    _take_over([one for one in new if firsts[one.key or one.message] is not one])
     return calls
+
+
+def _take_over(texts: Sequence[Negative]) -> set[uuid.UUID]:
+    """Give these messages the phrases of others with the same words; return those that are settled so."""
+    if not texts:
+        return set()
+    with connection.cursor() as cursor:
+        cursor.execute(TAKE_OVER, [[one.message for one in texts]])
+        return {message for (message,) in cursor.fetchall()}
 
 
 def _documents(texts: Sequence[Negative]) -> Iterator[list[Negative]]:

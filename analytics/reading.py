@@ -33,7 +33,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     """Which sums: of [start, end), of these accounts (None: all), narrowed by facets.
 
     `by` groups them by any of at, account and value; `facet` is whose values those are, e.g. queue. `hourly`: `at` is
-    an hour; else it is a day.
+    an hour; else it is a day. `measures`: which sums are asked for.
     """
 
     start: datetime
@@ -43,6 +43,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     by: tuple[str, ...] = ()
     facet: str = ""
     hourly: bool = False
+    measures: tuple[str, ...] = MEASURES
 
     @property
     def rollup(self) -> str | None:
@@ -58,17 +59,17 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def sums(question: Question) -> dict[tuple[Any, ...], Sums]:
-    """Return all measures by group; without groups, one of the empty tuple."""
+    """Return the measures by group; without groups, one of the empty tuple."""
     if question.rollup is None:
         return factread.sums(question)
     groups = [_COLUMNS[name] for name in question.by]
-    totals = ", ".join(f"COALESCE(sum({name}), 0)::bigint" for name in MEASURES)
+    totals = ", ".join(f"COALESCE(sum({name}), 0)::bigint" for name in question.measures)
     where, given = _where(question, question.rollup)
     query = f"SELECT {''.join(f'{name}, ' for name in groups)}{totals} FROM analytics_rollup r WHERE {where}"  # noqa: S608 - our own names
     if groups:
         query += f" GROUP BY {', '.join(groups)}"
     width = len(groups)
-    return {row[:width]: dict(zip(MEASURES, row[width:], strict=True)) for row in _rows(query, given)}
+    return {row[:width]: dict(zip(question.measures, row[width:], strict=True)) for row in _rows(query, given)}
 
 
 def bins(question: Question, digests: Sequence[str]) -> dict[tuple[Any, ...], Bins]:

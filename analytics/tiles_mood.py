@@ -9,7 +9,6 @@ from django.conf import settings
 from msgspec.structs import replace
 
 from analytics import reading, wording
-from analytics.measures import CHAT_MEASURES
 from analytics.numbers import Numbers, added
 from analytics.reading import Sums
 from analytics.sentiment import SCALE
@@ -19,6 +18,8 @@ SCORED_WORDS = "Customers' own words alone; not scored are languages that the en
 #: Chats with a phrase below which its impact is not shown.
 PHRASE_LEAST = 5
 MOST_PHRASES = 8
+#: What channels, accounts, queues, agents and languages are compared by.
+COMPARED = ("received", "chats", "rated", "rating_sum", "rated_negative", "shifted", "shift_sum")
 #: How a value is called that nobody told.
 NOT_TOLD = "not told"
 #: How far an agent's net sentiment is from all agents' where a band begins, and what bands are called.
@@ -164,7 +165,9 @@ def _state(tile: Tile) -> Tile:
 
 def phrases(numbers: Numbers) -> Tile:
     """Rank the phrases of negative messages by what they take from net sentiment."""
-    asked = numbers.question(numbers.filter.start, numbers.filter.end, by=("value",), facet="phrase")
+    asked = numbers.question(
+        numbers.filter.start, numbers.filter.end, by=("value",), facet="phrase", measures=("rated", "rating_sum")
+    )
     total = numbers.total
     columns = [Column("points it costs", "impact"), Column("chats", "count"), Column("rating with it", "points")]
     found = []
@@ -295,9 +298,8 @@ def groups(numbers: Numbers, facet: str) -> list[tuple[str, dict[str, str], Sums
 
     start, end = numbers.filter.start, numbers.filter.end
     if facet in ("channel", "account"):
-        by_account = {
-            account: sums for (account,), sums in reading.sums(numbers.question(start, end, by=("account",))).items()
-        }
+        asked = numbers.question(start, end, by=("account",), measures=COMPARED)
+        by_account = {account: sums for (account,), sums in reading.sums(asked).items()}
         known = {account.id: account for account in numbers.all_accounts}
         if facet == "account":
             return [
@@ -309,9 +311,9 @@ def groups(numbers: Numbers, facet: str) -> list[tuple[str, dict[str, str], Sums
             (kind, {"channel": kind}, added(sums for one, sums in by_account.items() if known[one].kind == kind))
             for kind in kinds
         ]
-    found = reading.sums(numbers.question(start, end, by=("value",), facet=facet))
+    found = reading.sums(numbers.question(start, end, by=("value",), facet=facet, measures=COMPARED))
     return [
         (value or NOT_TOLD, {facet: value or NONE}, sums)
         for (value,), sums in found.items()
-        if any(sums[name] for name in (*CHAT_MEASURES, "received"))
+        if sums["chats"] or sums["received"]
     ]

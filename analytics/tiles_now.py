@@ -232,7 +232,11 @@ def windows(numbers: Numbers) -> Tile:
         excludes="Messengers without a window, such as X.",
         columns=columns,
         rows=rows,
-        notes=[f"{over} expired unanswered", f"{numbers.total['blocked']} sends blocked"],
+        notes=[
+            f"{over} expired unanswered",
+            f"{numbers.total['blocked']} sends blocked",
+            *(["windows of all queues, agents and languages"] if numbers.filter.facets else []),
+        ],
         page="failures",
     ).weigh()
     tile.small = False

@@ -9,7 +9,7 @@ from datetime import datetime
 from analytics import reading, wording
 from analytics.chatpick import WEEKDAYS
 from analytics.clock import local
-from analytics.numbers import Numbers, added
+from analytics.numbers import Numbers
 from analytics.reading import Question, Sums
 from analytics.sentiment import SCALE
 from analytics.tile import Column, Part, Row, Series, Tile, row, share
@@ -111,7 +111,9 @@ def failures(numbers: Numbers) -> Tile:
 
 
 def _by_code(numbers: Numbers, columns: list[Column]) -> list[Row]:
-    asked = numbers.question(numbers.filter.start, numbers.filter.end, by=("value",), facet="code")
+    asked = numbers.question(
+        numbers.filter.start, numbers.filter.end, by=("value",), facet="code", measures=("failed",)
+    )
     codes = sorted(
         ((sums["failed"], code) for (code,), sums in reading.sums(asked).items() if sums["failed"]), reverse=True
     )
@@ -137,27 +139,25 @@ def heat(numbers: Numbers) -> Tile:
         facets=numbers.filter.facets,
         by=("at",),
         hourly=True,
+        measures=("received", "rating_sum", "rated"),
     )
     cells: dict[tuple[int, int], list[Sums]] = defaultdict(list)
     for (at,), sums in reading.sums(hours).items():
-        cells[local(at).weekday(), local(at).hour].append(sums)
+        here = local(at)
+        cells[here.weekday(), here.hour].append(sums)
     columns = [Column("weekday", "text"), Column("hour", "text"), Column("received", "count")]
     columns += [Column("net sentiment", "points"), Column("rated chats", "count")]
+    there = numbers.drill("chats")  # once: 168 addresses take their time
     rows: list[Row] = []
     for weekday in range(7):
         for hour in range(24):
-            sums = added(cells.get((weekday, hour), []))
-            mean = share(sums["rating_sum"], sums["rated"])
-            values = [
-                WEEKDAYS[weekday],
-                f"{hour:02}",
-                sums["received"],
-                None if mean is None else mean / SCALE,
-                sums["rated"],
-            ]
-            label = f"{WEEKDAYS[weekday]} {hour:02}:00"
-            link = numbers.drill("chats", slot=f"{WEEKDAYS[weekday]}-{hour:02}")
-            rows.append(row(label, columns, values, n=sums["rated"], link=link, small=sums["rated"] < CELL_LEAST))
+            cell = cells.get((weekday, hour), [])
+            received, rating_sum, rated = (sum(sums[name] for sums in cell) for name in hours.measures)
+            mean = share(rating_sum, rated)
+            name = WEEKDAYS[weekday]
+            values = [name, f"{hour:02}", received, None if mean is None else mean / SCALE, rated]
+            link = f"{there}&slot={name}-{hour:02}"
+            rows.append(row(f"{name} {hour:02}:00", columns, values, n=rated, link=link, small=rated < CELL_LEAST))
     return Tile(
         key="heat",
         title="Hours of the week",

@@ -254,6 +254,24 @@ def test_phrases_of_negative_messages_alone_travel_together(engine: FakeEngine) 
     assert phrases.run(engine) == 0
 
 
+def test_words_that_were_asked_about_before_take_their_phrases_over(engine: FakeEngine) -> None:
+    first, twin = said("bad: the late parcel"), said("bad: the late parcel")
+    refresh()
+    waited()
+    scoring.run(engine)
+    assert phrases.run(engine) == 1
+    assert engine.phrased == ["bad: the late parcel"], "the same words once"
+    later, other = said("bad: the late parcel"), said("bad: a rude agent")
+    refresh()
+    waited()
+    scoring.run(engine)
+    assert phrases.run(engine) == 1
+    assert engine.phrased[1:] == ["bad: a rude agent"]
+    found = {(phrase.message_id, phrase.text) for phrase in Phrase.objects.all()}
+    assert found == {(one.id, "late parcel") for one in (first, twin, later)} | {(other.id, "rude agent")}
+    assert not Sentiment.objects.filter(phrases_due=True).exists()
+
+
 def test_erased_words_leave_no_phrase_and_change_no_count(engine: FakeEngine) -> None:
     message = said("bad: the late parcel")
     refresh()
