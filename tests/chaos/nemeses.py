@@ -353,10 +353,10 @@ async def long_hellos(stage: Stage) -> None:
 
 
 async def dead_senders(stage: Stage) -> None:
-    """Let workers die between the messenger's answer and their own note of it."""
+    """Let workers die between the messenger's answer and their own note of it, which no receipt makes good."""
     stage.house["worker"].failpoints.extend(["O7:exit:2"] * 3)
     await stage.kill("worker")
-    await stage.rest(25.0)
+    await stage.trouble(25, {"name": "receipt_drop", "share": 1.0})
     await disarm(stage)
     await stage.rest(25.0)
 
