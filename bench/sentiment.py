@@ -125,16 +125,17 @@ def _told(name: str, messages: int, work: Any) -> dict[str, object]:
     from analytics import ledger
     from analytics.models import Spending
 
-    def spent() -> tuple[int, int]:
-        rows = list(Spending.objects.values_list("calls", "units"))
-        return sum(row[0] for row in rows), sum(row[1] for row in rows)
+    def spent() -> list[int]:
+        rows = list(Spending.objects.values_list("calls", "units", "throttled"))
+        return [sum(row[place] for row in rows) for place in range(3)]
 
     before = spent()
     work()
-    calls, units = (after - one for after, one in zip(spent(), before, strict=True))
+    calls, units, throttled = (after - one for after, one in zip(spent(), before, strict=True))
     per = 1000 / messages
     return {
-        f"{name}: calls for 1,000 messages": round(calls * per, 1),
+        f"{name}: calls for 1,000 messages": round((calls - throttled) * per, 1),
+        f"{name}: more calls, that were throttled": throttled,
         f"{name}: US dollars for 1,000 messages": f"{ledger.cost(units) * per:.3f}",
     }
 
