@@ -68,8 +68,9 @@ def _catch(options: argparse.Namespace, names: list[str]) -> int:
         caught = sorted(judgement.rules & set(bug.rules))
         if not caught:
             escaped.append(name)
-        example = next((one.text for one in judgement.violations if one.rule in bug.rules), "nothing")
-        verdict = f"caught by {', '.join(caught)}" if caught else "NOT CAUGHT"
+        found = judgement.violations
+        example = next((one.text for one in found if one.rule in bug.rules or not caught), "nothing")
+        verdict = f"caught by {', '.join(caught)}" if caught else f"NOT CAUGHT, {len(found)} other violations"
         print(f"  {verdict} ({time.monotonic() - began:.0f} s): {example}", flush=True)
     print(
         f"── {len(names) - len(escaped)} of {len(names)} planted bugs caught" + "".join(f"; {one}" for one in escaped)

@@ -15,6 +15,7 @@ import sys
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from types import ModuleType
 from typing import Any
 
@@ -49,7 +50,11 @@ def _wrap(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
     """Replace a function or method, which must be there."""
     if not callable(getattr(owner, name, None)):
         raise SystemExit(f"{owner!r} has no {name}() any more: the planted bug does not fit")
-    setattr(owner, name, make(getattr(owner, name)))
+    former = getattr(owner, name)
+    changed = make(former)
+    if iscoroutinefunction(former) != iscoroutinefunction(changed):
+        raise SystemExit(f"{owner!r} has {name}() of another kind: the planted bug does not fit")
+    setattr(owner, name, changed)
 
 
 def _ack_before_commit(lane: Any) -> None:
@@ -154,8 +159,8 @@ def _no_backfill(listener: Any) -> None:
 
 def _random_client_token(starter: Any) -> None:
     def make(request: Any) -> Any:
-        def anew(self: Any, *given: Any) -> Any:
-            return msgspec.structs.replace(request(self, *given), client_token=str(uuid.uuid4()))
+        async def anew(self: Any, *given: Any) -> Any:
+            return msgspec.structs.replace(await request(self, *given), client_token=str(uuid.uuid4()))
 
         return anew
 

@@ -34,6 +34,8 @@ SELECT t.initial_contact_id FROM connect_bridge_contact t JOIN connect_bridge_co
    AND c.owner_id = (SELECT id FROM connect_bridge_bridge WHERE pid = %s ORDER BY started_at DESC LIMIT 1)
 """
 
+#: Seconds that a crashed server stays down: long enough for a few webhooks to find it so.
+POWERLESS = 2.0
 HOLD = "SELECT 1 FROM channels_app_channelaccount ORDER BY random() LIMIT 1 FOR UPDATE"
 
 
@@ -147,5 +149,7 @@ def _beside(url: str, name: str) -> str:
 
 
 def _crash(place: embedded.Place) -> None:
-    """Stop the server as if the power had failed, and start it again: it recovers from its log."""
-    embedded._run(place, "pg_ctl", "-D", str(place.data), "-m", "immediate", "-w", "restart", "-l", "/dev/null")
+    """Stop the server as if the power had failed, and start it again after a while: it recovers from its log."""
+    embedded._run(place, "pg_ctl", "-D", str(place.data), "-m", "immediate", "-w", "stop")
+    time.sleep(POWERLESS)
+    embedded._run(place, "pg_ctl", "-D", str(place.data), "-w", "restart", "-l", "/dev/null")
