@@ -128,7 +128,7 @@ def _of_list(opened: Any, model_admin: Any) -> Iterator[str]:
     for spec in shown.filter_specs:
         choices = [choice["query_string"].removeprefix("?") for choice in spec.choices(shown)]
         yield from (choice for choice in (choices[1:2] + choices[-1:]))
-    yield from (f"o={number}" for number in range(1, len(shown.list_display) + 1))
+    yield from (f"o={place}" for place, name in enumerate(shown.list_display) if name in shown.sortable_by)
 
 
 def _timed(client: Any, address: str) -> float:

@@ -25,6 +25,7 @@ class ConversationAdmin(ReadOnlyAdmin[Conversation]):
     list_select_related = ["identity__customer", "account", "owner"]
     unloaded = account_columns("account")
     ordering = ["-last_message_at"]
+    sortable_by = ["last_message_at"]  # to sort by anything else reads all there are: one filters
     fields = [
         "id",
         "the_identity",
@@ -55,7 +56,7 @@ class ConversationAdmin(ReadOnlyAdmin[Conversation]):
     ]
     search_help_text = "An id of the conversation, the customer or a Connect contact, a number, a handle or a name."
 
-    @admin.display(description="active", ordering="active")
+    @admin.display(description="active")
     def is_active(self, conversation: Conversation) -> str:
         """Return a word, not a tick or a red cross: at rest is nothing bad."""
         return "active" if conversation.active else "at rest"

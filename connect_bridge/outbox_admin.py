@@ -44,6 +44,7 @@ class OutboxEntryAdmin(ReadOnlyAdmin[OutboxEntry]):
     list_select_related = ["conversation__identity", "conversation__account", "message"]
     unloaded = account_columns("conversation__account")
     ordering = ["-created_at"]
+    sortable_by = ["created_at"]  # to sort by anything else reads all there are: one filters
     fields = [
         "id",
         "the_message",

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import Lower
 
 from channels_app.registry import channels
 from connect_bridge.context import DECIDED
@@ -139,13 +140,10 @@ def whole(customer: Customer) -> Whole:
 def search(term: str) -> QuerySet[Customer]:
     """Return customers, as shown now, that a term finds: an id of whatever kind, a number, a handle or a name."""
     term = term.strip()
-    by = Q(external_id=term) | Q(handle__iexact=term.removeprefix("@")) | Q(aliases__value=term)
-    if key := name_key(term):
-        by |= Q(name_key=key)
     try:
         found = _by_id(uuid.UUID(term))
     except ValueError:
-        found = Identity.objects.filter(by)
+        found = _by_term(term)
     exact = Customer.objects.filter(pk__in=found.values("customer"))[:MOST_FOUND]
     if exact or len(term) < 3:  # noqa: PLR2004 - two letters are in every second name
         return exact
@@ -159,6 +157,20 @@ def _by_id(pk: uuid.UUID) -> QuerySet[Identity]:
     first, *others = [Identity.objects.filter(**{way: pk}).values("pk") for way in ways]
     of_connect = Identity.objects.filter(conversations__contacts__initial_contact_id=str(pk)).values("pk")
     return Identity.objects.filter(pk__in=first.union(*others, of_connect))
+
+
+def _by_term(term: str) -> QuerySet[Identity]:
+    """Return the identities with this number, handle or name. Each way by itself: together they would read it all."""
+    handle = Identity.objects.alias(low=Lower("handle")).exclude(handle="")
+    ways = [
+        Identity.objects.filter(external_id=term),
+        Identity.objects.filter(aliases__value=term),
+        handle.filter(low=Lower(Value(term.removeprefix("@")))),
+    ]
+    if key := name_key(term):
+        ways.append(Identity.objects.filter(name_key=key))
+    first, *others = [way.values("pk") for way in ways]
+    return Identity.objects.filter(pk__in=first.union(*others))
 
 
 def latest() -> QuerySet[Customer]:
