@@ -22,10 +22,11 @@ PATIENCE = 60_000
 
 @dataclass
 class Desk:
-    """One signed-in page, the address of Parley, and what must never happen."""
+    """One signed-in page, the address of Parley, and what must never happen: what the console says but `but`."""
 
     page: Page
     url: str
+    but: str = ""
     complaints: list[str] = field(default_factory=list)
 
     def watch(self) -> None:
@@ -45,7 +46,7 @@ class Desk:
         return int(await self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
 
     def _said(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        if message.type in ("error", "warning") and not (self.but and self.but in message.text):
             self.complaints.append(f"console on {self.page.url}: {message.text}")
 
     def _asked(self, request: Request) -> None:
@@ -65,14 +66,14 @@ def session_of(user: User) -> str:
 
 
 @asynccontextmanager
-async def desk(chromium: str, url: str, session: str = "", **options: Any) -> AsyncIterator[Desk]:
+async def desk(chromium: str, url: str, session: str = "", *, but: str = "", **options: Any) -> AsyncIterator[Desk]:
     """Open a browser, signed in if a session is given; afterwards fail on any complaint that was not cleared."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         context = await browser.new_context(**({"viewport": DESKTOP} | options))
         if session:
             await context.add_cookies([{"name": "sessionid", "value": session, "url": url}])
-        opened = Desk(await context.new_page(), url)
+        opened = Desk(await context.new_page(), url, but)
         opened.watch()
         yield opened
         await browser.close()

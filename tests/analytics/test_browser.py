@@ -57,9 +57,8 @@ def boss(live_server: Any) -> str:
 @asynccontextmanager
 async def dashboards(chromium: str, url: str, session: str, **options: Any) -> AsyncIterator[Desk]:
     """Open a browser. The test's server speaks no websocket: pages complain of that, and poll."""
-    async with desk(chromium, url, session, **options) as here:
+    async with desk(chromium, url, session, but="/ws/dashboards/", **options) as here:
         yield here
-        here.complaints = [one for one in here.complaints if "/ws/dashboards/" not in one]
 
 
 PAGES = (

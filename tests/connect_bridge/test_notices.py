@@ -145,8 +145,8 @@ def test_while_connect_is_too_busy_the_notice_waits(aws, bridge, phone):
     aws.world.faults.on.append(Fault(name="throttle", target="CreateParticipant", times=2))
     fail("Until tomorrow!")
     until(lambda: told(agent), "a notice")
+    until(lambda: Notice.objects.get().route == "participant", "the note of it")
     assert Notice.objects.get().attempts == 3
-    assert Notice.objects.get().route == "participant"
 
 
 def test_without_an_agent_there_is_nobody_to_tell(aws, bridge, phone):
