@@ -42,12 +42,8 @@ SELECT count(*) FROM connect_bridge_message m JOIN analytics_chatfact f ON f.uni
  WHERE m.direction = 'out' AND m.status = 'stored' AND m.created_at > %(now)s - interval '{YOUNG_MINUTES} minutes' {OF}
 """  # noqa: S608 - constants
 ACCOUNTS = """
-SELECT a.id, a.enabled, COALESCE(k.trouble, ''), COALESCE(k.refused, false), p.until,
-       (SELECT max(w.received_at) FROM channels_app_webhookdelivery w WHERE w.account_id = a.id),
-       h.settled, h.failed, h.received
+SELECT a.id, h.settled, h.failed, h.received
   FROM channels_app_channelaccount a
-  LEFT JOIN channels_app_inboundcheck k ON k.account_id = a.id
-  LEFT JOIN connect_bridge_accountpause p ON p.account_id = a.id AND p.until > %(now)s
   LEFT JOIN LATERAL (
       SELECT COALESCE(sum(r.settled), 0)::bigint AS settled, COALESCE(sum(r.failed), 0)::bigint AS failed,
              COALESCE(sum(r.received), 0)::bigint AS received
@@ -69,12 +65,9 @@ SELECT c.id, c.account_id, i.display_name, i.handle, c.last_inbound_at, m.direct
 
 
 class AccountNow(msgspec.Struct, frozen=True, kw_only=True):
+    """What the last two hours brought an account."""
+
     id: uuid.UUID
-    enabled: bool
-    trouble: str
-    refused: bool
-    paused_until: datetime | None
-    last_webhook: datetime | None
     settled: int
     failed: int
     received: int

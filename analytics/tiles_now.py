@@ -9,11 +9,11 @@ from django.urls import NoReverseMatch, reverse
 from analytics import chatlist, nowread, wording
 from analytics.chatlist import ChatLine
 from analytics.models import QueueNow
-from analytics.nowread import AccountNow
 from analytics.numbers import Numbers
 from analytics.tile import Column, Part, Row, State, Tile, row
 from analytics.tiles_mood import mood_of
-from connect_bridge import stuck
+from channels_app.models import ChannelAccount
+from connect_bridge import light, stuck
 
 MOST_CHATS = 9
 #: The column of what customers wrote: not everybody may read it.
@@ -21,27 +21,23 @@ WORDS = "words"
 MOST_WINDOWS = 6
 #: What Connect said of its queues is shown for so long.
 TOLD_FOR = timedelta(minutes=2)
-#: An account is quiet if no webhook has come for so long.
-QUIET = timedelta(hours=24)
-#: Shares of failed sends from which an account is degraded and broken, and how many sends that takes.
-DEGRADED, BROKEN, LEAST = 0.05, 0.5, 5
-#: State of an account → the badge's colour. The words say it, the colour helps.
-BADGES = {"Live": "good", "Quiet": "", "Waiting for first webhook": "", "Paused": "", "Degraded": "warn"}
 
 
 def channels(numbers: Numbers) -> Tile:
-    """How each channel account is, in words."""
-    known = {account.id: account for account in numbers.all_accounts}
+    """How each channel account is, in the words of its own light, beside what the last two hours brought."""
+    lights = {
+        one.account.pk: one for one in light.lights(ChannelAccount.objects.defer("credentials", "former_credentials"))
+    }
     columns = [Column("state", "text"), Column("last webhook", "text"), Column("failed, 2 h", "text")]
     columns.append(Column("received, 2 h", "count"))
     rows: list[Row] = []
     for one in nowread.accounts(numbers):
-        state = light(numbers, one)
+        shown = lights[one.id]
         failed = f"{one.failed} of {one.settled}"
-        values = [state, wording.ago(one.last_webhook, numbers.now).replace("never", "none yet"), failed, one.received]
+        heard = wording.ago(shown.webhook_at, numbers.now).replace("never", "none yet")
+        values = [str(shown.state), heard, failed, one.received]
         link = reverse("admin:channels_app_channelaccount_change", args=[one.id])
-        account = known[one.id]
-        rows.append(row(account.name, columns, values, link=link, mark=account.kind))
+        rows.append(row(shown.account.name, columns, values, link=link, mark=shown.account.kind))
     held_up = sum(stuck.counts().values())
     tile = Tile(
         key="channels",
@@ -51,9 +47,10 @@ def channels(numbers: Numbers) -> Tile:
         n=len(rows),
         of="accounts",
         formula=(
-            "Live: webhooks come and sends are taken. Quiet: no webhook for 24 hours. Degraded: at least 5 % of the "
-            "sends of two hours failed, or the messenger makes us wait. Broken: half of them. Needs reconnecting: our "
-            "credentials are refused."
+            "As on the page Channels. Live: webhooks come and sends are taken. Quiet: twice as long without a webhook "
+            "as of late, and at least six hours. Degraded: the latest answer did not reach the customer, or the latest "
+            "webhook was set aside. Broken: a check failed, signatures are wrong, or Amazon Connect takes nothing. "
+            "Needs reconnecting: our credentials are refused."
         ),
         columns=columns,
         rows=rows,
@@ -62,22 +59,6 @@ def channels(numbers: Numbers) -> Tile:
     )
     tile.state = State.OK if rows else State.EMPTY
     return tile
-
-
-def light(numbers: Numbers, one: AccountNow) -> str:
-    """Return the state of an account, in words."""
-    failing = one.failed / one.settled if one.settled >= LEAST else 0.0
-    if not one.enabled:
-        return "Paused"
-    if one.refused:
-        return "Needs reconnecting"
-    if failing >= BROKEN:
-        return "Broken"
-    if failing >= DEGRADED or one.trouble or one.paused_until:
-        return "Degraded"
-    if one.last_webhook is None:
-        return "Live" if one.received else "Waiting for first webhook"
-    return "Quiet" if numbers.now - one.last_webhook > QUIET else "Live"
 
 
 def active(numbers: Numbers) -> Tile:

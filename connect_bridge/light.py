@@ -7,7 +7,7 @@ Bridged: Amazon Connect took it. Delivered: the messenger took an answer. Nothin
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -135,9 +135,9 @@ class Light:
     notice: str
 
 
-def lights(accounts: Sequence[ChannelAccount]) -> list[Light]:
+def lights(accounts: Iterable[ChannelAccount]) -> list[Light]:
     """Return the light of each account. A fixed number of queries, however many accounts."""
-    return [judge(one) for one in _evidence(accounts)]
+    return [judge(one) for one in _evidence(list(accounts))]
 
 
 def judge(seen: Evidence) -> Light:
@@ -211,12 +211,17 @@ def _state(seen: Evidence, stages: Sequence[Stage], points: Sequence[Point], now
         (seen.account.paused_since is not None, State.PAUSED),
         (_is_to_reconnect(seen, points, bad, now), State.RECONNECT),
         (bool(failing) or "Signed" in bad or "Bridged" in bad, State.BROKEN),
-        (not seen.webhook_at and not points and not _was_called(seen), State.NOT_SET_UP),
-        (not seen.webhook_at, State.WAITING),
+        (not _heard_at(seen) and not points and not _was_called(seen), State.NOT_SET_UP),
+        (not _heard_at(seen), State.WAITING),
         (bool(bad), State.DEGRADED),
         (_is_quiet(seen, now), State.QUIET),
     )
     return next((state for holds, state in states if holds), State.LIVE)
+
+
+def _heard_at(seen: Evidence) -> datetime | None:
+    """Return when a customer was last heard. Webhooks may have been let go when their days were over."""
+    return seen.webhook_at or seen.bridged_at
 
 
 def _was_called(seen: Evidence) -> bool:
@@ -231,9 +236,10 @@ def _is_to_reconnect(seen: Evidence, points: Sequence[Point], bad: Collection[st
 
 
 def _is_quiet(seen: Evidence, now: datetime) -> bool:
-    if not seen.webhook_at or seen.longest_silence is None:
+    heard_at = _heard_at(seen)
+    if not heard_at or (seen.webhook_at and seen.longest_silence is None):
         return False
-    return now - seen.webhook_at > max(2 * seen.longest_silence, LEAST_SILENCE)
+    return now - heard_at > max(2 * (seen.longest_silence or LEAST_SILENCE), LEAST_SILENCE)
 
 
 def _why(seen: Evidence, stages: Sequence[Stage], points: Sequence[Point]) -> Explanation | None:

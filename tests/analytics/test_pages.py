@@ -18,6 +18,8 @@ from analytics import tiles
 from analytics.models import Export, SavedView
 from analytics.rollup import refresh
 from analytics.tiles import OVERVIEW, PAGES, TILES
+from channels_app.models import ChannelAccount
+from connect_bridge.light import lights
 from tests.analytics.kit import BAD, GOOD, said
 from tests.factories import ChannelAccountFactory, ContactFactory, ConversationFactory, MessageFactory
 
@@ -85,6 +87,17 @@ def test_the_numbers_are_those_of_the_rows(manager: Client, story: Any) -> None:
     assert tile(page, "volume") == "3"
     assert tile(page, "first_response").startswith("1 m ")
     assert tile(page, "active") == "1"
+
+
+def test_the_overview_calls_each_account_what_the_page_of_channels_calls_it(manager, story):
+    ChannelAccountFactory(kind="twitter", name="Nobody called")
+    ChannelAccountFactory(kind="messenger", name="Off", enabled=False)
+
+    page = manager.get("/dashboards/").content.decode()
+
+    for one in lights(ChannelAccount.objects.all()):
+        assert re.search(rf"{one.account.name}.*?{one.state}", page, re.DOTALL), one.account.name
+    assert {str(one.state) for one in lights(ChannelAccount.objects.all())} >= {"Not set up", "Switched off"}
 
 
 def tile(page: str, key: str) -> str:

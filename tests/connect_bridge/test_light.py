@@ -204,6 +204,14 @@ def test_a_silence_as_usual_is_live() -> None:
     assert light_of(account).state == State.LIVE
 
 
+@pytest.mark.parametrize(("hours", "state"), [(1, State.LIVE), (30, State.QUIET)])
+def test_whoever_was_heard_stays_known_after_the_webhooks_were_let_go(hours: int, state: State) -> None:
+    conversation = ConversationFactory(last_message_at=ago(hours=hours))
+    MessageFactory(conversation=conversation, status="relayed", relayed_at=ago(hours=hours))
+
+    assert light_of(conversation.account).state == state
+
+
 def test_paused_and_switched_off_say_so() -> None:
     assert light_of(busy(paused_since=NOW())).state == State.PAUSED
     assert light_of(busy(enabled=False)).state == State.OFF
