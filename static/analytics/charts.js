@@ -4,7 +4,7 @@ function buckets(chart) {
   return [...chart.querySelectorAll(".hit")];
 }
 
-function show(chart, at) {
+export function show(chart, at) {
   const all = buckets(chart);
   const hit = all[at];
   chart.dataset.at = hit ? at : "";

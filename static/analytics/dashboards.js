@@ -1,6 +1,6 @@
 // Keeps a dashboard up to date without taking anything from under pointer or focus.
 
-import { choose, listen } from "./charts.js";
+import { choose, listen, show } from "./charts.js";
 import { Live } from "./live.js";
 
 const OLD = 30_000; // after this the page says in amber that it is old
@@ -66,7 +66,8 @@ function replace(old, tile) {
   old.replaceWith(next);
   if (shows) choose(next, shows);
   if (focused !== null) next.querySelectorAll("a, button, summary, [tabindex]")[focused]?.focus({ preventScroll: true });
-  if (at) next.querySelector("[data-chart]")?.dispatchEvent(new KeyboardEvent("keydown", { key: "End", bubbles: true }));
+  const chart = next.querySelector("[data-chart]");
+  if (at && chart) show(chart, Number(at));
 }
 
 function place(root, element) {
