@@ -27,8 +27,9 @@ def spend(operation: str, documents: Sequence[str]) -> None:
     _add(operation, 1, len(documents), sum(units(document) for document in documents), 0, 0)
 
 
-def note_throttled(operation: str) -> None:
-    _add(operation, 0, 0, 0, 1, 0)
+def take_back(operation: str, documents: Sequence[str]) -> None:
+    """Note that a call was throttled: it was not charged, and counts as no call."""
+    _add(operation, -1, -len(documents), -sum(units(document) for document in documents), 1, 0)
 
 
 def note_reused(texts: int) -> None:

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from analytics import ledger
-from analytics.sentiment import LANGUAGES, Analyser, EngineError, KeyPhrase, masked
+from analytics.sentiment import LANGUAGES, Analyser, EngineError, KeyPhrase, Throttled, masked
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +119,8 @@ def _ask(document: Sequence[Negative], language: str, analyser: Analyser) -> int
         ledger.spend("DetectKeyPhrases", [whole])
         found = analyser.key_phrases(whole, language)
     except EngineError as failure:
+        if isinstance(failure, Throttled):
+            ledger.take_back("DetectKeyPhrases", [whole])
         log.info("key phrases of %d messages wait: %s", len(document), failure.code)
         return 1
     with transaction.atomic(), connection.cursor() as cursor:

@@ -127,6 +127,8 @@ def _language(pending: Pending, words: str, analyser: Analyser, tally: Tally) ->
             tally.calls += 1
             return analyser.language(words) or settings.SENTIMENT_LANGUAGE, "engine"
         except EngineError as failure:
+            if isinstance(failure, Throttled):
+                ledger.take_back("DetectDominantLanguage", [words])
             log.info("the language was not detected: %s", failure.code)
     return settings.SENTIMENT_LANGUAGE, "default"
 
@@ -198,6 +200,23 @@ def _documents(texts: Sequence[Text]) -> list[str]:
 
 def _ask(batches: Sequence[list[Text]], analyser: Analyser, tally: Tally) -> None:
     """Ask for all batches, a few at a time; stop where the cap of the day is reached or the engine wants a pause."""
+    with ThreadPoolExecutor(THREADS, "comprehend") as threads:
+        for start in range(0, len(batches), THREADS):
+            affordable = _affordable(batches[start : start + THREADS], tally)
+            answers = list(threads.map(lambda batch: _batch_answer(batch, analyser), affordable))
+            for batch, answer in zip(affordable, answers, strict=True):
+                tally.calls += 1
+                if isinstance(answer, EngineError):
+                    _put_off(batch, answer, tally)
+                else:
+                    _write_down(batch, answer, analyser, tally)
+            if any(isinstance(answer, Throttled) for answer in answers):
+                _pause([text for batch in batches[start + THREADS :] for text in batch], tally)
+                return
+
+
+def _affordable(batches: Sequence[list[Text]], tally: Tally) -> list[list[Text]]:
+    """Spend what the batches cost; return those that the cap of the day allows, and put off the others."""
     affordable: list[list[Text]] = []
     for batch in batches:
         if ledger.allows(sum(units(document) for document in _documents(batch))):
@@ -207,16 +226,13 @@ def _ask(batches: Sequence[list[Text]], analyser: Analyser, tally: Tally) -> Non
             tally.stopped = "the cap of the day is reached"
             scorestore.put_off([text.pending for text in batch], ledger.tomorrow(), tally.stopped)
             tally.waiting += len(batch)
-    if not affordable:
-        return
-    with ThreadPoolExecutor(THREADS, "comprehend") as threads:
-        answers = list(threads.map(lambda batch: _batch_answer(batch, analyser), affordable))
-    for batch, answer in zip(affordable, answers, strict=True):
-        tally.calls += 1
-        if isinstance(answer, EngineError):
-            _put_off(batch, answer, tally)
-        else:
-            _write_down(batch, answer, analyser, tally)
+    return affordable
+
+
+def _pause(texts: Sequence[Text], tally: Tally) -> None:
+    """Ask for no more for a moment. The texts wait, without an attempt being counted against them."""
+    scorestore.put_back([text.pending for text in texts])
+    tally.waiting += len(texts)
 
 
 def _batch_answer(batch: Sequence[Text], analyser: Analyser) -> dict[str, Score | ItemFailed] | EngineError:
@@ -235,8 +251,8 @@ def _put_off(batch: Sequence[Text], failure: EngineError, tally: Tally) -> None:
     attempts = max(text.pending.attempts for text in batch)
     wait = LONGEST_WAIT if isinstance(failure, Refused) else min(FIRST_WAIT * 2**attempts, LONGEST_WAIT)
     scorestore.put_off([text.pending for text in batch], datetime.now(UTC) + timedelta(seconds=wait), failure.code)
-    if isinstance(failure, Throttled):
-        ledger.note_throttled("BatchDetectSentiment")
+    if isinstance(failure, Throttled) and len(_documents(batch)) <= BATCH:
+        ledger.take_back("BatchDetectSentiment", _documents(batch))
     log.warning("sentiment of %d messages waits %d s: %s", len(batch), wait, failure)
     tally.stopped = failure.code
     tally.waiting += len(batch)

@@ -40,7 +40,7 @@ def _score(ends: float) -> bool:
     engine = scoring.engine()
     changed = False
     done = scoring.run(engine)
-    while done.settled and time.monotonic() < ends:
+    while done.settled and not done.stopped and time.monotonic() < ends:
         changed |= _count(ends)
         done = scoring.run(engine)
     if phrases.run(engine):

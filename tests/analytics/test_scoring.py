@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from analytics import ledger, phrases, scoring
+from analytics.comprehend import THREADS
 from analytics.models import Phrase, Rollup, Sentiment, Spending
 from analytics.ofcustomers import forget_words
 from analytics.rollup import refresh
@@ -216,6 +217,21 @@ def test_a_call_that_fails_makes_the_texts_wait(engine: FakeEngine, failure: Eng
     assert (score.state, tally.stopped) == ("pending", failure.code)
     assert score.due_at > timezone.now() + timedelta(seconds=least)
     assert scoring.run(engine).calls == 0
+
+
+def test_a_throttled_engine_is_asked_for_no_more_and_what_it_refused_costs_nothing(engine: FakeEngine) -> None:
+    talks = [ContactFactory(conversation=ConversationFactory(identity__locale="en")) for _ in range(5)]
+    Message.objects.bulk_create(customer_words(talks[number % 5], number) for number in range(200))
+    while refresh().chats:  # type: ignore[union-attr]
+        pass
+    waited()
+    engine.trouble = [Throttled()]
+    tally = scoring.run(engine)
+    assert (tally.stopped, engine.calls) == ("throttled", THREADS)
+    spent = Spending.objects.get(operation="BatchDetectSentiment")
+    assert (spent.calls, spent.documents, spent.throttled) == (THREADS - 1, 25 * (THREADS - 1), 1)
+    kept = Sentiment.objects.filter(state="pending", due_at__lte=timezone.now())
+    assert (kept.count(), set(kept.values_list("attempts", flat=True))) == (100, {0})
 
 
 def test_above_the_cap_of_the_day_texts_wait_for_the_next(engine: FakeEngine, settings: Any) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from analytics import ledger, phrases, scoring
 from analytics.clock import midnight
 from analytics.models import Sentiment
 from analytics.progress import Progress
-from analytics.sentiment import LEAST_UNITS
+from analytics.sentiment import LEAST_UNITS, Throttled
 from connect_bridge.models import Message
 
 #: What is scored anew: by another engine than today's, or everything. Its old score stays until the new one is there.
@@ -60,6 +61,9 @@ class Command(BaseCommand):
                 done = scoring.run(engine, everything=True)
                 scored, calls, stopped = scored + done.settled, calls + done.calls, done.stopped
                 bar.step(done.settled)
+                if stopped == Throttled.code:
+                    time.sleep(scoring.FIRST_WAIT)
+                    stopped = ""
         while more := phrases.run(engine):
             calls += more
         cost = ledger.cost(ledger.spent_today() - spent)
