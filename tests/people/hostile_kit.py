@@ -90,7 +90,8 @@ def _of_messages(story: Story) -> None:
     Message.objects.filter(conversation=chat).update(error_detail=BAIT, error_code=BAIT[:64], created_at=long_ago)
     Message.objects.filter(pk=story.outbound.pk).update(status="failed", settled_at=timezone.now())
     OutboxEntry.objects.filter(pk=story.entry.pk).update(provider_code=BAIT[:64], settled_at=timezone.now())
-    InboundEntryFactory(sender=BAIT, key=BAIT + uuid.uuid4().hex, created_at=long_ago, event={"attachments": [file]})
+    entry = {"sender": BAIT, "key": BAIT + uuid.uuid4().hex, "event": {"attachments": [file]}, "created_at": long_ago}
+    InboundEntryFactory(delivery__account=chat.account, **entry)
     refused = {"state": "quarantined", "reason": BAIT, "query": BAIT, "request_id": BAIT[:64], "body": BAIT.encode()}
     WebhookDeliveryFactory(account=chat.account, **refused)
 
