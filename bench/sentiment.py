@@ -134,7 +134,7 @@ def _told(name: str, messages: int, work: Any) -> dict[str, object]:
     calls, units, throttled = (after - one for after, one in zip(spent(), before, strict=True))
     per = 1000 / messages
     return {
-        f"{name}: calls for 1,000 messages": round((calls - throttled) * per, 1),
+        f"{name}: calls for 1,000 messages": round(calls * per, 1),
         f"{name}: more calls, that were throttled": throttled,
         f"{name}: US dollars for 1,000 messages": f"{ledger.cost(units) * per:.3f}",
     }
