@@ -40,8 +40,9 @@ from analytics.sentiment import (
 
 log = logging.getLogger(__name__)
 
-#: Texts of one pass.
+#: Texts of one pass. While there are more, what is left of a pass fills the next one's batches, for so many seconds.
 MOST = 500
+FILLS_WITHIN = 60.0
 #: Attempts after which a text that the engine keeps failing on is given up.
 MOST_ATTEMPTS = 6
 #: Seconds before the next attempt: doubled each time, up to the longest.
@@ -85,7 +86,10 @@ def run(analyser: Analyser, *, everything: bool = False) -> Tally:
     texts = _with_words([_text(pending, analyser, tally) for pending in claimed])
     texts = _reuse(texts, analyser, tally)
     texts = _in_known_languages(texts, tally)
-    chosen, left = _full_batches(texts, everything=everything)
+    linger = 0.0 if everything else float(settings.SENTIMENT_LINGER)
+    chosen, left = _full_batches(texts, max(linger, FILLS_WITHIN) if len(claimed) == MOST else linger)
+    if not chosen:
+        chosen, left = _full_batches(texts, linger)
     scorestore.put_back([text.pending for text in left])
     tally.waiting += len(left)
     _ask(chosen, analyser, tally)
@@ -158,13 +162,12 @@ def _in_known_languages(texts: Sequence[Text], tally: Tally) -> list[Text]:
     return [text for text in texts if text.language in LANGUAGES]
 
 
-def _full_batches(texts: Sequence[Text], *, everything: bool) -> tuple[list[list[Text]], list[Text]]:
+def _full_batches(texts: Sequence[Text], seconds: float) -> tuple[list[list[Text]], list[Text]]:
     """Return batches of one language each, and what should wait for others to fill a batch.
 
-    The same text twice is one document. Whoever has waited long enough goes with a batch that is not full.
+    The same text twice is one document. Whoever has waited for so many seconds goes with a batch that is not full.
     """
-    now = datetime.now(UTC)
-    linger = timedelta(seconds=0 if everything else settings.SENTIMENT_LINGER)
+    now, linger = datetime.now(UTC), timedelta(seconds=seconds)
     batches: list[list[Text]] = []
     left: list[Text] = []
     by_language: dict[str, list[Text]] = defaultdict(list)

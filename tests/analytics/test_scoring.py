@@ -234,6 +234,31 @@ def test_a_throttled_engine_is_asked_for_no_more_and_what_it_refused_costs_nothi
     assert (kept.count(), set(kept.values_list("attempts", flat=True))) == (100, {0})
 
 
+def test_what_is_left_of_a_full_pass_fills_the_batches_of_the_next(
+    engine: FakeEngine, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.SENTIMENT_LINGER = 0
+    monkeypatch.setattr(scoring, "MOST", 60)
+    talks = [ContactFactory(conversation=ConversationFactory(identity__locale="en")) for _ in range(5)]
+    Message.objects.bulk_create(customer_words(talks[number % 5], number) for number in range(110))
+    while refresh().chats:  # type: ignore[union-attr]
+        pass
+    for _ in range(3):
+        scoring.run(engine)
+    assert [len(texts) for _, texts in engine.asked] == [25, 25, 25, 25, 10]
+
+
+def test_a_full_pass_without_a_full_batch_goes_all_the_same(
+    engine: FakeEngine, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.SENTIMENT_LINGER = 0
+    monkeypatch.setattr(scoring, "MOST", 2)
+    first, second = said("some bad words"), said("other bad words")
+    refresh()
+    scoring.run(engine)
+    assert {score_of(first).state, score_of(second).state} == {"scored"}
+
+
 def test_above_the_cap_of_the_day_texts_wait_for_the_next(engine: FakeEngine, settings: Any) -> None:
     settings.SENTIMENT_DAILY_UNITS = 4
     first = said("some bad words")
