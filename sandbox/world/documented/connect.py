@@ -7,11 +7,11 @@ from sandbox.world.documented import Evidence, Here, Rule
 RULES: tuple[Rule, ...] = (
     Rule(
         call="StopContact",
-        real="A chat that is over: ContactNotFoundException, 410",
-        source="Amazon Connect API Reference, StopContact",
+        real="A chat that is over: 410 ContactNotFoundException",
+        source="API Reference, StopContact",
         evidence=Evidence.MODEL,
         here=Here.SAME,
         does="410 ContactNotFoundException",
-        test="tests/sandbox/test_contacts.py::TODO",
+        test="tests/sandbox/test_contacts.py::test_stopping_ends_a_chat_in_any_state_and_only_once",
     ),
 )

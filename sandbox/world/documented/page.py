@@ -16,10 +16,11 @@ SERVICES: dict[str, Sequence[Rule]] = {
 HEAD = """\
 # The simulated world
 
-What `make demo`, the tests, the chaos runs and the benches talk to instead of Amazon, X, Meta and Twilio. Each row is one thing that
-the real service is documented, or reported, to refuse, limit, order or do oddly; what this world does about it; and the test that
-holds it. Where documents disagree, this world takes the stricter reading. Parameters are also checked against botocore's service
-models. Nobody here has called a real service: *not verified* says where even the documents leave it open.
+What `make demo`, the tests, the chaos runs and the benches talk to instead of Amazon, X, Meta and Twilio. Each row is
+one thing that the real service is documented, or reported, to refuse, limit, order or do oddly; what this world does
+about it; and the test that holds it. Where documents disagree, this world takes the stricter reading. Parameters are
+also checked against botocore's service models. Nobody here has called a real service: *not verified* says where even
+the documents leave it open.
 
 This page is made from `sandbox/world/documented/`; `WRITE_DOCS=1` with its test writes it anew.
 """
