@@ -135,7 +135,7 @@ class CredentialsForm(forms.Form):
         other = ChannelAccount.objects.filter(kind=mine.kind, address=mine.address).exclude(pk=mine.pk).first()
         if other is not None:
             raise NotSaved(f"{mine.address} is set up already, as “{other.name}”. Change that account instead.")
-        if not mine._state.adding and mine.deliveries.exclude(account__address=mine.address).exists():  # noqa: SLF001 - Django documents Model._state
+        if not mine._state.adding and mine.deliveries.exclude(account__address__in=["", mine.address]).exists():  # noqa: SLF001 - Django documents Model._state
             raise NotSaved(
                 f"These credentials belong to {mine.address}, but customers have written to this account under another "
                 "address. Add a new account for the new address."

@@ -55,9 +55,13 @@ class SetUp:
     draft: SetupDraft | None = None
     health: AccountHealth | None = None
     channel: type[Channel[Any]] = field(init=False)
+    #: The row that there is, or the one, not yet saved, that the draft becomes.
+    row: ChannelAccount = field(init=False)
 
     def __post_init__(self) -> None:
         self.channel = channels()[self.kind]
+        name = self.draft.name if self.draft else ""
+        self.row = self.account or ChannelAccount(id=self.id, kind=self.kind, name=name, credentials={})
 
     @property
     def label(self) -> str:
@@ -71,14 +75,6 @@ class SetUp:
     def name(self) -> str:
         named = self.account or self.draft
         return (named.name if named else "") or f"New {self.channel.label} account"
-
-    @property
-    def unsaved(self) -> ChannelAccount:
-        """Return the row that the draft becomes, or the row that there is."""
-        if self.account is not None:
-            return self.account
-        name = self.draft.name if self.draft else ""
-        return ChannelAccount(id=self.id, kind=self.kind, name=name, credentials={})
 
     @property
     def stored(self) -> dict[str, str]:
@@ -150,8 +146,11 @@ def keep_draft(setup: SetUp, name: str, given: dict[str, str]) -> None:
 
 @transaction.atomic
 def settle(setup: SetUp, name: str, credentials: dict[str, str], by: str, reason: str) -> ChannelAccount:
-    """Store checked credentials: the draft becomes an account, or the account gets them."""
-    account = setup.unsaved
+    """Store checked credentials: the draft becomes an account, or the account gets them.
+
+    Its address is what the form that checked them has put into the row.
+    """
+    account = setup.row
     account.name = name
     because(account, reason)
     changed = set_credentials(account, credentials)

@@ -104,9 +104,9 @@ def _credentials(request: HttpRequest, setup: SetUp, context: dict[str, Any]) ->
     """Check what was typed, ask the provider, then store it. A draft keeps what was typed even if that is not right."""
     form_class = credentials_form(setup.channel)
     if request.method == "POST":
-        typed = form_class(setup.unsaved, setup.stored, request.POST)
+        typed = form_class(setup.row, setup.stored, request.POST)
         wizard.keep_draft(setup, request.POST.get("name", ""), typed.given())
-    form = form_class(setup.unsaved, setup.stored, request.POST or None)
+    form = form_class(setup.row, setup.stored, request.POST or None)
     if request.method == "POST" and form.is_valid():
         by, reason = request.user.get_username(), request.POST.get("change_reason", "")
         wizard.settle(setup, form.cleaned_data["name"], form.credentials, by, reason)

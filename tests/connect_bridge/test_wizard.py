@@ -47,6 +47,8 @@ GOOD = {
         "number": "+15550100777",
     },
 }
+#: The credential that is our address there.
+ADDRESS = {"twitter": "user_id", "messenger": "page_id", "whatsapp": "number"}
 #: The credential by which each provider tells that another one is wrong.
 SPOILT = {"twitter": "consumer_secret", "messenger": "page_access_token", "whatsapp": "auth_token"}
 
@@ -138,9 +140,49 @@ def test_good_credentials_make_the_draft_an_account(supervisor: Client, world: R
     account = ChannelAccount.objects.get(pk=draft.pk)
     assert answer.headers["Location"] == step(account, "webhook")
     assert account.credentials == GOOD[kind]
+    assert account.address == GOOD[kind][ADDRESS[kind]]
     assert not SetupDraft.objects.exists()
     assert {one.set_by for one in account.secrets.all()} == {"ana"}
     assert account.history.get().history_change_reason == "new shop"
+
+
+@pytest.mark.parametrize("kind", GOOD)
+def test_a_second_account_of_a_kind_stands_beside_the_first(supervisor: Client, kind: str) -> None:
+    other = {**GOOD[kind], ADDRESS[kind]: GOOD[kind][ADDRESS[kind]][:-1] + "5"}
+    for credentials in (GOOD[kind], other):
+        supervisor.post(step(begun(supervisor, kind), "credentials"), typed(credentials, unasked="on"))
+
+    assert set(ChannelAccount.objects.values_list("address", flat=True)) == {
+        GOOD[kind][ADDRESS[kind]],
+        other[ADDRESS[kind]],
+    }
+
+
+@pytest.mark.parametrize("kind", GOOD)
+def test_secrets_of_an_account_made_here_can_be_replaced_here(supervisor: Client, kind: str) -> None:
+    draft = begun(supervisor, kind)
+    supervisor.post(step(draft, "credentials"), typed(GOOD[kind], unasked="on"))
+    account = ChannelAccount.objects.get(pk=draft.pk)
+    InboundEntryFactory(delivery__account=account)
+    fresh = {**GOOD[kind], SPOILT[kind]: "CANARY-the-next-one-88bb"}
+
+    answer = supervisor.post(step(account, "credentials"), typed(fresh, unasked="on"))
+
+    account.refresh_from_db()
+    assert answer.status_code == 302
+    assert account.credentials == fresh
+    assert account.address == GOOD[kind][ADDRESS[kind]]
+
+
+def test_an_account_that_was_stored_without_its_address_gets_it(supervisor: Client) -> None:
+    account = save_account("messenger", "Shop", GOOD["messenger"])
+    ChannelAccount.objects.update(address="")
+    InboundEntryFactory(delivery__account=account)
+
+    supervisor.post(step(account, "credentials"), typed(GOOD["messenger"], unasked="on"))
+
+    account.refresh_from_db()
+    assert account.address == GOOD["messenger"]["page_id"]
 
 
 @pytest.mark.parametrize("kind", GOOD)
