@@ -59,6 +59,12 @@ class UserAdmin(AuditedAdmin[User], DjangoUserAdmin[User]):
         ("Rights", {"fields": ["is_active", "is_staff", "is_superuser", "groups"]}),
         ("Dates", {"fields": ["last_login", "date_joined"]}),
     ]
+    # Unfold's base has an empty one, which hides Django's.
+    add_fieldsets = [
+        (None, {"fields": ["username", "first_name", "last_name", "email"]}),
+        ("Signing in", {"fields": ["usable_password", "password1", "password2"]}),
+        ("Rights", {"fields": ["groups"]}),
+    ]
     readonly_fields = ["last_login", "date_joined"]
     filter_horizontal = ()
 

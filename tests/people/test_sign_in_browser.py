@@ -9,7 +9,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.models import Group, User
 from playwright.async_api import Page, expect
 
-from tests.admin_kit import DESKTOP, PHONE, desk
+from tests.admin_kit import DESKTOP, PHONE, desk, session_of
 
 PASSWORD = "a long enough password"
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -121,3 +121,36 @@ async def test_each_role_sees_only_its_tasks(chromium: str, live_server) -> None
             await expect(items.first).to_be_visible()
             shown = set(await items.all_inner_texts()) - {"Dashboards"}
             assert shown == tasks, role
+
+
+async def test_an_admin_adds_a_person_who_then_signs_in(chromium: str, live_server) -> None:
+    boss = await sync_to_async(User.objects.create_superuser)("boss", password=PASSWORD)
+    async with desk(chromium, live_server.url, await sync_to_async(session_of)(boss)) as here:
+        page = here.page
+        await here.open("/admin/auth/user/")
+        await page.locator("a[href*='/auth/user/add/']").first.click()
+        await page.get_by_label("Username").fill("ana")
+        await page.get_by_label("Email address").fill("ana@example.org")
+        await page.get_by_label("Password", exact=True).fill(PASSWORD)
+        await page.get_by_label("Password confirmation").fill(PASSWORD)
+        await page.get_by_label("Groups").select_option(label="Supervisor")
+        await page.get_by_role("button", name="Save", exact=True).click()
+        await expect(page.get_by_text("was added successfully")).to_be_visible()
+    async with desk(chromium, live_server.url) as here:
+        await enter(here.page, live_server.url)
+        await expect(here.page.get_by_role("heading", name="Overview")).to_be_visible()
+        await here.open("/admin/channels/add/")
+
+
+async def test_what_was_typed_wrong_in_adding_a_person_is_said_beside_it(chromium: str, live_server) -> None:
+    boss = await sync_to_async(User.objects.create_superuser)("boss", password=PASSWORD)
+    async with desk(chromium, live_server.url, await sync_to_async(session_of)(boss)) as here:
+        page = here.page
+        await here.open("/admin/auth/user/add/")
+        await page.get_by_label("Username").fill("boss")
+        await page.get_by_label("Password", exact=True).fill("one two three four")
+        await page.get_by_label("Password confirmation").fill("another")
+        await page.get_by_role("button", name="Save", exact=True).click()
+        await expect(page.get_by_text("A user with that username already exists.")).to_be_visible()
+        await expect(page.get_by_text("The two password fields didn’t match.")).to_be_visible()
+        assert await page.get_by_label("Username").input_value() == "boss"
