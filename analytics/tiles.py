@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import timedelta
 from hashlib import md5
 
 import msgspec
@@ -19,15 +19,8 @@ from analytics.tile import State, Tile
 log = logging.getLogger(__name__)
 
 
-class Kept(msgspec.Struct, frozen=True):
-    """What the tiles of a page said, and when."""
-
-    at: datetime
-    tiles: list[Tile]
-
-
 #: Made at import: msgspec works a type out on first use, and not safely in two threads at once.
-_decoder = msgspec.json.Decoder(Kept)
+_decoder = msgspec.json.Decoder(list[Tile])
 #: Seconds for which the last good value of a tile is kept, to be shown where the next one fails.
 KEPT = 3600
 #: Seconds between two times that a page's tiles are remembered, and filters for which this process knows when that was.
@@ -128,16 +121,16 @@ def keep(made: Sequence[Tile], numbers: Numbers) -> None:
     if len(_kept_at) > MOST_REMEMBERED:
         _kept_at.clear()
     _kept_at[name] = now
-    good = [tile for tile in made if tile.state is State.OK]
-    cache.set(name, msgspec.json.encode(Kept(numbers.now, good)), KEPT)
+    good = [replace(tile, as_of=numbers.now) for tile in made if tile.state is State.OK]
+    # One that fails goes on being remembered by what it said last, until that is too old.
+    good += [tile for tile in made if tile.state is State.FAILED and tile.as_of is not None]
+    cache.set(name, msgspec.json.encode(good), KEPT)
 
 
 def _kept(numbers: Numbers) -> dict[str, Tile]:
+    oldest = numbers.now - timedelta(seconds=KEPT)
     last = cache.get(_name(numbers))
-    if not last:
-        return {}
-    kept = _decoder.decode(last)
-    return {tile.key: replace(tile, as_of=kept.at) for tile in kept.tiles}
+    return {tile.key: tile for tile in (_decoder.decode(last) if last else ()) if tile.as_of and tile.as_of > oldest}
 
 
 def _name(numbers: Numbers) -> str:
