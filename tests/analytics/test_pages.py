@@ -234,6 +234,7 @@ def test_a_tile_that_goes_on_failing_keeps_what_it_last_said_for_an_hour(
     manager: Client, story: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = timezone.now()
+    monkeypatch.setattr(tiles, "_kept_at", {})
     manager.get("/dashboards/?range=24h")
     monkeypatch.setattr(tiles, "TILES", {**TILES, "sentiment": _broken})
 

@@ -1,0 +1,102 @@
+"""`python -m tests.at MOMENT`: run the tests as if it were another time, in another zone.
+
+Everything that a test starts, the private PostgreSQL included, gets the same clock, which goes on from there. Needs a C
+compiler. `--seed` chooses the moment and the zone; the same seed chooses the same on the same day.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = ROOT / "tests" / "chaos" / "clock.c"
+#: The zone that tests run in otherwise, one with clock changes, and one that is half an hour off as well.
+ZONES = ("UTC", "Europe/Madrid", "America/St_Johns")
+#: Clocks change on the half hour of UTC in some zones.
+STEP = timedelta(minutes=30)
+
+
+def _today(now: datetime, hour: int, minute: int, second: int) -> datetime:
+    return now.replace(hour=hour, minute=minute, second=second)
+
+
+def _month_ends(now: datetime) -> datetime:
+    first_of_next = (now.replace(day=1) + timedelta(days=32)).replace(day=1)
+    return _today(first_of_next - timedelta(days=1), 23, 58, 0)
+
+
+def _clocks_change(now: datetime, way: int) -> datetime:
+    """Return two minutes before the clocks next go forward (1) or back (-1); a year on where they never do."""
+    moment = now.astimezone(UTC).replace(minute=0, second=0)
+    for _ in range(366 * 48):
+        before, after = (one.astimezone(now.tzinfo).utcoffset() for one in (moment, moment + STEP))
+        moment += STEP
+        if before is not None and after is not None and (after - before) * way > timedelta(0):
+            break
+    return (moment - timedelta(minutes=2)).astimezone(now.tzinfo)
+
+
+MOMENTS: dict[str, Callable[[datetime], datetime]] = {
+    "midnight": lambda now: _today(now, 23, 59, 30),
+    "night": lambda now: _today(now, 0, 4, 0),
+    "hour": lambda now: _today(now, 19, 59, 0),
+    "month-end": _month_ends,
+    "spring": lambda now: _clocks_change(now, 1),
+    "autumn": lambda now: _clocks_change(now, -1),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.at", description=__doc__)
+    parser.add_argument("moment", nargs="?", choices=MOMENTS)
+    parser.add_argument("--zone", default="UTC", help="the organisation's zone (TIME_ZONE)")
+    parser.add_argument("--seed", help="choose moment and zone by it")
+    options, arguments = parser.parse_known_args()
+    if options.seed is not None:
+        dice = random.Random(options.seed)
+        options.moment, options.zone = dice.choice(list(MOMENTS)), dice.choice(ZONES)
+    if options.moment is None:
+        parser.error(f"name a moment: {', '.join(MOMENTS)}; or give --seed")
+    zone = ZoneInfo(options.zone)
+    moment = MOMENTS[options.moment](datetime.now(zone))
+    print(f"The tests run as if it were {moment:%d %b %Y %H:%M:%S %Z}: {options.moment}, {options.zone}.", flush=True)
+    with tempfile.TemporaryDirectory(prefix="parley-at-") as folder:
+        Path(folder).chmod(0o755)  # the database's own user reads the clock, too
+        return _run(Path(folder), moment, options.zone, arguments)
+
+
+def _run(folder: Path, moment: datetime, zone: str, arguments: list[str]) -> int:
+    library, clock = folder / "clock.so", folder / "clock"
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        print("NOT TESTED at another time: no C compiler here. On Debian: apt-get install gcc libc6-dev")
+        return int(os.environ.get("CI", "").lower() in ("1", "true"))
+    subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(SOURCE)], check=True)
+    ahead = round((moment - datetime.now(UTC)).total_seconds())
+    clock.write_bytes(ahead.to_bytes(8, "little", signed=True))
+    clock.chmod(0o644)
+    environment = {
+        **os.environ,
+        "LD_PRELOAD": str(library),
+        "PARLEY_CLOCK": str(clock),
+        "TIME_ZONE": zone,
+        # A server of its own: one that runs already has another clock.
+        "PARLEY_VAR": str(ROOT / "var" / "at" / "tests"),
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments], env=environment, cwd=ROOT, check=False
+    ).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
