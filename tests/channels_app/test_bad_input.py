@@ -306,19 +306,24 @@ def test_36_whoever_asks_for_a_hundred_handshakes_a_minute_is_slowed_down(lane: 
     assert 429 in [got.status for got in take(lane, *[get("crc_token=abc")(account)] * 61)]
 
 
-def test_47_ten_thousand_events_in_a_batch_are_stored_in_order_within_three_seconds(lane: str) -> None:
+def test_47_ten_thousand_events_in_a_batch_are_stored_in_order_and_each_costs_what_one_of_a_thousand_does(
+    lane: str,
+) -> None:
     account = account_of("messenger")
-    seconds = []
-    for attempt in "abc":  # the best counts: the machine may have other things to do
-        post = page_post(account, *({"mid": f"{attempt}{index}", "text": f"{index}"} for index in range(10_000)))
-        began = time.monotonic()
-        assert take(lane, post)[0].word == "accepted"
-        seconds.append(time.monotonic() - began)
-        if seconds[-1] < 3:
+    took: dict[int, list[float]] = {1000: [], 10_000: []}
+    for attempt in "abc":  # the best of each counts: the machine may have other things to do
+        for size, seconds in took.items():
+            texts = ({"mid": f"{attempt}{size}-{index}", "text": f"{index}"} for index in range(size))
+            post = page_post(account, *texts)
+            began = time.monotonic()
+            assert take(lane, post)[0].word == "accepted"
+            seconds.append(time.monotonic() - began)
+        if min(took[10_000]) < 20 * min(took[1000]):
             break
-    assert min(seconds) < 3
+    assert min(took[10_000]) < 20 * min(took[1000])
     stored = InboundEntry.objects.filter(account=account).order_by("id").values_list("event__text", flat=True)
-    assert list(stored) == [str(index) for index in range(10_000)] * len(seconds)
+    one_round = [str(index) for size in took for index in range(size)]
+    assert list(stored) == one_round * len(took[1000])
 
 
 def test_48_a_long_id_is_the_same_event_when_it_comes_again(lane: str) -> None:

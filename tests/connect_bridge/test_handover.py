@@ -159,7 +159,8 @@ def test_what_is_said_at_the_end_of_a_chat_that_changes_hands_is_heard(aws, poin
         assert Contact.objects.get().reason == "chat.ended"
 
 
-def test_a_bridge_alone_leaves_without_waiting_for_anybody(aws, pointed_at, phone):
+def test_a_bridge_alone_leaves_without_waiting_for_anybody(aws, pointed_at, phone, monkeypatch):
+    monkeypatch.setattr(handover, "LISTENS_FOR", 120.0)
     with bridging():
         phone.write("Hello")
         accepted(aws, aws.agent())
