@@ -231,6 +231,37 @@ async def test_a_channel_is_set_up_until_a_message_went_round(product: Product, 
     assert await page.locator(".p-stages .is-ok").count() == 5
 
 
+async def test_a_second_number_is_set_up_and_its_secret_replaced(product: Product, here: Desk) -> None:
+    await live_page(product, here, "whatsapp")
+    second = NEW["whatsapp"] | {"number": "+15550100778"}
+    product.call("POST", "/phones/accounts", {"kind": "whatsapp", "credentials": second, "webhook_url": ""})
+    page = here.page
+    await page.goto(f"{product.url}/admin/channels/add/")
+    await page.get_by_role("button", name=re.compile(r"^WhatsApp \(Twilio\)")).click()
+    await page.get_by_role("link", name="I have it all").click()
+    await page.get_by_label("Name").fill("Second number")
+    await fill(page, second)
+    await expect(page.locator("#webhook-url")).to_contain_text(f"/webhooks/whatsapp/{account_of(page)}/")
+
+    rotated = second | {"auth_token": "7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c"}
+    product.call("POST", "/phones/accounts", {"kind": "whatsapp", "credentials": rotated, "webhook_url": ""})
+    await to_step(page, "Credentials")
+    assert await page.locator("[name=credential_number]").input_value() == second["number"]
+    await fill(page, {"auth_token": rotated["auth_token"]})
+
+    await to_step(page, "Test")
+    await page.get_by_role("button", name="Send test message").click()
+    await expect(page.get_by_role("link", name="the link")).to_have_attribute("href", re.compile("wa.me/15550100778"))
+    await expect(page.get_by_role("img", name="QR code of the link")).to_be_visible()
+
+
+async def fill(page: Page, credentials: dict[str, str]) -> None:
+    for key, text in credentials.items():
+        await page.locator(f"[name=credential_{key}]").fill(text)
+    await page.get_by_role("button", name="Check and save").click()
+    await expect(page.locator(".p-steps .is-here")).to_contain_text("Webhook")
+
+
 async def test_a_wrong_secret_is_named(product: Product, here: Desk) -> None:
     await live_page(product, here, "twitter")
     product.register("twitter", consumer_secret="rotated-at-x-but-not-here-000000")
