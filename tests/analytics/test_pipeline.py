@@ -222,13 +222,13 @@ def test_a_made_up_past_is_the_same_for_the_same_seed_and_in_the_sandbox_alone(s
     for kind, (name, credentials) in demo.ACCOUNTS.items():
         save_account(kind, name, credentials)
     out = io.StringIO()
-    call_command("seeddemo", "--days", "2", "--seed", "7", "--json", "--no-progress", stdout=out)
+    call_command("seeddemo", "--days", "4", "--seed", "7", "--json", "--no-progress", stdout=out)
     rows = json.loads(out.getvalue())
     assert rows["connect_bridge_message"] > 1000
     assert ChatFact.objects.count() == rows["connect_bridge_contact"]
     assert not Change.objects.exists()
     assert Rollup.objects.filter(facet="phrase").exists()
-    call_command("seeddemo", "--days", "2", "--once", stdout=io.StringIO())
+    call_command("seeddemo", "--days", "4", "--once", stdout=io.StringIO())
     assert ChatFact.objects.count() == rows["connect_bridge_contact"], "once is once"
 
 
