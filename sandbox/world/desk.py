@@ -77,6 +77,7 @@ class Desk:
         agent.chats[chat.initial_id] = chat
         chat.stage = "agent"
         chat.contact.agent_id, chat.contact.agent_at = agent.id, time.time()
+        self.chats.dismiss_custom(chat)
         participant = self.chats.join(chat, "AGENT", agent.name)
         self.chats.event(chat, "participant.joined", participant)
         self._record("connect.accepted", chat, agent_id=agent.id)

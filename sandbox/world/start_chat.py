@@ -63,8 +63,17 @@ class StartChat:
         assert past is not None
         return {"ContinuedFromContactId": self._rehydrate(chat, *past)}
 
+    def check_known(self, instance_id: str, flow_id: str = "") -> None:
+        """Refuse with ResourceNotFoundException (404) an instance or a flow that the settings do not name."""
+        settings = self.amazon.world.settings
+        if settings.instances and instance_id.rsplit("/", 1)[-1] not in settings.instances:
+            raise AwsError("ResourceNotFoundException", "The specified instance was not found")
+        if settings.flows and flow_id and flow_id.rsplit("/", 1)[-1] not in settings.flows:
+            raise AwsError("ResourceNotFoundException", "The specified flow was not found")
+
     def _check(self, params: dict[str, Any]) -> None:
         settings = self.amazon.world.settings
+        self.check_known(params["InstanceId"], params["ContactFlowId"])
         if settings.quotas and self.chats.active >= settings.concurrent_chats:
             raise AwsError("LimitExceededException", "The quota of concurrent active chats is exceeded")
         check_attributes(params.get("Attributes") or {}, ATTRIBUTE_BYTES)
@@ -75,9 +84,19 @@ class StartChat:
             )
         if params.get("PersistentChat") and params.get("RelatedContactId"):
             raise _invalid("RelatedContactId and PersistentChat must not be given together")
-        first = params.get("InitialMessage")
-        if first and first["ContentType"] not in (types or [TEXT]):
-            raise _invalid(f"InitialMessage: ContentType {first['ContentType']} is not supported")
+        if not params["ParticipantDetails"]["DisplayName"].strip():
+            raise _invalid("ParticipantDetails: DisplayName must not be blank")
+        self._check_first(params.get("InitialMessage"), types or [TEXT])
+
+    def _check_first(self, message: dict[str, str] | None, types: list[str]) -> None:
+        """Refuse an InitialMessage that could not be sent as a message either."""
+        if message is None:
+            return
+        limit = self.amazon.world.settings.message_bytes
+        if message["ContentType"] not in types:
+            raise _invalid(f"InitialMessage: ContentType {message['ContentType']} is not supported")
+        if not message["Content"].strip() or len(message["Content"].encode()) > limit:
+            raise _invalid(f"InitialMessage: Content must not be blank, and have {limit} bytes at most")
 
     def _new_chat(self, params: dict[str, Any]) -> Chat:
         contact = Contact(new_id())

@@ -1,0 +1,79 @@
+"""Words of ours to the agent alone: over the customer's connection, marked as ours (marks.py, ADR 9).
+
+Connect shows them under the customer's name. What comes back of them is our own echo, so it is not captured: the
+customer never gets it, and it counts nowhere as the customer's. They are said only while an agent is in the chat: a
+bot would take them for the customer's words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+import msgspec
+
+from channels_app.text import split_text
+from connect_bridge.gateway import GatewayError, Throttled
+from connect_bridge.house import House
+from connect_bridge.listener import Listener
+from connect_bridge.parts import FOR_AGENT
+from connect_bridge.transcript import read_transcript
+
+
+class NobodyThere(GatewayError):
+    """No agent is in the chat, or nobody listens to it now. Another try may find one."""
+
+    code = "no_agent"
+    retryable = True
+
+
+class Aside(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be said: `mark` and text. `token` is the ClientToken, the same for every attempt.
+
+    `in_doubt`: an attempt before this one may have said it, not before `since` of our clock, if that is given.
+    """
+
+    mark: str
+    text: str
+    token: str
+    in_doubt: bool = False
+    since: datetime | None = None
+
+    @property
+    def line(self) -> str:
+        """The whole line, as much of it as Connect takes."""
+        return split_text(self.mark + self.text, FOR_AGENT)[0]
+
+    def __repr__(self) -> str:
+        return f"<Aside {self.token}>"
+
+
+async def say_aside(house: House, listener: Listener, aside: Aside, known: Collection[str] = ()) -> str:
+    """Say it once and return its item id. Raises GatewayError.
+
+    A ClientToken is good within one connection only: if an attempt is in doubt, Connect's transcript tells. `known` are
+    the items that are other asides.
+    """
+    if aside.in_doubt and (item := await _said_before(house, listener, aside, known)):
+        return item
+    pace = house.paces.of(listener.chat.instance_id, "send_message")
+    await pace.turn()
+    if listener.chat.bot or not listener.listening:
+        raise NobodyThere("no agent is in the chat now")
+    try:
+        return await house.participants.send_message(listener.token, aside.line, aside.token)
+    except Throttled as busy:
+        pace.throttled(busy.retry_after)
+        raise
+
+
+async def _said_before(house: House, listener: Listener, aside: Aside, known: Collection[str]) -> str:
+    """Return the id of this aside in Connect's transcript, "" if it is not there.
+
+    Connect may have rewritten the text in flight. Then it is the only line with this mark that is not another one.
+    """
+    pace = house.paces.of(listener.chat.instance_id, "transcript")
+    items = await read_transcript(house.participants, pace, listener.token, aside.since)
+    marked = [one for one in items if one.content.startswith(aside.mark.rstrip()) and one.id not in known]
+    ours = [one for one in marked if one.content == aside.line] or (marked if len(marked) == 1 else [])
+    return ours[0].id if ours else ""
