@@ -64,7 +64,7 @@ class Desk:
     def has_room(self, agent: Agent) -> bool:
         """Say whether the agent may take another chat (quota: ten chats an agent)."""
         settings = self.chats.world.settings
-        return not settings.quotas or len(agent.chats) < settings.chats_per_agent
+        return not settings.quotas or len(agent.chats) < settings.chats_per_agent * settings.raised
 
     def accept(self, contact_id: str, agent: Agent) -> Participant:
         """Connect the agent with a waiting chat. Raises DeskError 404 or 409."""

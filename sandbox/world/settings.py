@@ -16,6 +16,8 @@ class Settings(msgspec.Struct, kw_only=True):
     quotas: bool = True
     rates: dict[str, tuple[float, float]] = {}
     """Operation to (requests a second, burst); overrides the documented rates in quotas.py."""
+    raised: float = 1.0
+    """How many times the documented rates and numbers of chats: an account whose quotas Amazon has raised."""
     instances: list[str] = []
     """The ids of the instances that there are; empty: any."""
     flows: list[str] = []

@@ -74,7 +74,7 @@ class StartChat:
     def _check(self, params: dict[str, Any]) -> None:
         settings = self.amazon.world.settings
         self.check_known(params["InstanceId"], params["ContactFlowId"])
-        if settings.quotas and self.chats.active >= settings.concurrent_chats:
+        if settings.quotas and self.chats.active >= settings.concurrent_chats * settings.raised:
             raise AwsError("LimitExceededException", "The quota of concurrent active chats is exceeded")
         check_attributes(params.get("Attributes") or {}, ATTRIBUTE_BYTES)
         types = params.get("SupportedMessagingContentTypes")
