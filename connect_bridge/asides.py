@@ -13,18 +13,11 @@ from datetime import datetime
 import msgspec
 
 from channels_app.text import split_text
-from connect_bridge.gateway import GatewayError, Throttled
+from connect_bridge.gateway import Refused, Throttled, Unreachable
 from connect_bridge.house import House
 from connect_bridge.listener import Listener
 from connect_bridge.parts import FOR_AGENT
 from connect_bridge.transcript import read_transcript
-
-
-class NobodyThere(GatewayError):
-    """No agent is in the chat, or nobody listens to it now. Another try may find one."""
-
-    code = "no_agent"
-    retryable = True
 
 
 class Aside(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,12 +52,15 @@ async def say_aside(house: House, listener: Listener, aside: Aside, known: Colle
     pace = house.paces.of(listener.chat.instance_id, "send_message")
     await pace.turn()
     if listener.chat.bot or not listener.listening:
-        raise NobodyThere("no agent is in the chat now")
+        raise Unreachable("no agent is in the chat now")
     try:
         return await house.participants.send_message(listener.token, aside.line, aside.token)
     except Throttled as busy:
         pace.throttled(busy.retry_after)
         raise
+    except Refused:
+        await listener.open(backfill=True)
+        raise Unreachable("the connection had expired and was renewed") from None
 
 
 async def _said_before(house: House, listener: Listener, aside: Aside, known: Collection[str]) -> str:
@@ -74,6 +70,7 @@ async def _said_before(house: House, listener: Listener, aside: Aside, known: Co
     """
     pace = house.paces.of(listener.chat.instance_id, "transcript")
     items = await read_transcript(house.participants, pace, listener.token, aside.since)
-    marked = [one for one in items if one.content.startswith(aside.mark.rstrip()) and one.id not in known]
+    own = (one for one in items if one.participant_role == "CUSTOMER" and one.id not in known)
+    marked = [one for one in own if one.content.startswith(aside.mark.rstrip())]
     ours = [one for one in marked if one.content == aside.line] or (marked if len(marked) == 1 else [])
     return ours[0].id if ours else ""

@@ -137,7 +137,8 @@ class ChatSocket(picows.WSListener):
         try:
             frame = _frames.decode(raw)
             if frame.topic == "aws/chat":
-                self._bring(_texts.decode(frame.content).encode())
+                content = bytes(frame.content)
+                self._bring(content if content.startswith(b"{") else _texts.decode(content).encode())
             elif frame.topic == "aws/heartbeat":
                 self.missed = 0
             elif frame.topic == "aws/subscribe":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeGuard, get_args
 
 import msgspec
 
@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 _NEEDED = frozenset({
     "Id", "Type", "AbsoluteTime", "Content", "ContentType", "ParticipantRole", "MessageVisibility", "RelatedContactId"
 })  # fmt: skip
-_KINDS = {field.encode_name: field.type for field in msgspec.structs.fields(Item)}
 _items: msgspec.json.Decoder[Item] = msgspec.json.Decoder(Item)
 
 
@@ -69,28 +68,31 @@ def _readable(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the members that are of the documented kind. Raises ValidationError for one that is needed."""
     if not isinstance(given, Mapping):
         raise msgspec.ValidationError("an item must be an object")
-    found: dict[str, Any] = {}
-    for name, value in given.items():
+    for name in _NEEDED & given.keys():
+        msgspec.convert(given[name], str)
+    return _kept(given, Item)
+
+
+def _kept(given: Mapping[str, Any], kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return those members of a structure that are of the documented kind, whatever the others are."""
+    found = {}
+    for field in msgspec.structs.fields(kind):
+        value = given.get(field.encode_name)
+        structure = next((one for one in (field.type, *get_args(field.type)) if _is_structure(one)), None)
+        if structure is not None and isinstance(value, dict):
+            value = _kept(value, structure)
+        elif structure is not None and isinstance(value, list):
+            value = [_kept(one, structure) for one in value if isinstance(one, dict)]
         try:
-            if name in _KINDS:
-                found[name] = _converted(name, value)
+            msgspec.convert(value, field.type)
         except msgspec.ValidationError:
-            if name in _NEEDED:
-                raise
+            continue
+        found[field.encode_name] = value
     return found
 
 
-def _converted(name: str, value: Any) -> Any:
-    """Return a member as it is to be; of a list of files, those that can be read."""
-    if name != "Attachments" or not isinstance(value, list):
-        return msgspec.to_builtins(msgspec.convert(value, _KINDS[name]))
-    files = []
-    for one in value:
-        try:
-            files += msgspec.to_builtins(msgspec.convert([one], _KINDS[name]))
-        except msgspec.ValidationError:
-            continue
-    return files
+def _is_structure(kind: object) -> TypeGuard[type[msgspec.Struct]]:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _short(value: object) -> str:

@@ -52,7 +52,7 @@ class _Sent(msgspec.Struct, rename="pascal"):
 
 class _Page(msgspec.Struct, rename="pascal"):
     transcript: list[msgspec.Raw] | None = None
-    next_token: str | None = None
+    next_token: Any = None
 
 
 class AwsParticipants:
@@ -87,7 +87,8 @@ class AwsParticipants:
         if next_token:  # an empty one is refused
             body["NextToken"] = next_token
         page = await self._post("/participant/transcript", connection_token, body, _Page)
-        return Transcript(items=read_items(page.transcript or (), "transcript"), next_token=page.next_token or "")
+        following = page.next_token if isinstance(page.next_token, str) else ""
+        return Transcript(items=read_items(page.transcript or (), "transcript"), next_token=following)
 
     async def _post(self, path: str, token: str, body: dict[str, Any], expected: type[T]) -> T:
         headers = {"X-Amz-Bearer": token, "Content-Type": "application/json"}

@@ -152,11 +152,19 @@ def test_what_an_item_can_do_without_does_not_cost_it(odd: dict[str, Any]) -> No
     assert item.content == "words"
 
 
+def test_of_an_odd_member_what_can_be_read_is_kept() -> None:
+    odd = {"MessageId": 7, "Receipts": "none", "ChunkNumber": 1, "MessageCompleted": False}
+    item = read_item(json.dumps(WHOLE | {"MessageMetadata": odd}).encode(), "transcript")
+    assert item is not None
+    assert item.message_metadata is not None
+    assert item.message_metadata.message_completed is False
+
+
 def test_of_files_those_that_can_be_read_are_kept() -> None:
     file = {"AttachmentId": "f", "AttachmentName": "a.pdf", "ContentType": None, "Status": "APPROVED"}
     item = read_item(json.dumps(WHOLE | {"Attachments": [{"AttachmentId": 1}, file]}).encode(), "transcript")
     assert item is not None
-    assert [one.attachment_name for one in item.attachments] == ["a.pdf"]
+    assert [one.attachment_name for one in item.attachments] == ["", "a.pdf"]
 
 
 ODD = [
