@@ -1,4 +1,4 @@
-"""Tell the first agent of a new chat what was said last: on whatever channel, if settings ask for it (asides.py).
+"""Tell the first agent of a new chat what was said last: on whatever channel, if settings ask for it (whispers.py).
 
 Only once an agent is there, so that no bot takes it for the customer's words, and not as contact attributes: those stay
 in Connect's contact records, where nothing that is erased here can be erased. A chat without a briefing is better than
@@ -18,7 +18,7 @@ from django.conf import settings
 from psycopg.rows import class_row
 
 from channels_app.registry import channels
-from connect_bridge.asides import Aside, say_aside
+from connect_bridge.whispers import Whisper, say_whisper
 from connect_bridge.gateway import GatewayError
 from connect_bridge.house import House
 from connect_bridge.listener import Listener
@@ -120,10 +120,10 @@ async def brief(house: House, listener: Listener, due: Due) -> None:
             lines = (await (await cursor.execute(LINES, wanted)).fetchall())[::-1]
     try:
         if lines:
-            briefing = Aside(
+            briefing = Whisper(
                 mark=LAST_TIME, text=wording(lines), token=f"briefing {due.contact}", in_doubt=int(row[0]) > 1
             )
-            await say_aside(house, listener, briefing)
+            await say_whisper(house, listener, briefing)
     except GatewayError as failure:
         log.info("contact %s: no briefing: %s", due.contact, failure)
         await house.execute(FAILED, {**given, "error": str(failure)[:200]})

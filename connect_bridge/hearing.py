@@ -177,7 +177,7 @@ class Hearing:
             self._queue.extend(await self.look_back())
 
     def _note_own(self, items: Iterable[Item]) -> None:
-        """Remember our echoes, but for our words to the agent (asides.py).
+        """Remember our echoes, but for our words to the agent (whispers.py).
 
         What was there before we joined is the chat's InitialMessage, about which nobody asks. It must not be taken for
         the echo of a later message with the same words.

@@ -1,4 +1,4 @@
-"""Tell the agent, in the chat itself, that a message did not reach the customer, or perhaps did not (asides.py)."""
+"""Tell the agent, in the chat itself, that a message did not reach the customer, or perhaps did not (whispers.py)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from psycopg.rows import class_row
 
 from channels_app.registry import channels
 from connect_bridge import store
-from connect_bridge.asides import Aside, say_aside
+from connect_bridge.whispers import Whisper, say_whisper
 from connect_bridge.gateway import GatewayError
 from connect_bridge.house import House
 from connect_bridge.listener import Listener
@@ -125,11 +125,11 @@ async def _said(house: House, listener: Listener, attempt: Attempt, text: str) -
     """Say it, or find that it was said; return the item's id."""
     async with house.pool.connection() as connection:
         rows = await (await connection.execute(store.NOTICE_ITEMS, [listener.chat.contact])).fetchall()
-    aside = Aside(
+    whisper = Whisper(
         mark=NOT_DELIVERED,
         text=text,
         token=str(attempt.id),
         in_doubt=attempt.number > 1,
         since=attempt.began_at - CLOCKS_DIFFER,
     )
-    return await say_aside(house, listener, aside, known={row[0] for row in rows})
+    return await say_whisper(house, listener, whisper, known={row[0] for row in rows})

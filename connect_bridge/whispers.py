@@ -20,7 +20,7 @@ from connect_bridge.parts import FOR_AGENT
 from connect_bridge.transcript import read_transcript
 
 
-class Aside(msgspec.Struct, frozen=True, kw_only=True):
+class Whisper(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be said: `mark` and text. `token` is the ClientToken, the same for every attempt.
 
     `in_doubt`: an attempt before this one may have said it, not before `since` of our clock, if that is given.
@@ -38,23 +38,23 @@ class Aside(msgspec.Struct, frozen=True, kw_only=True):
         return split_text(self.mark + self.text, FOR_AGENT)[0]
 
     def __repr__(self) -> str:
-        return f"<Aside {self.token}>"
+        return f"<Whisper {self.token}>"
 
 
-async def say_aside(house: House, listener: Listener, aside: Aside, known: Collection[str] = ()) -> str:
+async def say_whisper(house: House, listener: Listener, whisper: Whisper, known: Collection[str] = ()) -> str:
     """Say it once and return its item id. Raises GatewayError.
 
     A ClientToken is good within one connection only: if an attempt is in doubt, Connect's transcript tells. `known` are
-    the items that are other asides.
+    the items that are other whispers.
     """
-    if aside.in_doubt and (item := await _said_before(house, listener, aside, known)):
+    if whisper.in_doubt and (item := await _said_before(house, listener, whisper, known)):
         return item
     pace = house.paces.of(listener.chat.instance_id, "send_message")
     await pace.turn()
     if listener.chat.bot or not listener.listening:
         raise Unreachable("no agent is in the chat now")
     try:
-        return await house.participants.send_message(listener.token, aside.line, aside.token)
+        return await house.participants.send_message(listener.token, whisper.line, whisper.token)
     except Throttled as busy:
         pace.throttled(busy.retry_after)
         raise
@@ -63,14 +63,14 @@ async def say_aside(house: House, listener: Listener, aside: Aside, known: Colle
         raise Unreachable("the connection had expired and was renewed") from None
 
 
-async def _said_before(house: House, listener: Listener, aside: Aside, known: Collection[str]) -> str:
-    """Return the id of this aside in Connect's transcript, "" if it is not there.
+async def _said_before(house: House, listener: Listener, whisper: Whisper, known: Collection[str]) -> str:
+    """Return the id of this whisper in Connect's transcript, "" if it is not there.
 
     Connect may have rewritten the text in flight. Then it is the only line with this mark that is not another one.
     """
     pace = house.paces.of(listener.chat.instance_id, "transcript")
-    items = await read_transcript(house.participants, pace, listener.token, aside.since)
+    items = await read_transcript(house.participants, pace, listener.token, whisper.since)
     own = (one for one in items if one.participant_role == "CUSTOMER" and one.id not in known)
-    marked = [one for one in own if one.content.startswith(aside.mark.rstrip())]
-    ours = [one for one in marked if one.content == aside.line] or (marked if len(marked) == 1 else [])
+    marked = [one for one in own if one.content.startswith(whisper.mark.rstrip())]
+    ours = [one for one in marked if one.content == whisper.line] or (marked if len(marked) == 1 else [])
     return ours[0].id if ours else ""
