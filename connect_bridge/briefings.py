@@ -18,11 +18,11 @@ from django.conf import settings
 from psycopg.rows import class_row
 
 from channels_app.registry import channels
-from connect_bridge.whispers import Whisper, say_whisper
 from connect_bridge.gateway import GatewayError
 from connect_bridge.house import House
 from connect_bridge.listener import Listener
 from connect_bridge.marks import LAST_TIME, escaped
+from connect_bridge.whispers import Whisper, say_whisper
 
 log = logging.getLogger(__name__)
 

@@ -13,12 +13,12 @@ from psycopg.rows import class_row
 
 from channels_app.registry import channels
 from connect_bridge import store
-from connect_bridge.whispers import Whisper, say_whisper
 from connect_bridge.gateway import GatewayError
 from connect_bridge.house import House
 from connect_bridge.listener import Listener
 from connect_bridge.marks import NOT_DELIVERED
 from connect_bridge.models import Notice
+from connect_bridge.whispers import Whisper, say_whisper
 
 log = logging.getLogger(__name__)
 
