@@ -18,10 +18,6 @@ class Settings(msgspec.Struct, kw_only=True):
     """Operation to (requests a second, burst); overrides the documented rates in quotas.py."""
     raised: float = 1.0
     """How many times the documented rates and numbers of chats: an account whose quotas Amazon has raised."""
-    instances: list[str] = []
-    """The ids of the instances that there are; empty: any."""
-    flows: list[str] = []
-    """The ids of the flows that there are; empty: any."""
     connect_within: float = 300.0
     custom_participant_connects_within: float = 15.0
     chat_duration: float = 25 * 3600.0

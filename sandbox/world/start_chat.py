@@ -63,17 +63,8 @@ class StartChat:
         assert past is not None
         return {"ContinuedFromContactId": self._rehydrate(chat, *past)}
 
-    def check_known(self, instance_id: str, flow_id: str = "") -> None:
-        """Refuse with ResourceNotFoundException (404) an instance or a flow that the settings do not name."""
-        settings = self.amazon.world.settings
-        if settings.instances and instance_id.rsplit("/", 1)[-1] not in settings.instances:
-            raise AwsError("ResourceNotFoundException", "The specified instance was not found")
-        if settings.flows and flow_id and flow_id.rsplit("/", 1)[-1] not in settings.flows:
-            raise AwsError("ResourceNotFoundException", "The specified flow was not found")
-
     def _check(self, params: dict[str, Any]) -> None:
         settings = self.amazon.world.settings
-        self.check_known(params["InstanceId"], params["ContactFlowId"])
         if settings.quotas and self.chats.active >= settings.concurrent_chats * settings.raised:
             raise AwsError("LimitExceededException", "The quota of concurrent active chats is exceeded")
         check_attributes(params.get("Attributes") or {}, ATTRIBUTE_BYTES)

@@ -235,17 +235,6 @@ def test_a_custom_participant_connects_in_time_or_is_gone(aws: RunningWorld) -> 
     aws.participant.send_message(ContentType="text/plain", Content="beep", ConnectionToken=in_time)
 
 
-def test_an_instance_or_a_flow_that_is_not_there(aws: RunningWorld) -> None:
-    aws.call("PUT", "/world/settings", {"instances": ["instance"], "flows": ["flow"]})
-    aws.start()
-    lost = ("ResourceNotFoundException", 404)
-
-    for elsewhere in ({"InstanceId": "another"}, {"ContactFlowId": "another"}):
-        assert aws.refused(aws.connect.start_chat_contact, **(REQUEST | elsewhere)) == lost
-    assert aws.refused(aws.connect.describe_instance, InstanceId="another") == lost
-    assert aws.refused(aws.connect.describe_contact_flow, InstanceId="instance", ContactFlowId="another") == lost
-
-
 def test_a_persistent_chat_brings_its_past_along(aws: RunningWorld) -> None:
     old = aws.start(InitialMessage={"ContentType": "text/plain", "Content": "my first visit"})
     source = {"SourceContactId": old.contact_id, "RehydrationType": "ENTIRE_PAST_SESSION"}
