@@ -138,7 +138,7 @@ class ChatSocket(picows.WSListener):
             frame = _frames.decode(raw)
             if frame.topic == "aws/chat":
                 content = bytes(frame.content)
-                self._bring(content if content.startswith(b"{") else _texts.decode(content).encode())
+                self._bring(content if content.startswith(b"{") else _texts.decode(content))
             elif frame.topic == "aws/heartbeat":
                 self.missed = 0
             elif frame.topic == "aws/subscribe":
@@ -147,7 +147,7 @@ class ChatSocket(picows.WSListener):
             UNREADABLE_ITEMS.labels("websocket").inc()
             log.warning("an unreadable frame of %d bytes came over a chat's websocket", len(raw))
 
-    def _bring(self, raw: bytes) -> None:
+    def _bring(self, raw: bytes | str) -> None:
         item = read_item(raw, "websocket") if raw else None  # an empty frame says nothing
         if item is not None:
             self._on_item(item)

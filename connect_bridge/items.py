@@ -25,7 +25,7 @@ _NEEDED = frozenset({
 _items: msgspec.json.Decoder[Item] = msgspec.json.Decoder(Item)
 
 
-def read_item(raw: bytes | msgspec.Raw, where: str) -> Item | None:
+def read_item(raw: bytes | str | msgspec.Raw, where: str) -> Item | None:
     """Return the item; None if it cannot be read, which is logged without its words and counted under `where`."""
     try:
         return _items.decode(raw)

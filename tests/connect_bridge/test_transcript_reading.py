@@ -195,9 +195,10 @@ async def test_an_unreadable_frame_costs_itself_alone() -> None:
     before = _counted("websocket")
     for content in (WHOLE | {"Attachments": None}, WHOLE | {"Content": 7}, WHOLE | {"Id": "2"}):
         socket._read(json.dumps({"topic": "aws/chat", "content": json.dumps(content)}).encode())
+    socket._read(json.dumps({"topic": "aws/chat", "content": WHOLE | {"Id": "3"}}).encode())
     for raw in (b'{"topic":"aws/chat","content":null}', b"\xff", b'{"topic":null}', b""):
         socket._read(raw)
-    assert [item.id for item in heard] == ["1", "2"]
+    assert [item.id for item in heard] == ["1", "2", "3"]
     assert _counted("websocket") == before + 4
 
 
