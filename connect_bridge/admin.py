@@ -215,7 +215,6 @@ class NoticeAdmin(ReadOnlyAdmin[Notice]):
         "id",
         "the_message",
         "the_contact",
-        "participant_id",
         "item_id",
         "route",
         "attempts",
@@ -224,8 +223,8 @@ class NoticeAdmin(ReadOnlyAdmin[Notice]):
         "told_at",
         "error",
     ]
-    search_fields = ["id", "message__id", "contact__id", "contact__contact_id", "participant_id"]
-    search_help_text = "An id of the notice, its message, its contact or the participant that told it."
+    search_fields = ["id", "message__id", "contact__id", "contact__contact_id"]
+    search_help_text = "An id of the notice, its message or its contact."
 
     @admin.display(description="message")
     def the_message(self, notice: Notice) -> str:

@@ -18,7 +18,6 @@ from connect_bridge.gateway import (
     ChatRequest,
     GatewayError,
     Invalid,
-    Joined,
     QuotaReached,
     Refused,
     StartedChat,
@@ -73,10 +72,6 @@ class BotoConnect:
     async def start_chat(self, request: ChatRequest) -> StartedChat:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._start_chat, request)
 
-    async def add_participant(self, instance_id: str, contact_id: str, name: str, client_token: str) -> Joined:
-        given = (instance_id, contact_id, name, client_token)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._add_participant, *given)
-
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -87,17 +82,6 @@ class BotoConnect:
             participant_id=answer["ParticipantId"],
             participant_token=answer["ParticipantToken"],
         )
-
-    def _add_participant(self, instance_id: str, contact_id: str, name: str, client_token: str) -> Joined:
-        arguments = {
-            "InstanceId": instance_id,
-            "ContactId": contact_id,
-            "ClientToken": client_token,
-            "ParticipantDetails": {"ParticipantRole": "CUSTOM_BOT", "DisplayName": name},
-        }
-        answer = self._call("CreateParticipant", arguments)
-        token = answer["ParticipantCredentials"]["ParticipantToken"]
-        return Joined(participant_id=answer["ParticipantId"], participant_token=token)
 
     def _call(self, operation: str, arguments: dict[str, Any]) -> Any:
         client = self._connect()

@@ -1,7 +1,8 @@
-"""Tell the agent, as the first thing in a new chat, what was said last: on whatever channel, if settings ask for it.
+"""Tell the first agent of a new chat what was said last: on whatever channel, if settings ask for it (whispers.py).
 
-A participant of our own joins, says it and leaves, as with notices (notices.py). It is not captured, so the customer
-never gets it. A chat without a briefing is better than a chat held up by one: it is tried a few times and left alone.
+Only once an agent is there, so that no bot takes it for the customer's words, and not as contact attributes: those stay
+in Connect's contact records, where nothing that is erased here can be erased. A chat without a briefing is better than
+a chat held up by one: it is tried a few times and left alone.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from django.conf import settings
 from psycopg.rows import class_row
 
 from channels_app.registry import channels
-from connect_bridge.gateway import BRIEFING_NAME, GatewayError
+from connect_bridge.gateway import GatewayError
 from connect_bridge.house import House
 from connect_bridge.listener import Listener
+from connect_bridge.marks import LAST_TIME, escaped
+from connect_bridge.whispers import Whisper, say_whisper
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +33,14 @@ MOST_ATTEMPTS, LEASE = 3, 15.0
 #: Characters of one line.
 LONGEST_LINE = 200
 
+#: An agent who is there for longer has read the chat, and other agents come after a transfer.
 DUE = """
 SELECT t.id AS contact, t.conversation_id AS conversation
   FROM connect_bridge_contact t JOIN connect_bridge_conversation c ON c.id = t.conversation_id
   LEFT JOIN connect_bridge_briefing b ON b.contact_id = t.id
- WHERE c.owner_id = %(bridge)s AND c.active AND t.state = 'connected' AND t.connected_at > now() - interval '5 minutes'
+ WHERE c.owner_id = %(bridge)s AND c.active AND t.state = 'connected' AND NOT t.bot
+   AND EXISTS (SELECT 1 FROM connect_bridge_contactevent e WHERE e.contact_id = t.id AND e.kind = 'joined'
+                  AND e.at > now() - interval '5 minutes')
    AND (b.contact_id IS NULL OR (b.told_at IS NULL AND b.attempts < %(attempts)s AND b.due_at <= now()))
  LIMIT %(most)s
 """
@@ -114,7 +120,10 @@ async def brief(house: House, listener: Listener, due: Due) -> None:
             lines = (await (await cursor.execute(LINES, wanted)).fetchall())[::-1]
     try:
         if lines:
-            await _say(house, listener, due, wording(lines))
+            briefing = Whisper(
+                mark=LAST_TIME, text=wording(lines), token=f"briefing {due.contact}", in_doubt=int(row[0]) > 1
+            )
+            await say_whisper(house, listener, briefing)
     except GatewayError as failure:
         log.info("contact %s: no briefing: %s", due.contact, failure)
         await house.execute(FAILED, {**given, "error": str(failure)[:200]})
@@ -127,7 +136,7 @@ def wording(lines: Sequence[Line]) -> str:
     first = lines[0]
     channel = channels().get(first.kind)
     with_whom = f", with {first.agent_name}" if first.agent_name else ""
-    head = f"Last time ({channel.label if channel else first.kind}, {first.started_at:%d %b %Y %H:%M} UTC{with_whom}):"
+    head = f"{channel.label if channel else first.kind}, {first.started_at:%d %b %Y %H:%M} UTC{with_whom}:"
     return "\n".join([head, *(f"{_speaker(line)}: {_short(line.text)}" for line in lines)])
 
 
@@ -136,18 +145,5 @@ def _speaker(line: Line) -> str:
 
 
 def _short(text: str) -> str:
-    one_line = " ".join(text.split())
+    one_line = escaped(" ".join(text.split()))
     return one_line if len(one_line) <= LONGEST_LINE else f"{one_line[: LONGEST_LINE - 1]}…"
-
-
-async def _say(house: House, listener: Listener, due: Due, text: str) -> None:
-    """Join, say it, leave. The same chat is always briefed by the same participant, so a lost answer harms nothing."""
-    chat, token = listener.chat, f"briefing {due.contact}"
-    joined = await house.control.add_participant(chat.instance_id, chat.contact_id, BRIEFING_NAME, token)
-    listener.muted.add(joined.participant_id)
-    connection = await house.participants.enter(joined.participant_token)
-    await house.participants.send_message(connection, text, token)
-    try:
-        await house.participants.leave(connection)
-    except GatewayError as failure:
-        log.info("contact %s: our participant could not leave: %s", due.contact, failure)

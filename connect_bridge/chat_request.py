@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from django.conf import settings
 
 from connect_bridge.context import fit
+from connect_bridge.marks import escaped_name
 from connect_bridge.services import Rule
 from connect_bridge.store import Origin
 
@@ -23,8 +24,12 @@ def routing(origin: Origin, rule: Rule | None) -> tuple[str, str]:
 
 
 def display_name(origin: Origin, name: str) -> str:
-    """Return what the agent sees in the place of a name: the messenger's, the customer's, at least something."""
-    return (origin.display_name or name or origin.handle or "Customer")[:LONGEST_NAME]
+    """Return what the agent sees in the place of a name: the messenger's, the customer's, at least something.
+
+    Never one that is blank, which Connect refuses, nor one that looks like ours.
+    """
+    known = (escaped_name(one) for one in (origin.display_name, name, origin.handle))
+    return next((one for one in known if one), "Customer")[:LONGEST_NAME]
 
 
 def attributes_for(

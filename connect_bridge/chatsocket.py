@@ -16,6 +16,8 @@ import msgspec
 import picows
 
 from connect_bridge.gateway import Item, Unreachable
+from connect_bridge.items import read_item
+from connect_bridge.meters import UNREADABLE_ITEMS
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +41,6 @@ class _Frame(msgspec.Struct):
 
 _frames: msgspec.json.Decoder[_Frame] = msgspec.json.Decoder(_Frame)
 _texts: msgspec.json.Decoder[str] = msgspec.json.Decoder(str)
-_items: msgspec.json.Decoder[Item] = msgspec.json.Decoder(Item)
 
 
 class _Subscribed(msgspec.Struct):
@@ -136,13 +137,20 @@ class ChatSocket(picows.WSListener):
         try:
             frame = _frames.decode(raw)
             if frame.topic == "aws/chat":
-                self._on_item(_items.decode(_texts.decode(frame.content)))
+                content = bytes(frame.content)
+                self._bring(content if content.startswith(b"{") else _texts.decode(content))
             elif frame.topic == "aws/heartbeat":
                 self.missed = 0
             elif frame.topic == "aws/subscribe":
                 self._on_subscribe(msgspec.json.decode(frame.content, type=_Subscribed))
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeError):
+            UNREADABLE_ITEMS.labels("websocket").inc()
             log.warning("an unreadable frame of %d bytes came over a chat's websocket", len(raw))
+
+    def _bring(self, raw: bytes | str) -> None:
+        item = read_item(raw, "websocket") if raw else None  # an empty frame says nothing
+        if item is not None:
+            self._on_item(item)
 
     def _on_subscribe(self, answer: _Subscribed) -> None:
         if answer.status in ("success", 200):

@@ -22,10 +22,6 @@ LARGEST_MESSAGE = 16_384
 LONGEST_FOR_BOT = 1_024
 #: A chat that nobody connects to within this many seconds is closed by Connect (StartChatContact).
 CONNECT_WITHIN = 300.0
-#: As whom we tell agents of what did not reach the customer. No agent can have this name and the role CUSTOM_BOT.
-NOTICE_NAME = "Parley: not delivered"
-#: As whom we tell agents what was said last; the same holds.
-BRIEFING_NAME = "Parley: last time"
 
 
 class GatewayError(Exception):
@@ -95,13 +91,6 @@ class StartedChat(msgspec.Struct, frozen=True, kw_only=True):
     participant_token: str
 
 
-class Joined(msgspec.Struct, frozen=True, kw_only=True):
-    """A participant that was added to a chat."""
-
-    participant_id: str
-    participant_token: str
-
-
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
     """A participant's connection: a bearer token for a day and a socket address to open within 100 seconds."""
 
@@ -153,10 +142,11 @@ class Item(msgspec.Struct, frozen=True, rename="pascal"):
     message_metadata: Metadata | None = None
 
 
-class Transcript(msgspec.Struct, frozen=True, rename="pascal"):
-    transcript: list[Item] = []
-    next_token: str | None = None
-    initial_contact_id: str = ""
+class Transcript(msgspec.Struct, frozen=True):
+    """A page of a transcript. Without a `next_token` (none, or an empty one) it is the last."""
+
+    items: list[Item] = []
+    next_token: str = ""
 
 
 class ControlPlane(Protocol):
@@ -166,28 +156,19 @@ class ControlPlane(Protocol):
         """Start a chat or return the one that the same client token started. Raises GatewayError."""
         ...
 
-    async def add_participant(self, instance_id: str, contact_id: str, name: str, client_token: str) -> Joined:
-        """Add a CUSTOM_BOT to an open chat, of which Connect takes one at a time. Raises GatewayError."""
-        ...
-
 
 class ParticipantService(Protocol):
     """Connect's bearer-token API: one call per message. All raise GatewayError."""
 
     async def connect(self, participant_token: str) -> Connection: ...
 
-    async def enter(self, participant_token: str) -> str:
-        """Connect a participant that we added, without a socket, and return its connection token."""
-        ...
-
-    async def leave(self, connection_token: str) -> None:
-        """Take a participant out of the chat."""
-        ...
-
     async def send_message(self, connection_token: str, text: str, client_token: str) -> str:
         """Send one text and return its item id. The same client token is the same message."""
         ...
 
-    async def transcript(self, connection_token: str, since: datetime | None, next_token: str | None) -> Transcript:
-        """Return a page of at most 100 items, oldest first, from `since` on (everything if None)."""
+    async def transcript(self, connection_token: str, next_token: str) -> Transcript:
+        """Return a page of at most 100 items: the newest, or with a token those before. In no order that counts.
+
+        Pages may overlap. An item that cannot be read is missing from its page.
+        """
         ...

@@ -22,15 +22,14 @@ from connect_bridge import store
 from connect_bridge.capture import Batch, Captured
 from connect_bridge.gateway import Item
 from connect_bridge.house import House
+from connect_bridge.marks import is_marked
 from connect_bridge.render import (
     EVENT,
     AgentJoined,
     AgentLeft,
     Ended,
     News,
-    Nothing,
     Said,
-    is_notice,
     is_unfinished,
     moment,
     read,
@@ -76,7 +75,6 @@ class Hearing:
     on_end: Callable[[], None]
     agent: str = ""
     ended: bool = False
-    muted: set[str] = field(default_factory=set)
     traffic_at: float = field(default_factory=time.monotonic)
     _queue: deque[Item] = field(default_factory=deque)
     _held: int = 0
@@ -161,8 +159,7 @@ class Hearing:
         What an earlier chat said, which this one continues, was stored with that one.
         """
         new = [item for item in items if item.id not in self._recent and not item.related_contact_id]
-        # Our own words to the agent (notices.py) are not for the customer.
-        news = [Nothing() if is_notice(item, self.muted) else read(item) for item in new]
+        news = [read(item) for item in new]
         said = tuple(self._captured(one) for one in news if isinstance(one, Said))
         if said:
             batch = Batch(conversation=self.conversation, contact=self.chat.contact, captured=said)
@@ -180,12 +177,13 @@ class Hearing:
             self._queue.extend(await self.look_back())
 
     def _note_own(self, items: Iterable[Item]) -> None:
-        """Remember our echoes. What was there before we joined is the chat's InitialMessage, about which nobody asks.
+        """Remember our echoes, but for our words to the agent (whispers.py).
 
-        It must not be taken for the echo of a later message with the same words.
+        What was there before we joined is the chat's InitialMessage, about which nobody asks. It must not be taken for
+        the echo of a later message with the same words.
         """
         for item in items:
-            if item.type == "MESSAGE":
+            if item.type == "MESSAGE" and not is_marked(item.content):
                 self._own.append(Echo(item.id, item.content, moment(item)))
             elif item.content_type == JOINED:
                 self._own.clear()

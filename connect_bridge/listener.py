@@ -19,7 +19,7 @@ from connect_bridge.chatsocket import MISSED_HEARTBEATS, ChatSocket
 from connect_bridge.gateway import Connection, GatewayError, Invalid, Item, Refused, Throttled, Unreachable
 from connect_bridge.hearing import Hearing
 from connect_bridge.house import House
-from connect_bridge.render import moment
+from connect_bridge.items import said_at
 from connect_bridge.store import Chat
 from connect_bridge.transcript import read_transcript
 
@@ -73,11 +73,6 @@ class Listener:
     @property
     def listening(self) -> bool:
         return self._socket is not None and not self._is_done
-
-    @property
-    def muted(self) -> set[str]:
-        """The participants that speak to the agent alone."""
-        return self.hearing.muted
 
     @property
     def is_to_renew(self) -> bool:
@@ -145,19 +140,14 @@ class Listener:
             given = {"contact": self.chat.contact, "token": connection.token, "expires": connection.token_expires_at}
             await self.house.execute(store.CHAT_CONNECTED, given)
             if backfill:
-                await self._recall()
+                self.hearing.recall(await self._transcript())
         await self._settle()
 
     async def _fill(self) -> None:
         failpoint("O2", Unreachable)
         with self.hearing.held():
-            await self._recall()
+            self.hearing.recall(await self._transcript())
         await self._settle()
-
-    async def _recall(self) -> None:
-        async with self.house.pool.connection() as connection:
-            self.hearing.muted |= await store.notice_participants(connection, self.chat.contact)
-        self.hearing.recall(await self._transcript())
 
     async def _settle(self) -> None:
         await self.hearing.settled()
@@ -217,7 +207,7 @@ class Listener:
         since = self._read_until and self._read_until - OVERLAP
         pace = self.house.paces.of(self.chat.instance_id, "transcript")
         items = await read_transcript(self.house.participants, pace, self.token, since)
-        self._read_until = max((moment(item) for item in items if item.absolute_time), default=self._read_until)
+        self._read_until = max((at for item in items if (at := said_at(item))), default=self._read_until)
         self._swept_at = began
         if self._socket is not None:
             self._gap = False

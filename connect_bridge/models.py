@@ -398,7 +398,7 @@ class Replay(models.Model):
 class Notice(models.Model):
     """What the agent is told, in the chat, of a message that did not reach the customer. `id` is its ClientToken.
 
-    `participant_id` is whom Connect made to say it: what that participant says is not sent to the customer.
+    `participant` was the way of former versions.
     """
 
     class Route(models.TextChoices):
@@ -408,7 +408,6 @@ class Notice(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     message = models.OneToOneField(Message, on_delete=models.CASCADE, related_name="notice")
     contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="notices")
-    participant_id = models.CharField(max_length=64, blank=True)
     item_id = models.CharField(max_length=64, blank=True)
     route = models.CharField(max_length=16, choices=Route.choices, blank=True)
     attempts = models.SmallIntegerField(default=0)

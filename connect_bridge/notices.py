@@ -1,9 +1,4 @@
-"""Tell the agent, in the chat itself, that a message did not reach the customer, or perhaps did not.
-
-A participant of our own joins the chat, says it and leaves: Connect takes one custom participant at a time, and the
-place may be wanted for a bot. Where Connect does not let it in, the notice goes through the customer's connection,
-marked as ours. Neither is captured, so the customer never gets it.
-"""
+"""Tell the agent, in the chat itself, that a message did not reach the customer, or perhaps did not (whispers.py)."""
 
 from __future__ import annotations
 
@@ -18,13 +13,14 @@ from psycopg.rows import class_row
 
 from channels_app.registry import channels
 from connect_bridge import store
-from connect_bridge.gateway import NOTICE_NAME, GatewayError, Throttled, Unreachable
+from connect_bridge.gateway import GatewayError
 from connect_bridge.house import House
 from connect_bridge.listener import Listener
+from connect_bridge.marks import NOT_DELIVERED
 from connect_bridge.models import Notice
+from connect_bridge.whispers import Whisper, say_whisper
 
 log = logging.getLogger(__name__)
-Route = Notice.Route
 
 #: Seconds between two looks for what is to be told, and between two notices of one bridge.
 EVERY = 2.0
@@ -33,11 +29,10 @@ APART = 1.0
 MOST = 20
 #: Seconds for which nobody else tries what one bridge tries.
 LEASE = 30.0
-#: Attempts as a participant; then the other way is taken. Their waits in seconds grow from the first to the longest.
-MOST_ATTEMPTS = 5
+#: Seconds between attempts grow from the first to the longest.
 FIRST_WAIT, LONGEST_WAIT = 4.0, 60.0
-#: How far Connect's clock may be behind ours.
-CLOCKS_DIFFER = timedelta(seconds=10)
+#: How far Connect's clock may be behind ours, amply: it only bounds how much of a transcript is read.
+CLOCKS_DIFFER = timedelta(minutes=10)
 #: Characters of the message and of the provider's words that a notice quotes.
 LONGEST_QUOTE = 300
 
@@ -99,13 +94,13 @@ async def tell(house: House, listener: Listener, untold: Untold) -> None:
         return
     attempt, text = Attempt(*row), wording(untold)
     try:
-        item, route = await _say(house, listener, attempt, text)
+        item = await _said(house, listener, attempt, text)
     except GatewayError as failure:
         log.info("message %s: the agent could not be told: %s", untold.message, failure)
         wait = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(attempt.number, 10))
         await house.execute(store.NOTICE_WAITS, {"id": attempt.id, "wait": wait, "error": str(failure)[:200]})
     else:
-        await house.execute(store.NOTICE_TOLD, {"id": attempt.id, "item": item, "route": route})
+        await house.execute(store.NOTICE_TOLD, {"id": attempt.id, "item": item, "route": Notice.Route.CUSTOMER})
 
 
 def wording(untold: Untold) -> str:
@@ -126,46 +121,15 @@ def _quote(text: str) -> str:
     return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}…"
 
 
-async def _say(house: House, listener: Listener, attempt: Attempt, text: str) -> tuple[str, Route]:
-    """Say it the better way or, where that is closed, the other one; return the item's id and the way."""
-    if attempt.number > 1 and (item := await _said_before(house, listener, attempt, text)):
-        return item, Route.PARTICIPANT
-    try:
-        return await _as_participant(house, listener, attempt, text), Route.PARTICIPANT
-    except (Throttled, Unreachable):
-        if attempt.number < MOST_ATTEMPTS:
-            raise
-    except GatewayError as refusal:  # the place is taken, or we are not allowed to
-        log.info("contact %s: no participant of our own: %s", listener.chat.contact, refusal)
-    mine = f"[{NOTICE_NAME}] {text}"
-    return await house.participants.send_message(listener.token, mine, str(attempt.id)), Route.CUSTOMER
-
-
-async def _as_participant(house: House, listener: Listener, attempt: Attempt, text: str) -> str:
-    """Join, say it, leave. The same attempt joins as the same participant, so that a lost answer harms nothing."""
-    chat = listener.chat
-    joined = await house.control.add_participant(chat.instance_id, chat.contact_id, NOTICE_NAME, str(attempt.id))
-    listener.muted.add(joined.participant_id)
-    await house.execute(store.NOTICE_PARTICIPANT, {"id": attempt.id, "participant": joined.participant_id})
-    token = await house.participants.enter(joined.participant_token)
-    item = await house.participants.send_message(token, text, str(attempt.id))
-    try:
-        await house.participants.leave(token)
-    except GatewayError as failure:
-        log.info("contact %s: our participant could not leave: %s", chat.contact, failure)
-    return item
-
-
-async def _said_before(house: House, listener: Listener, attempt: Attempt, text: str) -> str:
-    """Return the id of this notice in Connect's transcript: an attempt may have died after it was said."""
+async def _said(house: House, listener: Listener, attempt: Attempt, text: str) -> str:
+    """Say it, or find that it was said; return the item's id."""
     async with house.pool.connection() as connection:
         rows = await (await connection.execute(store.NOTICE_ITEMS, [listener.chat.contact])).fetchall()
-    others, page = {row[0] for row in rows}, None
-    while True:
-        found = await house.participants.transcript(listener.token, attempt.began_at - CLOCKS_DIFFER, page)
-        for item in found.transcript:
-            if item.id not in others and item.content in (text, f"[{NOTICE_NAME}] {text}"):
-                return item.id
-        page = found.next_token
-        if not page:
-            return ""
+    whisper = Whisper(
+        mark=NOT_DELIVERED,
+        text=text,
+        token=str(attempt.id),
+        in_doubt=attempt.number > 1,
+        since=attempt.began_at - CLOCKS_DIFFER,
+    )
+    return await say_whisper(house, listener, whisper, known={row[0] for row in rows})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 import aiohttp
@@ -18,6 +18,7 @@ from connect_bridge.gateway import (
     Transcript,
     Unreachable,
 )
+from connect_bridge.items import read_items
 
 #: Seconds for one call.
 TIMEOUT = aiohttp.ClientTimeout(total=10, connect=4)
@@ -45,12 +46,13 @@ class _Connected(msgspec.Struct, rename="pascal"):
     connection_credentials: _Credentials
 
 
-class _Entered(msgspec.Struct, rename="pascal"):
-    connection_credentials: _Credentials
-
-
 class _Sent(msgspec.Struct, rename="pascal"):
     id: str
+
+
+class _Page(msgspec.Struct, rename="pascal"):
+    transcript: list[msgspec.Raw] | None = None
+    next_token: Any = None
 
 
 class AwsParticipants:
@@ -75,25 +77,18 @@ class AwsParticipants:
             socket_expires_at=answer.websocket.connection_expiry,
         )
 
-    async def enter(self, participant_token: str) -> str:
-        body = {"Type": ["CONNECTION_CREDENTIALS"], "ConnectParticipant": True}
-        answer = await self._post("/participant/connection", participant_token, body, _Entered)
-        return answer.connection_credentials.connection_token
-
-    async def leave(self, connection_token: str) -> None:
-        await self._post("/participant/disconnect", connection_token, {}, dict)
-
     async def send_message(self, connection_token: str, text: str, client_token: str) -> str:
         body = {"ContentType": "text/plain", "Content": text, "ClientToken": client_token}
         return (await self._post("/participant/message", connection_token, body, _Sent)).id
 
-    async def transcript(self, connection_token: str, since: datetime | None, next_token: str | None) -> Transcript:
-        body: dict[str, Any] = {"MaxResults": PAGE, "ScanDirection": "FORWARD", "SortOrder": "ASCENDING"}
-        if since is not None:
-            body["StartPosition"] = {"AbsoluteTime": since.astimezone(UTC).isoformat().replace("+00:00", "Z")}
-        if next_token is not None:
+    async def transcript(self, connection_token: str, next_token: str) -> Transcript:
+        # Forwards would need a StartPosition; backwards from the end is what the service does by itself.
+        body: dict[str, Any] = {"MaxResults": PAGE, "ScanDirection": "BACKWARD", "SortOrder": "DESCENDING"}
+        if next_token:  # an empty one is refused
             body["NextToken"] = next_token
-        return await self._post("/participant/transcript", connection_token, body, Transcript)
+        page = await self._post("/participant/transcript", connection_token, body, _Page)
+        following = page.next_token if isinstance(page.next_token, str) else ""
+        return Transcript(items=read_items(page.transcript or (), "transcript"), next_token=following)
 
     async def _post(self, path: str, token: str, body: dict[str, Any], expected: type[T]) -> T:
         headers = {"X-Amz-Bearer": token, "Content-Type": "application/json"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from channels_app.text import TextLimit, Unit, split_text
 from connect_bridge.gateway import LARGEST_MESSAGE, LONGEST_FOR_BOT
+from connect_bridge.marks import escaped
 from connect_bridge.store import Pending
 
 FOR_BOT = TextLimit(most=LONGEST_FOR_BOT)
@@ -14,10 +15,10 @@ CUT = "[the rest of this message is too long to show: {left} more characters]"
 
 
 def shown(text: str) -> str:
-    """Return what of a text the agent gets to see."""
+    """Return what of a text the agent gets to see: not too much, and nothing that looks like our own word."""
     if len(text) <= LONGEST_TEXT:
-        return text
-    return text[:LONGEST_TEXT] + CUT.format(left=len(text) - LONGEST_TEXT)
+        return escaped(text)
+    return escaped(text[:LONGEST_TEXT]) + CUT.format(left=len(text) - LONGEST_TEXT)
 
 
 def next_part(message: Pending, limit: TextLimit) -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from connect_bridge.gateway import BRIEFING_NAME, NOTICE_NAME, Attached, Item
+from connect_bridge.gateway import Attached, Item
 
 EVENT = "application/vnd.amazonaws.connect.event."
 INTERACTIVE = "application/vnd.amazonaws.connect.message.interactive"
+#: As whom former versions spoke to agents.
+FORMER_NAMES = frozenset({"Parley: not delivered", "Parley: last time"})
 #: Who speaks to the customer. CUSTOMER is our own echo.
 SPEAKERS = frozenset({"AGENT", "SYSTEM", "CUSTOM_BOT", "SUPERVISOR"})
 
@@ -50,7 +51,7 @@ def read(item: Item) -> News:
         return _event(item)
     if item.participant_role not in SPEAKERS or item.message_visibility == "AGENT" or not item.id:
         return Nothing()
-    if is_unfinished(item):
+    if is_unfinished(item) or _is_ours(item):
         return Nothing()
     text = _attachments(item.attachments) if item.type == "ATTACHMENT" else _text(item)
     return Said(item=item, text=text.replace("\x00", "\ufffd")) if text.strip() else Nothing()
@@ -73,10 +74,12 @@ def is_unfinished(item: Item) -> bool:
     )
 
 
-def is_notice(item: Item, ours: Container[str]) -> bool:
-    """Return whether this is our own word to the agent. `ours` are the ids of participants that we made for that."""
-    is_ours = item.display_name in (NOTICE_NAME, BRIEFING_NAME) or item.participant_id in ours
-    return item.participant_role == "CUSTOM_BOT" and is_ours
+def _is_ours(item: Item) -> bool:
+    """Return whether a former version of ours said this to the agent: as a participant of its own, with these names.
+
+    Such a chat may be read again, and the customer is not to get it.
+    """
+    return item.participant_role == "CUSTOM_BOT" and item.display_name in FORMER_NAMES
 
 
 def _event(item: Item) -> News:

@@ -311,14 +311,13 @@ SELECT m.id AS message, m.contact_id AS contact, m.conversation_id AS conversati
 #: The lease keeps others away while we try; who dies meanwhile leaves `attempts` behind.
 BEGIN_NOTICE = """
 INSERT INTO connect_bridge_notice AS n
-       (id, message_id, contact_id, participant_id, item_id, route, attempts, due_at, created_at, error)
-VALUES (%(id)s, %(message)s, %(contact)s, '', '', '', 1, now() + make_interval(secs => %(lease)s), now(), '')
+       (id, message_id, contact_id, item_id, route, attempts, due_at, created_at, error)
+VALUES (%(id)s, %(message)s, %(contact)s, '', '', 1, now() + make_interval(secs => %(lease)s), now(), '')
 ON CONFLICT (message_id) DO UPDATE
    SET attempts = n.attempts + 1, due_at = now() + make_interval(secs => %(lease)s)
  WHERE n.told_at IS NULL AND n.due_at <= now()
 RETURNING n.id, n.attempts, n.created_at
 """
-NOTICE_PARTICIPANT = "UPDATE connect_bridge_notice SET participant_id = %(participant)s WHERE id = %(id)s"
 NOTICE_TOLD = """
 UPDATE connect_bridge_notice SET told_at = now(), due_at = NULL, item_id = %(item)s, route = %(route)s, error = ''
  WHERE id = %(id)s
@@ -326,16 +325,7 @@ UPDATE connect_bridge_notice SET told_at = now(), due_at = NULL, item_id = %(ite
 NOTICE_WAITS = """
 UPDATE connect_bridge_notice SET due_at = now() + make_interval(secs => %(wait)s), error = %(error)s WHERE id = %(id)s
 """
-NOTICE_PARTICIPANTS = """
-SELECT participant_id FROM connect_bridge_notice WHERE contact_id = %s AND participant_id <> ''
-"""
 NOTICE_ITEMS = "SELECT item_id FROM connect_bridge_notice WHERE contact_id = %s AND item_id <> ''"
-
-
-async def notice_participants(connection: Connection, contact: uuid.UUID) -> set[str]:
-    """Return the ids of the participants that we made in this chat to tell the agent something."""
-    rows = await (await connection.execute(NOTICE_PARTICIPANTS, [contact])).fetchall()
-    return {row[0] for row in rows}
 
 
 async def open_chat(connection: Connection, conversation: uuid.UUID) -> Chat | None:

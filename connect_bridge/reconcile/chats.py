@@ -14,14 +14,15 @@ from typing import Any
 import msgspec
 
 from connect_bridge.boto import participant_endpoint
-from connect_bridge.gateway import NOTICE_NAME, GatewayError, Item
+from connect_bridge.gateway import GatewayError, Item
 from connect_bridge.holding import ITEM as HOLDING
+from connect_bridge.marks import is_marked
 from connect_bridge.pace import FLOORS, Pace
 from connect_bridge.participant import AwsParticipants
 from connect_bridge.parts import shown
 from connect_bridge.reconcile.rows import OpenChat, Page, ask, read
 from connect_bridge.reconcile.words import Finding, Gap, Kind, Trouble
-from connect_bridge.render import Said, is_notice, moment
+from connect_bridge.render import Said, moment
 from connect_bridge.render import read as meaning
 from connect_bridge.transcript import read_transcript
 
@@ -39,7 +40,7 @@ SELECT id, contact_id AS contact, direction, sequence, text, relayed, connect_it
   FROM connect_bridge_message WHERE contact_id = ANY(%(contacts)s) AND (direction = 'out' OR relayed > 0)
  ORDER BY sequence
 """
-NOTICES = "SELECT contact_id, participant_id, item_id FROM connect_bridge_notice WHERE contact_id = ANY(%(contacts)s)"
+NOTICES = "SELECT contact_id, item_id FROM connect_bridge_notice WHERE contact_id = ANY(%(contacts)s)"
 STILL_OPEN = "SELECT id FROM connect_bridge_contact WHERE id = ANY(%(contacts)s) AND state = 'connected'"
 
 
@@ -60,10 +61,9 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class Known:
-    """What the database has of one chat. `participants` and `items` are those of our own notices to the agent."""
+    """What the database has of one chat. `items` are those of our own notices to the agent."""
 
     messages: list[Stored] = field(default_factory=list)
-    participants: set[str] = field(default_factory=set)
     items: set[str] = field(default_factory=set)
 
 
@@ -127,7 +127,7 @@ def differences(known: Known, items: Sequence[Item]) -> Iterator[Difference]:
 def _said(known: Known, items: Sequence[Item], settled_by: datetime) -> Iterator[Difference]:
     """Compare what Connect's side said."""
     ours = {one.item: one for one in known.messages if one.direction == "out" and one.item != HOLDING}
-    read = (meaning(item) for item in items if not is_notice(item, known.participants))
+    read = (meaning(item) for item in items)
     said = [one.item for one in read if isinstance(one, Said)]
     for item in said:
         if item.id[:64] not in ours and moment(item) < settled_by:
@@ -143,7 +143,7 @@ def _relayed(known: Known, items: Sequence[Item], settled_by: datetime) -> Itera
     sent = [_Relayed(one, shown(one.text)[: one.relayed]) for one in known.messages if one.direction == "in"]
     places = []
     for item in items:
-        if item.participant_role != "CUSTOMER" or item.type != "MESSAGE" or _is_notice_of_ours(item, known.items):
+        if item.participant_role != "CUSTOMER" or item.type != "MESSAGE" or _is_ours(item, known.items):
             continue
         owner = next((one for one in _likely(sent, item) if one.takes(item)), None)
         if owner is not None:
@@ -176,16 +176,16 @@ def _gap(kind: Kind, name: str, at: datetime | None, chat: OpenChat, account: uu
     return Gap(kind=kind, id=name, at=at, account=account, conversation=conversation, chat=contact)
 
 
-def _is_notice_of_ours(item: Item, items: Collection[str]) -> bool:
-    return item.id in items or item.content.startswith(f"[{NOTICE_NAME}]")
+def _is_ours(item: Item, items: Collection[str]) -> bool:
+    """Return whether this is our own word to the agent. Connect may have rewritten it; no customer can imitate it."""
+    return item.id in items or is_marked(item.content)
 
 
 def _known(contacts: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, Known]:
     known: defaultdict[uuid.UUID, Known] = defaultdict(Known)
     for one in read(Stored, STORED, {"contacts": contacts}):
         known[one.contact].messages.append(one)
-    for contact, participant, item in ask(NOTICES, {"contacts": contacts}):
-        known[contact].participants.add(participant)
+    for contact, item in ask(NOTICES, {"contacts": contacts}):
         known[contact].items.add(item)
     return known
 

@@ -79,7 +79,7 @@ class Attachments:
         upload = {
             "Url": f"{self.amazon.world.base_url}/attachments/{attachment.id}",
             "UrlExpiry": iso(expires),
-            "HeadersToInclude": {"Content-Type": kind, "x-amz-meta-attachment-id": attachment.id},
+            "HeadersToInclude": _signed_headers(attachment),
         }
         result = self._answers[key] = {"AttachmentId": attachment.id, "UploadMetadata": upload}
         return result
@@ -125,11 +125,12 @@ class Attachments:
         attachment = self.files.get(request.match_info["attachment_id"])
         if attachment is None or time.time() >= attachment.upload_before:
             return _storage_error(403, "AccessDenied", "Request has expired")
-        if request.headers.get(hdrs.CONTENT_TYPE) != attachment.content_type:
-            return _storage_error(403, "SignatureDoesNotMatch", "Content-Type is not the one that was signed")
         body = await request.read()
         if len(body) != attachment.size:
             return _storage_error(400, "EntityTooLarge", f"{attachment.size} bytes were announced, not {len(body)}")
+        for name, value in _signed_headers(attachment).items():
+            if request.headers.get(name) != value:
+                return _storage_error(403, "SignatureDoesNotMatch", f"{name} is not the one that was signed")
         attachment.body = body
         self._note("attachment.put", attachment)
         return web.Response(headers={"ETag": f'"{attachment.id}"'})
@@ -181,6 +182,21 @@ class Attachments:
         )
         item = self.chats.item(sender.chat, "ATTACHMENT", attachment.content_type, sender, attachments=[shown])
         self.chats.publish(sender.chat, item)
+
+
+def _signed_headers(attachment: Attachment) -> dict[str, str]:
+    """Return what the PUT must carry, each to the letter (amazon-connect-streams, issue 712)."""
+    chat = attachment.chat
+    return {
+        "Content-Type": attachment.content_type,
+        "Content-Length": str(attachment.size),
+        "Content-Disposition": content_disposition_header("attachment", filename=attachment.name),
+        "x-amz-acl": "bucket-owner-full-control",
+        "x-amz-meta-contact_id": chat.contact.id,
+        "x-amz-meta-initial_contact_id": chat.initial_id,
+        "x-amz-meta-account_id": "000000000000",
+        "x-amz-meta-organization_id": chat.instance_id,
+    }
 
 
 def _storage_error(status: int, code: str, message: str) -> web.Response:

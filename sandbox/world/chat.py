@@ -68,6 +68,12 @@ class Item(Wire):
     related_contact_id: str | None = None
 
 
+def with_nulls(item: Item) -> dict[str, Any]:
+    """Return the item with every member that is not set as null, which JSON allows and some services do."""
+    named = zip(Item.__struct_fields__, Item.__struct_encode_fields__, strict=True)
+    return {spelled: getattr(item, name) for name, spelled in named}
+
+
 class Line(Protocol):
     """A participant's open websocket."""
 
@@ -80,13 +86,14 @@ class Line(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Participant:
-    """Someone in a chat. `gone` once they left; `sockets` are the lines that have subscribed."""
+    """Someone in a chat. `gone` once they left; `asked` once they asked for a connection; `sockets` have subscribed."""
 
     id: str
     role: Role
     display_name: str
     chat: Chat
     token: str
+    asked: bool = False
     connected: bool = False
     gone: bool = False
     open_sockets: int = 0

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from sandbox.world.aws_errors import access_denied
-from sandbox.world.chat import EVENT, Chat, Contact, Item, Participant, Role, Visibility, iso, new_id
+from sandbox.world.chat import EVENT, Chat, Contact, Item, Participant, Role, Visibility, iso, new_id, with_nulls
 from sandbox.world.world import World
 
 
@@ -76,6 +76,18 @@ class Chats:
         chat.tokens.append(participant.token)
         self.participants[participant.token] = participant
         return participant
+
+    def await_arrival(self, participant: Participant) -> None:
+        """Let a custom participant who does not ask for a connection in time be gone again."""
+        within = self.world.settings.custom_participant_connects_within
+        timer = asyncio.get_running_loop().call_later(within, self._not_arrived, participant)
+        participant.chat.timers.append(timer)
+
+    def dismiss_custom(self, chat: Chat) -> None:
+        """Disconnect custom participants: an agent or a Lex bot joins (chat-customize-flow)."""
+        for participant in chat.present():
+            if participant.role == "CUSTOM_BOT":
+                self.leave(participant)
 
     def participant(self, token: str) -> Participant:
         """Return whose participant token this is. Raises AccessDeniedException (403)."""
@@ -155,7 +167,7 @@ class Chats:
         if keep:
             chat.places[item.id] = len(chat.items)
             chat.items.append((item, visibility))
-        frame = framed(item)
+        frame = framed(item, nulls=self.world.faults.fires("null_members", "frame") is not None)
         sockets, deaf = 0, list[str]()
         for participant in chat.participants:
             if participant.sockets and participant.sees(visibility) and self._reaches(participant, item):
@@ -215,6 +227,10 @@ class Chats:
     def _reaches(self, participant: Participant, item: Item) -> bool:
         return not participant.gone or item.content_type == EVENT + "chat.ended"
 
+    def _not_arrived(self, participant: Participant) -> None:
+        if not participant.asked and not participant.gone and participant.chat.stage != "ended":
+            self.leave(participant)
+
     def _give_up(self, chat: Chat) -> None:
         if chat.stage == "new":
             self.end(chat, "CUSTOMER_NEVER_ARRIVED")
@@ -225,9 +241,9 @@ class Chats:
         chat.timers.clear()
 
 
-def framed(item: Item) -> str:
+def framed(item: Item, *, nulls: bool = False) -> str:
     """Wrap an item as the chat websocket does: the item is a JSON string inside the frame."""
-    content = msgspec.json.encode(item).decode()
+    content = msgspec.json.encode(with_nulls(item) if nulls else item).decode()
     frame = {"topic": "aws/chat", "contentType": "application/json", "content": content}
     return msgspec.json.encode(frame).decode()
 

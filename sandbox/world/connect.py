@@ -95,25 +95,36 @@ class ConnectService:
         return {"Contact": described(chat, call.params["ContactId"])}
 
     def create_participant(self, call: Call) -> dict[str, Any]:
-        """Add a custom bot to a chat, the only role that may be added; one at most. Idempotent by ClientToken."""
+        """Add a custom bot, who has 15 s to connect. Idempotent by ClientToken.
+
+        Only while neither an agent nor a Lex bot is there, in a chat that is streamed; one at most.
+        """
         chat = self._open_chat(call)
         key = (f"participant of {chat.initial_id}", call.params.get("ClientToken") or "")
         if known := self.chats.by_client_token.get(key):
             call.notes["repeated"] = True
             return known
         details = call.params["ParticipantDetails"]
-        if details.get("ParticipantRole") != "CUSTOM_BOT":
-            raise AwsError("InvalidRequestException", "Only CUSTOM_BOT can be added to a chat")
-        if sum(participant.role == "CUSTOM_BOT" for participant in chat.present()) >= CUSTOM_BOTS:
-            raise AwsError("ServiceQuotaExceededException", "The chat already has a custom participant")
-        participant = self.chats.join(chat, "CUSTOM_BOT", details.get("DisplayName") or "CUSTOM_BOT")
-        self.chats.event(chat, "participant.joined", participant)
+        self._check_addable(chat, details)
+        participant = self.chats.join(chat, "CUSTOM_BOT", details["DisplayName"])
+        self.chats.await_arrival(participant)
         expiry = iso(self.chats.clock() + self.amazon.world.settings.chat_duration)
         credentials = {"ParticipantToken": participant.token, "Expiry": expiry}
         result = {"ParticipantId": participant.id, "ParticipantCredentials": credentials}
         if key[1]:
             self.chats.by_client_token[key] = result
         return result
+
+    def _check_addable(self, chat: Chat, details: dict[str, Any]) -> None:
+        """Refuse what the administrator guide rules out (chat-customize-flow). By which error is not documented."""
+        if details.get("ParticipantRole") != "CUSTOM_BOT" or not (details.get("DisplayName") or "").strip():
+            raise AwsError("InvalidRequestException", "Only CUSTOM_BOT with a DisplayName can be added to a chat")
+        if not chat.streams:
+            raise AwsError("InvalidRequestException", "StartContactStreaming must be called first")
+        if chat.agents() or chat.stage == "bot":
+            raise AwsError("InvalidRequestException", "An agent or an Amazon Lex bot is already present on the contact")
+        if sum(participant.role == "CUSTOM_BOT" for participant in chat.present()) >= CUSTOM_BOTS:
+            raise AwsError("ServiceQuotaExceededException", "The chat already has a custom participant")
 
     def update_timers(self, call: Call) -> dict[str, Any]:
         """Accept a configuration of idle timers, which this world does not run."""

@@ -64,7 +64,7 @@ class Desk:
     def has_room(self, agent: Agent) -> bool:
         """Say whether the agent may take another chat (quota: ten chats an agent)."""
         settings = self.chats.world.settings
-        return not settings.quotas or len(agent.chats) < settings.chats_per_agent
+        return not settings.quotas or len(agent.chats) < settings.chats_per_agent * settings.raised
 
     def accept(self, contact_id: str, agent: Agent) -> Participant:
         """Connect the agent with a waiting chat. Raises DeskError 404 or 409."""
@@ -77,6 +77,7 @@ class Desk:
         agent.chats[chat.initial_id] = chat
         chat.stage = "agent"
         chat.contact.agent_id, chat.contact.agent_at = agent.id, time.time()
+        self.chats.dismiss_custom(chat)
         participant = self.chats.join(chat, "AGENT", agent.name)
         self.chats.event(chat, "participant.joined", participant)
         self._record("connect.accepted", chat, agent_id=agent.id)

@@ -52,6 +52,8 @@ class Flows:
             return
         participant.connected = True
         chat = participant.chat
+        if participant.role == "CUSTOM_BOT":
+            self.chats.event(chat, "participant.joined", participant)
         if participant.role != "CUSTOMER" or chat.stage != "new":
             return
         chat.connected_at = self.chats.clock()
@@ -60,6 +62,7 @@ class Flows:
         if flow.greeting:
             self.chats.say(chat, flow.greeting)
         if flow.bot:
+            self.chats.dismiss_custom(chat)
             chat.stage = "bot"
         else:
             self.to_agents(chat)

@@ -52,6 +52,7 @@ class ParticipantService:
             raise AwsError("ValidationException", "WEBRTC_CONNECTION is not supported for this contact")
         if connect and participant.role == "CUSTOMER" and not participant.chat.streams:
             raise AwsError("ValidationException", "ConnectParticipant needs StartContactStreaming for a customer")
+        participant.asked = True
         if connect:
             self.amazon.flows.connected(participant)
         return self.chats.connection_details(participant, wanted)
@@ -99,7 +100,7 @@ class ParticipantService:
         chat = connection.participant.chat
         if contact_id and self.chats.by_contact.get(contact_id) is not chat:
             raise AwsError("ValidationException", f"ContactId {contact_id} is not part of this chat")
-        result = page(connection.participant, call.params)
+        result = page(connection.participant, call.params, self.amazon.world.faults)
         call.notes["items"] = len(result["Transcript"])
         return result
 

@@ -73,5 +73,6 @@ class Quotas:
         bucket = self.buckets.get((scope, name))
         if bucket is None:
             rate, burst = self.settings.rates.get(name, RATES.get(name, OTHERS))
+            rate, burst = rate * self.settings.raised, burst * self.settings.raised
             bucket = self.buckets[scope, name] = Bucket(rate, burst, burst, now)
         return bucket.take(now)

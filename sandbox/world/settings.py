@@ -16,10 +16,15 @@ class Settings(msgspec.Struct, kw_only=True):
     quotas: bool = True
     rates: dict[str, tuple[float, float]] = {}
     """Operation to (requests a second, burst); overrides the documented rates in quotas.py."""
+    raised: float = 1.0
+    """How many times the documented rates and numbers of chats: an account whose quotas Amazon has raised."""
     connect_within: float = 300.0
+    custom_participant_connects_within: float = 15.0
     chat_duration: float = 25 * 3600.0
     url_opens_within: float = 100.0
     socket_lifetime: float = 3600.0
+    socket_idle: float = 600.0
+    """How long a socket may be silent, heartbeats included: API Gateway's idle timeout; not verified for Connect."""
     connection_token_lifetime: float = 86_400.0
     closing_grace: float = 5.0
     """How long a socket stays open after chat.ended when its client does not close it."""

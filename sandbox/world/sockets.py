@@ -7,6 +7,7 @@ import math
 import time
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 
 import msgspec
 from aiohttp import WSMsgType, web
@@ -22,6 +23,7 @@ REFUSED = '{"topic":"aws/subscribe","content":{"status":"failure","topics":[]}}'
 #: Frames that a client may leave unread before it is cut off.
 BACKLOG = 10_000
 GOING_AWAY = 1001
+DATA = (WSMsgType.TEXT, WSMsgType.BINARY)
 
 
 class Control(msgspec.Struct):
@@ -75,10 +77,13 @@ class Socket:
             self._request.transport.abort()
 
     async def read(self) -> None:
-        """Answer control frames until the client goes."""
-        async for message in self.ws:
-            if message.type is WSMsgType.TEXT and message.data and not self._silent():
-                self._control(message.data)
+        """Answer control frames until the client goes, or has been silent for too long."""
+        with suppress(TimeoutError):
+            while (message := await self.ws.receive(self.amazon.world.settings.socket_idle)).type in DATA:
+                if message.type is WSMsgType.TEXT and message.data and not self._silent():
+                    self._control(message.data)
+            return
+        await self.ws.close(code=GOING_AWAY)
 
     def _control(self, text: str) -> None:
         if text == HEARTBEAT:

@@ -65,7 +65,7 @@ class StartChat:
 
     def _check(self, params: dict[str, Any]) -> None:
         settings = self.amazon.world.settings
-        if settings.quotas and self.chats.active >= settings.concurrent_chats:
+        if settings.quotas and self.chats.active >= settings.concurrent_chats * settings.raised:
             raise AwsError("LimitExceededException", "The quota of concurrent active chats is exceeded")
         check_attributes(params.get("Attributes") or {}, ATTRIBUTE_BYTES)
         types = params.get("SupportedMessagingContentTypes")
@@ -75,9 +75,19 @@ class StartChat:
             )
         if params.get("PersistentChat") and params.get("RelatedContactId"):
             raise _invalid("RelatedContactId and PersistentChat must not be given together")
-        first = params.get("InitialMessage")
-        if first and first["ContentType"] not in (types or [TEXT]):
-            raise _invalid(f"InitialMessage: ContentType {first['ContentType']} is not supported")
+        if not params["ParticipantDetails"]["DisplayName"].strip():
+            raise _invalid("ParticipantDetails: DisplayName must not be blank")
+        self._check_first(params.get("InitialMessage"), types or [TEXT])
+
+    def _check_first(self, message: dict[str, str] | None, types: list[str]) -> None:
+        """Refuse an InitialMessage that could not be sent as a message either."""
+        if message is None:
+            return
+        limit = self.amazon.world.settings.message_bytes
+        if message["ContentType"] not in types:
+            raise _invalid(f"InitialMessage: ContentType {message['ContentType']} is not supported")
+        if not message["Content"].strip() or len(message["Content"].encode()) > limit:
+            raise _invalid(f"InitialMessage: Content must not be blank, and have {limit} bytes at most")
 
     def _new_chat(self, params: dict[str, Any]) -> Chat:
         contact = Contact(new_id())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -10,9 +11,16 @@ from typing import Any
 import msgspec
 
 from sandbox.world.aws_errors import AwsError
-from sandbox.world.chat import Chat, Item, Participant
+from sandbox.world.chat import Chat, Item, Participant, with_nulls
+from sandbox.world.faults import Faults
 
 DEFAULT_PAGE = 10
+#: The fault page_overlap lets a page begin with so many items of the one before.
+OVERLAP = 3
+#: What people were told who scanned forwards from nowhere (amazon-connect-chatjs, issue 19).
+REFUSED = "Validation exception due to invalid parameter"
+#: Participant Service API Reference, StartPosition: yyyy-MM-ddThh:mm:ss.SSSZ.
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 
 
 class Cursor(msgspec.Struct, array_like=True):
@@ -23,32 +31,50 @@ class Cursor(msgspec.Struct, array_like=True):
     first: int
 
 
-def page(reader: Participant, params: dict[str, Any]) -> dict[str, Any]:
+def page(reader: Participant, params: dict[str, Any], faults: Faults) -> dict[str, Any]:
     """Return the answer's members. Raises ValidationException for a position or token that does not exist.
 
     Defaults (Participant Service API Reference, GetTranscript): ten items; backwards unless a start is given;
-    the newest first. Items of a rehydrated past chat are only reached backwards and without a start.
+    the newest first. Forwards needs a start. Items of a rehydrated past chat are only reached backwards and without
+    a start. Faults: token_empty and token_same are what the last page has for a NextToken, page_overlap tells some
+    items on two pages, null_members writes every member that is not set as null.
     """
     chat = reader.chat
     token = params.get("NextToken")
-    cursor = _decode(token) if token else _start(chat, params)
+    start = _start(chat, params)
+    cursor = _decode(token) if token else start
     if not -1 <= cursor.place <= len(chat.items):
         raise AwsError("ValidationException", "NextToken is invalid")
     size = params.get("MaxResults") or DEFAULT_PAGE
     items, following = _scan(reader, cursor, size)
     if (params.get("SortOrder", "DESCENDING") == "ASCENDING") != cursor.forward:
         items.reverse()
-    result: dict[str, Any] = {"InitialContactId": chat.initial_id, "Transcript": items}
+    nulls = faults.fires("null_members", "GetTranscript")
+    shown = [with_nulls(item) for item in items] if nulls else items
+    result: dict[str, Any] = {"InitialContactId": chat.initial_id, "Transcript": shown}
     if following is not None:
-        result["NextToken"] = _encode(Cursor(following, cursor.forward, cursor.first))
+        place = _overlapping(following, cursor, size) if faults.fires("page_overlap") else following
+        result["NextToken"] = _encode(Cursor(place, cursor.forward, cursor.first))
+    elif faults.fires("token_empty"):
+        result["NextToken"] = ""
+    elif faults.fires("token_same"):
+        result["NextToken"] = token or _encode(cursor)
     return result
+
+
+def _overlapping(following: int, cursor: Cursor, size: int) -> int:
+    """Return a place some items before the following one, so that a reader still gets on."""
+    back = min(OVERLAP, size - 1)
+    return following - back if cursor.forward else following + back
 
 
 def _start(chat: Chat, params: dict[str, Any]) -> Cursor:
     start = {name: value for name, value in (params.get("StartPosition") or {}).items() if value is not None}
     forward = params.get("ScanDirection", "FORWARD" if start else "BACKWARD") == "FORWARD"
     if not start:  # amazon-connect-chatjs always sends an empty one
-        return Cursor(0 if forward else len(chat.items) - 1, forward, 0)
+        if forward:
+            raise AwsError("ValidationException", REFUSED)
+        return Cursor(len(chat.items) - 1, forward, 0)
     if len(start) > 1:
         raise AwsError("ValidationException", "StartPosition must have exactly one of Id, AbsoluteTime, MostRecent")
     return Cursor(_place(chat, start, forward=forward), forward, chat.past)
@@ -87,12 +113,11 @@ def _scan(reader: Participant, cursor: Cursor, size: int) -> tuple[list[Item], i
 
 def _parsed(text: str) -> datetime:
     try:
-        at = datetime.fromisoformat(text)
+        if _TIME.fullmatch(text):
+            return datetime.fromisoformat(text)
     except ValueError:
-        raise AwsError("ValidationException", f"AbsoluteTime {text!r} is not an ISO 8601 time") from None
-    if at.tzinfo is None:
-        raise AwsError("ValidationException", f"AbsoluteTime {text!r} has no time zone")
-    return at
+        pass
+    raise AwsError("ValidationException", f"AbsoluteTime {text!r} is not yyyy-MM-ddThh:mm:ss.SSSZ")
 
 
 def _encode(cursor: Cursor) -> str:

@@ -193,7 +193,7 @@ def _owners(base: Ground) -> list[tuple[str, str, int]]:
 @asynccontextmanager
 async def _world(run: Run) -> AsyncIterator[str]:
     port = _free_port()
-    options = ("--port", str(port), "--ledger", str(run.folder / "ledger.jsonl"), "--quotas", "off")
+    options = ("--port", str(port), "--ledger", str(run.folder / "ledger.jsonl"), "--quotas", "raised")
     with (run.folder / "world.log").open("ab") as log:
         child = await asyncio.create_subprocess_exec(
             sys.executable, str(ROOT / "manage.py"), "simulator", *options, "--seed", str(run.plan.seed),

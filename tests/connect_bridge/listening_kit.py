@@ -23,6 +23,8 @@ from connect_bridge.store import Chat
 
 #: When the chat of these tests began.
 START = datetime(2026, 1, 1, tzinfo=UTC)
+#: Items in a page of this Connect's transcript.
+PAGE = 100
 #: Seconds that anything that must happen gets, however busy the machine is.
 PATIENCE = 20.0
 
@@ -50,7 +52,7 @@ class OneChat:
         self.transcript_: list[Item] = list(transcript)
         self.trouble: dict[str, list[Exception]] = {}
         self.calls: list[str] = []
-        self.looks: list[datetime | None] = []
+        self.looks: list[str] = []
         self.lines: list[Line] = []
         self.ids: list[str] = []
         self.stored: list[str] = []
@@ -77,11 +79,13 @@ class OneChat:
         self.lines.append(Line(on_item, on_lost))
         return self.lines[-1]
 
-    async def transcript(self, _token: str, since: datetime | None, _page: str | None) -> Transcript:
+    async def transcript(self, _token: str, page: str) -> Transcript:
+        """Give the newest first, PAGE items at a time; a token is how many were given before."""
         self._fail("transcript")
-        self.looks.append(since)
-        earliest = since.isoformat() if since else ""
-        return Transcript(transcript=[item for item in self.transcript_ if item.absolute_time >= earliest])
+        self.looks.append(page)
+        newest, given = self.transcript_[::-1], int(page or 0)
+        following = given + PAGE if given + PAGE < len(newest) else 0
+        return Transcript(items=newest[given : given + PAGE], next_token=str(following or ""))
 
     async def add(self, batch: Batch) -> Sequence[uuid.UUID]:
         self._fail("store")

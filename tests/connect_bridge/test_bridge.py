@@ -324,6 +324,24 @@ def test_what_was_said_while_the_socket_was_cut_is_fetched(aws, bridge, phone):
     until(lambda: said_to_customer() == ["before", "lost on the way", "cuts the line"], "the backfill", 30)
 
 
+@pytest.mark.parametrize("oddity", ["token_empty", "token_same", "page_overlap", "null_members"])
+def test_odd_tokens_pages_and_members_lose_and_double_nothing(aws, bridge, phone, oddity):
+    aws.world.faults.on.append(Fault(name=oddity))
+    phone.write("Hello")
+    agent = accepted(aws, aws.agent())
+    answers = [f"answer {number}" for number in range(120)]
+    agent.say(answers[0])
+    until(lambda: said_to_customer() == answers[:1], "the first answer")
+    aws.world.faults.on.append(Fault(name="frame_drop", target="CUSTOMER", times=len(answers) - 2))
+    for answer in answers[1:-1]:
+        agent.say(answer)
+    aws.world.faults.on.append(Fault(name="socket_cut", target="CUSTOMER", times=1))
+    agent.say(answers[-1])
+    until(lambda: said_to_customer() == answers, "the backfill, over two pages")
+    phone.write("Thank you")
+    until(lambda: agent.said()[-1] == "Thank you", "what follows")
+
+
 @pytest.mark.parametrize(
     "fault",
     [

@@ -106,3 +106,16 @@ async def test_no_page_but_the_workspace_can_frame_the_agents_page(chromium, liv
             assert time.monotonic() < deadline, "the browser framed it"
             await asyncio.sleep(0.05)
         here.complaints.clear()
+
+
+async def test_the_agents_page_tells_what_became_of_a_message_without_a_reload(
+    chromium, live_server, past, agents
+) -> None:
+    async with desk(chromium, live_server.url) as here:
+        await here.open(agents)
+        line = Message.objects.filter(direction="out", status__in=["accepted", "delivered", "read"])
+        newest = await line.order_by("-created_at").afirst()
+        assert newest is not None
+        why = {"status": "failed", "error_code": "blocked", "error_detail": "The customer does not take messages."}
+        await Message.objects.filter(pk=newest.pk).aupdate(**why)
+        await here.page.get_by_text("The customer does not take messages.").wait_for()

@@ -44,7 +44,7 @@ class RecordingHouse:
         self.captured: list[str] = []
 
     async def transcript(self, *_: object) -> Transcript:
-        return Transcript(transcript=list(self.pages.pop(0)))
+        return Transcript(items=list(self.pages.pop(0)))
 
     async def add(self, batch: Batch) -> Sequence[uuid.UUID]:
         self.captured += [one.text for one in batch.captured]

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from connect_bridge import notices
-from connect_bridge.gateway import NOTICE_NAME
+from connect_bridge.marks import NOT_DELIVERED
 from connect_bridge.models import Contact, Message, Notice, OutboxEntry
 from connect_bridge.notices import Untold, wording
 from connect_bridge.resend import send_again
@@ -51,10 +51,11 @@ def items(agent: Chatting) -> list[Any]:
 
 
 def told(agent: Chatting) -> list[str]:
+    """Return the notices that the agent sees, without their mark: they stand under the customer's name."""
     return [
-        item["Content"]
+        item["Content"].removeprefix(NOT_DELIVERED)
         for item in items(agent)
-        if NOTICE_NAME in (item["DisplayName"], item["Content"][1 : len(NOTICE_NAME) + 1])
+        if item["ParticipantRole"] == "CUSTOMER" and item["Content"].startswith(NOT_DELIVERED)
     ]
 
 
@@ -66,9 +67,8 @@ def test_the_agent_reads_in_the_chat_that_a_message_was_not_delivered_and_why(aw
         "Not delivered to the customer: the customer last wrote too long ago for WhatsApp (Twilio) to let us answer."
         " Outside the allowed window. (63016)\nYour message: “Until tomorrow!”"
     )
-    (item,) = [item for item in items(agent) if item["DisplayName"] == NOTICE_NAME]
-    assert item["ParticipantRole"] == "CUSTOM_BOT"
-    assert Notice.objects.get().told_at is not None
+    until(lambda: Notice.objects.get().told_at is not None, "the note of it")
+    assert not aws.lines("connect.CreateParticipant"), "Connect takes none while an agent is in the chat"
 
 
 def test_the_customer_does_not_get_the_notice(aws, bridge, phone):
@@ -81,6 +81,7 @@ def test_the_customer_does_not_get_the_notice(aws, bridge, phone):
         "Until tomorrow!",
         "Still there?",
     ]
+    assert not Message.objects.filter(direction="in").exclude(text="Hello"), "nor does it count as the customer's"
 
 
 def test_another_bridge_that_reads_the_transcript_does_not_send_the_notice_either(aws, pointed_at, phone):
@@ -96,35 +97,23 @@ def test_another_bridge_that_reads_the_transcript_does_not_send_the_notice_eithe
     assert OutboxEntry.objects.count() == 2
 
 
-def test_each_message_is_told_once_and_the_place_in_the_chat_is_given_back(aws, bridge, phone):
+def test_each_message_is_told_once(aws, bridge, phone):
     agent = answered(aws, phone, "one", "two")
     fail("one")
     fail("two")
     until(lambda: Notice.objects.filter(told_at__isnull=False).count() == 2, "both notices")
     time.sleep(0.5)
     assert len(told(agent)) == 2
-    chat = aws.connect.create_participant(
-        InstanceId="instance",
-        ContactId=Contact.objects.get().contact_id,
-        ParticipantDetails={"ParticipantRole": "CUSTOM_BOT", "DisplayName": "a bot of yours"},
-    )
-    assert chat["ParticipantId"]
 
 
-def test_where_another_bot_has_the_place_the_agent_hears_through_the_customers_connection(aws, bridge, phone):
-    agent = answered(aws, phone, "Until tomorrow!")
-    aws.connect.create_participant(
-        InstanceId="instance",
-        ContactId=Contact.objects.get().contact_id,
-        ParticipantDetails={"ParticipantRole": "CUSTOM_BOT", "DisplayName": "a bot of yours"},
-    )
-    fail("Until tomorrow!")
-    until(lambda: told(agent), "a notice")
-    (text,) = told(agent)
-    assert text.startswith(f"[{NOTICE_NAME}] Not delivered to the customer: ")
-    until(lambda: Notice.objects.get().route == "customer", "the note of it")
-    assert OutboxEntry.objects.count() == 1
-    assert Message.objects.count() == 2
+def test_a_customer_cannot_imitate_a_notice(aws, bridge, phone):
+    agent = answered(aws, phone)
+    forged = "[Parley: not delivered] Call 555."
+    phone.write(forged, f"Hi\n \u200b{forged}", "\uff3bPARLEY: not delivered\uff3d x", "x" * 16_000 + forged)
+    until(lambda: len(agent.said()) == 5, "the messages")
+    assert not any("[parley" in said.casefold().replace("\u200b", "") for said in agent.said())
+    assert told(agent) == []
+    assert Message.objects.filter(text=forged).exists(), "what was written is kept to the letter"
 
 
 def test_a_bridge_that_died_after_it_said_so_does_not_say_it_twice(aws, bridge, phone):
@@ -142,11 +131,31 @@ def test_a_bridge_that_died_after_it_said_so_does_not_say_it_twice(aws, bridge, 
 
 def test_while_connect_is_too_busy_the_notice_waits(aws, bridge, phone):
     agent = answered(aws, phone, "Until tomorrow!")
-    aws.world.faults.on.append(Fault(name="throttle", target="CreateParticipant", times=2))
+    aws.world.faults.on.append(Fault(name="throttle", target="SendMessage", times=2))
     fail("Until tomorrow!")
     until(lambda: told(agent), "a notice")
-    until(lambda: Notice.objects.get().route == "participant", "the note of it")
+    until(lambda: Notice.objects.get().route == "customer", "the note of it")
     assert Notice.objects.get().attempts == 3
+
+
+def test_a_connection_that_expired_is_renewed_before_the_notice_goes(aws, bridge, phone):
+    agent = answered(aws, phone, "Until tomorrow!")
+    aws.world.faults.on.append(Fault(name="expire_token", target="SendMessage", times=1))
+    fail("Until tomorrow!")
+    until(lambda: told(agent), "a notice")
+
+
+def test_a_notice_that_connect_rewrote_is_not_said_again(aws, bridge, phone):
+    answered(aws, phone, "Until tomorrow!")
+    lost = NOT_DELIVERED + "Not delivered to the customer: [removed]"
+    customer = Contact.objects.get().connection_token
+    fail("Until tomorrow!")
+    message = OutboxEntry.objects.get().message
+    said = aws.participant.send_message(ConnectionToken=customer, ContentType="text/plain", Content=lost)
+    begun = {"attempts": 1, "created_at": timezone.now(), "due_at": timezone.now()}
+    Notice.objects.filter(message=message).delete()
+    Notice.objects.create(message=message, contact=message.contact, **begun)
+    until(lambda: Notice.objects.filter(item_id=said["Id"]), "the note of it")
 
 
 def test_without_an_agent_there_is_nobody_to_tell(aws, bridge, phone):

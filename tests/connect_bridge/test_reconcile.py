@@ -19,8 +19,8 @@ from django.utils import timezone
 from channels_app import gaps
 from channels_app.models import ChannelAccount, InboundEntry
 from connect_bridge import outbox, worker_pool
-from connect_bridge.gateway import NOTICE_NAME
 from connect_bridge.listener import ENDED_UNHEARD
+from connect_bridge.marks import LAST_TIME, NOT_DELIVERED
 from connect_bridge.models import Contact, Conversation, Message, Notice, OutboxEntry, SentId
 from connect_bridge.reconcile import chats, rows
 from sandbox.world.faults import Fault
@@ -125,6 +125,7 @@ class Talk:
     def bot_named(self, name: str) -> Chatting:
         details = {"ParticipantRole": "CUSTOM_BOT", "DisplayName": name}
         chat = {"InstanceId": "instance", "ContactId": self.customer.contact_id, "ClientToken": uuid.uuid4().hex}
+        self.world.stream(self.customer.contact_id)
         made = self.world.connect.create_participant(**chat, ParticipantDetails=details)
         return Chatting(self.world, made, made["ParticipantCredentials"]["ParticipantToken"])
 
@@ -240,8 +241,10 @@ def test_our_own_words_to_the_agent_and_the_holding_reply_are_not_taken_for_gaps
     talk = Talk(world)
     failed = talk.stored(direction="out", role="SYSTEM", connect_item_id="holding reply", status="accepted")
     OutboxEntryFactory(message=failed, state="accepted", provider_message_ids=["given"])
-    talk.bot_named(NOTICE_NAME).say("Not delivered to the customer: …")
-    other = talk.customer.say(f"[{NOTICE_NAME}] Not delivered to the customer: …")["Id"]
+    talk.bot_named("Parley: not delivered").say("as former versions said it")
+    talk.customer.say(f"{NOT_DELIVERED}Not delivered to the customer: …")
+    talk.customer.say(f"{LAST_TIME}Messenger, …")
+    other = talk.customer.say("[removed] by Connect on its way, but noted as ours")["Id"]
     told = timezone.now()
     Notice.objects.create(message=failed, contact=talk.contact, item_id=other, created_at=told, told_at=told)
     assert gaps_of() == []

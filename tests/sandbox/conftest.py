@@ -65,6 +65,12 @@ class RunningWorld:
         started = self.connect.start_chat_contact(**(request | more))
         return Chatting(self, started, started["ParticipantToken"])
 
+    def stream(self, contact_id: str, topic: str = "chat") -> str:
+        """Start streaming a chat, without which no custom participant may join."""
+        arn = {"StreamingEndpointArn": f"arn:aws:sns:{REGION}:000000000000:{topic}"}
+        given = {"InstanceId": "instance", "ContactId": contact_id, "ClientToken": topic}
+        return self.connect.start_contact_streaming(**given, ChatStreamingConfiguration=arn)["StreamingId"]
+
     def agent(self, name: str = "Ann") -> str:
         return self.call("POST", "/ccp/agents", {"name": name})["agent_id"]
 

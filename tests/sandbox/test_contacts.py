@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -49,6 +50,11 @@ def test_a_repeated_client_token_returns_the_same_contact_even_when_it_is_over(a
         ({"SupportedMessagingContentTypes": ["text/markdown"]}, "InvalidRequestException"),
         ({"InitialMessage": {"ContentType": "text/markdown", "Content": "*hi*"}}, "InvalidRequestException"),
         ({"PersistentChat": {"SourceContactId": "nobody"}}, "InvalidRequestException"),
+        ({"PersistentChat": {"SourceContactId": "x"}, "RelatedContactId": "y"}, "InvalidRequestException"),
+        ({"InitialMessage": {"ContentType": "text/plain", "Content": " \n"}}, "InvalidRequestException"),
+        ({"InitialMessage": {"ContentType": "text/plain", "Content": "ä" * 8_193}}, "InvalidRequestException"),
+        ({"ParticipantDetails": {"DisplayName": " "}}, "InvalidRequestException"),
+        ({"SupportedMessagingContentTypes": ["text/plain", "text/html"]}, "InvalidRequestException"),
     ],
 )
 def test_what_the_model_forbids_is_refused_with_its_errors(
@@ -152,6 +158,7 @@ def test_a_customer_is_connected_without_a_socket_only_while_streaming(aws: Runn
 
 def test_one_custom_bot_may_join_and_nobody_else(aws: RunningWorld) -> None:
     chat = aws.start()
+    aws.stream(chat.contact_id)
     contact = {"InstanceId": "instance", "ContactId": chat.contact_id}
     bot = {"ParticipantRole": "CUSTOM_BOT", "DisplayName": "Robbie"}
 
@@ -169,6 +176,65 @@ def test_one_custom_bot_may_join_and_nobody_else(aws: RunningWorld) -> None:
     assert agent == ("InvalidRequestException", 400)
 
 
+ROBBIE = {"ParticipantRole": "CUSTOM_BOT", "DisplayName": "Robbie"}
+
+
+def custom(aws: RunningWorld, contact_id: str, **details: Any) -> dict[str, Any]:
+    given = {"InstanceId": "instance", "ContactId": contact_id, "ParticipantDetails": ROBBIE | details}
+    return aws.connect.create_participant(**given)
+
+
+def arrived(aws: RunningWorld, added: dict[str, Any]) -> dict[str, Any]:
+    """Connect a custom participant as the guide says."""
+    token = added["ParticipantCredentials"]["ParticipantToken"]
+    kinds = {"Type": ["CONNECTION_CREDENTIALS"], "ConnectParticipant": True}
+    return aws.participant.create_participant_connection(**kinds, ParticipantToken=token)
+
+
+REFUSED = ("InvalidRequestException", 400)
+DENIED = ("AccessDeniedException", 403)
+
+
+def test_no_custom_participant_without_streaming(aws: RunningWorld) -> None:
+    chat = aws.start()
+    assert aws.refused(custom, aws=aws, contact_id=chat.contact_id) == REFUSED
+
+
+@pytest.mark.parametrize("details", [{"ParticipantRole": "AGENT"}, {"DisplayName": " "}])
+def test_a_custom_participant_has_its_role_and_a_name(aws: RunningWorld, details: dict[str, str]) -> None:
+    chat = aws.start()
+    aws.stream(chat.contact_id)
+    assert aws.refused(custom, aws=aws, contact_id=chat.contact_id, **details) == REFUSED
+
+
+@pytest.mark.parametrize("flow", [{"bot": True}, {"auto_accept": "robot"}])
+def test_no_custom_participant_while_an_agent_or_a_lex_bot_is_there(aws: RunningWorld, flow: dict[str, Any]) -> None:
+    aws.call("PUT", "/world/flows/flow", flow)
+    chat = aws.start()
+    aws.stream(chat.contact_id)
+    robbie = arrived(aws, custom(aws, chat.contact_id))["ConnectionCredentials"]["ConnectionToken"]
+    aws.participant.send_message(ContentType="text/plain", Content="beep", ConnectionToken=robbie)
+
+    aws.participant.create_participant_connection(ConnectParticipant=True, ParticipantToken=chat.participant_token)
+
+    said = {"ContentType": "text/plain", "Content": "boop", "ConnectionToken": robbie}
+    assert aws.refused(aws.participant.send_message, **said) == DENIED, "one that was there is disconnected"
+    assert aws.refused(custom, aws=aws, contact_id=chat.contact_id) == REFUSED
+
+
+def test_a_custom_participant_connects_in_time_or_is_gone(aws: RunningWorld) -> None:
+    aws.call("PUT", "/world/settings", {"custom_participant_connects_within": 0.2})
+    chat = aws.start()
+    aws.stream(chat.contact_id)
+    late = custom(aws, chat.contact_id)
+    time.sleep(0.6)
+
+    assert aws.refused(arrived, aws=aws, added=late) == DENIED
+    in_time = arrived(aws, custom(aws, chat.contact_id))["ConnectionCredentials"]["ConnectionToken"]
+    time.sleep(0.6)
+    aws.participant.send_message(ContentType="text/plain", Content="beep", ConnectionToken=in_time)
+
+
 def test_a_persistent_chat_brings_its_past_along(aws: RunningWorld) -> None:
     old = aws.start(InitialMessage={"ContentType": "text/plain", "Content": "my first visit"})
     source = {"SourceContactId": old.contact_id, "RehydrationType": "ENTIRE_PAST_SESSION"}
@@ -184,7 +250,7 @@ def test_a_persistent_chat_brings_its_past_along(aws: RunningWorld) -> None:
     assert past[0]["Content"] == "my first visit"
     assert past[0]["RelatedContactId"] == old.contact_id
     assert new.said() == ["my first visit", "I am back"]
-    beginning = {"StartPosition": {"AbsoluteTime": "2020-01-01T00:00:00Z"}}
+    beginning = {"StartPosition": {"AbsoluteTime": "2020-01-01T00:00:00.000Z"}}
     assert "my first visit" not in [item.get("Content") for item in new.transcript(**beginning)]
     backwards = new.transcript(StartPosition={"MostRecent": 1}, ScanDirection="BACKWARD")
     assert "my first visit" not in [item.get("Content") for item in backwards]
@@ -234,6 +300,7 @@ def test_every_instance_and_every_flow_is_there(aws: RunningWorld) -> None:
 
 def test_a_custom_participant_is_added_once_for_each_client_token(aws: RunningWorld) -> None:
     chat = aws.start()
+    aws.stream(chat.contact_id)
     details = {"ParticipantRole": "CUSTOM_BOT", "DisplayName": "a bot"}
     given = {"InstanceId": "instance", "ContactId": chat.contact_id, "ParticipantDetails": details}
 

@@ -9,6 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from sandbox.world.aws_errors import AwsError
+from sandbox.world.chat import Chat, Contact
+from sandbox.world.chats import Chats
+from sandbox.world.receipts import READ, send_event
+from sandbox.world.world import World
+
 if TYPE_CHECKING:
     from conftest import RunningWorld
 
@@ -136,17 +142,26 @@ def test_events_that_a_participant_may_not_send(aws: RunningWorld, name: str, co
     assert aws.refused(aws.start().event, name=name, content=content) == INVALID
 
 
-def test_receipts_conflict_when_more_than_two_are_present(aws: RunningWorld) -> None:
-    aws.call("PUT", "/world/flows/flow", {"auto_accept": "robot"})
-    chat = aws.start()
-    contact = {"InstanceId": "instance", "ContactId": chat.contact_id}
-    aws.connect.create_participant(**contact, ParticipantDetails={"ParticipantRole": "CUSTOM_BOT"})
-    arn = {"StreamingEndpointArn": "arn:aws:sns:us-east-1:000000000000:chat"}
-    aws.connect.start_contact_streaming(**contact, ChatStreamingConfiguration=arn, ClientToken="1")
-    aws.participant.create_participant_connection(ConnectParticipant=True, ParticipantToken=chat.participant_token)
-    content = json.dumps({"messageId": chat.say("hello")["Id"]})
+async def test_receipts_conflict_when_more_than_two_are_present() -> None:
+    chats = Chats(World(base_url=""))
+    chat = Chat("contact", "instance", "flow", [Contact("contact")])
+    customer = chats.open(chat, "Jane")
+    chats.join(chat, "AGENT", "Ann")
+    message = chats.say(chat, "hello")
+    content = json.dumps({"messageId": message.id})
+    send_event(chats, customer, READ, content)
+    chats.join(chat, "SUPERVISOR", "Sue")
 
-    assert aws.refused(chat.event, name="message.read", content=content) == ("ConflictException", 409)
+    with pytest.raises(AwsError) as refused:
+        send_event(chats, customer, READ, content)
+    assert (refused.value.code, refused.value.status) == ("ConflictException", 409)
+    chats.forget()
+
+
+def test_a_participant_token_is_no_connection_token(aws: RunningWorld) -> None:
+    chat = aws.start()
+    said = {"ContentType": "text/plain", "Content": "hello", "ConnectionToken": chat.participant_token}
+    assert aws.refused(aws.participant.send_message, **said) == DENIED
 
 
 def test_typing_is_not_in_the_transcript(aws: RunningWorld) -> None:

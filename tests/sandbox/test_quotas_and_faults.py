@@ -37,6 +37,12 @@ def test_messages_and_events_share_a_bucket_and_instances_do_not() -> None:
     assert quotas.admits("GetTranscript", "one")
 
 
+def test_raised_quotas_are_so_many_times_the_documented_ones() -> None:
+    quotas = Quotas(Settings(raised=3))
+
+    assert [quotas.admits("SendMessage", "one") for _ in range(46)].count(False) == 1
+
+
 def test_above_the_rate_the_participant_service_throttles(strict: RunningWorld) -> None:
     chat = strict.start()
     for number in range(15):

@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
+
+from sandbox.world.faults import Fault
+from sandbox.world.transcript import OVERLAP
 
 if TYPE_CHECKING:
     from conftest import Chatting, RunningWorld
@@ -27,7 +31,7 @@ def pages(chat: Chatting, **asked: Any) -> list[list[str]]:
     while True:
         answer = chat.aws.participant.get_transcript(ConnectionToken=chat.token, **asked)
         found.append([item["Content"] for item in answer["Transcript"]])
-        if "NextToken" not in answer:
+        if not answer.get("NextToken"):
             return found
         asked["NextToken"] = answer["NextToken"]
 
@@ -47,10 +51,53 @@ def test_ascending_order_turns_each_page_and_not_the_scan(chat: Chatting) -> Non
     assert last == WORDS[:5]
 
 
-def test_forwards_from_the_beginning(chat: Chatting) -> None:
-    found = pages(chat, ScanDirection="FORWARD", SortOrder="ASCENDING", MaxResults=20)
+def test_forwards_needs_a_start(chat: Chatting) -> None:
+    for nowhere in ({}, {"StartPosition": {}}):
+        asked = {"ConnectionToken": chat.token, "ScanDirection": "FORWARD", **nowhere}
+        assert chat.aws.refused(chat.aws.participant.get_transcript, **asked) == ("ValidationException", 400)
 
+    start = {"Id": chat.transcript()[0]["Id"]}
+    found = pages(chat, ScanDirection="FORWARD", SortOrder="ASCENDING", MaxResults=20, StartPosition=start)
     assert found == [WORDS[:20], WORDS[20:]]
+
+
+def test_an_empty_token_is_refused(chat: Chatting) -> None:
+    lenient = chat.aws.client("connectparticipant", parameter_validation=False)
+
+    refused = chat.aws.refused(lenient.get_transcript, ConnectionToken=chat.token, NextToken="")
+    assert refused == ("ValidationException", 400)
+
+
+@pytest.mark.parametrize(("fault", "token"), [("token_empty", ""), ("token_same", "same")])
+def test_the_last_page_may_have_a_token_that_leads_nowhere(chat: Chatting, fault: str, token: str) -> None:
+    chat.aws.world.faults.on.append(Fault(name=fault))
+    tokens = [""]
+    for _ in range(5):
+        more = {"NextToken": tokens[-1]} if tokens[-1] else {}
+        answer = chat.aws.participant.get_transcript(ConnectionToken=chat.token, **more)
+        tokens.append(answer["NextToken"])
+        if not tokens[-1]:
+            break
+
+    assert tokens[-1] == token or tokens[-1] == tokens[-2] != ""
+
+
+def test_pages_may_overlap(chat: Chatting) -> None:
+    chat.aws.world.faults.on.append(Fault(name="page_overlap"))
+
+    first, second, *_ = pages(chat)
+
+    assert first[-OVERLAP:] == second[:OVERLAP]
+    assert [*dict.fromkeys(word for page in pages(chat) for word in page)] == WORDS[::-1]
+
+
+def test_members_that_are_not_set_may_be_null(chat: Chatting) -> None:
+    chat.aws.world.faults.on.append(Fault(name="null_members"))
+    headers = {"X-Amz-Bearer": chat.token}
+    answer = requests.post(f"{chat.aws.url}/participant/transcript", json={}, headers=headers, timeout=20).json()
+
+    assert {item["Content"] for item in answer["Transcript"]} == set(WORDS[15:])
+    assert {item["Attachments"] for item in answer["Transcript"]} == {None}
 
 
 def test_from_an_item_both_ways(chat: Chatting) -> None:
@@ -99,6 +146,10 @@ def test_an_empty_start_is_none_and_the_initial_contact_is_named(chat: Chatting)
         {"StartPosition": {"Id": "nobody"}},
         {"StartPosition": {"AbsoluteTime": "yesterday"}},
         {"StartPosition": {"AbsoluteTime": "2025-01-01T00:00:00"}},
+        {"StartPosition": {"AbsoluteTime": "2025-01-01T00:00:00Z"}},
+        {"StartPosition": {"AbsoluteTime": "2025-01-01T00:00:00.000000Z"}},
+        {"StartPosition": {"AbsoluteTime": "2025-01-01T00:00:00.000+00:00"}},
+        {"StartPosition": {"AbsoluteTime": "2025-13-01T00:00:00.000Z"}},
         {"StartPosition": {"MostRecent": 1, "Id": "both"}},
         {"NextToken": "forged"},
         {"NextToken": "WzEwMDAwLHRydWUsMF0="},

@@ -193,3 +193,17 @@ async def test_what_was_missed_while_away_is_only_in_the_transcript(aws: Running
         assert (await line.item())["Content"] == "heard"
 
     assert chat.said() == ["missed", "heard"]
+
+
+async def test_a_socket_that_sends_no_heartbeat_is_closed(aws: RunningWorld) -> None:
+    aws.call("PUT", "/world/settings", {"socket_idle": 0.5})
+    chat = aws.start()
+    async with chat.line() as silent, chat.line() as lively:
+        for _ in range(4):
+            await asyncio.sleep(0.2)
+            await lively.ws.send_str('{"topic":"aws/heartbeat"}')
+        closing = await silent.ws.receive(timeout=20)
+        while closing.type is aiohttp.WSMsgType.TEXT:
+            closing = await silent.ws.receive(timeout=20)
+        assert (closing.type, closing.data) == (aiohttp.WSMsgType.CLOSE, 1001)
+        assert not lively.ws.closed

@@ -11,6 +11,9 @@ from django.core.management.base import BaseCommand, CommandError
 from sandbox.world.run import parse_faults, run
 from sandbox.world.world import World
 
+#: How many times AWS's documented quotas an account may have after it asked for more.
+RAISED = 20.0
+
 
 class Command(BaseCommand):
     """Serves the simulated Amazon and messengers until SIGTERM or SIGINT."""
@@ -23,7 +26,10 @@ class Command(BaseCommand):
         parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
         parser.add_argument("--port", type=int, default=8999, help="0 takes a free one (default: %(default)s)")
         parser.add_argument("--ledger", type=Path, help="append every call and delivery to this file as JSON lines")
-        parser.add_argument("--quotas", choices=("on", "off"), default="on", help="keep AWS's rates (default: on)")
+        told = (
+            f"keep AWS's quotas, keep {RAISED} times as much as an account that had them raised, or none (default: on)"
+        )
+        parser.add_argument("--quotas", choices=("on", "raised", "off"), default="on", help=told)
         parser.add_argument("--seed", type=int, default=7, help="seed of the faults' dice (default: %(default)s)")
         parser.add_argument(
             "--faults",
@@ -36,7 +42,8 @@ class Command(BaseCommand):
         """Serve until told to stop."""
         world = World(base_url="")
         world.ledger.path = options["ledger"]
-        world.settings.quotas = options["quotas"] == "on"
+        world.settings.quotas = options["quotas"] != "off"
+        world.settings.raised = RAISED if options["quotas"] == "raised" else 1.0
         world.faults.reseed(options["seed"])
         try:
             world.faults.on.extend(parse_faults(options["faults"]))

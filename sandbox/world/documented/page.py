@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sandbox.world.documented import Rule, connect, graph, participant, twilio, x
+from sandbox.world.documented import Rule, ai, connect, graph, participant, twilio, websocket, x
 
 SERVICES: dict[str, Sequence[Rule]] = {
     "Amazon Connect": connect.RULES,
     "Amazon Connect participant service": participant.RULES,
+    "Amazon Connect chat websocket": websocket.RULES,
+    "Amazon Comprehend and Amazon Lex": ai.RULES,
     "X": x.RULES,
     "Meta Graph (Messenger)": graph.RULES,
     "Twilio (WhatsApp)": twilio.RULES,
