@@ -264,11 +264,10 @@ class Relay:
         except TimeoutError:
             if not self.listener.over:
                 raise Unreachable("the transcript cannot be read, and Connect may have this message already") from None
-        for part in (next_part(message, FOR_BOT), next_part(message, FOR_AGENT)):
-            if item := self.listener.hearing.echo_of(part, message.created_at, self._taken):
-                self._in_doubt = False
-                return part, item
-        return None
+        parts = (next_part(message, FOR_BOT), next_part(message, FOR_AGENT))
+        found = self.listener.hearing.echo_of(parts, self._taken)
+        self._in_doubt = found is None
+        return found
 
     async def _send_part(self, chat: Chat, message: Pending) -> tuple[str, str]:
         """Send one part; return it and its item id, "" if the connection had to be renewed instead."""
@@ -279,6 +278,8 @@ class Relay:
         if listener is None or listener.over:
             raise Unreachable("the chat ended meanwhile: starting another")
         part = next_part(message, FOR_BOT if chat.bot else FOR_AGENT)
+        if not self._in_doubt:
+            self._taken.update(listener.hearing.own)  # none of these can be what we send now
         try:
             item = await self.house.participants.send_message(listener.token, part, token(message, part))
             failpoint("I8", Unreachable)
