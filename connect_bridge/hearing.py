@@ -135,12 +135,10 @@ class Hearing:
         """
         own = sorted(self._own.values(), key=lambda one: one.at)
         last = max((place for place, one in enumerate(own) if one.id in known), default=-1)
-        if last >= 0 or self._is_whole:
-            found = own[max(last, 0) + 1 :]  # a chat's first message is its InitialMessage, whose id nobody told us
-        else:
-            found = [one for one in own if one.text in parts]
+        # A chat's first message is its InitialMessage, whose id nobody told us.
+        after = own[max(last, 0) + 1 :] if last >= 0 or self._is_whole else [one for one in own if one.text in parts]
         doubled = {one.text for one in own[: last + 1]}  # a late copy of what was taken before
-        found = [one for one in found if one.text in parts or one.text not in doubled]
+        found = [one for one in after if one.text in parts or one.text not in doubled]
         return (_likeliest(parts, found[0].text), found[0].id) if found else None
 
     def _work_on(self) -> None:
@@ -207,9 +205,9 @@ class Hearing:
             del self._own[old]
 
     async def _follow(self, news: Sequence[News], items: Sequence[Item]) -> None:
-        """Note who is there, who of them serves, and in which segment. What is older than what was noted changes nothing.
+        """Note who is there, who of them serves, and in which segment. Repeating it does no harm.
 
-        Repeating it does no harm.
+        What is older than what was noted changes nothing.
         """
         told = [(item.id, one) for one, item in zip(news, items, strict=True) if isinstance(one, Told)]
         moves = [(item, one) for item, one in told if self._persons.take(one) and one.kind != RENAMED]

@@ -26,7 +26,11 @@ SPEAKERS = frozenset({"AGENT", "SYSTEM", "CUSTOM_BOT", "SUPERVISOR"})
 #: What a message processor has not passed, or never will: nobody in the chat is to read it (MessageProcessingStatus).
 UNPASSED = frozenset({"PROCESSING", "FAILED", "REJECTED"})
 #: Events of older clients, told by the item's type alone (Item in the participant service's API reference).
-_OLDER = {"CHAT_ENDED": "chat.ended", "PARTICIPANT_JOINED": "participant.joined", "PARTICIPANT_LEFT": "participant.left"}
+_OLDER = {
+    "CHAT_ENDED": "chat.ended",
+    "PARTICIPANT_JOINED": "participant.joined",
+    "PARTICIPANT_LEFT": "participant.left",
+}
 _MOVES = {
     "participant.joined": JOINED,
     "participant.left": LEFT,

@@ -4,25 +4,24 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('connect_bridge', '0014_notices_by_time'),
+        ("connect_bridge", "0014_notices_by_time"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='contactevent',
-            name='participant_id',
-            field=models.CharField(blank=True, db_default='', default='', max_length=64),
+            model_name="contactevent",
+            name="participant_id",
+            field=models.CharField(blank=True, db_default="", default="", max_length=64),
         ),
         migrations.AddField(
-            model_name='contactevent',
-            name='role',
-            field=models.CharField(db_default='AGENT', default='AGENT', max_length=16),
+            model_name="contactevent",
+            name="role",
+            field=models.CharField(db_default="AGENT", default="AGENT", max_length=16),
         ),
         migrations.AlterField(
-            model_name='contact',
-            name='bot',
-            field=models.BooleanField(default=True, help_text='No person is in the chat: a bot may be listening.'),
+            model_name="contact",
+            name="bot",
+            field=models.BooleanField(default=True, help_text="No person is in the chat: a bot may be listening."),
         ),
     ]

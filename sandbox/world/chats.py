@@ -109,7 +109,10 @@ class Chats:
         self.tickets[token] = SocketTicket(participant, now + settings.url_opens_within, now + settings.socket_lifetime)
         participant.chat.tokens.append(token)
         url = self.world.base_url.replace("http", "ws", 1)
-        return {"Url": f"{url}/ws/{token}", "ConnectionExpiry": iso(now + settings.socket_lifetime + settings.clock_ahead)}
+        return {
+            "Url": f"{url}/ws/{token}",
+            "ConnectionExpiry": iso(now + settings.socket_lifetime + settings.clock_ahead),
+        }
 
     def connection_details(self, participant: Participant, wanted: list[str]) -> dict[str, Any]:
         """Return the members of a connection that were asked for."""

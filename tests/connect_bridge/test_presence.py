@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+from datetime import timedelta
 
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from connect_bridge.autoreplies import WAIT_FOR_AGENTS
 from connect_bridge.gateway import Item
 from connect_bridge.models import Contact, ContactEvent
 from tests.connect_bridge.listening_kit import OneChat, happened, said, soon
 from tests.connect_bridge.test_bridge import accepted, aws, bridge, bridging, phone, pointed_at, until
+from tests.factories import BridgeFactory, ContactFactory, ConversationFactory
 
 __all__ = ["aws", "bridge", "phone", "pointed_at"]
 
@@ -82,7 +88,10 @@ STORIES: dict[str, tuple[list[Item], tuple[bool, str]]] = {
         (False, "Anna"),
     ),
     "times written in two ways": (
-        [joined("Ann", 1, absolute_time="2026-01-01T00:00:01.5Z"), left("Ann", 1, absolute_time="2026-01-01T00:00:01.250Z")],
+        [
+            joined("Ann", 1, absolute_time="2026-01-01T00:00:01.5Z"),
+            left("Ann", 1, absolute_time="2026-01-01T00:00:01.250Z"),
+        ],
         (False, "Ann"),
     ),
 }  # fmt: skip
@@ -147,3 +156,19 @@ def test_of_two_agents_one_leaves_and_the_other_is_still_there_for_every_bridge(
         ("AGENT", "Ann"), ("AGENT", "Ben"), ("SUPERVISOR", "Sam"),
     ]  # fmt: skip
 
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("given", "is_told"),
+    [({}, True), ({"bot": False}, False), ({"agent_name": "Ann"}, False), ({"agent_name": "Ann", "bot": False}, False)],
+    ids=["nobody yet", "a supervisor", "an agent who has left", "an agent"],
+)
+def test_customers_are_told_of_busy_agents_only_where_none_has_come(given, is_told):
+    bridge = BridgeFactory()
+    long_ago = timezone.now() - timedelta(hours=1)
+    conversation = ConversationFactory(owner=bridge)
+    contact = ContactFactory(conversation=conversation, requested_at=long_ago, **{"bot": True, **given})
+    asked = {"accounts": [conversation.account_id], "bridge": bridge.pk, "most": 9}
+    with connection.cursor() as cursor:
+        cursor.execute(WAIT_FOR_AGENTS, asked)
+        assert [row[0] for row in cursor.fetchall()] == [contact.pk] * is_told

@@ -97,8 +97,9 @@ def test_a_piece_that_does_not_say_that_it_is_the_last_is_not_heard() -> None:
 )
 def test_what_a_message_processor_did_not_pass_is_not_heard(status: str | None, heard: str | None) -> None:
     assert text_of(item(content="Hi", message_metadata=Metadata(message_processing_status=status))) == heard
-    raw = b'{"Id":"1","Type":"MESSAGE","ParticipantRole":"AGENT","Content":"Hi","MessageMetadata":{"MessageProcessingStatus":%s}}'
-    told = msgspec.json.decode(raw % json.dumps(status).encode(), type=Item)
+    raw = {"Id": "1", "Type": "MESSAGE", "ParticipantRole": "AGENT", "Content": "Hi"}
+    raw["MessageMetadata"] = {"MessageProcessingStatus": status}
+    told = msgspec.json.decode(json.dumps(raw), type=Item)
     assert text_of(told) == heard
 
 
@@ -132,7 +133,11 @@ def test_files_are_named_once_they_are_approved() -> None:
                 "TimePicker",
                 title="Visit",
                 location={"latitude": 47.6, "longitude": -122.3, "title": "Our shop", "radius": 1},
-                timeslots=[{"date": "2026-07-01T08:00Z", "duration": 60}, {"date": "soon"}, {"date": "2026-07-01T09:00"}],
+                timeslots=[
+                    {"date": "2026-07-01T08:00Z", "duration": 60},
+                    {"date": "soon"},
+                    {"date": "2026-07-01T09:00"},
+                ],
             ),
             "Visit\nOur shop\n• Wed 01 Jul 2026, 10:00 (UTC+02:00)\n• soon\n• Wed 01 Jul 2026, 09:00",
         ),
@@ -202,8 +207,11 @@ def test_a_template_reads_as_a_list(template: Item, text: str) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[]", "{}", "null", '{"data": null}', '{"data":{"content":{"elements":[]}}}', "[" * 8000, '{"a":' * 900]
-    + ['{"data":{"content":{"title":{}}}}', "[" * 900 + "]" * 900, '{"data":{"content":{"elements":[null,true]}}}'],
+    [
+        *("", "{", "[]", "{}", "null", '{"data": null}', '{"data":{"content":{"elements":[]}}}', "[" * 8000),
+        *('{"a":' * 900, '{"data":{"content":{"title":{}}}}', "[" * 900 + "]" * 900),
+        '{"data":{"content":{"elements":[null,true]}}}',
+    ],
     ids=lambda content: content[:30],
 )
 @pytest.mark.parametrize("kind", [INTERACTIVE, f"{INTERACTIVE}.response", "application/json"])
