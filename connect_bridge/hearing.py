@@ -149,7 +149,7 @@ class Hearing:
         while self._queue and not self._held:
             # After a failure one by one: so the others get by what cannot be stored.
             batch = [self._queue.popleft() for _ in range(1 if self._failures else len(self._queue))]
-            batch.sort(key=lambda item: item.absolute_time)
+            batch.sort(key=moment)
             try:
                 await self._digest(batch)
                 self._failures = 0

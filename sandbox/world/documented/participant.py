@@ -43,8 +43,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         call="participant.joined, participant.left",
-        real="Several agents and supervisors may be in one chat, each with events of their own; the last agent's leaving"
-        " starts the disconnect flow",
+        real="Several agents and supervisors may be in one chat, each with events of their own; the disconnect flow"
+        " starts when the last agent has left",
         source="Administrator guide, chat with several participants",
         evidence=Evidence.DOCUMENT,
         here=Here.SAME,
