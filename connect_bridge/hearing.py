@@ -8,7 +8,7 @@ import random
 import time
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -125,19 +125,21 @@ class Hearing:
         if self._task is not None:
             await asyncio.wait([self._task])
 
-    def echo_of(self, parts: Sequence[str], known: Collection[str]) -> tuple[str, str] | None:
+    def echo_of(self, parts: Sequence[str], known: Mapping[str, str]) -> tuple[str, str] | None:
         """Return which of the `parts` Connect has though we do not know that it took it, and its item's id; else None.
 
         Connect echoes what we send, on the socket and in the transcript, without our ClientToken and perhaps with
         another text: redaction and message processors rewrite it in flight. But nobody else speaks as the customer, and
         one message is under way at a time. So it is what stands after the last one whose id we were told, in Connect's
-        own order of time. `known` are these ids, and all that was there before the first attempt.
+        own order of time. `known` are these ids with what we sent under each ("" where nobody knows), and all that was
+        there before the first attempt.
         """
         own = sorted(self._own.values(), key=lambda one: one.at)
         last = max((place for place, one in enumerate(own) if one.id in known), default=-1)
         # A chat's first message is its InitialMessage, whose id nobody told us.
         after = own[max(last, 0) + 1 :] if last >= 0 or self._is_whole else [one for one in own if one.text in parts]
-        doubled = {one.text for one in own[: last + 1]}  # a late copy of what was taken before
+        # What Connect took as it was and shows again is a late copy of that, sent by a bridge that was away.
+        doubled = {one.text for one in own[: last + 1] if known.get(one.id, "").endswith(one.text)}
         found = [one for one in after if one.text in parts or one.text not in doubled]
         return (_likeliest(parts, found[0].text), found[0].id) if found else None
 

@@ -58,7 +58,7 @@ class Relay:
     _stopped: bool = False
     _in_doubt: bool = False
     _renewed: bool = False
-    _taken: set[str] = field(default_factory=set)
+    _taken: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._starter = Starter(self.house, self.conversation)
@@ -130,7 +130,7 @@ class Relay:
             self._fence = await store.fence(connection, self.conversation, self.house.bridge)
             await self._starter.load(connection)
             chat = await store.open_chat(connection, self.conversation)
-            taken = await store.taken_items(connection, chat.contact) if chat is not None else set()
+            taken = await store.taken_items(connection, chat.contact) if chat is not None else {}
         # Whoever had this chat may have died between sending a message and writing that down.
         self._chat, self._taken, self._in_doubt = chat, taken, chat is not None
         self._loaded = True
@@ -237,7 +237,7 @@ class Relay:
             part, item = await self._already_there(message) or await self._send_part(chat, message)
             if item:
                 message = await self._done(chat, message, part, item)
-                self._taken.add(item)
+                self._taken[item] = part
 
     async def _done(self, chat: Chat, message: Pending, part: str, item: str) -> Pending:
         """Write down that this part is with Connect, and return what is left."""
@@ -279,7 +279,7 @@ class Relay:
             raise Unreachable("the chat ended meanwhile: starting another")
         part = next_part(message, FOR_BOT if chat.bot else FOR_AGENT)
         if not self._in_doubt:
-            self._taken.update(listener.hearing.own)  # none of these can be what we send now
+            self._taken = dict.fromkeys(listener.hearing.own, "") | self._taken  # what we send now is none of these
         try:
             item = await self.house.participants.send_message(listener.token, part, token(message, part))
             failpoint("I8", Unreachable)

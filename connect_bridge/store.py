@@ -170,7 +170,7 @@ SELECT m.id, m.sequence, m.text, m.relayed, m.attempts, m.created_at
  ORDER BY m.sequence
 """
 TAKEN_ITEMS = """
-SELECT connect_item_id FROM connect_bridge_message
+SELECT connect_item_id, text FROM connect_bridge_message
  WHERE contact_id = %s AND direction = 'in' AND connect_item_id IS NOT NULL ORDER BY sequence DESC LIMIT 200
 """
 RELAYED = """
@@ -369,10 +369,10 @@ def _pending(*row: Any) -> Pending:
     return Pending(**dict(zip(Pending.__struct_fields__, row, strict=True)))
 
 
-async def taken_items(connection: Connection, contact: uuid.UUID) -> set[str]:
-    """Return the ids under which Connect has taken the contact's latest messages from us."""
+async def taken_items(connection: Connection, contact: uuid.UUID) -> dict[str, str]:
+    """Return the ids under which Connect has taken the contact's latest messages from us, with what these said."""
     rows = await (await connection.execute(TAKEN_ITEMS, [contact])).fetchall()
-    return {row[0] for row in rows}
+    return dict(rows)
 
 
 async def origin(connection: Connection, conversation: uuid.UUID) -> Origin:

@@ -27,32 +27,39 @@ def ours(text: str, second: float, **given: object) -> Item:
 
 
 FIRST, SECOND = ours("Hello", 1), ours("Hello", 2, id="known")
+HELLO = {"known": "Hello"}
 #: What Connect has of us, which ids we know, what we are about to send; and which of it Connect has already.
-PLACES: dict[str, tuple[list[Item], set[str], str, str]] = {
-    "nothing": ([], set(), "Hello", ""),
-    "the InitialMessage alone": ([FIRST], set(), "Hello", ""),
-    "the second with the same text": ([FIRST, ours("Hello", 2, id="it")], set(), "Hello", "it"),
-    "rewritten": ([FIRST, ours("my card is [CARD]", 2, id="it")], set(), "my card is 1111 2222", "it"),
-    "after the last one that we know": ([FIRST, SECOND, ours("[CARD]", 3, id="it")], {"known"}, "1111 2222", "it"),
-    "nothing after the last one that we know": ([FIRST, SECOND], {"known"}, "Hello", ""),
-    "an earlier part whose id was written over": ([FIRST, ours("a", 2), ours("b", 3, id="known")], {"known"}, "c", ""),
-    "the same text twice, the second is there": ([FIRST, SECOND, ours("Hello", 3, id="it")], {"known"}, "Hello", "it"),
-    "told out of order": ([ours("[CARD]", 3, id="it"), SECOND, FIRST], {"known"}, "1111 2222", "it"),
-    "our own word to the agent": ([FIRST, SECOND, ours(f"{MARK}: not delivered] …", 3)], {"known"}, "Hello", ""),
+PLACES: dict[str, tuple[list[Item], dict[str, str], str, str]] = {
+    "nothing": ([], {}, "Hello", ""),
+    "the InitialMessage alone": ([FIRST], {}, "Hello", ""),
+    "the second with the same text": ([FIRST, ours("Hello", 2, id="it")], {}, "Hello", "it"),
+    "rewritten": ([FIRST, ours("my card is [CARD]", 2, id="it")], {}, "my card is 1111 2222", "it"),
+    "after the last one that we know": ([FIRST, SECOND, ours("[CARD]", 3, id="it")], HELLO, "1111 2222", "it"),
+    "nothing after the last one that we know": ([FIRST, SECOND], HELLO, "Hello", ""),
+    "an earlier part whose id was written over": ([FIRST, ours("a", 2), ours("b", 3, id="known")], HELLO, "c", ""),
+    "the same text twice, the second is there": ([FIRST, SECOND, ours("Hello", 3, id="it")], HELLO, "Hello", "it"),
+    "told out of order": ([ours("[CARD]", 3, id="it"), SECOND, FIRST], HELLO, "1111 2222", "it"),
+    "our own word to the agent": ([FIRST, SECOND, ours(f"{MARK}: not delivered] …", 3)], HELLO, "Hello", ""),
     "and before it the message": (
         [FIRST, SECOND, ours("[CARD]", 3, id="it"), ours(f"{MARK}: not delivered] …", 4)],
-        {"known"},
+        HELLO,
         "1111 2222",
         "it",
     ),
-    "a late copy of what was taken before": ([FIRST, SECOND, ours("Hello", 3)], {"known"}, "and more", ""),
+    "a late copy of what was taken before": ([FIRST, SECOND, ours("Hello", 3)], HELLO, "and more", ""),
+    "two that were rewritten into the same": (
+        [FIRST, ours("[CARD]", 2, id="known"), ours("[CARD]", 3, id="it")],
+        {"known": "1111 2222"},
+        "3333 4444",
+        "it",
+    ),
     "what an earlier chat said": (
         [ours("Hello", 0, related_contact_id="earlier", id="past"), FIRST],
-        set(),
+        {},
         "Hello",
         "",
     ),
-    "a file": ([FIRST, ours("", 2, type="ATTACHMENT")], set(), "Hello", ""),
+    "a file": ([FIRST, ours("", 2, type="ATTACHMENT")], {}, "Hello", ""),
 }
 
 
@@ -70,9 +77,9 @@ async def test_without_the_whole_transcript_only_the_same_text_tells(monkeypatch
     await ear.open(backfill=False)
     chat.lines[-1].bring(ours("Hello", 2, id="it"))
     await ear.hearing.settled()
-    assert ear.hearing.echo_of(["another"], set()) is None
-    assert ear.hearing.echo_of(["Hello"], set()) == ("Hello", "it")
-    assert ear.hearing.echo_of(["Hello"], ear.hearing.own) is None
+    assert ear.hearing.echo_of(["another"], {}) is None
+    assert ear.hearing.echo_of(["Hello"], {}) == ("Hello", "it")
+    assert ear.hearing.echo_of(["Hello"], dict.fromkeys(ear.hearing.own, "")) is None
 
 
 async def test_which_part_was_cut_is_told_by_its_length_when_its_text_was_rewritten(monkeypatch):
@@ -80,7 +87,7 @@ async def test_which_part_was_cut_is_told_by_its_length_when_its_text_was_rewrit
     ear = chat.listener(monkeypatch)
     await ear.open(backfill=True)
     for_bot, for_agent = "y" * 1020, "y" * 5000
-    assert ear.hearing.echo_of([for_bot, for_agent], set()) == (for_bot, "it")
+    assert ear.hearing.echo_of([for_bot, for_agent], {}) == (for_bot, "it")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -98,6 +105,21 @@ def test_rewritten_with_a_lost_answer_and_a_killed_bridge_it_arrives_once(aws, p
         until(lambda: agent.said()[-1] == "thanks", "the rest")
         until(lambda: Message.objects.filter(status="relayed").count() == 4, "all written down")
     assert agent.said() == ["Hello", "card [CARD]", "card [CARD]", "thanks"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_second_of_two_that_are_rewritten_into_the_same_arrives_once(aws, pointed_at, phone):
+    aws.world.settings.clock_ahead, aws.world.settings.rewrites = -30.0, REDACTED
+    with bridging(killed=True) as doomed:
+        phone.write("Hello", "1111 2222")
+        agent = accepted(aws, aws.agent())
+        until(lambda: Message.objects.filter(status="relayed").count() == 2, "the first two")
+        _answers_are_lost(doomed)
+        phone.write("1111 2222", "3333 4444")
+        until(lambda: len(agent.said()) == 3, "the third")
+    with bridging():
+        until(lambda: Message.objects.filter(status="relayed").count() == 4, "all written down")
+    assert agent.said() == ["Hello", "[CARD]", "[CARD]", "[CARD]"]
 
 
 @pytest.mark.django_db(transaction=True)
