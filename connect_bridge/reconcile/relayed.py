@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from channels_app.text import split_text
 from connect_bridge.gateway import Item
@@ -71,8 +71,7 @@ class Relayed:
 class Matched:
     """What became of the items: whose each is, in their order, and those that are nobody's."""
 
-    sent: Sequence[Relayed]
-    owners: list[tuple[Item, Relayed | None]] = field(default_factory=list)
+    owners: Sequence[tuple[Item, Relayed | None]]
 
     @property
     def places(self) -> Iterator[Relayed]:
@@ -96,7 +95,7 @@ def match(sent: Sequence[Relayed], items: Sequence[Item]) -> Matched:
     for place, (item, owner) in enumerate(zip(items, owners, strict=True)):
         if owner is None:
             owners[place] = next((one for one in _between(sent, owners, place) if one.may_be(item)), None)
-    return Matched(sent, list(zip(items, owners, strict=True)))
+    return Matched(list(zip(items, owners, strict=True)))
 
 
 def _between(sent: Sequence[Relayed], owners: Sequence[Relayed | None], place: int) -> Iterator[Relayed]:
