@@ -45,7 +45,8 @@ SELECT t.id, t.requested_at, t.state, t.connected_at, t.ended_at, t.agent_name, 
  WHERE t.id = ANY(%s)
 """
 STAYS = """
-SELECT contact_id, kind = 'joined', name, at FROM connect_bridge_contactevent WHERE contact_id = ANY(%s) ORDER BY at, id
+SELECT contact_id, kind = 'joined', name, at FROM connect_bridge_contactevent
+ WHERE contact_id = ANY(%s) AND role = 'AGENT' ORDER BY at, id
 """
 PHRASES = """
 SELECT m.contact_id, p.text FROM analytics_phrase p JOIN connect_bridge_message m ON m.id = p.message_id

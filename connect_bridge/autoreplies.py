@@ -32,12 +32,14 @@ INSERT INTO connect_bridge_sentreply (conversation_id, occasion, period, at)
 VALUES (%s, %s, %s, now()) ON CONFLICT DO NOTHING RETURNING id
 """
 PASSES = "UPDATE connect_bridge_outboxentry SET passes_pause = true WHERE message_id = %s"
-#: Chats of these accounts, connected for longer than their accounts' patience, in which no agent has come yet.
+#: Chats of these accounts, connected for longer than their accounts' patience, in which no agent has come yet: one that
+#: an agent has left goes on to another one or to its end, and not because all are busy.
 WAIT_FOR_AGENTS = """
 SELECT t.id, t.conversation_id, c.account_id
   FROM connect_bridge_contact t JOIN connect_bridge_conversation c ON c.id = t.conversation_id
   JOIN channels_app_channelaccount a ON a.id = c.account_id
- WHERE a.id = ANY(%(accounts)s) AND t.state = 'connected' AND t.bot AND c.owner_id = %(bridge)s
+ WHERE a.id = ANY(%(accounts)s) AND t.state = 'connected' AND t.bot AND t.agent_name = ''
+   AND c.owner_id = %(bridge)s
    AND t.requested_at < now() - make_interval(mins => a.queue_delay_minutes::int)
    AND t.requested_at > now() - interval '1 day'
    AND NOT EXISTS (SELECT 1 FROM connect_bridge_sentreply s WHERE s.conversation_id = c.id

@@ -111,6 +111,7 @@ class Metadata(msgspec.Struct, frozen=True, rename="pascal"):
     receipts: list[Receipt] = []
     chunk_number: int | None = None
     message_completed: bool | None = None
+    message_processing_status: str | None = None
 
 
 class Attached(msgspec.Struct, frozen=True, rename="pascal"):

@@ -8,50 +8,40 @@ import random
 import time
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 import psycopg
+from django.conf import settings
 
 from channels_app.failpoints import failpoint
 from channels_app.text import TextLimit, split_text
-from connect_bridge import store
 from connect_bridge.capture import Batch, Captured
 from connect_bridge.gateway import Item
 from connect_bridge.house import House
 from connect_bridge.marks import is_marked
-from connect_bridge.render import (
-    EVENT,
-    AgentJoined,
-    AgentLeft,
-    Ended,
-    News,
-    Said,
-    is_unfinished,
-    moment,
-    read,
-)
+from connect_bridge.presence import CHAT_EVENTS, CHAT_NEWS, PERSONS, RENAMED, Presence, Told, noted
+from connect_bridge.render import EVENT, Ended, News, Said, is_unfinished, moment, read
 from connect_bridge.store import Chat
 
 log = logging.getLogger(__name__)
 
 #: Item ids remembered to save the database a look at what it has anyway, and echoes remembered to recognise our own.
 REMEMBERED = 200
-#: How far Connect's clock may be behind ours.
-CLOCKS_DIFFER = timedelta(seconds=5)
 #: Seconds to wait before the first, and at most before any, new attempt to store.
 RETRY_FIRST, RETRY_MOST = 0.5, 10.0
-JOINED, LEFT = f"{EVENT}participant.joined", f"{EVENT}participant.left"
+#: After these perhaps nobody can be asked any more.
+LEAVING = (f"{EVENT}participant.left", f"{EVENT}participant.autodisconnection")
 #: What an item is to blame for, and not the database: a standby that takes no writes, a transaction that was ended for
 #: standing still and a full disk pass.
 NEVER = (psycopg.DataError, psycopg.IntegrityError, ValueError, TypeError, LookupError)
 
 
 class Echo(NamedTuple):
-    """A message of ours as Connect has it: what of it is remembered, for as many chats as there may be."""
+    """A message of ours as Connect has it, which may have rewritten its text. `at` is Connect's clock."""
 
     id: str
     text: str
@@ -73,7 +63,6 @@ class Hearing:
     limit: TextLimit
     look_back: Callable[[], Awaitable[Sequence[Item]]]
     on_end: Callable[[], None]
-    agent: str = ""
     ended: bool = False
     traffic_at: float = field(default_factory=time.monotonic)
     _queue: deque[Item] = field(default_factory=deque)
@@ -81,14 +70,31 @@ class Hearing:
     _task: asyncio.Task[None] | None = None
     _failures: int = 0
     _recent: deque[str] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
-    _own: deque[Echo] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    _own: dict[str, Echo] = field(default_factory=dict)
+    _is_whole: bool = False
+    _persons: Presence = field(init=False)
+    _shown: str = ""
     _followed: str = ""
     _leaving: bool = False
+
+    def __post_init__(self) -> None:
+        self._persons = Presence.restored(self.chat.told or ())
+        self._shown = self._persons.agent
+
+    @property
+    def agent(self) -> str:
+        """The name of the agent who serves, "" if none is there."""
+        return self._persons.agent
+
+    @property
+    def own(self) -> Collection[str]:
+        """The ids of our messages that Connect told us of, the latest of them."""
+        return self._own.keys()
 
     def hear(self, item: Item) -> None:
         """Take an item from the socket."""
         self.heard()
-        self._leaving |= item.content_type == LEFT and item.participant_role == "AGENT"
+        self._leaving |= item.content_type in LEAVING and item.participant_role in PERSONS
         self._queue.append(item)
         self._work_on()
 
@@ -107,7 +113,8 @@ class Hearing:
             self._work_on()
 
     def recall(self, items: Sequence[Item]) -> None:
-        """Take items from the transcript: they come before what was heard and waits."""
+        """Take items from the transcript: they come before what was heard and waits. The first time it is all of it."""
+        self._is_whole = True
         self._queue.extendleft(reversed(items))
         self._work_on()
 
@@ -116,14 +123,23 @@ class Hearing:
         if self._task is not None:
             await asyncio.wait([self._task])
 
-    def echo_of(self, text: str, since: datetime, known: Container[str]) -> str:
-        """Return the id of a message of ours that Connect has, though we do not know that it took it; "" if none.
+    def echo_of(self, parts: Sequence[str], known: Mapping[str, str]) -> tuple[str, str] | None:
+        """Return which of the `parts` Connect has though we do not know that it took it, and its item's id; else None.
 
-        Connect echoes what we send, on the socket and in the transcript, without our ClientToken: so it is known by its
-        text, by being no older than `since`, and by not being one of those whose ids we were told.
+        Connect echoes what we send, on the socket and in the transcript, without our ClientToken and perhaps with
+        another text: redaction and message processors rewrite it in flight. But nobody else speaks as the customer, and
+        one message is under way at a time. So it is what stands after the last one whose id we were told, in Connect's
+        own order of time. `known` are these ids with what we sent under each ("" where nobody knows), and all that was
+        there before the first attempt.
         """
-        since -= CLOCKS_DIFFER
-        return next((one.id for one in self._own if one.text == text and one.id not in known and one.at >= since), "")
+        own = sorted(self._own.values(), key=lambda one: one.at)
+        last = max((place for place, one in enumerate(own) if one.id in known), default=-1)
+        # A chat's first message is its InitialMessage, whose id nobody told us.
+        after = own[max(last, 0) + 1 :] if last >= 0 or self._is_whole else [one for one in own if one.text in parts]
+        # What Connect took as it was and shows again is a late copy of that, sent by a bridge that was away.
+        doubled = {one.text for one in own[: last + 1] if known.get(one.id, "").endswith(one.text)}
+        found = [one for one in after if one.text in parts or one.text not in doubled]
+        return (_likeliest(parts, found[0].text), found[0].id) if found else None
 
     def _work_on(self) -> None:
         if self._queue and not self._held and (self._task is None or self._task.done()):
@@ -133,7 +149,7 @@ class Hearing:
         while self._queue and not self._held:
             # After a failure one by one: so the others get by what cannot be stored.
             batch = [self._queue.popleft() for _ in range(1 if self._failures else len(self._queue))]
-            batch.sort(key=lambda item: item.absolute_time)
+            batch.sort(key=moment)
             try:
                 await self._digest(batch)
                 self._failures = 0
@@ -159,7 +175,7 @@ class Hearing:
         What an earlier chat said, which this one continues, was stored with that one.
         """
         new = [item for item in items if item.id not in self._recent and not item.related_contact_id]
-        news = [read(item) for item in new]
+        news = [read(item, self.chat.zone or settings.TIME_ZONE) for item in new]
         said = tuple(self._captured(one) for one in news if isinstance(one, Said))
         if said:
             batch = Batch(conversation=self.conversation, contact=self.chat.contact, captured=said)
@@ -169,58 +185,40 @@ class Hearing:
                 self.house.said(self.conversation, stored)
         await self._follow(news, new)
         self._recent.extend(item.id for item in new if item.id and not is_unfinished(item))
-        self._note_own(item for item in new if item.participant_role == "CUSTOMER")
+        self._note_own(new)
         ends = any(isinstance(one, Ended) for one in news) and not self.ended
         if ends or self._leaving:
             self.ended |= ends
             self._leaving = False
-            self._queue.extend(await self.look_back())
+            found = await self.look_back()
+            self._is_whole |= bool(found)
+            self._queue.extend(found)
 
     def _note_own(self, items: Iterable[Item]) -> None:
-        """Remember our echoes, but for our words to the agent (whispers.py).
-
-        What was there before we joined is the chat's InitialMessage, about which nobody asks. It must not be taken for
-        the echo of a later message with the same words.
-        """
+        """Remember our messages as Connect has them, the InitialMessage among them, but not our words to the agent."""
         for item in items:
-            if item.type == "MESSAGE" and not is_marked(item.content):
-                self._own.append(Echo(item.id, item.content, moment(item)))
-            elif item.content_type == JOINED:
-                self._own.clear()
+            if item.participant_role == "CUSTOMER" and item.type == "MESSAGE" and not is_marked(item.content):
+                self._own[item.id] = Echo(item.id, item.content, moment(item))
+        for old in list(self._own)[:-REMEMBERED]:
+            del self._own[old]
 
     async def _follow(self, news: Sequence[News], items: Sequence[Item]) -> None:
-        """Note who speaks for Connect, and in which segment. Older events than those noted before change nothing."""
-        await self._note_agents(news, items)
-        agent, bot, segment = self.agent, self.chat.bot, self.chat.contact_id
-        for one, item in zip(news, items, strict=True):
-            if item.absolute_time < self._followed:
-                continue
-            segment = item.contact_id or segment
-            match one:
-                case AgentJoined(name):
-                    agent, bot = name, False
-                case AgentLeft():
-                    agent, bot = "", True
-                case _:
-                    pass
-        if (agent, bot, segment) != (self.agent, self.chat.bot, self.chat.contact_id):
-            given = {"contact": self.chat.contact, "contact_id": segment, "agent": agent, "bot": bot}
-            await self.house.execute(store.CHAT_NEWS, given)
-            self.agent, self.chat.bot, self.chat.contact_id = agent, bot, segment
-        self._followed = max([self._followed, *(item.absolute_time for item in items)])
+        """Note who is there, who of them serves, and in which segment. Repeating it does no harm.
 
-    async def _note_agents(self, news: Sequence[News], items: Sequence[Item]) -> None:
-        """Write down which agents came and went, and when: each once, however often it is told."""
-        told = [(one, item) for one, item in zip(news, items, strict=True) if isinstance(one, AgentJoined | AgentLeft)]
-        if told:
-            given = {
-                "contact": self.chat.contact,
-                "items": [(item.id or item.absolute_time)[:64] for _, item in told],
-                "kinds": ["joined" if isinstance(one, AgentJoined) else "left" for one, _ in told],
-                "names": [item.display_name[:256] for _, item in told],
-                "at": [moment(item) for _, item in told],
-            }
-            await self.house.execute(store.CHAT_EVENTS, given)
+        What is older than what was noted changes nothing.
+        """
+        told = [(item.id, one) for one, item in zip(news, items, strict=True) if isinstance(one, Told)]
+        moves = [(item, one) for item, one in told if self._persons.take(one) and one.kind != RENAMED]
+        if moves:
+            await self.house.execute(CHAT_EVENTS, noted(self.chat.contact, moves))
+        latest = [item.contact_id for item in items if item.contact_id and item.absolute_time >= self._followed]
+        segment = latest[-1] if latest else self.chat.contact_id
+        bot = not self._persons.anybody if self._persons.knows else self.chat.bot
+        if (self.agent, bot, segment) != (self._shown, self.chat.bot, self.chat.contact_id):
+            given = {"contact": self.chat.contact, "contact_id": segment, "agent": self.agent, "bot": bot}
+            await self.house.execute(CHAT_NEWS, given)
+            self._shown, self.chat.bot, self.chat.contact_id = self.agent, bot, segment
+        self._followed = max([self._followed, *(item.absolute_time for item in items)])
 
     def _captured(self, said: Said) -> Captured:
         item = said.item
@@ -235,3 +233,8 @@ class Hearing:
             occurred_at=moment(item),
             parts=tuple(split_text(said.text, self.limit)),
         )
+
+
+def _likeliest(parts: Sequence[str], text: str) -> str:
+    """Return which part the text is: itself, or what was rewritten into it, which is of about the same length."""
+    return min(parts, key=lambda part: (part != text, abs(len(part) - len(text))))

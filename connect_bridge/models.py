@@ -96,7 +96,7 @@ class Contact(models.Model):
     connection_expires_at = models.DateTimeField(null=True, blank=True)
     first_message = models.UUIDField(null=True, blank=True, help_text="The message that went as InitialMessage.")
     agent_name = models.CharField(max_length=256, blank=True)
-    bot = models.BooleanField(default=True, help_text="No agent has joined yet: a bot may be listening.")
+    bot = models.BooleanField(default=True, help_text="No person is in the chat: a bot may be listening.")
     requested_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)
     connected_at = models.DateTimeField(null=True, blank=True)
@@ -127,7 +127,10 @@ class Contact(models.Model):
 
 
 class ContactEvent(models.Model):
-    """An agent came into a chat or left it, as the chat itself told. `at` is Connect's clock."""
+    """An agent or a supervisor came into a chat or left it, as the chat itself told. `at` is Connect's clock.
+
+    Whoever takes the chat over knows from these who is in it; `participant_id` is empty where Connect did not say it.
+    """
 
     class Kind(models.TextChoices):
         JOINED = "joined"
@@ -135,6 +138,8 @@ class ContactEvent(models.Model):
 
     contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="events")
     item_id = models.CharField(max_length=64)
+    participant_id = models.CharField(max_length=64, blank=True, db_default="", default="")
+    role = models.CharField(max_length=16, db_default="AGENT", default="AGENT")
     kind = models.CharField(max_length=8, choices=Kind.choices)
     name = models.CharField(max_length=256, blank=True)
     at = models.DateTimeField()
@@ -143,7 +148,7 @@ class ContactEvent(models.Model):
         constraints = [models.UniqueConstraint(fields=["contact", "item_id"], name="event_is_noted_once")]
 
     def __str__(self) -> str:
-        return f"agent {self.kind}"
+        return f"{self.role.lower()} {self.kind}"
 
 
 class Message(models.Model):

@@ -58,7 +58,7 @@ class Relay:
     _stopped: bool = False
     _in_doubt: bool = False
     _renewed: bool = False
-    _taken: set[str] = field(default_factory=set)
+    _taken: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._starter = Starter(self.house, self.conversation)
@@ -130,7 +130,7 @@ class Relay:
             self._fence = await store.fence(connection, self.conversation, self.house.bridge)
             await self._starter.load(connection)
             chat = await store.open_chat(connection, self.conversation)
-            taken = await store.taken_items(connection, chat.contact) if chat is not None else set()
+            taken = await store.taken_items(connection, chat.contact) if chat is not None else {}
         # Whoever had this chat may have died between sending a message and writing that down.
         self._chat, self._taken, self._in_doubt = chat, taken, chat is not None
         self._loaded = True
@@ -237,7 +237,7 @@ class Relay:
             part, item = await self._already_there(message) or await self._send_part(chat, message)
             if item:
                 message = await self._done(chat, message, part, item)
-                self._taken.add(item)
+                self._taken[item] = part
 
     async def _done(self, chat: Chat, message: Pending, part: str, item: str) -> Pending:
         """Write down that this part is with Connect, and return what is left."""
@@ -264,11 +264,10 @@ class Relay:
         except TimeoutError:
             if not self.listener.over:
                 raise Unreachable("the transcript cannot be read, and Connect may have this message already") from None
-        for part in (next_part(message, FOR_BOT), next_part(message, FOR_AGENT)):
-            if item := self.listener.hearing.echo_of(part, message.created_at, self._taken):
-                self._in_doubt = False
-                return part, item
-        return None
+        parts = (next_part(message, FOR_BOT), next_part(message, FOR_AGENT))
+        found = self.listener.hearing.echo_of(parts, self._taken)
+        self._in_doubt = found is None
+        return found
 
     async def _send_part(self, chat: Chat, message: Pending) -> tuple[str, str]:
         """Send one part; return it and its item id, "" if the connection had to be renewed instead."""
@@ -279,6 +278,8 @@ class Relay:
         if listener is None or listener.over:
             raise Unreachable("the chat ended meanwhile: starting another")
         part = next_part(message, FOR_BOT if chat.bot else FOR_AGENT)
+        if not self._in_doubt:
+            self._taken = dict.fromkeys(listener.hearing.own, "") | self._taken  # what we send now is none of these
         try:
             item = await self.house.participants.send_message(listener.token, part, token(message, part))
             failpoint("I8", Unreachable)

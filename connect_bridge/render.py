@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
-import json
+import re
 from datetime import UTC, datetime
-from typing import Any
+from html import unescape
 
 import msgspec
 
 from connect_bridge.gateway import Attached, Item
+from connect_bridge.interactive import lines_of
+from connect_bridge.presence import JOINED, LEFT, PERSONS, RENAMED, Told
 
 EVENT = "application/vnd.amazonaws.connect.event."
 INTERACTIVE = "application/vnd.amazonaws.connect.message.interactive"
 #: As whom former versions spoke to agents.
 FORMER_NAMES = frozenset({"Parley: not delivered", "Parley: last time"})
+MARKDOWN = "text/markdown"
+HTML = "text/html"
+#: Content of these types is JSON, of which only what is for people is shown: templates, their answers, what is to come.
+STRUCTURED = "application/"
+#: A template that Connect hands on as plain text, as a bot's custom payload is where a chat takes no templates.
+_TEMPLATE = re.compile(r'\s{0,100}\{[^{}]{0,200}"(?:templateType|replyMessage)"')
 #: Who speaks to the customer. CUSTOMER is our own echo.
 SPEAKERS = frozenset({"AGENT", "SYSTEM", "CUSTOM_BOT", "SUPERVISOR"})
+#: What a message processor has not passed, or never will: nobody in the chat is to read it (MessageProcessingStatus).
+UNPASSED = frozenset({"PROCESSING", "FAILED", "REJECTED"})
+#: Events of older clients, told by the item's type alone (Item in the participant service's API reference).
+_OLDER = {
+    "CHAT_ENDED": "chat.ended",
+    "PARTICIPANT_JOINED": "participant.joined",
+    "PARTICIPANT_LEFT": "participant.left",
+}
+_MOVES = {
+    "participant.joined": JOINED,
+    "participant.left": LEFT,
+    "participant.displayname.updated": RENAMED,
+}
+#: Markdown as an agent's desktop writes it: a link, what is emphasised, a heading.
+_LINK = re.compile(r"\[([^\[\]\n]{1,200})\]\((https?://[^\s()]{1,2000})\)")
+_STRONG = re.compile(r"(\*\*|~~)(?=\S)([^\n]{1,500}?)\1")
+_HEADING = re.compile(r"^#{1,6} ", re.MULTILINE)
+_TAG = re.compile(r"<[/a-zA-Z!][^<>]{0,500}>")
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,14 +49,6 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 
     item: Item
     text: str
-
-
-class AgentJoined(msgspec.Struct, frozen=True):
-    name: str
-
-
-class AgentLeft(msgspec.Struct, frozen=True):
-    """Not the end: a transfer or a disconnect flow may follow."""
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -41,37 +59,46 @@ class Nothing(msgspec.Struct, frozen=True):
     pass
 
 
-News = Said | AgentJoined | AgentLeft | Ended | Nothing
+#: Told: a person came or left. That is not the end: a transfer or a disconnect flow may follow.
+News = Said | Told | Ended | Nothing
 
 
-def read(item: Item) -> News:
-    """Return what an item means to us, in texts that PostgreSQL can store: it has no NUL."""
+def read(item: Item, zone: str = "") -> News:
+    """Return what an item means to us, in texts that PostgreSQL can store: it has no NUL.
+
+    Times are shown in `zone`, by name, where a template does not bring its own.
+    """
     item = _without_nul(item)
-    if item.type == "EVENT" or item.content_type.startswith(EVENT):
+    if item.type == "EVENT" or item.type in _OLDER or item.content_type.startswith(EVENT):
         return _event(item)
     if item.participant_role not in SPEAKERS or item.message_visibility == "AGENT" or not item.id:
         return Nothing()
-    if is_unfinished(item) or _is_ours(item):
+    if item.type == "MESSAGEMETADATA" or is_unfinished(item) or _is_ours(item):
         return Nothing()
-    text = _attachments(item.attachments) if item.type == "ATTACHMENT" else _text(item)
+    text = _attachments(item.attachments) if item.type == "ATTACHMENT" else _text(item, zone)
     return Said(item=item, text=text.replace("\x00", "\ufffd")) if text.strip() else Nothing()
 
 
 def _without_nul(item: Item) -> Item:
-    given = {name: getattr(item, name) for name in ("id", "content", "content_type", "display_name", "contact_id")}
+    names = ("id", "content", "content_type", "display_name", "contact_id", "participant_id")
+    given = {name: getattr(item, name) for name in names}
     clean = {name: value.replace("\x00", "\ufffd") for name, value in given.items() if "\x00" in value}
     return msgspec.structs.replace(item, **clean) if clean else item
 
 
 def is_unfinished(item: Item) -> bool:
-    """Return whether more will come under the same id: a bot's words as they form, a file whose scan is not over.
+    """Return whether more may come under the same id.
 
-    The last piece of what a bot says carries all of it (Lex streaming).
+    That is a bot's words as they form (Lex streaming: the last piece carries all of it), a file whose scan is not over,
+    and what a message processor has not passed.
     """
+    if any(one.status == "IN_PROGRESS" for one in item.attachments):
+        return True
     said = item.message_metadata
-    return (said is not None and said.message_completed is False) or any(
-        one.status == "IN_PROGRESS" for one in item.attachments
-    )
+    if said is None:
+        return False
+    piece = said.chunk_number is not None and said.message_completed is not True
+    return piece or said.message_completed is False or said.message_processing_status in UNPASSED
 
 
 def _is_ours(item: Item) -> bool:
@@ -83,19 +110,27 @@ def _is_ours(item: Item) -> bool:
 
 
 def _event(item: Item) -> News:
-    match item.content_type.removeprefix(EVENT):
-        case "chat.ended":
-            return Ended()
-        case "participant.joined" if item.participant_role == "AGENT":
-            return AgentJoined(item.display_name)
-        case "participant.left" if item.participant_role == "AGENT":
-            return AgentLeft()
-        case _:
-            return Nothing()
+    name = _OLDER.get(item.type) or item.content_type.removeprefix(EVENT)
+    if name == "chat.ended":
+        return Ended()
+    kind = _MOVES.get(name)
+    if kind is None or (item.participant_role and item.participant_role not in PERSONS):
+        return Nothing()
+    return Told(item.participant_id, item.participant_role, kind, item.display_name, moment(item))
 
 
-def _text(item: Item) -> str:
-    return _interactive(item.content) if item.content_type == INTERACTIVE else item.content
+def _text(item: Item, zone: str) -> str:
+    by_software = item.participant_role in ("SYSTEM", "CUSTOM_BOT")
+    if item.content_type.startswith(STRUCTURED) or (by_software and _TEMPLATE.match(item.content)):
+        return lines_of(item.content, zone)
+    if item.content_type == HTML:
+        return unescape(_TAG.sub(" ", item.content))
+    return plain(item.content) if item.content_type == MARKDOWN else item.content
+
+
+def plain(text: str) -> str:
+    """Return Markdown as messengers show it, that is as it reads: without its marks, with the addresses of links."""
+    return _HEADING.sub("", _STRONG.sub(r"\2", _LINK.sub(r"\1 (\2)", text)))
 
 
 def _attachments(attachments: list[Attached]) -> str:
@@ -105,23 +140,6 @@ def _attachments(attachments: list[Attached]) -> str:
         for one in attachments
         if one.status == "APPROVED"
     )
-
-
-def _interactive(content: str) -> str:
-    """Write a picker or panel as a list. The customer answers with an element's title: Connect expects just that."""
-    try:
-        shown = json.loads(content)["data"]["content"]
-        lines = [shown.get("title", ""), shown.get("subtitle", "")]
-        lines += [f"• {_element(element)}" for element in shown.get("elements") or shown.get("timeslots") or []]
-        return "\n".join(line for line in lines if line)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return content
-
-
-def _element(element: dict[str, Any]) -> str:
-    title = str(element.get("title") or element.get("date") or element.get("templateIdentifier") or "")
-    subtitle = element.get("subtitle")
-    return f"{title}: {subtitle}" if subtitle else title
 
 
 def moment(item: Item) -> datetime:

@@ -41,6 +41,8 @@ class Chat(msgspec.Struct, kw_only=True):
     bot: bool
     requested_at: datetime
     started_at: datetime | None
+    told: Sequence[Sequence[str]] | None = None
+    zone: str = ""
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,7 +170,7 @@ SELECT m.id, m.sequence, m.text, m.relayed, m.attempts, m.created_at
  ORDER BY m.sequence
 """
 TAKEN_ITEMS = """
-SELECT connect_item_id FROM connect_bridge_message
+SELECT connect_item_id, text FROM connect_bridge_message
  WHERE contact_id = %s AND direction = 'in' AND connect_item_id IS NOT NULL ORDER BY sequence DESC LIMIT 200
 """
 RELAYED = """
@@ -208,10 +210,18 @@ SELECT 1 FROM (
 # ── contacts ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 #: `first_message` is still to be written down as relayed, by whoever has the chat now: it went as the InitialMessage.
+#: `told` is what events told of the persons in it, as presence.Told; `zone` is the account's.
 _CHAT = """id AS contact, state, instance_id, flow_id, contact_id, initial_contact_id, participant_token,
            connection_token, bot, requested_at, started_at,
            (SELECT m.id FROM connect_bridge_message m WHERE m.id = connect_bridge_contact.first_message
-               AND m.status = 'stored' AND m.contact_id IS DISTINCT FROM connect_bridge_contact.id) AS first_message"""
+               AND m.status = 'stored' AND m.contact_id IS DISTINCT FROM connect_bridge_contact.id) AS first_message,
+           (SELECT jsonb_agg(jsonb_build_array(e.participant_id, e.role, e.kind, e.name, e.at) ORDER BY e.at, e.id)
+              FROM connect_bridge_contactevent e
+             WHERE e.contact_id = connect_bridge_contact.id AND e.participant_id <> '') AS told,
+           COALESCE((SELECT h.zone FROM connect_bridge_conversation c
+                       JOIN channels_app_channelaccount a ON a.id = c.account_id
+                       JOIN channels_app_businesshours h ON h.id = a.hours_id
+                      WHERE c.id = connect_bridge_contact.conversation_id), '') AS zone"""
 OPEN_CHAT = f"""
 SELECT {_CHAT} FROM connect_bridge_contact
  WHERE conversation_id = %s AND state IN ('requested', 'started', 'connected')
@@ -249,17 +259,7 @@ UPDATE connect_bridge_contact SET state = %(state)s, ended_at = now(), reason = 
        participant_token = '', connection_token = ''
  WHERE id = %(contact)s AND state IN ('requested', 'started', 'connected')
 """
-CHAT_NEWS = """
-UPDATE connect_bridge_contact SET contact_id = COALESCE(NULLIF(%(contact_id)s, ''), contact_id),
-       agent_name = COALESCE(NULLIF(%(agent)s, ''), agent_name), bot = %(bot)s WHERE id = %(contact)s
-"""
-CHAT_EVENTS = """
-INSERT INTO connect_bridge_contactevent (contact_id, item_id, kind, name, at)
-SELECT %(contact)s, e.* FROM unnest(%(items)s::text[], %(kinds)s::text[], %(names)s::text[], %(at)s::timestamptz[]) AS e
-ON CONFLICT (contact_id, item_id) DO NOTHING
-"""
 CHAT_SWEPT = "UPDATE connect_bridge_contact SET swept_at = now() WHERE id = %s"
-
 
 # ── the pace of all bridges ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -359,10 +359,10 @@ def _pending(*row: Any) -> Pending:
     return Pending(**dict(zip(Pending.__struct_fields__, row, strict=True)))
 
 
-async def taken_items(connection: Connection, contact: uuid.UUID) -> set[str]:
-    """Return the ids under which Connect has taken the contact's latest messages from us."""
+async def taken_items(connection: Connection, contact: uuid.UUID) -> dict[str, str]:
+    """Return the ids under which Connect has taken the contact's latest messages from us, with what these said."""
     rows = await (await connection.execute(TAKEN_ITEMS, [contact])).fetchall()
-    return {row[0] for row in rows}
+    return dict(rows)
 
 
 async def origin(connection: Connection, conversation: uuid.UUID) -> Origin:

@@ -20,6 +20,7 @@ from connect_bridge.marks import is_marked
 from connect_bridge.pace import FLOORS, Pace
 from connect_bridge.participant import AwsParticipants
 from connect_bridge.parts import shown
+from connect_bridge.reconcile.relayed import Relayed, match
 from connect_bridge.reconcile.rows import OpenChat, Page, ask, read
 from connect_bridge.reconcile.words import Finding, Gap, Kind, Trouble
 from connect_bridge.render import Said, moment
@@ -30,13 +31,16 @@ log = logging.getLogger(__name__)
 
 #: What is younger may be on its way: in a busy chat the bridges look for lost frames every 120 s.
 SETTLED = timedelta(seconds=150)
+#: How far Connect's clock is thought to be behind ours at most.
+CLOCKS_DIFFER = timedelta(minutes=10)
 #: Seconds between two calls: we take half of what Connect allows an instance by default, the bridges need the rest.
 APART = 2 / FLOORS["transcript"]
 #: Seconds for one chat's transcript, all its pages and waits included.
 READ_WITHIN = 60.0
 
 STORED = """
-SELECT id, contact_id AS contact, direction, sequence, text, relayed, connect_item_id AS item
+SELECT id, contact_id AS contact, direction, sequence, text, relayed, connect_item_id AS item,
+       COALESCE(relayed_at, created_at) AS noted_at
   FROM connect_bridge_message WHERE contact_id = ANY(%(contacts)s) AND (direction = 'out' OR relayed > 0)
  ORDER BY sequence
 """
@@ -54,6 +58,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     relayed: int
     item: str | None
+    noted_at: datetime
 
     def __repr__(self) -> str:
         return f"<Stored {self.id}>"
@@ -65,29 +70,6 @@ class Known:
 
     messages: list[Stored] = field(default_factory=list)
     items: set[str] = field(default_factory=set)
-
-
-@dataclass(slots=True)
-class _Relayed:
-    """A customer's message, and what of it is still to be found in Connect's transcript."""
-
-    message: Stored
-    left: str
-    begun: bool = False
-
-    def takes(self, item: Item) -> bool:
-        """Find the item in the message: by its id, which is the last part's, else as what comes next of the text.
-
-        What comes first of it may be in a former chat.
-        """
-        if self.left and item.id == self.message.item:
-            self.left = "" if not self.begun else self.left.removeprefix(item.content)
-        elif self.left and item.content and self.left.startswith(item.content):
-            self.left = self.left[len(item.content) :]
-        else:
-            return False
-        self.begun = True
-        return True
 
 
 Reading = Sequence[Item] | Exception
@@ -116,12 +98,22 @@ def look(opened: Sequence[OpenChat], page: Page) -> Iterator[Finding]:
 
 def differences(known: Known, items: Sequence[Item]) -> Iterator[Difference]:
     """Yield what only one side has, and what stands in another order. Pure, but for the clock."""
-    settled_by = datetime.now(UTC) - SETTLED
     # What an earlier chat said, which this one continues, belongs to that one.
     own = (item for item in items if not item.related_contact_id)
-    ordered = sorted(own, key=lambda item: item.absolute_time)
+    ordered = sorted(own, key=moment)
+    settled_by = datetime.now(UTC) - SETTLED - _clock_behind(known, ordered)
     yield from _said(known, ordered, settled_by)
     yield from _relayed(known, ordered, settled_by)
+
+
+def _clock_behind(known: Known, items: Sequence[Item]) -> timedelta:
+    """Return how far Connect's clock is behind ours, or ahead if negative, judged by what we noted soonest.
+
+    Zero where both have nothing in common.
+    """
+    noted = {one.item: one.noted_at for one in known.messages}
+    apart = [at - moment(item) for item in items if (at := noted.get(item.id[:64])) is not None]
+    return min(min(apart, default=timedelta()), CLOCKS_DIFFER)
 
 
 def _said(known: Known, items: Sequence[Item], settled_by: datetime) -> Iterator[Difference]:
@@ -139,30 +131,26 @@ def _said(known: Known, items: Sequence[Item], settled_by: datetime) -> Iterator
 
 
 def _relayed(known: Known, items: Sequence[Item], settled_by: datetime) -> Iterator[Difference]:
-    """Compare what was relayed. One message may be several items, and only the last one's id is known."""
-    sent = [_Relayed(one, shown(one.text)[: one.relayed]) for one in known.messages if one.direction == "in"]
-    places = []
-    for item in items:
-        if item.participant_role != "CUSTOMER" or item.type != "MESSAGE" or _is_ours(item, known.items):
-            continue
-        owner = next((one for one in _likely(sent, item) if one.takes(item)), None)
-        if owner is not None:
-            places.append(owner.message)
-        elif moment(item) < settled_by:
+    """Compare what was relayed."""
+    sent = [
+        Relayed(one.id, one.sequence, one.item, shown(one.text)[: one.relayed])
+        for one in known.messages
+        if one.direction == "in"
+    ]
+    own = [item for item in items if item.participant_role == "CUSTOMER" and item.type == "MESSAGE"]
+    found = match(sent, [item for item in own if not _is_ours(item, known.items)])
+    for item in found.strangers:
+        if moment(item) < settled_by:
             yield Kind.NOT_OURS, item.id, moment(item)
     for one in sent:
         if one.left:
-            yield Kind.NOT_IN_CONNECT, str(one.message.id), None
-    yield from _misplaced(places)
+            yield Kind.NOT_IN_CONNECT, str(one.id), None
+        elif one.rewritten:
+            yield Kind.REWRITTEN, str(one.id), None
+    yield from _misplaced(list(found.places))
 
 
-def _likely(sent: Sequence[_Relayed], item: Item) -> Sequence[_Relayed]:
-    """Return the message that has the item's id, or all: those that are still to be found take it by its text."""
-    named = [one for one in sent if one.message.item == item.id]
-    return named or [one for one in sent if one.left]
-
-
-def _misplaced(places: Sequence[Stored]) -> Iterator[Difference]:
+def _misplaced(places: Sequence[Stored | Relayed]) -> Iterator[Difference]:
     """Yield the messages that stand before others in Connect and after them here."""
     lowest = places[-1].sequence if places else 0
     for one in reversed(places):

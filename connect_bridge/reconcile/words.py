@@ -15,6 +15,7 @@ class Kind(StrEnum):
     NOT_IN_CONNECT = "not_in_connect"
     NOT_SAID = "not_said"
     NOT_OURS = "not_ours"
+    REWRITTEN = "rewritten"
     ORDER = "order"
     ENDED_UNHEARD = "ended_unheard"
     NOT_TAKEN_IN = "not_taken_in"
@@ -61,6 +62,12 @@ WORDS: dict[Kind, Words] = {
         "the chat has it under the customer's name, and no message here is it",
         "it was relayed twice, or the database went back to an older state after it was relayed",
         "tell the agent; after a failover see what else is missing since then",
+    ),
+    Kind.REWRITTEN: Words(
+        "message",
+        "Connect's transcript has it with another text than the customer's",
+        "redaction or a message processor in the contact flow rewrote it in flight",
+        "nothing if that is wanted; else look at the flow's blocks of redaction and message processing",
     ),
     Kind.ORDER: Words(
         "message",

@@ -7,14 +7,14 @@ real Contact Control Panel does.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from aiohttp import web
 
 from sandbox.world.amazon import Amazon
 from sandbox.world.aws_errors import answer
-from sandbox.world.chat import Chat, iso
+from sandbox.world.chat import Chat, Participant, iso
 from sandbox.world.desk import Agent, DeskError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -28,10 +28,11 @@ class NewAgent(msgspec.Struct):
 
 
 class Action(msgspec.Struct):
-    """The body of accept, transfer and end."""
+    """The body of accept, join, transfer and end. `role`: as whom someone joins who is not the first."""
 
     agent_id: str
     queue: str = ""
+    role: Literal["AGENT", "SUPERVISOR"] = "AGENT"
 
 
 class Panel:
@@ -67,6 +68,13 @@ class Panel:
         self.amazon.flows.accepted(participant)
         return answer(200, _contact(participant.chat) | self._credentials(participant.chat))
 
+    async def join(self, request: web.Request) -> web.Response:
+        """Let another agent into a chat, or a supervisor."""
+        body = await _action(request)
+        agent = self.desk.agent(body.agent_id)
+        participant = self.desk.join(request.match_info["contact_id"], agent, body.role)
+        return answer(200, _contact(participant.chat) | _tokens(participant))
+
     async def transfer(self, request: web.Request) -> web.Response:
         """Send a chat back to a queue; the answer has its new ContactId."""
         body = await _action(request)
@@ -77,13 +85,18 @@ class Panel:
     async def end(self, request: web.Request) -> web.Response:
         """End a chat as its agent: participant.left, the disconnect flow's messages, chat.ended."""
         body = await _action(request)
-        chat = self.desk.held(request.match_info["contact_id"], self.desk.agent(body.agent_id))
-        self.amazon.flows.agent_ends(chat.agents()[-1])
+        agent = self.desk.agent(body.agent_id)
+        chat = self.desk.held(request.match_info["contact_id"], agent)
+        theirs = [one for one in chat.agents() if one.display_name == agent.name]
+        self.amazon.flows.agent_ends(theirs[-1])
         return answer(200, _contact(chat))
 
     def _credentials(self, chat: Chat) -> dict[str, str]:
-        participant = chat.agents()[-1]
-        return {"participant_id": participant.id, "participant_token": participant.token}
+        return _tokens(chat.agents()[-1])
+
+
+def _tokens(participant: Participant) -> dict[str, str]:
+    return {"participant_id": participant.id, "participant_token": participant.token}
 
 
 def _agent(agent: Agent) -> dict[str, Any]:
@@ -125,6 +138,7 @@ def routes(amazon: Amazon) -> Iterable[web.AbstractRouteDef]:
         web.get("/ccp/queue", _guarded(panel.queue)),
         web.get("/ccp/contacts", _guarded(panel.contacts)),
         web.post("/ccp/contacts/{contact_id}/accept", _guarded(panel.accept)),
+        web.post("/ccp/contacts/{contact_id}/join", _guarded(panel.join)),
         web.post("/ccp/contacts/{contact_id}/transfer", _guarded(panel.transfer)),
         web.post("/ccp/contacts/{contact_id}/end", _guarded(panel.end)),
     ]

@@ -58,7 +58,7 @@ class Chats:
                     line.hang_up(1001)
         for store in (self.by_contact, self.by_client_token, self.participants, self.connections, self.tickets):
             store.clear()
-        self.active = 0
+        self.active, self._last = 0, 0.0
 
     def open(self, chat: Chat, customer_name: str) -> Participant:
         """Take in a new chat with its customer, who has five minutes to connect."""
@@ -112,7 +112,7 @@ class Chats:
         connection = Connection(participant, secrets.token_urlsafe(240), expires)
         self.connections[connection.token] = connection
         participant.chat.tokens.append(connection.token)
-        return {"ConnectionToken": connection.token, "Expiry": iso(expires)}
+        return {"ConnectionToken": connection.token, "Expiry": iso(expires + self.world.settings.clock_ahead)}
 
     def websocket(self, participant: Participant) -> dict[str, str]:
         """Give out a websocket URL: to be opened within 100 s, and good for about an hour."""
@@ -121,7 +121,10 @@ class Chats:
         self.tickets[token] = SocketTicket(participant, now + settings.url_opens_within, now + settings.socket_lifetime)
         participant.chat.tokens.append(token)
         url = self.world.base_url.replace("http", "ws", 1)
-        return {"Url": f"{url}/ws/{token}", "ConnectionExpiry": iso(now + settings.socket_lifetime)}
+        return {
+            "Url": f"{url}/ws/{token}",
+            "ConnectionExpiry": iso(now + settings.socket_lifetime + settings.clock_ahead),
+        }
 
     def connection_details(self, participant: Participant, wanted: list[str]) -> dict[str, Any]:
         """Return the members of a connection that were asked for."""
@@ -133,8 +136,8 @@ class Chats:
         return details
 
     def clock(self) -> float:
-        """Return Unix seconds that never go back."""
-        self._last = max(self._last, time.time())
+        """Return Unix seconds of Connect's own clock, which may differ from this machine's. They never go back."""
+        self._last = max(self._last, time.time() + self.world.settings.clock_ahead)
         return self._last
 
     def item(self, chat: Chat, kind: str, content_type: str, sender: Participant | None = None, **more: Any) -> Item:

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.world.chat import Chat, Participant, new_id
+from sandbox.world.chat import Chat, Participant, Role, new_id
 from sandbox.world.chats import Chats
 
 
@@ -83,6 +83,29 @@ class Desk:
         self._record("connect.accepted", chat, agent_id=agent.id)
         return participant
 
+    def join(self, contact_id: str, agent: Agent, role: Role) -> Participant:
+        """Let another agent, or a supervisor who barges in, into a chat that an agent has.
+
+        Six participants are the most, the customer among them (Amazon Connect quotas). Raises DeskError 404 or 409.
+        """
+        chat = self._chat(contact_id)
+        if chat.stage != "agent" or chat.contact.id != contact_id:
+            raise DeskError(409, f"Contact {contact_id} is not with an agent; it is {chat.stage}")
+        if len(chat.present()) >= self.chats.world.settings.participants_per_chat:
+            raise DeskError(409, f"Contact {contact_id} has as many participants as are allowed")
+        if role == "AGENT":
+            agent.chats[chat.initial_id] = chat
+        participant = self.chats.join(chat, role, agent.name)
+        self.chats.event(chat, "participant.joined", participant)
+        self._record("connect.joined", chat, agent_id=agent.id, role=role)
+        return participant
+
+    def part(self, participant: Participant) -> None:
+        """Take one of several agents' chat off their list."""
+        for agent in self.agents.values():
+            if agent.name == participant.display_name:
+                agent.chats.pop(participant.chat.initial_id, None)
+
     def transfer(self, contact_id: str, agent: Agent, queue: str) -> Chat:
         """Send the chat back to a queue under a new ContactId. Raises DeskError 404 or 409."""
         chat = self.held(contact_id, agent)
@@ -115,8 +138,7 @@ class Desk:
     def let_go(self, chat: Chat) -> None:
         """Let it wait for nobody and be with nobody. Idempotent."""
         self.waiting.pop(chat.initial_id, None)
-        agent = self.agents.get(chat.contact.agent_id)
-        if agent is not None:
+        for agent in self.agents.values():
             agent.chats.pop(chat.initial_id, None)
 
     def _record(self, what: str, chat: Chat, **more: Any) -> None:

@@ -83,8 +83,12 @@ class Flows:
             self._hand_over(chat, flow)
 
     def agent_ends(self, participant: Participant) -> None:
-        """Let the agent leave: participant.left, the disconnect flow's messages, then chat.ended."""
+        """Let the agent leave. After the last one: the disconnect flow's messages, then chat.ended."""
         chat = participant.chat
+        if chat.agents() != [participant]:
+            self.desk.part(participant)
+            self.chats.leave(participant)
+            return
         chat.stage = "leaving"
         self.desk.let_go(chat)
         self.chats.leave(participant)

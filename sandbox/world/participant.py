@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -67,10 +68,13 @@ class ParticipantService:
             return connection.said[key]
         participant, kind, content = connection.participant, call.params["ContentType"], call.params["Content"]
         check_content(self.amazon, participant.chat, kind, content)
-        item = self.chats.item(participant.chat, "MESSAGE", kind, participant, content=content)
+        processed = self._processed(content) if kind == TEXT else content
+        item = self.chats.item(participant.chat, "MESSAGE", kind, participant, content=processed)
         self.chats.publish(participant.chat, item)
-        call.notes |= {"item_id": item.id, "text": content}
-        result = {"Id": item.id, "AbsoluteTime": item.absolute_time}
+        call.notes |= {"item_id": item.id, "text": processed}
+        result: dict[str, Any] = {"Id": item.id, "AbsoluteTime": item.absolute_time}
+        if self.amazon.world.settings.rewrites:
+            result["MessageMetadata"] = {"MessageProcessingStatus": "PROCESSING"}
         if token:
             connection.said[key] = result
         if participant.role == "CUSTOMER":
@@ -119,6 +123,12 @@ class ParticipantService:
         """Answer that there is no such view: the simulated flows show none."""
         self._connection(call)
         raise AwsError("ResourceNotFoundException", "View not found", ResourceType="VIEW")
+
+    def _processed(self, content: str) -> str:
+        """Return the text as a message processor leaves it, for everybody in the chat (StartContactMediaProcessing)."""
+        for pattern, instead in self.amazon.world.settings.rewrites.items():
+            content = re.sub(pattern, instead, content)
+        return content
 
     def _connection(self, call: Call) -> Connection:
         connection = self.chats.connection(call.bearer, call.operation)

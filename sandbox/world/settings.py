@@ -38,4 +38,9 @@ class Settings(msgspec.Struct, kw_only=True):
     attachments_per_chat: int = 35
     upload_url_lifetime: float = 300.0
     message_bytes: int = 16_384
+    participants_per_chat: int = 6
+    clock_ahead: float = 0.0
+    """How many seconds Connect's clock is ahead of this machine's; behind it, if negative."""
+    rewrites: dict[str, str] = {}
+    """Regular expression to what Connect puts in its place in flight, as a message processor or redaction does."""
     lex_characters: int = 1_024

@@ -190,7 +190,8 @@ def _drop_on_participant_left(render: Any) -> None:
     def make(event: Any) -> Any:
         def left_is_the_end(item: Any) -> Any:
             found = event(item)
-            return render.Ended() if isinstance(found, render.AgentLeft) else found
+            left = isinstance(found, render.Told) and found.kind == render.LEFT
+            return render.Ended() if left else found
 
         return left_is_the_end
 

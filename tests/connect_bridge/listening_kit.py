@@ -110,14 +110,15 @@ class OneChat:
     async def fetchall(self) -> Sequence[tuple[Any, ...]]:
         return ()
 
-    def listener(self, monkeypatch: Any, on_end: Callable[[], None] = lambda: None) -> Listener:
+    def listener(self, monkeypatch: Any, on_end: Callable[[], None] = lambda: None, **given: Any) -> Listener:
         monkeypatch.setattr(ChatSocket, "open", self.open_line)
         limit = TextLimit(most=1000)
-        return Listener(cast("House", self), uuid.uuid4(), a_chat(), limit, on_end)
+        return Listener(cast("House", self), uuid.uuid4(), a_chat(**given), limit, on_end)
 
 
-def a_chat() -> Chat:
+def a_chat(**given: Any) -> Chat:
     return Chat(
+        **given,
         contact=uuid.uuid4(),
         state="connected",
         instance_id="instance",

@@ -217,6 +217,43 @@ def test_what_is_in_the_chat_twice_is_named(world: RunningWorld) -> None:
     assert gaps_of() == [("not_ours", doubled)]
 
 
+def test_what_connect_rewrote_in_flight_is_named_as_that_and_not_as_missing(world: RunningWorld) -> None:
+    world.world.settings.rewrites = {"secret": "[PII]"}
+    talk = Talk(world)
+    first = talk.stored(text="a secret", relayed=8, connect_item_id=None)
+    talk.customer.say("a secret")
+    plain, one = talk.asked("nothing to hide"), talk.asked("my secret")
+    long = talk.asked("x" * 1000 + "secret ", "and its end")
+    again = talk.asked("my secret")
+    assert gaps_of() == [("rewritten", str(message.id)) for message in (first, one, long, again)]
+    assert plain.sequence == 2
+
+
+def test_a_doubled_message_and_a_lost_one_are_told_though_others_were_rewritten(world: RunningWorld) -> None:
+    world.world.settings.rewrites = {"secret": "[PII]"}
+    talk = Talk(world)
+    one = talk.asked("my secret")
+    doubled = talk.customer.say("my secret")["Id"]
+    lost = talk.stored(text="a secret", relayed=8, connect_item_id="nobody-has-it")
+    assert sorted(gaps_of()) == sorted(
+        [("rewritten", str(one.id)), ("not_ours", doubled), ("not_in_connect", str(lost.id))]
+    )
+
+
+@pytest.mark.parametrize("ahead", [-400.0, 400.0])
+def test_what_is_young_is_judged_by_connects_clock(
+    world: RunningWorld, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
+    world.world.settings.clock_ahead = ahead
+    monkeypatch.setattr(chats, "SETTLED", timedelta(seconds=90))
+    talk = Talk(world)
+    talk.asked("Hello")
+    talk.answered("just said", kept=False)
+    assert gaps_of() == []
+    monkeypatch.setattr(chats, "SETTLED", timedelta(seconds=-5))
+    assert [kind for kind, _ in gaps_of()] == ["not_here"]
+
+
 def test_what_is_stored_as_said_and_connect_does_not_know_is_named(world: RunningWorld) -> None:
     talk = Talk(world)
     talk.answered("heard")

@@ -148,3 +148,30 @@ def test_the_desktop_says_why_it_refuses(aws: RunningWorld) -> None:
     assert status(f"/contacts/{chat.contact_id}/accept", {"agent_id": agent}) == 409
     assert status(f"/contacts/{chat.contact_id}/transfer", {"agent_id": agent}) == 409
     assert status(f"/contacts/{chat.contact_id}/end", {"agent_id": agent}) == 409
+
+
+async def test_several_agents_are_in_a_chat_and_only_the_last_one_to_leave_ends_it(aws: RunningWorld) -> None:
+    chat, ann, ben, sam = aws.start(), aws.agent("Ann"), aws.agent("Ben"), aws.agent("Sam")
+    async with chat.line() as line:
+        await line.until("participant.joined")
+        aws.accept(chat.contact_id, ann)
+        for agent, role in ((ben, "AGENT"), (sam, "SUPERVISOR")):
+            aws.call("POST", f"/ccp/contacts/{chat.contact_id}/join", {"agent_id": agent, "role": role})
+        aws.call("POST", f"/ccp/contacts/{chat.contact_id}/end", {"agent_id": ann})
+        left = await line.until("participant.left")
+        assert (left["ParticipantRole"], left["DisplayName"]) == ("AGENT", "Ann")
+        aws.call("POST", f"/ccp/contacts/{chat.contact_id}/end", {"agent_id": ben})
+        await line.until("chat.ended")
+    came = [(item["ParticipantRole"], item["DisplayName"]) for item in line.seen if "joined" in item["ContentType"]]
+    assert came == [("CUSTOMER", "Jane"), ("AGENT", "Ann"), ("AGENT", "Ben"), ("SUPERVISOR", "Sam")]
+
+
+async def test_a_chat_has_six_participants_at_most(aws: RunningWorld) -> None:
+    chat = aws.start()
+    async with chat.line() as line:
+        await line.until("participant.joined")
+        aws.accept(chat.contact_id, aws.agent("1"))
+        for name in "2345":
+            aws.call("POST", f"/ccp/contacts/{chat.contact_id}/join", {"agent_id": aws.agent(name)})
+        status, why = aws.refusal(f"/ccp/contacts/{chat.contact_id}/join", {"agent_id": aws.agent("6")})
+    assert (status, "participants" in why) == (409, True)

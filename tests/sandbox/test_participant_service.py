@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -178,3 +179,25 @@ def test_a_connection_needs_a_type_that_chats_have(aws: RunningWorld) -> None:
     assert aws.refused(connect, **token, Type=["WEBRTC_CONNECTION"]) == INVALID
     assert aws.refused(connect, **token, Type=["PIGEON"]) == INVALID
     assert aws.refused(connect, ParticipantToken="wrong", Type=["WEBSOCKET"]) == DENIED
+
+
+def test_a_processor_rewrites_texts_in_flight_and_the_id_stays(aws: RunningWorld) -> None:
+    aws.call("PUT", "/world/settings", {"rewrites": {r"\d{4} \d{4}": "[CARD]"}})
+    chat = aws.start()
+    sent = chat.say("it is 1111 2222")
+    [item] = [item for item in chat.transcript() if item["Type"] == "MESSAGE"]
+
+    assert (item["Id"], item["Content"]) == (sent["Id"], "it is [CARD]")
+    assert sent["MessageMetadata"] == {"MessageProcessingStatus": "PROCESSING"}
+
+
+@pytest.mark.parametrize("ahead", [-300.0, 300.0])
+def test_connects_clock_may_be_another_than_ours(aws: RunningWorld, ahead: float) -> None:
+    aws.call("PUT", "/world/settings", {"clock_ahead": ahead})
+    chat, began = aws.start(), time.time()
+    sent = datetime.fromisoformat(chat.say("hello")["AbsoluteTime"]).timestamp()
+    expiry = datetime.fromisoformat(chat.connection["ConnectionCredentials"]["Expiry"]).timestamp()
+
+    assert abs(sent - began - ahead) < 60
+    assert abs(expiry - began - ahead - 86_400) < 60
+    assert [item["Content"] for item in chat.transcript() if item["Type"] == "MESSAGE"] == ["hello"]
