@@ -20,7 +20,7 @@ from connect_bridge.gateway import CONNECT_WITHIN, GatewayError, Invalid, Refuse
 from connect_bridge.house import House
 from connect_bridge.lifecycle import Event, State, after
 from connect_bridge.listener import ENDED_UNHEARD, Listener, described
-from connect_bridge.parts import FOR_AGENT, FOR_BOT, next_part, shown, token
+from connect_bridge.parts import FOR_AGENT, FOR_BOT, next_part, position_after, shown, token
 from connect_bridge.starter import POISON_AFTER, Starter
 from connect_bridge.store import Chat, Pending
 
@@ -233,6 +233,8 @@ class Relay:
             message = await self._done(chat, message, next_part(message, FOR_BOT), "")
             chat.first_message = None
             failpoint("I11", Unreachable)
+        if not next_part(message, FOR_BOT):  # blanks are left of it
+            await self._done(chat, message, "", "")
         while next_part(message, FOR_BOT):
             part, item = await self._already_there(message) or await self._send_part(chat, message)
             if item:
@@ -241,7 +243,7 @@ class Relay:
 
     async def _done(self, chat: Chat, message: Pending, part: str, item: str) -> Pending:
         """Write down that this part is with Connect, and return what is left."""
-        done = message.relayed + len(part)
+        done = position_after(message, part)
         try:
             await self.house.relays.add((message.id, chat.contact, done, done >= len(shown(message.text)), item))
         except psycopg.Error:

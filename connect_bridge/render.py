@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from channels_app.text import is_blank
 from connect_bridge.gateway import BRIEFING_NAME, NOTICE_NAME, Attached, Item
 
 EVENT = "application/vnd.amazonaws.connect.event."
@@ -53,7 +54,7 @@ def read(item: Item) -> News:
     if is_unfinished(item):
         return Nothing()
     text = _attachments(item.attachments) if item.type == "ATTACHMENT" else _text(item)
-    return Said(item=item, text=text.replace("\x00", "\ufffd")) if text.strip() else Nothing()
+    return Said(item=item, text=text.replace("\x00", "\ufffd")) if not is_blank(text) else Nothing()
 
 
 def _without_nul(item: Item) -> Item:
