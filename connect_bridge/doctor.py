@@ -23,7 +23,7 @@ from channels_app.checkup import ask_all, points_of
 from channels_app.errors import AccountProblem
 from channels_app.models import AccountHealth, ChannelAccount, InboundCheck
 from channels_app.registry import channels
-from connect_bridge.boto import region
+from connect_bridge.aws import aws_client, region
 from connect_bridge.light import WARNED
 from connect_bridge.vitals import SILENT_AFTER, Vitals, pending_migrations, read_vitals
 
@@ -134,12 +134,12 @@ def _aws(*, online: bool) -> Iterator[Finding]:
     elif not online:
         yield Finding("AWS credentials", Level.OK, f"found ({found.method}); --online tries them")
     else:
-        yield _ask_aws(session)
+        yield _ask_aws()
 
 
-def _ask_aws(session: boto3.Session) -> Finding:
+def _ask_aws() -> Finding:
     try:
-        who = session.client("sts").get_caller_identity()["Arn"]
+        who = aws_client("sts").get_caller_identity()["Arn"]
     except (BotoCoreError, ClientError) as problem:
         return Finding("AWS credentials", Level.FAILURE, f"refused: {problem}", "correct the keys or the role")
     return Finding("AWS credentials", Level.OK, f"accepted, as {who}")

@@ -16,6 +16,11 @@ class Settings(msgspec.Struct, kw_only=True):
     quotas: bool = True
     rates: dict[str, tuple[float, float]] = {}
     """Operation to (requests a second, burst); overrides the documented rates in quotas.py."""
+    instances: frozenset[str] = frozenset()
+    flows: frozenset[str] = frozenset()
+    """The ids that exist; empty: every id does."""
+    unpublished_flows: frozenset[str] = frozenset()
+    """Flows that were saved and never published."""
     connect_within: float = 300.0
     chat_duration: float = 25 * 3600.0
     url_opens_within: float = 100.0

@@ -75,7 +75,9 @@ def test_what_is_left_out_are_whole_parts(text: str, limit: TextLimit) -> None:
     assert split_text(text, limit) == [part for part in cut_text(text, limit) if not is_blank(part)]
 
 
-@pytest.mark.parametrize("text", ["", " ", "\r\n\t", "\u200b\u200c\u200d\ufeff", "\u3164\u115f\u2800", "\u034f\ufe0f", "\x00"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "\r\n\t", "\u200b\u200c\u200d\ufeff", "\u3164\u115f\u2800", "\u034f\ufe0f", "\x00"]
+)
 def test_what_nobody_sees_is_blank(text: str) -> None:
     assert is_blank(text)
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connect_bridge.gateway import LARGEST_MESSAGE, LONGEST_FOR_BOT
 from channels_app.placeholders import EMPTY
 from channels_app.text import is_blank
+from connect_bridge.gateway import LARGEST_MESSAGE, LONGEST_FOR_BOT
 from connect_bridge.parts import FOR_AGENT, FOR_BOT, LONGEST_TEXT, next_part, position_after, shown, token
 from connect_bridge.store import Pending
 
