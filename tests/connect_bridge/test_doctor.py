@@ -12,8 +12,8 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from channels_app.models import AccountHealth, ChannelAccount
-from connect_bridge import doctor, vitals
-from connect_bridge.doctor import Level
+from connect_bridge import doctor, findings, vitals
+from connect_bridge.findings import Level
 from tests.factories import BridgeFactory, ChannelAccountFactory
 
 
@@ -24,7 +24,7 @@ def _amazon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "never-shown")
 
 
-def found(check: str) -> doctor.Finding:
+def found(check: str) -> findings.Finding:
     return next(finding for finding in doctor.examine() if finding.check == check)
 
 
