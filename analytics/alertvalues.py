@@ -115,6 +115,12 @@ METRICS: Mapping[str, Metric] = {
         title="Bridge latency in, P95", unit="ms", of="messages", good="down", digest="bridge_in", part=0.95
     ),
     "waiting": Metric(title="Longest wait now", unit="ms", of="waiting chats", good="down"),
+    "untaken": Metric(
+        title="Longest wait for Amazon Connect",
+        unit="ms",
+        of="customers' messages that Amazon Connect has not taken",
+        good="down",
+    ),
 }
 #: A value and what it was computed from.
 Value = tuple[float | None, int]
@@ -123,6 +129,9 @@ Value = tuple[float | None, int]
 def current(metric: Metric, chosen: Filter, hours: int) -> Value:
     """Return the value of the last hours, the running one among them."""
     numbers = Numbers(chosen)
+    if metric is METRICS["untaken"]:
+        count, since = nowread.untaken(numbers)
+        return (0.0 if since is None else (chosen.now - since) / timedelta(milliseconds=1)), max(1, count)
     if metric.value is None and not metric.digest:
         found = nowread.open_chats(numbers)
         if found.oldest is None:
