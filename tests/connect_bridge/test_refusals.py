@@ -118,6 +118,7 @@ def test_a_message_whose_content_is_refused_fails_alone(aws, bridge, phone):
 
 
 def test_what_is_refused_as_the_first_message_is_tried_by_itself(aws, bridge, phone):
+    until(lambda: hasattr(bridge, "_house"), "a bridge that is up")
     start = bridge._house.control.start_chat
     asked: list[str] = []
 
