@@ -28,6 +28,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     n: str = ""
     digest: str = ""
     part: float = 0.5
+    however_few: bool = False
+    """Whether a rule's least number does not count: one is enough."""
 
 
 def _mean(total: str, number: str) -> Callable[[Sums], float | None]:
@@ -120,6 +122,7 @@ METRICS: Mapping[str, Metric] = {
         unit="ms",
         of="customers' messages that Amazon Connect has not taken",
         good="down",
+        however_few=True,
     ),
 }
 #: A value and what it was computed from.
