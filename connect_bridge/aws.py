@@ -7,8 +7,15 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 
-from channels_app.wayout import ca_bundle, proxy_for
+from channels_app.wayout import UnusableBundle, UnusableProxy, ca_bundle, proxy_for
+
+
+class UnusableWay(BotoCoreError):
+    """The environment names a proxy or certificates that cannot be used: a failure of the SDK's to whoever calls it."""
+
+    fmt = "{problem}"
 
 
 def region() -> str:
@@ -20,14 +27,17 @@ def aws_client(service: str, config: Config | None = None) -> Any:
     """Return a new client of a service, AWS_ENDPOINT_URL_* respected. Slow: it loads the service's model.
 
     The SDK would read proxies by itself, though not as wayout.py does; which one it is depends on the address, which
-    only a client knows. Raises UnusableProxy, UnusableBundle.
+    only a client knows. Raises UnusableWay.
     """
     session, given = boto3.session.Session(), config or Config()
-    made = _made(session, service, given.merge(Config(proxies={})))
-    proxy = proxy_for(made.meta.endpoint_url)
-    if proxy is None:
-        return made
-    return _made(session, service, given.merge(Config(proxies={"http": proxy, "https": proxy})))
+    try:
+        made = _made(session, service, given.merge(Config(proxies={})))
+        proxy = proxy_for(made.meta.endpoint_url)
+        if proxy is None:
+            return made
+        return _made(session, service, given.merge(Config(proxies={"http": proxy, "https": proxy})))
+    except (UnusableProxy, UnusableBundle) as problem:
+        raise UnusableWay(problem=problem) from None
 
 
 def endpoint_of(service: str) -> str:

@@ -30,9 +30,9 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from channels_app.wayout import UnusableBundle, UnusableProxy, why_no_way
+from channels_app.wayout import why_no_way
 from connect_bridge.answers import CONTROL, meaning
-from connect_bridge.aws import aws_client, endpoint_of
+from connect_bridge.aws import UnusableWay, aws_client, endpoint_of
 from connect_bridge.gateway import (
     ChatRequest,
     GatewayError,
@@ -126,8 +126,6 @@ class BotoConnect:
             client = self._connect()
             answer = getattr(client, xform_name(operation))(**arguments)
             return {name: answer[name] for name in expected}
-        except (UnusableProxy, UnusableBundle) as problem:
-            raise SetUp(f"no way out to Amazon Connect: {problem}") from None
         except KeyError:
             raise Unreachable(f"Amazon Connect answered {operation} with something unreadable") from None
         except ClientError as error:
@@ -171,6 +169,8 @@ def _meaning(operation: str, error: ClientError) -> GatewayError:
 def _no_answer(failure: BotoCoreError) -> GatewayError:
     """Return what it means that there was no answer to read."""
     name = type(failure).__name__
+    if isinstance(failure, UnusableWay):
+        return SetUp(f"no way out to Amazon Connect: {failure}")
     if isinstance(failure, _OURS):
         return SetUp(f"no AWS credentials or region to call Amazon Connect with: {name}; see AWS_PROFILE, or the role")
     if isinstance(failure, _NOT_CONNECTED):

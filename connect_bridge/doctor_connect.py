@@ -14,7 +14,7 @@ from django.utils import timezone
 from channels_app.explain import explain
 from channels_app.models import ChannelAccount, RoutingRule
 from channels_app.wayout import UnusableBundle, UnusableProxy, ca_bundle, proxy_for, shown, why_no_way
-from connect_bridge.aws import aws_client, endpoint_of
+from connect_bridge.aws import UnusableWay, aws_client, endpoint_of
 from connect_bridge.findings import Finding, Level
 from connect_bridge.models import Message
 from connect_bridge.stuck_words import NEEDS_A_PERSON
@@ -64,7 +64,7 @@ def routes() -> Iterator[Finding]:
         try:
             client = client or aws_client("connect", PATIENCE)
             found = client.describe_contact_flow(InstanceId=instance, ContactFlowId=flow)["ContactFlow"]
-        except (UnusableProxy, UnusableBundle) as problem:
+        except UnusableWay as problem:
             yield Finding(name, Level.FAILURE, str(problem), "correct the variable, or leave it out")
         except ClientError as refusal:
             yield _refused(name, refusal)

@@ -110,7 +110,10 @@ class Table:
 
     def __init__(self) -> None:
         self.name: str = settings.DYNAMODB_TABLE
-        self._client: Any = aws_client("dynamodb", TIMEOUTS)
+        try:
+            self._client: Any = aws_client("dynamodb", TIMEOUTS)
+        except BotoCoreError as problem:
+            raise Unavailable(f"DynamoDB cannot be asked: {type(problem).__name__}") from None
 
     def create(self) -> bool:
         """Make the table, paid by request, and wait until it is ready. Return False if it was there."""
