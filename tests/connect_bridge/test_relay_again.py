@@ -70,7 +70,9 @@ def test_the_admin_does_it_for_who_may_send_again(admin_client: Client, client: 
     one = failed()
     given = {"action": "relay_again", "_selected_action": [str(one.pk)]}
     viewer = User.objects.create_user("viewer", is_staff=True)
-    viewer.user_permissions.add(Permission.objects.get(codename="view_message"))
+    viewer.user_permissions.add(
+        Permission.objects.get(content_type__app_label="connect_bridge", codename="view_message")
+    )
     client.force_login(viewer)
     client.post(reverse("admin:connect_bridge_message_changelist"), given)
     assert Message.objects.get().status == "failed"
