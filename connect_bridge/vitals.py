@@ -9,7 +9,7 @@ from datetime import datetime
 from django.core.cache import cache
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
-from django.db.models import Max, Min, Model, QuerySet
+from django.db.models import Count, Max, Min, Model, QuerySet
 from django.utils import timezone
 
 from channels_app.models import InboundEntry
@@ -56,7 +56,7 @@ def read_vitals() -> Vitals:
     """Return the vitals now. Raises django.db.Error if the database does not answer."""
     intake = InboundEntry.objects.filter(state=InboundEntry.State.PENDING)
     to_connect = Message.objects.filter(direction=Message.Direction.INBOUND, status=Message.Status.STORED)
-    relay = to_connect.exclude(error_code__in=HELD)
+    relay = to_connect.exclude(error_code__in=HELD).aggregate(oldest=Min("created_at"), rows=Count("id"))
     outbox = OutboxEntry.objects.filter(state__in=[OutboxEntry.State.PENDING, OutboxEntry.State.CLAIMED])
     beat_at = Bridge.objects.aggregate(newest=Max("beat_at"))["newest"]
     pulse: float | None = cache.get(_PULSE)
@@ -65,8 +65,8 @@ def read_vitals() -> Vitals:
         worker_age=None if pulse is None else max(0.0, time.time() - pulse),
         intake_age=_oldest(intake),
         intake_rows=intake.count(),
-        relay_age=_oldest(relay),
-        relay_rows=relay.count(),
+        relay_age=0.0 if relay["oldest"] is None else _age(relay["oldest"]),
+        relay_rows=relay["rows"],
         outbox_age=_oldest(outbox),
         outbox_rows=outbox.count(),
     )

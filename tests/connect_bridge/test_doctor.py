@@ -18,6 +18,7 @@ from connect_bridge.findings import Level
 from sandbox.world.settings import Settings as WorldSettings
 from tests.factories import BridgeFactory, ChannelAccountFactory, MessageFactory
 from tests.sandbox.conftest import running
+from tests.wayout_kit import VARIABLES
 
 
 @pytest.fixture(autouse=True)
@@ -201,6 +202,8 @@ def test_what_messages_wait_for_is_a_failure_with_its_cause() -> None:
 
 
 def test_the_proxy_is_shown_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HTTPS_PROXY", "http://me:hunter2@proxy.corp:3128")
     monkeypatch.setenv("NO_PROXY", "participant.connect.eu-west-1.amazonaws.com")
     (finding,) = doctor_connect.way_out()
