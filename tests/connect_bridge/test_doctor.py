@@ -120,11 +120,13 @@ def test_no_secret_is_ever_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("minutes", "said"), [(5, "300 s ahead of"), (-60, "3600 s behind")])
+@pytest.mark.parametrize(("minutes", "said"), [(5, "s ahead of the database's"), (-60, "s behind the database's")])
 def test_a_clock_that_is_wrong_is_told(minutes: int, said: str) -> None:
     with time_machine.travel(datetime.now(UTC) + timedelta(minutes=minutes)):
         clock = found("clock")
-    assert (clock.level, clock.said[: len(said)]) == (Level.WARNING, said)
+    seconds, _, words = clock.said.partition(" ")
+    assert (clock.level, words) == (Level.WARNING, said)
+    assert abs(int(seconds) - abs(minutes) * 60) <= 15  # a busy machine takes its time between two looks at a clock
     assert found("clock").level is Level.OK
 
 
