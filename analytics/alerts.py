@@ -56,7 +56,7 @@ def bounds_of(rule: AlertRule) -> Bounds:
         above=rule.side == AlertRule.Side.ABOVE,
         threshold=rule.threshold,
         clears_at=rule.threshold if rule.clears_at is None else rule.clears_at,
-        minimum=rule.minimum,
+        minimum=0 if METRICS[rule.metric].however_few else rule.minimum,
         deviations=rule.deviations,
         evaluations=rule.evaluations,
     )

@@ -28,6 +28,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     n: str = ""
     digest: str = ""
     part: float = 0.5
+    however_few: bool = False
+    """Whether a rule's least number does not count: one is enough."""
 
 
 def _mean(total: str, number: str) -> Callable[[Sums], float | None]:
@@ -115,6 +117,13 @@ METRICS: Mapping[str, Metric] = {
         title="Bridge latency in, P95", unit="ms", of="messages", good="down", digest="bridge_in", part=0.95
     ),
     "waiting": Metric(title="Longest wait now", unit="ms", of="waiting chats", good="down"),
+    "untaken": Metric(
+        title="Longest wait for Amazon Connect",
+        unit="ms",
+        of="customers' messages that Amazon Connect has not taken",
+        good="down",
+        however_few=True,
+    ),
 }
 #: A value and what it was computed from.
 Value = tuple[float | None, int]
@@ -123,6 +132,9 @@ Value = tuple[float | None, int]
 def current(metric: Metric, chosen: Filter, hours: int) -> Value:
     """Return the value of the last hours, the running one among them."""
     numbers = Numbers(chosen)
+    if metric is METRICS["untaken"]:
+        count, since = nowread.untaken(numbers)
+        return (0.0 if since is None else (chosen.now - since) / timedelta(milliseconds=1)), max(1, count)
     if metric.value is None and not metric.digest:
         found = nowread.open_chats(numbers)
         if found.oldest is None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-import boto3
 from botocore.config import Config
 
-from connect_bridge.boto import region
+from connect_bridge.aws import aws_client
 
 SETTINGS = Config(connect_timeout=4, read_timeout=15, retries={"total_max_attempts": 1}, max_pool_connections=4)
 _made: dict[str, Any] = {}
@@ -19,7 +18,7 @@ def client(service: str) -> Any:
     """Return the client of a service, made on first use: loading its model is slow."""
     with _making:
         if service not in _made:
-            _made[service] = boto3.session.Session().client(service, region_name=region(), config=SETTINGS)  # type: ignore[call-overload] # any service
+            _made[service] = aws_client(service, SETTINGS)
         return _made[service]
 
 

@@ -64,6 +64,15 @@ SELECT c.id, c.account_id, i.display_name, i.handle, c.last_inbound_at, m.direct
 """
 
 
+#: What customers wrote and Amazon Connect has not taken, unless the account itself holds it back.
+UNTAKEN = f"""
+SELECT count(*), min(m.created_at)
+  FROM connect_bridge_message m JOIN connect_bridge_conversation c ON c.id = m.conversation_id
+ CROSS JOIN LATERAL (SELECT c.account_id, ''::text AS queue, ''::text AS agent, ''::text AS language) f
+ WHERE m.direction = 'in' AND m.status = 'stored' AND m.error_code NOT IN ('paused', 'closed') {OF}
+"""  # noqa: S608 - constants
+
+
 class AccountNow(msgspec.Struct, frozen=True, kw_only=True):
     """What the last two hours brought an account."""
 
@@ -102,6 +111,12 @@ def _open_chats(numbers: Numbers) -> OpenChats:
 def young_unsettled(numbers: Numbers) -> int:
     """Return how many sends are open and may be: they are no older than a quarter of an hour."""
     return int(_rows(YOUNG, numbers.of)[0][0])
+
+
+def untaken(numbers: Numbers) -> tuple[int, datetime | None]:
+    """Return how many customers' messages Amazon Connect has not taken, and when the oldest of them came."""
+    count, oldest = _rows(UNTAKEN, numbers.of)[0]
+    return int(count), oldest
 
 
 def accounts(numbers: Numbers) -> list[AccountNow]:

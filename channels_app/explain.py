@@ -129,17 +129,38 @@ KNOWN: Mapping[str, _Known] = {
         again="",
         whose="not known",
     ),
+    "connect_set_up": _Known(
+        happened="Amazon Connect does not start a chat as things are set up.",
+        cause="The instance or the contact flow is not there, not published or in another region; an attribute is not "
+        "allowed; or Parley's AWS credentials have expired, are unknown, or lack a right.",
+        fix="Check both ids in the step Route, AWS_REGION and the role's rights; `doctor --online` says which it is.",
+        again="Messages wait, however long; they go on by themselves once Connect takes them.",
+    ),
     "connect_refused": _Known(
-        happened="Amazon Connect refuses to start a chat.",
-        cause="The instance or the contact flow does not exist, is not published, or Parley's role may not use it.",
-        fix="Check both ids in the step Route, and the role's permissions.",
+        happened="Amazon Connect lets Parley into no chat.",
+        cause="The chat has ended or its token with it: another is started. If that lasts: the participant service "
+        "that is asked is not that of the instance's region, or the flow ends every chat at once.",
+        fix="If it lasts, check AWS_REGION, AWS_ENDPOINT_URL_CONNECTPARTICIPANT and the beginning of the flow.",
         again="Messages wait; they go on by themselves once Connect takes them.",
     ),
+    "connect_unclear": _Known(
+        happened="Amazon Connect refuses, with an answer that is not documented.",
+        cause="Something in between, such as a proxy or a firewall, answers in its place; or Connect has changed.",
+        fix="Look at what it said, at the way out to Amazon, and at the AWS health page.",
+        again="Messages wait; they go on by themselves once Connect takes them.",
+        whose="not known",
+    ),
+    "connect_no_way": _Known(
+        happened="Parley does not get through to Amazon Connect.",
+        cause="The name is not known, the proxy lets nothing through, or a certificate is not trusted.",
+        fix="Check AWS_REGION, DNS, the firewall, HTTPS_PROXY, NO_PROXY and AWS_CA_BUNDLE; `doctor` shows what counts.",
+        again="Messages wait; they go on by themselves.",
+    ),
     "connect_invalid": _Known(
-        happened="Amazon Connect calls the request impossible.",
-        cause="An id in the routing is not one of Connect's, or an attribute is not allowed.",
-        fix="Check the step Route.",
-        again="Messages wait for a quarter of an hour; then press “Retry delivery”.",
+        happened="Amazon Connect does not take this message.",
+        cause="What it holds breaks one of Connect's rules: its length, or its characters.",
+        fix="Tell the agent by another way what it says; its text is in the list of messages.",
+        again="Later messages went on. `replay relay`, or “Relay to Amazon Connect again”, tries it once more.",
     ),
     "connect_quota": _Known(
         happened="Amazon Connect takes no more chats.",

@@ -5,6 +5,7 @@ Providers' SDKs are given `Http.session`; what has no SDK calls it directly. Red
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,10 +13,18 @@ from urllib.parse import urlsplit
 
 import requests
 import requests.adapters
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    MaxRetryError,
+    NameResolutionError,
+    NewConnectionError,
+    ProxyError,
+    SSLError,
+)
 
 from channels_app.errors import SendFailed, Unavailable, UnknownOutcome
 from channels_app.types import Struct
+from channels_app.wayout import UnusableBundle, UnusableProxy, ca_bundle, proxy_for, why_no_way
 
 #: Seconds to connect, and to wait for the next byte of the answer. A send is claimed for longer than both together.
 CONNECT_TIMEOUT = 4.0
@@ -35,6 +44,8 @@ class HttpTrace(Struct, frozen=True, kw_only=True):
     error: str = ""
 
 
+#: After these the provider has not seen the request: the connection, or the proxy's tunnel, did not come about.
+_NOT_CONNECTED = (NewConnectionError, ConnectTimeoutError, NameResolutionError, ProxyError)
 Tracer = Callable[[HttpTrace], None]
 
 
@@ -65,8 +76,10 @@ class Http:
 
 def outcome_of(failure: BaseException) -> SendFailed:
     """Return what a failed call means: never arrived (Unavailable) or perhaps arrived (UnknownOutcome)."""
+    if isinstance(failure, NoWayOut):
+        return Unavailable(str(failure))
     if isinstance(failure, requests.ConnectTimeout) or _never_connected(failure):
-        return Unavailable("could not connect to the provider")
+        return Unavailable(f"could not connect to the provider: {why_no_way(failure)}")
     return UnknownOutcome("the connection broke before the provider answered")
 
 
@@ -74,11 +87,26 @@ def _never_connected(failure: BaseException) -> bool:
     cause: Any = failure.args[0] if failure.args else None
     if isinstance(cause, MaxRetryError):
         cause = cause.reason
-    return isinstance(cause, (NewConnectionError, ConnectTimeoutError, NameResolutionError))
+    if isinstance(cause, SSLError):
+        return any(isinstance(one, ssl.SSLCertVerificationError) for one in cause.args)
+    return isinstance(cause, _NOT_CONNECTED)
+
+
+class NoWayOut(requests.RequestException):
+    """The environment names a proxy or certificates that cannot be used. `str()` is safe to show."""
+
+
+def _way_to(url: str) -> dict[str, Any]:
+    """Return the options of a call that say by which proxy, and whose certificates count."""
+    try:
+        proxy, bundle = proxy_for(url), ca_bundle()
+    except (UnusableProxy, UnusableBundle) as problem:
+        raise NoWayOut(str(problem)) from None
+    return {"proxies": {"http": proxy, "https": proxy} if proxy else {}, "verify": bundle or True}
 
 
 class _Session(requests.Session):
-    """Never follows a redirect, never reads proxies or .netrc from the environment, always has a timeout."""
+    """Never follows a redirect, never reads .netrc, always has a timeout. Proxies and certificates: see wayout.py."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,7 +119,7 @@ class _Session(requests.Session):
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    """Rewrites the address and reports the call. Connection retries are off: the outbox retries."""
+    """Rewrites the address, finds the way to it and reports the call. Retries are off: the outbox retries."""
 
     def __init__(self, http: Http, redirects: dict[str, str]) -> None:
         self._http = http
@@ -104,7 +132,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
         began = time.monotonic()
         status, error = 0, ""
         try:
-            response = super().send(request, *args, **options)
+            response = super().send(request, *args, **options | _way_to(request.url))
             status = response.status_code
         except requests.RequestException as failure:
             error = type(failure).__name__

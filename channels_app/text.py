@@ -10,6 +10,9 @@ import regex
 from channels_app.types import Struct
 
 _GRAPHEME = regex.compile(r"\X")
+#: Nothing of this shows on a screen: white space, controls, joiners, fillers, the empty braille pattern (Unicode
+#: Standard, DerivedCoreProperties: Default_Ignorable_Code_Point). Services refuse a message of such characters alone.
+_BLANK = regex.compile(r"[\s\p{Cc}\p{Cf}\p{Z}\p{Default_Ignorable_Code_Point}\u2800]*+")
 #: A single grapheme longer than this is zalgo or an attack: it may be cut between code points.
 _LONGEST_GRAPHEME = 64
 
@@ -39,14 +42,26 @@ _MEASURES: dict[Unit, Callable[[str], int]] = {
 }
 
 
-def split_text(text: str, limit: TextLimit) -> list[str]:
-    """Return the text in parts, each within the limit; joined they are the text again, to the letter.
+def is_blank(text: str) -> bool:
+    """Return whether a person sees nothing of it."""
+    return _BLANK.fullmatch(text) is not None
 
-    Cuts after a line break or a space in the last third of a part if there is one, else between graphemes.
+
+def split_text(text: str, limit: TextLimit) -> list[str]:
+    """Return the text in parts, each within the limit and none blank: a text that is blank has none.
+
+    Cuts after a line break or a space in the last third of a part if there is one, else between graphemes. Joined the
+    parts are the text again, to the letter, but for stretches of blanks that would have been a part of their own.
     """
+    return [part for part in cut_text(text, limit) if not is_blank(part)]
+
+
+def cut_text(text: str, limit: TextLimit) -> Iterator[str]:
+    """Yield the text in parts as split_text does, blank ones too: joined they are the text again, to the letter."""
     if limit.measure(text) <= limit.most:
-        return [text]
-    return list(_parts(text, limit))
+        yield text
+    else:
+        yield from _parts(text, limit)
 
 
 def _parts(text: str, limit: TextLimit) -> Iterator[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from rest_framework.authtoken.models import TokenProxy
 
 from channels_app.admin import ChannelLogAdmin
@@ -10,7 +12,8 @@ from channels_app.admin_parts import account_columns, account_filter, kind_filte
 from channels_app.models import ChannelLog
 from connect_bridge.conversation_admin import ConversationAdmin
 from connect_bridge.models import Bridge, Contact, Message, Notice, OutboxEntry, Replay
-from connect_bridge.outbox_admin import OutboxEntryAdmin
+from connect_bridge.outbox_admin import MOST_AT_ONCE, OutboxEntryAdmin
+from connect_bridge.relay_again import relay_again
 from customers.readonly import ReadOnlyAdmin, link, shown_json, words, words_json
 
 __all__ = [
@@ -100,6 +103,7 @@ class ContactAdmin(ReadOnlyAdmin[Contact]):
 
 @admin.register(Message)
 class MessageAdmin(ReadOnlyAdmin[Message]):
+    actions = ["relay_again"]
     shows_words = True
     list_display = ["__str__", "conversation", "role", "status", "error_code", "attempts", "created_at"]
     list_filter = [
@@ -158,6 +162,17 @@ class MessageAdmin(ReadOnlyAdmin[Message]):
         "entry__key",
     ]
     search_help_text = "An id of the message: ours, the messenger's or Amazon Connect's; or of its contact."
+
+    def has_relay_again_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("connect_bridge.change_outboxentry")
+
+    @admin.action(description="Relay to Amazon Connect again (what it has not taken)", permissions=["relay_again"])
+    def relay_again(self, request: HttpRequest, queryset: QuerySet[Message]) -> None:
+        """Let what failed, or waits, go to Connect at once; the rest stays as it is."""
+        going = relay_again([message.pk for message in queryset[:MOST_AT_ONCE]])
+        for message in Message.objects.filter(pk__in=going):
+            self.log_change(request, message, "Relayed again.")
+        self.message_user(request, f"{len(going)} to be relayed again.", messages.SUCCESS)
 
     @admin.display(description="conversation")
     def the_conversation(self, message: Message) -> str:

@@ -4,24 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import boto3
 from botocore import xform_name
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConfigNotFound,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    InvalidProxiesConfigError,
+    InvalidRegionError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    ProxyConnectionError,
+    SSLError,
+    TokenRetrievalError,
+)
+from botocore.parsers import ResponseParserError
 
+from channels_app.wayout import why_no_way
+from connect_bridge.answers import CONTROL, meaning
+from connect_bridge.aws import UnusableWay, aws_client, endpoint_of
 from connect_bridge.gateway import (
     ChatRequest,
     GatewayError,
-    Invalid,
-    QuotaReached,
-    Refused,
+    NoWay,
+    SetUp,
     StartedChat,
-    Throttled,
     Unreachable,
 )
 
@@ -40,25 +57,29 @@ TIMEOUTS = Config(
 #: What the bridge can show to a customer; the rest is not sent to it.
 CONTENT_TYPES = ["text/plain", "application/vnd.amazonaws.connect.message.interactive"]
 
-_KINDS: dict[str, type[GatewayError]] = {
-    "ThrottlingException": Throttled,
-    "TooManyRequestsException": Throttled,
-    "LimitExceededException": QuotaReached,
-    "ServiceQuotaExceededException": QuotaReached,
-    "InternalServiceException": Unreachable,
-    "InternalServerException": Unreachable,
-}
-
-
-def region() -> str:
-    """Return the AWS region of the environment: AWS_REGION, AWS_DEFAULT_REGION, a profile's, or us-east-1."""
-    return os.environ.get("AWS_REGION") or boto3.session.Session().region_name or "us-east-1"
+#: What keeps the SDK from asking: it does not know as whom, or where.
+_OURS = (
+    ConfigNotFound,
+    CredentialRetrievalError,
+    InvalidRegionError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    TokenRetrievalError,
+)
+_NOT_CONNECTED = (
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    InvalidProxiesConfigError,
+    ProxyConnectionError,
+    SSLError,
+)
 
 
 def participant_endpoint() -> str:
     """Return where the participant service answers, AWS_ENDPOINT_URL_CONNECTPARTICIPANT respected."""
-    client = boto3.client("connectparticipant", region_name=region())
-    return str(client.meta.endpoint_url).rstrip("/")
+    return endpoint_of("connectparticipant")
 
 
 class BotoConnect:
@@ -76,26 +97,32 @@ class BotoConnect:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _start_chat(self, request: ChatRequest) -> StartedChat:
-        answer = self._call("StartChatContact", start_chat_arguments(request))
+        expected = ("ContactId", "ParticipantId", "ParticipantToken")
+        answer = self._call("StartChatContact", start_chat_arguments(request), expected)
         return StartedChat(
             contact_id=answer["ContactId"],
             participant_id=answer["ParticipantId"],
             participant_token=answer["ParticipantToken"],
         )
 
-    def _call(self, operation: str, arguments: dict[str, Any]) -> Any:
-        client = self._connect()
+    def _call(self, operation: str, arguments: dict[str, Any], expected: Sequence[str]) -> dict[str, Any]:
         try:
-            return getattr(client, xform_name(operation))(**arguments)
+            client = self._connect()
+            answer = getattr(client, xform_name(operation))(**arguments)
+            return {name: answer[name] for name in expected}
+        except KeyError:
+            raise Unreachable(f"Amazon Connect answered {operation} with something unreadable") from None
         except ClientError as error:
             raise _meaning(operation, error) from None
-        except BotoCoreError as error:
-            raise Unreachable(f"Amazon Connect did not answer: {type(error).__name__}") from None
+        except BotoCoreError as failure:
+            raise _no_answer(failure) from None
+        except ResponseParserError:
+            raise Unreachable(f"Amazon Connect answered {operation} with something unreadable") from None
 
     def _connect(self) -> Any:
         with self._making:  # a client of its own for every thread would cost tens of megabytes each
             if self._client is None:
-                self._client = boto3.session.Session().client("connect", region_name=region(), config=TIMEOUTS)
+                self._client = aws_client("connect", TIMEOUTS)
             return self._client
 
 
@@ -120,13 +147,16 @@ def start_chat_arguments(request: ChatRequest) -> dict[str, Any]:
 def _meaning(operation: str, error: ClientError) -> GatewayError:
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    text = f"Amazon Connect refused {operation}: {code} ({status})"
-    if code in _KINDS:
-        return _KINDS[code](text)
-    if status == 429:  # noqa: PLR2004 - HTTP
-        return Throttled(text)
-    if status >= 500:  # noqa: PLR2004 - HTTP
-        return Unreachable(text)
-    if status == 403:  # noqa: PLR2004 - HTTP
-        return Refused(f"{text}; check the AWS credentials and the policy connect:{operation}")
-    return Invalid(f"{text}; check CONNECT_INSTANCE_ID and CONNECT_CONTACT_FLOW_ID")
+    return meaning(CONTROL, operation, code, status)
+
+
+def _no_answer(failure: BotoCoreError) -> GatewayError:
+    """Return what it means that there was no answer to read."""
+    name = type(failure).__name__
+    if isinstance(failure, UnusableWay):
+        return SetUp(f"no way out to Amazon Connect: {failure}")
+    if isinstance(failure, _OURS):
+        return SetUp(f"no AWS credentials or region to call Amazon Connect with: {name}; see AWS_PROFILE, or the role")
+    if isinstance(failure, _NOT_CONNECTED):
+        return NoWay(f"no connection to Amazon Connect: {why_no_way(failure)}")
+    return Unreachable(f"Amazon Connect did not answer: {name}")

@@ -10,12 +10,15 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable
-from functools import cache
+from socket import gaierror
+from typing import Any
 
 import msgspec
 import picows
+import python_socks
 
-from connect_bridge.gateway import Item, Unreachable
+from channels_app.wayout import UnusableBundle, UnusableProxy, proxy_for, tls_context, why_no_way
+from connect_bridge.gateway import GatewayError, Item, NoWay, SetUp, Unreachable
 from connect_bridge.items import read_item
 from connect_bridge.meters import UNREADABLE_ITEMS
 
@@ -47,9 +50,20 @@ class _Subscribed(msgspec.Struct):
     status: str | int = ""
 
 
-@cache
-def _tls() -> ssl.SSLContext:
-    return ssl.create_default_context()
+def _way_to(url: str) -> dict[str, Any]:
+    """Return the options of a connection that say by which proxy, and whose certificates count."""
+    proxy, secure = proxy_for(url), url.startswith("wss:")
+    tls = tls_context() if secure or (proxy or "").startswith("https:") else None
+    through = {"proxy": proxy, "proxy_ssl_context": tls if proxy and proxy.startswith("https:") else None}
+    return {"ssl_context": tls if secure else None, **(through if proxy else {})}
+
+
+def _meaning(failure: Exception) -> GatewayError:
+    if isinstance(failure, UnusableProxy | UnusableBundle):
+        return SetUp(f"no way out to Amazon Connect: {failure}")
+    if isinstance(failure, python_socks.ProxyError | ssl.SSLError | gaierror):
+        return NoWay(f"no connection to the chat's websocket: {why_no_way(failure)}")
+    return Unreachable(f"the chat's websocket did not open: {type(failure).__name__}")
 
 
 class ChatSocket(picows.WSListener):
@@ -65,21 +79,17 @@ class ChatSocket(picows.WSListener):
 
     @classmethod
     async def open(cls, url: str, on_item: Callable[[Item], None], on_lost: Callable[[ChatSocket], None]) -> ChatSocket:
-        """Connect and subscribe; raise Unreachable if either fails in time."""
+        """Connect and subscribe; raise Unreachable if either fails or takes too long, SetUp if there is no way out."""
         socket = cls(on_item, on_lost)
         try:
             async with asyncio.timeout(OPEN_WITHIN):  # name, connection and TLS included
                 await picows.ws_connect(
-                    lambda: socket,
-                    url,
-                    ssl_context=_tls() if url.startswith("wss:") else None,
-                    max_redirects=0,
-                    read_buffer_init_size=READ_BUFFER,
+                    lambda: socket, url, max_redirects=0, read_buffer_init_size=READ_BUFFER, **_way_to(url)
                 )
             await asyncio.wait_for(asyncio.shield(socket.subscribed), SUBSCRIBE_WITHIN)
-        except (OSError, ValueError, picows.WSError) as failure:
+        except (OSError, ValueError, picows.WSError, python_socks.ProxyError) as failure:
             socket.close()
-            raise Unreachable(f"the chat's websocket did not open: {type(failure).__name__}") from None
+            raise _meaning(failure) from None
         except BaseException:
             socket.close()
             raise

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import StrEnum
 from uuid import UUID
 
 import boto3
@@ -23,7 +21,9 @@ from channels_app.checkup import ask_all, points_of
 from channels_app.errors import AccountProblem
 from channels_app.models import AccountHealth, ChannelAccount, InboundCheck
 from channels_app.registry import channels
-from connect_bridge.boto import region
+from connect_bridge import doctor_connect
+from connect_bridge.aws import aws_client, region
+from connect_bridge.findings import Finding, Level
 from connect_bridge.light import WARNED
 from connect_bridge.vitals import SILENT_AFTER, Vitals, pending_migrations, read_vitals
 
@@ -31,22 +31,6 @@ from connect_bridge.vitals import SILENT_AFTER, Vitals, pending_migrations, read
 CLOCKS_DIFFER = 10.0
 #: Nothing here needs an account's secrets.
 UNLOADED = ("account__credentials", "account__former_credentials")
-
-
-class Level(StrEnum):
-    OK = "ok"
-    WARNING = "warning"
-    FAILURE = "failure"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was checked. `fix` says what to do unless all is well. Nothing here is a secret."""
-
-    check: str
-    level: Level
-    said: str
-    fix: str = ""
 
 
 def examine(*, online: bool = False) -> Iterator[Finding]:
@@ -57,10 +41,14 @@ def examine(*, online: bool = False) -> Iterator[Finding]:
     yield _public_url()
     yield _broker()
     yield from _aws(online=online)
+    yield from doctor_connect.way_out()
     if all(finding.level is Level.OK for finding in database):
         yield _clock()
         yield from _processes(read_vitals())
         yield _routing()
+        yield from doctor_connect.waiting()
+        if online:
+            yield from doctor_connect.routes()
         yield from _accounts()
         yield from _inbound()
         yield from _set_up(online=online)
@@ -134,12 +122,12 @@ def _aws(*, online: bool) -> Iterator[Finding]:
     elif not online:
         yield Finding("AWS credentials", Level.OK, f"found ({found.method}); --online tries them")
     else:
-        yield _ask_aws(session)
+        yield _ask_aws()
 
 
-def _ask_aws(session: boto3.Session) -> Finding:
+def _ask_aws() -> Finding:
     try:
-        who = session.client("sts").get_caller_identity()["Arn"]
+        who = aws_client("sts").get_caller_identity()["Arn"]
     except (BotoCoreError, ClientError) as problem:
         return Finding("AWS credentials", Level.FAILURE, f"refused: {problem}", "correct the keys or the role")
     return Finding("AWS credentials", Level.OK, f"accepted, as {who}")
@@ -157,6 +145,7 @@ def _processes(vitals: Vitals) -> Iterator[Finding]:
             yield Finding(name, Level.FAILURE, said, f"run {command}, or manage.py serve for all")
     for name, age, rows in (
         ("intake", vitals.intake_age, vitals.intake_rows),
+        ("relay", vitals.relay_age, vitals.relay_rows),
         ("outbox", vitals.outbox_age, vitals.outbox_rows),
     ):
         level = Level.WARNING if age > SILENT_AFTER else Level.OK

@@ -13,13 +13,12 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 import msgspec
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from connect_bridge.boto import region
+from connect_bridge.aws import aws_client
 
 #: Seconds. The SDK repeats what is throttled; what lasts longer is the next pass's.
 TIMEOUTS = Config(connect_timeout=4, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4})
@@ -111,7 +110,10 @@ class Table:
 
     def __init__(self) -> None:
         self.name: str = settings.DYNAMODB_TABLE
-        self._client: Any = boto3.session.Session().client("dynamodb", region_name=region(), config=TIMEOUTS)
+        try:
+            self._client: Any = aws_client("dynamodb", TIMEOUTS)
+        except BotoCoreError as problem:
+            raise Unavailable(f"DynamoDB cannot be asked: {type(problem).__name__}") from None
 
     def create(self) -> bool:
         """Make the table, paid by request, and wait until it is ready. Return False if it was there."""

@@ -4,8 +4,15 @@ GatewayError
 ├── Throttled        too many calls per second (429)
 ├── QuotaReached     too many chats at once
 ├── Unreachable      no answer, or a 5xx: it may or may not have happened; repeat with the same ClientToken
-├── Refused          403: the token expired, or the chat has ended, or our role may not
-└── Invalid          the request itself is wrong; repeating it will not help
+│   └── NoWay        no connection came about: the name, TLS or the proxy in between; nothing has happened
+├── Refused          403: the token expired, or the chat has ended
+├── SetUp            what is set up is wrong: ids, flow, rights, credentials. Whoever asks again waits for a person
+│   └── BadRequest   400: an id, an attribute, perhaps the first message
+├── Unclear          an answer that is not documented for this call: nothing is known of its cause
+├── Held             not asked: the account says so
+└── Invalid          what this one message holds is refused; repeating it will not help
+
+Which answer is which: connect_bridge/answers.py. Only Invalid is about one message for sure.
 """
 
 from __future__ import annotations
@@ -50,8 +57,26 @@ class Unreachable(GatewayError):
     retryable = True
 
 
+class NoWay(Unreachable):
+    code = "connect_no_way"
+
+
 class Refused(GatewayError):
     code = "connect_refused"
+
+
+class SetUp(GatewayError):
+    code = "connect_set_up"
+    retryable = True
+
+
+class BadRequest(SetUp):
+    """Its code is SetUp's: who reads it has the same to do."""
+
+
+class Unclear(GatewayError):
+    code = "connect_unclear"
+    retryable = True
 
 
 class Held(GatewayError):

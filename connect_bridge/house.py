@@ -14,6 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 from channels_app.committer import GroupCommitter
 from connect_bridge.capture import Batch
 from connect_bridge.chatsocket import HeartbeatWheel
+from connect_bridge.gates import Gates
 from connect_bridge.gateway import ControlPlane, ParticipantService
 from connect_bridge.pace import Paces
 from connect_bridge.services import Services
@@ -41,6 +42,7 @@ class House:
     relays: GroupCommitter[Relayed, None]
     said: Callable[[uuid.UUID, Sequence[uuid.UUID]], None]
     paces: Paces = field(default_factory=Paces)
+    gates: Gates = field(default_factory=Gates)
     services: Services = field(default_factory=Services)
     opening: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENED_AT_ONCE))
     wheel: HeartbeatWheel = field(default_factory=HeartbeatWheel)

@@ -46,6 +46,8 @@ SELECT a.id,
        min(m.created_at) FILTER (WHERE m.direction = 'in' AND m.status = 'stored') AS waiting_since,
        (array_agg(m.error_code ORDER BY m.created_at DESC)
             FILTER (WHERE m.direction = 'in' AND m.status = 'stored' AND m.error_code <> ''))[1] AS waits_for,
+       (array_agg(m.error_detail ORDER BY m.created_at DESC)
+            FILTER (WHERE m.direction = 'in' AND m.status = 'stored' AND m.error_code <> ''))[1] AS waits_words,
        max(m.settled_at) FILTER (WHERE m.direction = 'out' AND m.status = ANY(%(sent)s)) AS sent_at,
        max(m.settled_at) FILTER (WHERE m.direction = 'out' AND m.status = 'failed') AS failed_at,
        count(*) FILTER (WHERE m.direction = 'out' AND m.status = 'failed') AS failures,
@@ -112,6 +114,7 @@ class Evidence:
     bridged_at: datetime | None = None
     waiting_since: datetime | None = None
     waits_for: str = ""
+    waits_words: str = ""
     sent_at: datetime | None = None
     failed_at: datetime | None = None
     failures: int = 0
@@ -257,7 +260,7 @@ def _why(seen: Evidence, stages: Sequence[Stage], points: Sequence[Point]) -> Ex
     if "Signed" in bad and seen.health:
         return explain(seen.health.rejected_code, kind=kind)
     if "Bridged" in bad:
-        return explain(seen.waits_for or "connect_unreachable", kind=kind)
+        return explain(seen.waits_for or "connect_unreachable", kind=kind, words=seen.waits_words)
     if "Delivered" in bad:
         code, provider_code, words = seen.failure
         return explain(code, kind=kind, provider_code=provider_code, words=words)
@@ -307,9 +310,10 @@ def _of_webhooks(row: Any) -> dict[str, Any]:
 def _of_messages(row: Any, failed: Mapping[uuid.UUID, tuple[str, str, str]]) -> dict[str, Any]:
     if row is None:
         return {}
-    names = ("bridged_at", "waiting_since", "waits_for", "sent_at", "failed_at", "failures")
+    names = ("bridged_at", "waiting_since", "waits_for", "waits_words", "sent_at", "failed_at", "failures")
     found = dict(zip(names, row, strict=False))
-    return {**found, "waits_for": found["waits_for"] or "", "failure": failed.get(row[-1], ("", "", ""))}
+    waits = {name: found[name] or "" for name in ("waits_for", "waits_words")}
+    return {**found, **waits, "failure": failed.get(row[-1], ("", "", ""))}
 
 
 def _by_hour(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[int, ...]]:

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from channels_app.models import ChannelAccount, InboundCheck, WebhookDelivery
 from connect_bridge import stuck
-from connect_bridge.models import Contact
+from connect_bridge.models import Contact, Message
 from connect_bridge.vitals import Vitals, read_vitals
 
 
@@ -31,6 +31,7 @@ class _Product(Collector):
         yield _open_contacts()
         yield _last_webhooks()
         yield from _inbound_checks()
+        yield _refusals()
         yield _stuck()
         yield InfoMetricFamily("parley_build", "The running version.", {"version": _version()})
 
@@ -43,8 +44,10 @@ def _queues(vitals: Vitals) -> Iterator[Metric]:
     age = GaugeMetricFamily("parley_queue_oldest_age_seconds", "Age of the oldest open row.", labels=["queue"])
     rows = GaugeMetricFamily("parley_queue_rows", "Open rows.", labels=["queue"])
     age.add_metric(["intake"], vitals.intake_age)
+    age.add_metric(["relay"], vitals.relay_age)
     age.add_metric(["outbox"], vitals.outbox_age)
     rows.add_metric(["intake"], vitals.intake_rows)
+    rows.add_metric(["relay"], vitals.relay_rows)
     rows.add_metric(["outbox"], vitals.outbox_rows)
     yield from (age, rows)
 
@@ -87,6 +90,16 @@ def _inbound_checks() -> Iterator[Metric]:
     for kind, count in sorted(found.items()):
         gaps.add_metric([kind], count)
     yield from (gaps, trouble)
+
+
+def _refusals() -> Metric:
+    """Count by code what Amazon Connect has refused: `connect_set_up` is for a person to mend."""
+    told = "Customers' messages that Amazon Connect was asked to take and has not, by why."
+    gauge = GaugeMetricFamily("parley_connect_refused_rows", told, labels=["code"])
+    waiting = Message.objects.filter(direction="in", status="stored").exclude(error_code="")
+    for code, count in waiting.values_list("error_code").annotate(Count("id")).order_by("error_code"):
+        gauge.add_metric([code], count)
+    return gauge
 
 
 def _stuck() -> Metric:

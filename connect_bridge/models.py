@@ -213,6 +213,11 @@ class Message(models.Model):
                 name="message_not_delivered",
                 condition=models.Q(direction="out", status__in=["failed", "uncertain"]),
             ),
+            models.Index(
+                fields=["settled_at"],
+                name="message_not_taken",
+                condition=models.Q(direction="in", status="failed"),
+            ),
             models.Index(fields=["-created_at"], name="message_by_time"),
             models.Index(fields=["conversation", "created_at", "id"], name="message_of_conversation"),
         ]
@@ -384,6 +389,7 @@ class Replay(models.Model):
     class Verb(models.TextChoices):
         RETRY = "retry", "delivery to customers, again"
         REPROCESS = "reprocess", "webhooks, read again"
+        RELAY = "relay", "customers' messages, to Amazon Connect again"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     at = models.DateTimeField()

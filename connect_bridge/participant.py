@@ -8,16 +8,9 @@ from typing import Any, TypeVar
 import aiohttp
 import msgspec
 
-from connect_bridge.gateway import (
-    Connection,
-    GatewayError,
-    Invalid,
-    QuotaReached,
-    Refused,
-    Throttled,
-    Transcript,
-    Unreachable,
-)
+from channels_app.wayout import UnusableBundle, UnusableProxy, proxy_for, tls_context, why_no_way
+from connect_bridge.answers import PARTICIPANT, SEND_MESSAGE, Table, meaning
+from connect_bridge.gateway import Connection, GatewayError, NoWay, SetUp, Transcript, Unclear, Unreachable
 from connect_bridge.items import read_items
 
 #: Seconds for one call.
@@ -60,6 +53,7 @@ class AwsParticipants:
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
+        self._way: dict[str, Any] | None = None
         self._session = aiohttp.ClientSession(
             timeout=TIMEOUT, connector=aiohttp.TCPConnector(limit=256), auto_decompress=True
         )
@@ -79,7 +73,7 @@ class AwsParticipants:
 
     async def send_message(self, connection_token: str, text: str, client_token: str) -> str:
         body = {"ContentType": "text/plain", "Content": text, "ClientToken": client_token}
-        return (await self._post("/participant/message", connection_token, body, _Sent)).id
+        return (await self._post("/participant/message", connection_token, body, _Sent, SEND_MESSAGE)).id
 
     async def transcript(self, connection_token: str, next_token: str) -> Transcript:
         # Forwards would need a StartPosition; backwards from the end is what the service does by itself.
@@ -90,34 +84,54 @@ class AwsParticipants:
         following = page.next_token if isinstance(page.next_token, str) else ""
         return Transcript(items=read_items(page.transcript or (), "transcript"), next_token=following)
 
-    async def _post(self, path: str, token: str, body: dict[str, Any], expected: type[T]) -> T:
+    async def _post(
+        self, path: str, token: str, body: dict[str, Any], expected: type[T], table: Table = PARTICIPANT
+    ) -> T:
         headers = {"X-Amz-Bearer": token, "Content-Type": "application/json"}
+        given = {"data": msgspec.json.encode(body), "headers": headers, "allow_redirects": False, **self._way_out()}
         try:
-            async with self._session.post(
-                self._endpoint + path, data=msgspec.json.encode(body), headers=headers, allow_redirects=False
-            ) as answer:
+            async with self._session.post(self._endpoint + path, **given) as answer:
                 raw = await answer.read()
                 if answer.status == 200:  # noqa: PLR2004 - HTTP
                     return msgspec.json.decode(raw, type=expected)
-                raise _meaning(path, answer)
+                raise _meaning(table, path, answer, raw)
         except msgspec.MsgspecError:
             raise Unreachable(f"the participant service answered {path} with something unreadable") from None
+        except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as failure:
+            raise NoWay(f"no connection to Amazon Connect's participant service: {why_no_way(failure)}") from None
         except (aiohttp.ClientError, TimeoutError) as failure:
             raise Unreachable(f"the participant service did not answer {path}: {type(failure).__name__}") from None
 
+    def _way_out(self) -> dict[str, Any]:
+        """Return the options of a call that say by which proxy, and whose certificates count. Raises SetUp."""
+        if self._way is None:
+            try:
+                way: dict[str, Any] = {"proxy": proxy_for(self._endpoint)}
+                if self._endpoint.startswith("https:"):
+                    way["ssl"] = tls_context()
+            except (UnusableProxy, UnusableBundle) as problem:
+                raise SetUp(f"no way out to Amazon Connect: {problem}") from None
+            self._way = way
+        return self._way
 
-def _meaning(path: str, answer: aiohttp.ClientResponse) -> GatewayError:
-    code = answer.headers.get("x-amzn-ErrorType", "").partition(":")[0]
-    text = f"Amazon Connect refused {path}: {code or 'no code'} ({answer.status})"
-    if answer.status == 429:  # noqa: PLR2004 - HTTP
-        return Throttled(text, _seconds(answer.headers.get("Retry-After", "")))
-    if answer.status == 402:  # noqa: PLR2004 - HTTP
-        return QuotaReached(text)
-    if answer.status == 403:  # noqa: PLR2004 - HTTP
-        return Refused(text)
-    if answer.status >= 500:  # noqa: PLR2004 - HTTP
-        return Unreachable(text)
-    return Invalid(text)
+
+class _Refusal(msgspec.Struct):
+    """The body of an error: AWS gives its type in a header, in the body, or in both."""
+
+    type: str = msgspec.field(default="", name="__type")
+
+
+def _meaning(table: Table, path: str, answer: aiohttp.ClientResponse, raw: bytes) -> GatewayError:
+    try:
+        code = msgspec.json.decode(raw, type=_Refusal).type if raw else ""
+    except msgspec.MsgspecError:  # no answer of Amazon's: something in between speaks
+        if answer.status == 403:  # noqa: PLR2004 - HTTP
+            return Unclear(f"something between Parley and Amazon Connect refused {path} (403): is a proxy in the way?")
+        code = ""
+    code = (answer.headers.get("x-amzn-ErrorType", "") or code).partition(":")[0].rpartition("#")[2]
+    if not code and answer.status == 403:  # noqa: PLR2004 - HTTP
+        code = "AccessDeniedException"
+    return meaning(table, path, code, answer.status, retry_after=_seconds(answer.headers.get("Retry-After", "")))
 
 
 def _seconds(retry_after: str) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from channels_app.text import TextLimit, Unit, split_text
+from channels_app.placeholders import EMPTY
+from channels_app.text import TextLimit, Unit, cut_text, is_blank
 from connect_bridge.gateway import LARGEST_MESSAGE, LONGEST_FOR_BOT
 from connect_bridge.marks import escaped
 from connect_bridge.store import Pending
@@ -15,16 +16,32 @@ CUT = "[the rest of this message is too long to show: {left} more characters]"
 
 
 def shown(text: str) -> str:
-    """Return what of a text the agent gets to see: not too much, and nothing that looks like our own word."""
+    """Return what of a text the agent gets to see.
+
+    Not too much, nothing that looks like our own word, and a line that says so where there would be nothing.
+    """
+    if is_blank(text):
+        return EMPTY
     if len(text) <= LONGEST_TEXT:
         return escaped(text)
     return escaped(text[:LONGEST_TEXT]) + CUT.format(left=len(text) - LONGEST_TEXT)
 
 
 def next_part(message: Pending, limit: TextLimit) -> str:
-    """Return what to send next, "" when all of the message is with Connect."""
+    """Return what to send next, "" when all of the message is with Connect. Never blank: Connect refuses that."""
     left = shown(message.text)[message.relayed :]
-    return split_text(left, limit)[0] if left else ""
+    return next((part for part in cut_text(left, limit) if not is_blank(part)), "")
+
+
+def position_after(message: Pending, part: str) -> int:
+    """Return how many characters of the message are done with once Connect has this part.
+
+    Blanks that are not sent, before it or at the end of the text, are done with, too.
+    """
+    whole = shown(message.text)
+    begin = whole.find(part, message.relayed) if part else -1
+    end = begin + len(part) if begin >= 0 else len(whole)
+    return len(whole) if is_blank(whole[end:]) else end
 
 
 def token(message: Pending, part: str) -> str:

@@ -5,32 +5,45 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import psycopg
 
 from channels_app.failpoints import failpoint
 from connect_bridge import store
-from connect_bridge.gateway import CONNECT_WITHIN, GatewayError, Invalid, Refused, Throttled, Unreachable
+from connect_bridge.gateway import (
+    CONNECT_WITHIN,
+    GatewayError,
+    Invalid,
+    NoWay,
+    Refused,
+    Throttled,
+    Unclear,
+    Unreachable,
+)
 from connect_bridge.house import House
 from connect_bridge.lifecycle import Event, State, after
 from connect_bridge.listener import ENDED_UNHEARD, Listener, described
-from connect_bridge.parts import FOR_AGENT, FOR_BOT, next_part, shown, token
-from connect_bridge.starter import POISON_AFTER, Starter
+from connect_bridge.parts import FOR_AGENT, FOR_BOT, next_part, position_after, shown, token
+from connect_bridge.starter import Starter
 from connect_bridge.store import Chat, Pending
 
 log = logging.getLogger(__name__)
 
 #: Seconds: full jitter below a ceiling that doubles from FIRST to MOST.
 RETRY_FIRST, RETRY_MOST = 0.25, 30.0
-#: A message that Connect keeps failing with stops blocking its conversation after starter.POISON_AFTER and this many
-#: attempts. An outage, in which Connect takes nothing of the instance, kills no message.
+#: A message that Connect keeps failing with, while it takes others, stops blocking its conversation after so long and
+#: so many attempts. Neither an outage, in which Connect takes nothing of the instance, nor a set-up that is wrong does.
+POISON_AFTER = timedelta(minutes=15)
 POISON_ATTEMPTS = 5
+#: Seconds before another chat is begun when Connect let nobody into the last one; four times as long each time.
+ANOTHER_FIRST, ANOTHER_MOST = 1.0, 300.0
 #: Seconds that a message waits for the transcript when Connect may have it already.
 CATCH_UP_WITHIN = 20.0
 
@@ -59,6 +72,9 @@ class Relay:
     _in_doubt: bool = False
     _renewed: bool = False
     _taken: dict[str, str] = field(default_factory=dict)
+    _shut: str = ""
+    _shut_outs: int = 0
+    _another_at: float = 0.0
 
     def __post_init__(self) -> None:
         self._starter = Starter(self.house, self.conversation)
@@ -169,11 +185,21 @@ class Relay:
         return True
 
     async def _is_poison(self, message: Pending, failure: GatewayError) -> bool:
-        """Whether Connect has been failing with this message for long, and took others meanwhile: no outage then."""
-        suspicious = isinstance(failure, Unreachable) and message.attempts >= POISON_ATTEMPTS
-        if not suspicious or self._chat is None or datetime.now(UTC) - message.created_at < POISON_AFTER:
+        """Whether Connect has been failing with this message for long, and took others meanwhile: no outage then.
+
+        Never where Connect lets nobody into the chat: no message is to blame for that. Nor where it says that a chat
+        cannot be started as things are set up.
+        """
+        chat, long_ago = self._chat, datetime.now(UTC) - POISON_AFTER
+        if chat is None or message.attempts < POISON_ATTEMPTS or message.created_at > long_ago:
             return False
-        given = {"id": message.id, "instance": self._chat.instance_id, "after": POISON_AFTER}
+        requested = chat.state == State.REQUESTED
+        blamed = Unreachable if requested else Unreachable | Unclear
+        tried = requested or self.listener is not None
+        if not tried or isinstance(failure, NoWay) or not isinstance(failure, blamed):
+            return False
+        flow = chat.flow_id if requested else None  # a chat that runs has its flow behind it
+        given = {"id": message.id, "instance": chat.instance_id, "flow": flow, "after": POISON_AFTER}
         async with self.house.pool.connection() as connection:
             return bool(await (await connection.execute(store.POISON, given)).fetchone())
 
@@ -183,6 +209,8 @@ class Relay:
         await self._note_end()
         chat = self._chat
         if chat is None:
+            if time.monotonic() < self._another_at:
+                raise Refused(f"Connect let nobody into the last chat that was started, so another waits: {self._shut}")
             chat = self._chat = await self._starter.request(message)
         if chat.state == State.REQUESTED:
             await self._starter.start(chat, message)
@@ -214,8 +242,10 @@ class Relay:
         listener = Listener(self.house, self.conversation, chat, self._starter.limit, self.wake)
         try:
             await listener.open(backfill=self._in_doubt or not began)
-        except Refused:
+        except Refused as refusal:
             listener.close()
+            if began:
+                self._shut_out(str(refusal))
             await self._over(chat, Event.ENDED, ENDED_UNHEARD)
             raise
         except BaseException:
@@ -224,8 +254,14 @@ class Relay:
             raise
         chat.state = after(State(chat.state), Event.CONNECTED)
         self.listener = listener
+        self._shut_outs = 0
         if self._stopped:
             listener.close()
+
+    def _shut_out(self, refusal: str) -> None:
+        """Note a chat into which Connect let nobody: another begins ever later, for each counts for five minutes."""
+        self._shut, self._shut_outs = refusal, self._shut_outs + 1
+        self._another_at = time.monotonic() + min(ANOTHER_MOST, ANOTHER_FIRST * 4.0 ** (self._shut_outs - 1))
 
     async def _send(self, chat: Chat, message: Pending) -> None:
         """Send what is left of the message, part by part. The first part may have gone as the InitialMessage."""
@@ -233,6 +269,8 @@ class Relay:
             message = await self._done(chat, message, next_part(message, FOR_BOT), "")
             chat.first_message = None
             failpoint("I11", Unreachable)
+        if not next_part(message, FOR_BOT):  # blanks are left of it
+            await self._done(chat, message, "", "")
         while next_part(message, FOR_BOT):
             part, item = await self._already_there(message) or await self._send_part(chat, message)
             if item:
@@ -241,7 +279,7 @@ class Relay:
 
     async def _done(self, chat: Chat, message: Pending, part: str, item: str) -> Pending:
         """Write down that this part is with Connect, and return what is left."""
-        done = message.relayed + len(part)
+        done = position_after(message, part)
         try:
             await self.house.relays.add((message.id, chat.contact, done, done >= len(shown(message.text)), item))
         except psycopg.Error:
@@ -287,7 +325,7 @@ class Relay:
             failpoint("I9")
             pace.throttled(busy.retry_after)
             raise
-        except Unreachable:
+        except (Unreachable, Unclear):
             self._in_doubt = True
             raise
         except Refused:

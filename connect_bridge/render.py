@@ -8,6 +8,7 @@ from html import unescape
 
 import msgspec
 
+from channels_app.text import is_blank
 from connect_bridge.gateway import Attached, Item
 from connect_bridge.interactive import lines_of
 from connect_bridge.presence import JOINED, LEFT, PERSONS, RENAMED, Told
@@ -76,7 +77,7 @@ def read(item: Item, zone: str = "") -> News:
     if item.type == "MESSAGEMETADATA" or is_unfinished(item) or _is_ours(item):
         return Nothing()
     text = _attachments(item.attachments) if item.type == "ATTACHMENT" else _text(item, zone)
-    return Said(item=item, text=text.replace("\x00", "\ufffd")) if text.strip() else Nothing()
+    return Said(item=item, text=text.replace("\x00", "\ufffd")) if not is_blank(text) else Nothing()
 
 
 def _without_nul(item: Item) -> Item:

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from channels_app.models import ChannelAccount
 from channels_app.reprocess import Reading
+from connect_bridge import relay_again
 from connect_bridge.models import Replay
 from connect_bridge.retry import Plan
 
@@ -53,16 +54,25 @@ def on_record(verb: Replay.Verb, by: str, asked: dict[str, Any]) -> Iterator[Rep
 
 def retry_counts(made: Plan) -> dict[str, Any]:
     """Return what a retry comes to, for JSON."""
-    names = account_names(account for account, _ in made.counts)
     return {
         "messages": len(made.going),
         "entries": sum(map(len, made.going.values())),
-        "by": [
-            {"account": str(account), "name": names[account], "error": error, "messages": count}
-            for (account, error), count in sorted(made.counts.items(), key=lambda one: -one[1])
-        ],
+        "by": _by_account(made.counts),
         "left_out": {reason.name.lower(): count for reason, count in made.left_out.most_common()},
     }
+
+
+def relay_counts(made: relay_again.Plan) -> dict[str, Any]:
+    """Return what relaying again comes to, for JSON."""
+    return {"messages": len(made.going), "by": _by_account(made.counts)}
+
+
+def _by_account(counts: Counter[tuple[uuid.UUID, str]]) -> list[dict[str, Any]]:
+    names = account_names(account for account, _ in counts)
+    return [
+        {"account": str(account), "name": names[account], "error": error, "messages": count}
+        for (account, error), count in sorted(counts.items(), key=lambda one: -one[1])
+    ]
 
 
 def reprocess_counts(readings: Iterable[Reading]) -> dict[str, Any]:

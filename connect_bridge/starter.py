@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 from django.conf import settings
+from psycopg.rows import class_row
 
 from channels_app.failpoints import failpoint
 from channels_app.registry import channels
@@ -18,13 +19,13 @@ from connect_bridge.autoreplies import CLOSED, GREETING, MEDIA, PAUSED, say
 from connect_bridge.chat_request import attributes_for, display_name, routing
 from connect_bridge.context import Context, attributes_of, context_of
 from connect_bridge.gateway import (
+    BadRequest,
     ChatRequest,
     Continued,
     GatewayError,
     Held,
-    Invalid,
     QuotaReached,
-    Refused,
+    SetUp,
     StartedChat,
     Throttled,
     Unreachable,
@@ -40,8 +41,11 @@ from customers.identify import introduce
 
 log = logging.getLogger(__name__)
 
-#: How long a chat that Connect calls impossible is asked for: more likely our settings are wrong than this message.
-POISON_AFTER = timedelta(minutes=15)
+#: The message for which a chat was requested, and the note that it is not part of that request any more.
+FIRST = """
+SELECT id, sequence, text, relayed, attempts, created_at FROM connect_bridge_message WHERE id = %s AND status = 'stored'
+"""
+SENT_ALONE = "UPDATE connect_bridge_contact SET first_message = NULL WHERE id = %s AND state = 'requested'"
 #: Connect lets a chat be continued once its transcript is stored, which takes about half a minute ("persistent chat").
 TRANSCRIPT_STORED_AFTER = timedelta(minutes=1)
 
@@ -88,7 +92,7 @@ class Starter:
         await say(self.house, service, self.conversation, GREETING, str(chat.contact), chat.contact)
 
     async def request(self, message: Pending) -> Chat:
-        """Write down that a chat is to be started, and why. Raises Refused if nobody said where chats go."""
+        """Write down that a chat is to be started, and why. Raises SetUp if nobody said where chats go."""
         instance, flow = await self._routing(message)
         await self._introduce()
         given = {
@@ -104,36 +108,56 @@ class Starter:
     async def start(self, chat: Chat, message: Pending) -> None:
         """Ask Connect for the chat. A lost answer is asked for again with the same token: same chat.
 
-        Raises GatewayError; Invalid only if Connect called the request impossible for a long time.
+        Raises GatewayError, never Invalid: no refusal of a chat is for sure about its first message.
         """
         chat.instance_id, chat.flow_id = await self._routing(message)
-        pace = self.house.paces.of(chat.instance_id, "start_chat")
-        await pace.turn()
+        route = (chat.instance_id, chat.flow_id)
         try:
-            started = await self._ask(await self._chat_request(chat, message))
-        except Throttled as busy:
-            pace.throttled(busy.retry_after)
+            self.house.gates.enter(route)
+            request = await self._chat_request(chat, message, await self._first(chat, message))
+            started = await self._ask(chat, request, again=message.attempts > 0)
+        except Throttled:
             raise
         except GatewayError as failure:
-            await self.house.execute(store.CHAT_WAITS, {"contact": chat.contact, "reason": str(failure)[:200]})
-            if isinstance(failure, QuotaReached):
-                await hold(self.house, self.conversation, chat, self._known)
-            if isinstance(failure, Invalid) and datetime.now(UTC) - message.created_at < POISON_AFTER:
-                raise Refused(str(failure)) from None
+            await self._note(chat, failure)
             raise
+        self.house.gates.passed(route)
         failpoint("I6", Unreachable)
         await self._started(chat, started)
         failpoint("I7", Unreachable)
 
-    async def _ask(self, request: ChatRequest) -> StartedChat:
-        """Start the chat; without the former one's transcript where Connect does not take that."""
+    async def _note(self, chat: Chat, failure: GatewayError) -> None:
+        await self.house.execute(store.CHAT_WAITS, {"contact": chat.contact, "reason": str(failure)[:200]})
+        if isinstance(failure, QuotaReached):
+            await hold(self.house, self.conversation, chat, self._known)
+
+    async def _ask(self, chat: Chat, request: ChatRequest, *, again: bool) -> StartedChat:
+        """Start the chat; without the former one's transcript where Connect does not take that.
+
+        When it is asked `again`, also without the first message, in case that is what Connect refuses: sent by itself
+        it is refused as a message, alone, or it is taken.
+        """
+        try:
+            return await self._start(chat, request)
+        except SetUp as refusal:
+            if request.continues is not None:
+                log.info("conversation %s: not as a continued chat: %s", self.conversation, refusal)
+                return await self._ask(chat, msgspec.structs.replace(request, continues=None), again=again)
+            if not (again and request.initial_message and isinstance(refusal, BadRequest)):
+                self.house.gates.refused((request.instance_id, request.flow_id), refusal)
+                raise
+        await self.house.execute(SENT_ALONE, [chat.contact])  # first, or our heir would believe it sent
+        chat.first_message = None
+        return await self._ask(chat, msgspec.structs.replace(request, initial_message=""), again=False)
+
+    async def _start(self, chat: Chat, request: ChatRequest) -> StartedChat:
+        pace = self.house.paces.of(chat.instance_id, "start_chat")
+        await pace.turn()
         try:
             return await self.house.control.start_chat(request)
-        except Invalid as refusal:
-            if request.continues is None:
-                raise
-            log.info("conversation %s: not as a continued chat: %s", self.conversation, refusal)
-        return await self.house.control.start_chat(msgspec.structs.replace(request, continues=None))
+        except Throttled as busy:
+            pace.throttled(busy.retry_after)
+            raise
 
     async def _started(self, chat: Chat, started: StartedChat) -> None:
         given = {
@@ -167,10 +191,24 @@ class Starter:
             await self.load(connection)
         instance, flow = routing(self._known, self._rule(message))
         if not (instance and flow):
-            raise Refused("no Connect instance or flow: set CONNECT_INSTANCE_ID and CONNECT_CONTACT_FLOW_ID")
+            raise SetUp("no Connect instance or flow: set CONNECT_INSTANCE_ID and CONNECT_CONTACT_FLOW_ID")
         return instance, flow
 
-    async def _chat_request(self, chat: Chat, message: Pending) -> ChatRequest:
+    async def _first(self, chat: Chat, message: Pending) -> str:
+        """Return the text with which the chat begins: that of the message for which it was requested.
+
+        An earlier one may have been set going again since, and the chat may be there already, with that first message.
+        """
+        if message.id == chat.first_message:
+            return next_part(message, FOR_BOT)
+        async with (
+            self.house.pool.connection() as connection,
+            connection.cursor(row_factory=class_row(Pending)) as look,
+        ):
+            first = await (await look.execute(FIRST, [chat.first_message])).fetchone()
+        return next_part(first, FOR_BOT) if first is not None else ""
+
+    async def _chat_request(self, chat: Chat, message: Pending, first: str) -> ChatRequest:
         origin = self._known
         async with self.house.pool.connection() as connection:
             known = await context_of(connection, self.conversation)
@@ -180,7 +218,7 @@ class Starter:
             flow_id=chat.flow_id,
             display_name=display_name(origin, known.name),
             attributes=attributes_for(origin, self._rule(message), self.conversation, of_customer),
-            initial_message=next_part(message, FOR_BOT),
+            initial_message=first,
             client_token=str(chat.contact),
             continues=_past(known, chat.instance_id),
         )

@@ -202,8 +202,8 @@ SELECT 1 FROM (
       FROM connect_bridge_message x WHERE x.id = %(id)s) head
  WHERE head.since < now() - %(after)s AND EXISTS (
     SELECT 1 FROM connect_bridge_message m JOIN connect_bridge_contact t ON t.id = m.contact_id
-     WHERE t.instance_id = %(instance)s AND m.conversation_id <> head.conversation_id AND m.direction = 'in'
-       AND m.created_at > head.since - interval '1 hour'
+     WHERE t.instance_id = %(instance)s AND COALESCE(t.flow_id = %(flow)s, true) AND m.direction = 'in'
+       AND m.conversation_id <> head.conversation_id AND m.created_at > head.since - interval '1 hour'
        AND m.relayed_at BETWEEN head.since AND now() - interval '1 minute')
 """
 

@@ -22,6 +22,8 @@ from connect_bridge.vitals import SILENT_AFTER, read_vitals
 #: Rows of each kind that are shown, the oldest: what holds one up mostly holds up the others.
 SHOWN = 50
 MOST_SHOWN = 500
+#: Days for which a customer's message that Connect will not take is shown, unless it is relayed again.
+REFUSED_DAYS = 3
 
 
 class Kind(StrEnum):
@@ -30,6 +32,7 @@ class Kind(StrEnum):
     INTAKE = "intake"
     RECEIPT = "receipt"
     MESSAGE = "message"
+    REFUSED = "refused"
     CONTACT = "contact"
     OUTBOX = "outbox"
     UNCERTAIN = "uncertain"
@@ -42,6 +45,11 @@ _OPEN: dict[Kind, tuple[str, str, str]] = {
     Kind.INTAKE: ("channels_app_inboundentry", "created_at", "state = 'pending'"),
     Kind.RECEIPT: ("channels_app_inboundentry", "created_at", "state = 'parked'"),
     Kind.MESSAGE: ("connect_bridge_message", "created_at", "direction = 'in' AND status = 'stored'"),
+    Kind.REFUSED: (
+        "connect_bridge_message",
+        "settled_at",
+        f"direction = 'in' AND status = 'failed' AND settled_at > now() - interval '{REFUSED_DAYS} days'",
+    ),
     Kind.CONTACT: ("connect_bridge_contact", "requested_at", "state IN ('requested', 'started')"),
     Kind.OUTBOX: ("connect_bridge_outboxentry", "created_at", "state IN ('pending', 'claimed')"),
     Kind.UNCERTAIN: ("connect_bridge_outboxentry", "settled_at", "state = 'uncertain' AND look_at IS NOT NULL"),
@@ -62,6 +70,7 @@ _ABOUT: dict[Kind, tuple[str, str]] = {
         f"""{_CONVERSATION} LEFT JOIN connect_bridge_contact t ON t.conversation_id = c.id
             AND t.state IN ('requested', 'started', 'connected')""",
     ),
+    Kind.REFUSED: (f"{_SEND}, r.attempts", _CONVERSATION),
     Kind.CONTACT: (
         """c.id AS conversation, c.account_id AS account, r.reason AS detail, r.state,
            r.started_at + interval '5 minutes' AS next_at""",

@@ -25,6 +25,7 @@ from connect_bridge.stuck import Kind, StuckRow
 TITLES = {
     Kind.INTAKE: "From customers, not looked at yet",
     Kind.MESSAGE: "From customers, not with Amazon Connect yet",
+    Kind.REFUSED: "From customers, refused by Amazon Connect",
     Kind.CONTACT: "Chats that have not begun",
     Kind.OUTBOX: "To customers, not sent yet",
     Kind.UNCERTAIN: "To customers, perhaps arrived: being looked for",

@@ -6,10 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from channels_app.explain import explain
 from connect_bridge.doubts import MOST_LOOKS
+from connect_bridge.gateway import NoWay, Refused, SetUp, Unclear
 from connect_bridge.router import MOST_ATTEMPTS
 from connect_bridge.vitals import SILENT_AFTER, Vitals
 
+#: Why a customer's message waits, where waiting alone may not help.
+NEEDS_A_PERSON = frozenset({SetUp.code, Unclear.code, NoWay.code, Refused.code})
 NO_BRIDGE = "No bridge is running."
 NO_WORKER = "No worker is running, or beat is not."
 
@@ -73,7 +77,23 @@ def _message(case: Case) -> Told:
     if case.row["behind"]:
         return Told("An earlier message of its conversation comes first.", "It follows that one, in order.")
     why = case.said or case.row["chat_says"] or "A bridge is at it: Amazon Connect has not taken it yet."
-    return Told(why, "A bridge tries it again, with growing waits of up to a minute.")
+    return Told(why, _cure(case) or "A bridge tries it again, with growing waits of up to a minute.")
+
+
+def _cure(case: Case) -> str:
+    """Return what somebody has to do, "" if nobody has."""
+    if case.row.get("code") not in NEEDS_A_PERSON:
+        return ""
+    return (
+        f"{explain(case.row['code']).fix} It is tried again all the while, and goes on by itself once that is mended."
+    )
+
+
+def _refused(case: Case) -> Told:
+    after = (
+        "Nothing by itself; later messages went on. `replay relay`, or Relay again in the list of messages, tries it."
+    )
+    return Told(case.said or "Amazon Connect will not take it.", after)
 
 
 def _contact(case: Case) -> Told:
@@ -123,6 +143,7 @@ WORDS: dict[str, Callable[[Case], Told]] = {
     "intake": _intake,
     "receipt": _receipt,
     "message": _message,
+    "refused": _refused,
     "contact": _contact,
     "outbox": _outbox,
     "uncertain": _uncertain,

@@ -13,6 +13,7 @@ STATUSES = {
     "AccessDeniedException": 403,
     "BatchSizeLimitExceededException": 400,
     "ConflictException": 409,
+    "ContactFlowNotPublishedException": 404,
     "ContactNotFoundException": 410,
     "InternalServerException": 500,
     "InternalServiceException": 500,

@@ -140,6 +140,8 @@ class Served:
             await asyncio.sleep(slow.seconds)
         if faults.fires("auth", self.name):
             raise AwsError("AccessDeniedException", "User is not authorized to perform this operation")
+        if fault := faults.fires("refuse", self.name):
+            raise AwsError(fault.code or "ResourceNotFoundException", "Refused by a fault", fault.status)
         if fault := faults.fires("error5xx", self.name):
             raise AwsError(fault.code or self._server_error(), "Internal failure", fault.status or 500)
         if faults.fires("throttle", self.name) or not self.front.quotas.admits(self.name, self.front.scope(call)):

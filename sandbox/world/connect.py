@@ -13,7 +13,7 @@ from sandbox.world.aws_front import Call, Front, Handler
 from sandbox.world.chat import Chat, iso, new_id
 from sandbox.world.contact_view import ATTRIBUTE_BYTES, check_attributes, described
 from sandbox.world.metrics import Metrics
-from sandbox.world.start_chat import StartChat
+from sandbox.world.start_chat import StartChat, check_route
 
 CUSTOM_BOTS = 1
 
@@ -144,8 +144,9 @@ class ConnectService:
         return {}
 
     def describe_instance(self, call: Call) -> dict[str, Any]:
-        """Describe the instance; every id is one."""
+        """Describe the instance, if there is one of this id."""
         instance_id = call.params["InstanceId"]
+        check_route(self.amazon.world.settings, instance_id)
         return {
             "Instance": {
                 "Id": instance_id,
@@ -159,8 +160,12 @@ class ConnectService:
         }
 
     def describe_flow(self, call: Call) -> dict[str, Any]:
-        """Describe a flow; every id is one."""
+        """Describe a flow, if there is one of this id that is published."""
         flow_id = call.params["ContactFlowId"]
+        settings = self.amazon.world.settings
+        if flow_id in settings.unpublished_flows:
+            raise AwsError("ContactFlowNotPublishedException", "The flow has not been published")
+        check_route(settings, call.params["InstanceId"], flow_id)
         return {
             "ContactFlow": {
                 "Id": flow_id,

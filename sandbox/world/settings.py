@@ -18,6 +18,11 @@ class Settings(msgspec.Struct, kw_only=True):
     """Operation to (requests a second, burst); overrides the documented rates in quotas.py."""
     raised: float = 1.0
     """How many times the documented rates and numbers of chats: an account whose quotas Amazon has raised."""
+    instances: frozenset[str] = frozenset()
+    flows: frozenset[str] = frozenset()
+    """The ids that exist; empty: every id does."""
+    unpublished_flows: frozenset[str] = frozenset()
+    """Flows that were saved and never published."""
     connect_within: float = 300.0
     custom_participant_connects_within: float = 15.0
     chat_duration: float = 25 * 3600.0

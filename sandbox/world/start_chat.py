@@ -12,6 +12,7 @@ from sandbox.world.aws_errors import AwsError
 from sandbox.world.aws_front import Call
 from sandbox.world.chat import INTERACTIVE, INTERACTIVE_RESPONSE, TEXT, Chat, Contact, Participant, new_id
 from sandbox.world.contact_view import ATTRIBUTE_BYTES, check_attributes
+from sandbox.world.settings import Settings
 
 CONTENT_TYPES = frozenset({TEXT, "text/markdown", "application/json", INTERACTIVE, INTERACTIVE_RESPONSE})
 
@@ -65,6 +66,7 @@ class StartChat:
 
     def _check(self, params: dict[str, Any]) -> None:
         settings = self.amazon.world.settings
+        check_route(settings, params["InstanceId"], params["ContactFlowId"])
         if settings.quotas and self.chats.active >= settings.concurrent_chats * settings.raised:
             raise AwsError("LimitExceededException", "The quota of concurrent active chats is exceeded")
         check_attributes(params.get("Attributes") or {}, ATTRIBUTE_BYTES)
@@ -149,6 +151,17 @@ class StartChat:
         chat.related_contact_id = source.contact.id
         self.chats.event(chat, "chat.rehydrated")
         return source.contact.id
+
+
+def check_route(settings: Settings, instance_id: str, flow_id: str = "") -> None:
+    """Refuse an instance or a flow that is not there, and a flow that was never published."""
+    flow = flow_id.rsplit("/", 1)[-1]
+    if settings.instances and instance_id.rsplit("/", 1)[-1] not in settings.instances:
+        raise AwsError("ResourceNotFoundException", "Instance not found")
+    if flow and settings.flows and flow not in settings.flows:
+        raise AwsError("ResourceNotFoundException", "Contact flow not found")
+    if flow in settings.unpublished_flows:
+        raise AwsError("InvalidRequestException", "The contact flow has not been published")
 
 
 def _invalid(message: str) -> AwsError:

@@ -16,13 +16,15 @@ from django.utils import timezone
 from moto.server import ThreadedMotoServer
 
 from analytics import alertsend, aws, reports
-from analytics.alerts import Bounds, Standing, State, backtest, evaluate, step
+from analytics.alerts import Bounds, Standing, State, backtest, bounds_of, evaluate, step
+from analytics.alertvalues import METRICS, current
 from analytics.clock import HOUR, hour_of
+from analytics.filters import parse
 from analytics.models import AlertEvent, AlertRule, Export, Report, Sentiment
 from analytics.rollup import refresh
 from tests.analytics.kit import BAD, GOOD, said
 from tests.analytics.test_pages import RIGHTS, login
-from tests.factories import ContactFactory, ConversationFactory
+from tests.factories import ContactFactory, ConversationFactory, MessageFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -287,3 +289,15 @@ def test_a_report_that_cannot_be_sent_says_so_and_is_tried_again(monkeypatch: py
     report = Report.objects.get()
     assert "BadFilter" in report.trouble
     assert report.sent_at is None
+
+
+def test_an_alert_may_watch_what_connect_does_not_take() -> None:
+    ago = timezone.now() - timedelta(minutes=20)
+    chosen = parse({}, timezone.now())
+    assert current(METRICS["untaken"], chosen, 1)[0] == 0.0
+    MessageFactory(created_at=ago, error_code="connect_set_up")
+    MessageFactory(created_at=ago - HOUR, error_code="paused")
+    value, count = current(METRICS["untaken"], chosen, 1)
+    assert value is not None
+    assert 19 * 60_000 < value < 21 * 60_000
+    assert count >= bounds_of(AlertRule(metric="untaken", side="above", threshold=0, minimum=10)).minimum

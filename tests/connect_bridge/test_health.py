@@ -16,6 +16,7 @@ from tests.factories import (
     ChannelAccountFactory,
     ContactFactory,
     InboundEntryFactory,
+    MessageFactory,
     OutboxEntryFactory,
     WebhookDeliveryFactory,
 )
@@ -105,3 +106,16 @@ def test_what_came_only_because_we_asked_is_counted_for_each_channel(client: Cli
     gaps = {sample.labels["channel"]: sample.value for sample in families["parley_inbound_gaps"].samples}
     assert gaps == {"twitter": 5, "whatsapp": 0}
     assert sorted(sample.value for sample in families["parley_inbound_trouble"].samples) == [0, 0, 1]
+
+
+@pytest.mark.django_db
+def test_what_connect_does_not_take_is_counted_by_why_and_degrades(client: Client) -> None:
+    old = timezone.now() - timedelta(minutes=5)
+    MessageFactory(created_at=old, error_code="connect_set_up")
+    MessageFactory(created_at=old, error_code="paused")
+    answer = client.get("/-/health/").json()
+    assert any(problem.startswith("relay: oldest row waits for 3") for problem in answer["problems"])
+    assert answer["relay_rows"] == 1
+    metrics = client.get("/-/metrics/").content.decode()
+    assert 'parley_connect_refused_rows{code="connect_set_up"} 1.0' in metrics
+    assert 'parley_queue_rows{queue="relay"} 1.0' in metrics

@@ -296,3 +296,17 @@ def test_an_answered_handshake_leaves_a_trace(client: Client) -> None:
     answered = AccountHealth.objects.get(account=account)
     assert (refused.rejected_code, refused.handshake_at) == ("bad_verify_token", None)
     assert answered.handshake_at is not None
+
+
+def test_a_set_up_that_connect_refuses_is_told_with_its_words() -> None:
+    account = busy()
+    conversation = ConversationFactory(account=account, last_message_at=NOW())
+    words = "Amazon Connect refused StartChatContact: ResourceNotFoundException (404)"
+    MessageFactory(
+        conversation=conversation, created_at=ago(minutes=5), error_code="connect_set_up", error_detail=words
+    )
+
+    light = light_of(account)
+
+    assert light.state == State.BROKEN
+    assert light.why == explain("connect_set_up", words=words)

@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
+from channels_app.explain import explain
 from connect_bridge import stuck, vitals
 from connect_bridge.models import AccountPause, Message, Notice
 from connect_bridge.stuck import Kind, StuckRow
@@ -51,6 +52,8 @@ def one_of(kind: Kind, age: float = 120) -> Any:
         return InboundEntryFactory(created_at=at, state="parked", due_at=ago(-30))
     if kind is Kind.MESSAGE:
         return MessageFactory(created_at=at)
+    if kind is Kind.REFUSED:
+        return MessageFactory(status="failed", settled_at=at, error_code="connect_invalid", error_detail="Refused.")
     if kind is Kind.CONTACT:
         return ContactFactory(requested_at=at, state="requested")
     if kind is Kind.OUTBOX:
@@ -335,3 +338,17 @@ def test_the_metrics_count_each_kind(client: Client) -> None:
     families = {family.name: family for family in text_string_to_metric_families(text)}
     samples = {sample.labels["kind"]: sample.value for sample in families["parley_stuck_rows"].samples}
     assert samples == {**dict.fromkeys([kind.value for kind in Kind], 0), "outbox": 1}
+
+
+@pytest.mark.parametrize("code", ["connect_set_up", "connect_no_way", "connect_unclear", "connect_refused"])
+def test_what_a_person_must_mend_says_what_to_do(processes: None, code: str) -> None:
+    MessageFactory(created_at=ago(7200), error_code=code, error_detail="ResourceNotFoundException (404)", attempts=200)
+    row = only()
+    assert row.why == f"{code}: ResourceNotFoundException (404)"
+    assert explain(code).fix in row.next
+
+
+def test_what_connect_will_not_take_is_shown_for_days_not_for_ever(processes: None) -> None:
+    MessageFactory(status="failed", settled_at=ago(86_400 * (stuck.REFUSED_DAYS + 1)))
+    MessageFactory(status="failed", direction="out", settled_at=ago(600))
+    assert stuck.look().rows == []

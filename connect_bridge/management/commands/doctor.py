@@ -8,7 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from connect_bridge.doctor import Finding, Level, examine
+from connect_bridge.doctor import examine
+from connect_bridge.findings import Finding, Level
 
 SIGNS = {Level.OK: "✓", Level.WARNING: "!", Level.FAILURE: "✗"}
 EXIT = {Level.OK: 0, Level.WARNING: 1, Level.FAILURE: 2}
@@ -20,7 +21,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object")
-        parser.add_argument("--online", action="store_true", help="also ask Amazon whether it knows our credentials")
+        parser.add_argument("--online", action="store_true", help="also ask Amazon and the messengers")
 
     def handle(self, **options: Any) -> None:
         findings = []

@@ -11,10 +11,10 @@ from django.db import DatabaseError
 
 from channels_app import reprocess
 from channels_app.models import WebhookDelivery
-from connect_bridge import retry
+from connect_bridge import relay_again, retry
 from connect_bridge.arguments import an_id, since_when
 from connect_bridge.models import OutboxEntry, Replay
-from connect_bridge.replays import on_record, reprocess_counts, retry_counts, whoever
+from connect_bridge.replays import on_record, relay_counts, reprocess_counts, retry_counts, whoever
 
 T = TypeVar("T")
 #: Some of what was asked for was left out, or still cannot be read.
@@ -29,7 +29,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True, metavar="retry|reprocess")
+        verbs = parser.add_subparsers(dest="verb", required=True, metavar="retry|reprocess|relay")
         again = verbs.add_parser("retry", help="send to customers again what did not reach them")
         again.add_argument("--state", action="append", choices=["dead", "uncertain"], help="default: dead; repeat")
         again.add_argument(
@@ -39,7 +39,9 @@ class Command(BaseCommand):
         read = verbs.add_parser("reprocess", help="read stored webhooks again with today's code")
         states = [WebhookDelivery.State.QUARANTINED, WebhookDelivery.State.IGNORED, WebhookDelivery.State.ACCEPTED]
         read.add_argument("--state", action="append", choices=states, help="default: quarantined; repeat")
-        for verb in (again, read):
+        anew = verbs.add_parser("relay", help="let customers' messages go to Amazon Connect again, or at once")
+        anew.add_argument("--state", action="append", choices=list(relay_again.State), help="default: both; repeat")
+        for verb in (again, read, anew):
             verb.add_argument("--since", type=since_when, help="what failed or came since: 90m, 2h, 3d, or a date")
             verb.add_argument("--until", type=since_when, help="and before")
             verb.add_argument("--account", type=an_id, metavar="ID", help="only of this account")
@@ -54,7 +56,8 @@ class Command(BaseCommand):
                 "Say what is meant: --since 2h (or a date), or --id with the id of a row. Nothing was done."
             )
         try:
-            counts, complete = (self._retry if options["verb"] == "retry" else self._reprocess)(options)
+            act = {"retry": self._retry, "reprocess": self._reprocess, "relay": self._relay}[options["verb"]]
+            counts, complete = act(options)
         except DatabaseError as problem:
             said = str(problem).strip().partition("\n")[0]
             raise CommandError(f"The database failed: {said}. What was done stays done; run it again.") from None
@@ -85,8 +88,7 @@ class Command(BaseCommand):
         return counts, not made.left_out
 
     def _tell_retry(self, counts: dict[str, Any], made: retry.Plan) -> None:
-        for one in counts["by"]:
-            self.stdout.write(f"  {one['name']:32} {one['error'] or '-':20} {one['messages']:6}")
+        self._tell_by(counts)
         will = "would reach" if counts["dry_run"] else "are on their way to"
         self.stdout.write(f"{counts['messages']} {_plural(counts['messages'], 'message')} {will} customers.")
         for reason, count in made.left_out.most_common():
@@ -121,6 +123,29 @@ class Command(BaseCommand):
         for problem, count in counts["problems"].items():
             self.stdout.write(f"{count} cannot be read: {problem}")
         self._tell_end(counts, bool(counts["fresh"] or counts["revived"]))
+
+    def _relay(self, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+        asked = {name: options[name] for name in ("since", "until", "account")}
+        made = relay_again.plan(options["state"] or list(relay_again.State), ids=options["id"], **asked)
+        counts = {"verb": "relay", "dry_run": not options["yes"], **relay_counts(made)}
+        if options["yes"] and made.going:
+            with on_record(Replay.Verb.RELAY, _by(options), _asked(options)) as entry:
+                for batch in self._progress(relay_again.carry_out(made), "batches"):
+                    entry.rows += map(str, batch)
+                counts |= {"messages": len(entry.rows), "replay": str(entry.pk)}
+                entry.counts = counts
+        if not options["json"]:
+            self._tell_by(counts)
+            will = "would go" if counts["dry_run"] else "are on their way"
+            self.stdout.write(
+                f"{counts['messages']} {_plural(counts['messages'], 'message')} {will} to Amazon Connect."
+            )
+            self._tell_end(counts, bool(made.going))
+        return counts, True
+
+    def _tell_by(self, counts: dict[str, Any]) -> None:
+        for one in counts["by"]:
+            self.stdout.write(f"  {one['name']:32} {one['error'] or '-':20} {one['messages']:6}")
 
     def _tell_end(self, counts: dict[str, Any], anything: bool) -> None:  # noqa: FBT001 - one caller each
         if not anything:

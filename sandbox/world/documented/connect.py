@@ -168,4 +168,22 @@ RULES: tuple[Rule, ...] = (
         "Service Authorization Reference",
         "signatures and rights are not looked at; the fault `auth` refuses",
     ),
+    Rule(
+        call="StartChatContact",
+        real="An instance or a flow that is not there: 404 ResourceNotFoundException",
+        source="API Reference, StartChatContact, Errors; amazon-connect-chat-ui-examples #55",
+        evidence=Evidence.REPORT,
+        here=Here.KINDER,
+        does="404 for ids that are not among `instances` and `flows` of its settings; by default every id is there",
+        test="tests/sandbox/test_refusals_of_connect.py::test_a_flow_or_an_instance_that_is_not_there_is_404",
+    ),
+    Rule(
+        call="StartChatContact",
+        real="A flow that was saved and never published is refused; the code is not documented",
+        source="API Reference, StartChatContact and DescribeContactFlow (ContactFlowNotPublishedException)",
+        evidence=Evidence.UNVERIFIED,
+        here=Here.SAME,
+        does="400 InvalidRequestException for `unpublished_flows` of its settings",
+        test="tests/sandbox/test_refusals_of_connect.py::test_a_flow_that_is_not_published_is_refused",
+    ),
 )

@@ -275,4 +275,13 @@ RULES: tuple[Rule, ...] = (
         does="the desktop's `join` is refused with 409",
         test="tests/sandbox/test_flows.py::test_a_chat_has_six_participants_at_most",
     ),
+    Rule(
+        call="every call",
+        real="AWS's common errors: 408, 409, 413, expired or unknown credentials, and codes that no page lists",
+        source="AWS, Common Error Types",
+        evidence=Evidence.DOCUMENT,
+        here=Here.SAME,
+        does="any status and code, while the fault `refuse` is on",
+        test="tests/sandbox/test_refusals_of_connect.py::test_a_fault_refuses_with_any_status_and_code",
+    ),
 )
