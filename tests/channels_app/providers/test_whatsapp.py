@@ -392,7 +392,7 @@ REFUSALS = [
     *((code, 400, errors.Unavailable) for code in (63012, 63010)),
     (63015, 400, errors.AccountProblem),
     (21610, 400, errors.OptedOut),
-    (99999, 400, errors.InvalidContent),
+    (99999, 400, errors.SendFailed),
     (0, 503, errors.Unavailable),
 ]
 
