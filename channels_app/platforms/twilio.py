@@ -172,10 +172,14 @@ def code_of(raw: Any) -> str:
 
 
 def find_sent(client: Client, ends: Mapping[str, str], text: str, since: datetime) -> FoundSent:
-    """Look through the newest messages between two addresses. Twilio lists the newest first, a page in one call."""
+    """Look through the newest messages between two addresses. Twilio lists the newest first, a page in one call.
+
+    What is listed as failed did not arrive, and so is not found.
+    """
     listed = client.messages.list(**ends, limit=NEWEST, page_size=NEWEST)
     recent = [one for one in listed if one.date_created >= since]
-    found = [one.sid for one in recent if " ".join((one.body or "").split()) == " ".join(text.split())]
+    taken = [one for one in recent if STATUSES.get(str(one.status)) is not ReceiptStatus.FAILED]
+    found = [one.sid for one in taken if " ".join((one.body or "").split()) == " ".join(text.split())]
     return FoundSent(message_ids=tuple(reversed(found)), complete=len(listed) < NEWEST or len(recent) < len(listed))
 
 

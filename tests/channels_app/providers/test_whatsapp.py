@@ -474,6 +474,12 @@ def test_what_was_sent_earlier_with_the_same_words_is_another_message(api: Provi
     assert found(api, listed("SM1", "¡Hola! 👋", 9)).message_ids == ()
 
 
+@pytest.mark.parametrize(("status", "ids"), [("undelivered", ()), ("failed", ()), ("sent", ("SM1",))])
+def test_what_is_listed_as_failed_did_not_arrive(api: ProviderApi, status: str, ids: tuple[str, ...]) -> None:
+    answer = found(api, listed("SM1", "¡Hola! 👋", 11) | {"status": status, "error_code": 63018})
+    assert (answer.message_ids, answer.complete) == (ids, True)
+
+
 def test_a_list_that_does_not_reach_back_far_enough_proves_nothing(api: ProviderApi) -> None:
     assert not found(api, *(listed(f"SM{number}", "other", 20) for number in range(50))).complete
     assert found(api, *(listed(f"SM{number}", "other", 20 - number // 4) for number in range(50))).complete
