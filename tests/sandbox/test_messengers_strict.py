@@ -159,7 +159,7 @@ async def test_twilio_does_not_find_another_accounts_resources() -> None:
         await opened(lab, "whatsapp")
         client, other = twilio_client(lab), "AC" + "9" * 32
         with pytest.raises(TwilioRestException) as refused:
-            await asyncio.to_thread(client.api.v2010.accounts(other).messages.list)
+            await asyncio.to_thread(client.api.v2010.accounts(other).messages("SM" + "9" * 32).fetch)
         assert (refused.value.status, refused.value.code) == (404, 20404)
         with pytest.raises(TwilioRestException) as refused:
             await asyncio.to_thread(client.messages("SM" + "9" * 32).fetch)
