@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
+from channels_app.errors import SendFailed
 from channels_app.http import Http
 from channels_app.structs import convert
 from channels_app.text import TextLimit
@@ -50,7 +51,9 @@ class Channel(Generic[ConfigT]):
     Config: ClassVar[type[Struct]]
     #: For the set-up wizard.
     guide: ClassVar[Guide] = Guide()
-    #: What the provider's own error codes mean, where that is more than the class of error says.
+    #: What the provider's own error codes mean, in an answer and afterwards alike; code, or code/subcode.
+    codes: ClassVar[Mapping[str, type[SendFailed]]] = {}
+    #: What they mean beyond that, where there is more to say than the class of error does.
     advice: ClassVar[Mapping[str, Advice]] = {}
 
     def __init__(self, config: ConfigT, http: Http, webhook_url: str) -> None:
@@ -62,6 +65,11 @@ class Channel(Generic[ConfigT]):
     def read_config(cls, credentials: dict[str, str]) -> Any:
         """Return the typed Config; raise msgspec.ValidationError, naming the key, for what is missing or malformed."""
         return convert(credentials, cls.Config, dec_hook=_read_secret)
+
+    @classmethod
+    def meaning(cls, code: str) -> type[SendFailed]:
+        """Return the class of a provider's error code; SendFailed itself if nothing is known of it."""
+        return cls.codes.get(code) or cls.codes.get(code.partition("/")[0]) or SendFailed
 
     @property
     def address(self) -> str:

@@ -12,8 +12,6 @@ from channels_app.errors import (
     AccountProblem,
     AuthFailed,
     InvalidContent,
-    InvalidRecipient,
-    PolicyViolation,
     SendFailed,
     Throttled,
     Unavailable,
@@ -22,22 +20,26 @@ from channels_app.errors import (
 #: Longest wait that a provider's header may impose, in seconds: a day, the longest window of any of their limits.
 LONGEST_WAIT = 86_400
 _LONGEST_DETAIL = 400
-#: Providers quote the phone number or id that they refuse; neither belongs in a log.
-_NUMBER = re.compile(r"\+?\d{7,}")
+#: Providers quote the phone number, id or token that they refuse; none of them belongs in a log.
+_SECRETS = re.compile(r"\+\d[\d ().-]{5,}\d|\d{7,}|\b(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{20,}")
 
-#: Where the status is all we have. Every 5xx counts as "not taken" and is retried: none of the providers documents an
-#: answer of that kind to a message that it took. A connection that breaks is another matter: http.outcome_of().
+#: Where the status is all we have. It never says that it is the customer who does not want, or cannot be found: a 403
+#: stands for missing rights as well, a 404 for a wrong address. Every 5xx counts as "not taken" and is retried: none of
+#: the providers documents an answer of that kind to a message that it took. A connection that breaks is another matter:
+#: http.outcome_of().
 BY_STATUS: Mapping[int, type[SendFailed]] = {
     400: InvalidContent,
     401: AuthFailed,
     402: AccountProblem,
-    403: PolicyViolation,
-    404: InvalidRecipient,
+    403: AccountProblem,
+    404: AccountProblem,
     408: Unavailable,
     413: InvalidContent,
     422: InvalidContent,
     429: Throttled,
 }
+#: Statuses that say no more than "no": an error code beside them that we do not know leaves the refusal unknown.
+_VAGUE = frozenset((400, 403, 404, 409, 422))
 
 
 def refusal(
@@ -45,11 +47,18 @@ def refusal(
 ) -> SendFailed:
     """Return the error of the vocabulary for an answer with this HTTP status.
 
-    `kind` is what the provider's own code means, where it is known. `retry_at` is kept for those that are retried.
+    `code` is the provider's own, if it gave one, and `kind` what it means, where that is known. `retry_at` is kept for
+    those that are retried.
     """
-    meant = kind or BY_STATUS.get(status) or (Unavailable if status >= 500 else SendFailed)  # noqa: PLR2004 - HTTP
-    words = _NUMBER.sub("…", " ".join(detail.split()))[:_LONGEST_DETAIL] or f"the provider answered {status}"
+    by_status = SendFailed if code and status in _VAGUE else BY_STATUS.get(status)
+    meant = kind or by_status or (Unavailable if status >= 500 else SendFailed)  # noqa: PLR2004 - HTTP
+    words = shown(detail) or f"the provider answered {status}"
     return meant(words, provider_code=code or str(status), retry_at=retry_at if meant.retryable else None)
+
+
+def shown(words: str) -> str:
+    """Return a provider's words on one line, without the numbers and tokens that they quote."""
+    return _SECRETS.sub("…", " ".join(words[: 4 * _LONGEST_DETAIL].split()))[:_LONGEST_DETAIL]
 
 
 def retry_at(headers: Mapping[str, str], *reset_headers: str) -> datetime | None:

@@ -213,7 +213,7 @@ def _state(seen: Evidence, stages: Sequence[Stage], points: Sequence[Point], now
         (not seen.account.enabled, State.OFF),
         (seen.account.paused_since is not None, State.PAUSED),
         (_is_to_reconnect(seen, points, bad, now), State.RECONNECT),
-        (bool(failing) or "Signed" in bad or "Bridged" in bad, State.BROKEN),
+        (bool(failing) or "Signed" in bad or "Bridged" in bad or _is_refused(seen), State.BROKEN),
         (not _heard_at(seen) and not points and not _was_called(seen), State.NOT_SET_UP),
         (not _heard_at(seen), State.WAITING),
         (bool(bad), State.DEGRADED),
@@ -235,7 +235,16 @@ def _is_to_reconnect(seen: Evidence, points: Sequence[Point], bad: Collection[st
     expired = seen.health is not None and seen.health.expires_at is not None and seen.health.expires_at <= now
     refused = bool(points) and not points[0].ok
     failed = "Delivered" in bad and seen.failure[0] == "auth"
-    return expired or refused or failed or bool(seen.check and seen.check.refused)
+    return expired or refused or failed or (_is_refused(seen) and _trouble(seen) == "auth")
+
+
+def _is_refused(seen: Evidence) -> bool:
+    return bool(seen.check and seen.check.refused)
+
+
+def _trouble(seen: Evidence) -> str:
+    """Return the class of what the provider last said when it was asked for messages, "" if it answered."""
+    return seen.check.trouble.partition(":")[0] if seen.check else ""
 
 
 def _is_quiet(seen: Evidence, now: datetime) -> bool:
@@ -264,7 +273,7 @@ def _why(seen: Evidence, stages: Sequence[Stage], points: Sequence[Point]) -> Ex
     if "Delivered" in bad:
         code, provider_code, words = seen.failure
         return explain(code, kind=kind, provider_code=provider_code, words=words)
-    return explain("auth", kind=kind, words=seen.check.trouble) if seen.check and seen.check.refused else None
+    return explain(_trouble(seen), kind=kind, words=seen.check.trouble) if seen.check and seen.check.refused else None
 
 
 def _difference(point: Point) -> str:

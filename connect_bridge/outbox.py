@@ -10,44 +10,34 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 import socket
 import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-import msgspec
 import psycopg
 from django.db import connections
 
 from channels_app.channel import Channel
-from channels_app.errors import Blocked, OptedOut, SendFailed, Throttled, Unavailable, UnknownOutcome
+from channels_app.errors import OptedOut, SendFailed, Unavailable, UnknownOutcome
 from channels_app.failpoints import failpoint
 from channels_app.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpTrace
 from channels_app.meters import STAGE_SECONDS
 from channels_app.types import OutboundMessage, SendReceipt
 from connect_bridge import claims, suppression, worker_pool
 from connect_bridge.channel_cache import channel_of, recorded_calls
-from connect_bridge.claims import CLAIM_SECONDS, Claim, Settled, Verdict
+from connect_bridge.claims import CLAIM_SECONDS, Claim, Settled
 from connect_bridge.meters import DELIVERY_FAILURES, MESSAGES
 from connect_bridge.models import OutboxEntry
+from connect_bridge.patience import PATIENCE, judge
 from connect_bridge.signals import message_settled
 
 log = logging.getLogger(__name__)
-State = OutboxEntry.State
 T = TypeVar("T")
 
-#: Seconds before the second attempt, at most; each further wait may be twice as long, up to the longest.
-FIRST_WAIT = 1.0
-LONGEST_WAIT = 60.0
-#: Seconds after which a message that the provider keeps putting off is given up: nothing blocks a conversation longer.
-PATIENCE = 15 * 60.0
-#: … but each gets this many attempts, also one that was old when sending resumed after an outage.
-LEAST_ATTEMPTS = 5
 #: Seconds that may pass between claim and call, so that the call ends before the claim does.
 FRESH = CLAIM_SECONDS - CONNECT_TIMEOUT - READ_TIMEOUT - 1.0
 #: Seconds for which a result is kept and offered again to a database that does not answer, and between two offers.
@@ -101,34 +91,6 @@ def sweep() -> Sequence[uuid.UUID]:
     return list(dict.fromkeys(claims.due(SWEEP_MOST, FORGOTTEN_AFTER)))
 
 
-def judge(failure: SendFailed, attempts: int, age: float) -> Verdict:
-    """Return what to do after a failed attempt; `attempts` counts it, `age` is the message's in seconds.
-
-    Refused credentials or a restricted account are no reason to wait: the agent must hear at once that nothing goes
-    out, and a person can send dead letters again when it is mended.
-    """
-    verdict = Verdict(
-        state=State.DEAD, code=failure.code, provider_code=failure.provider_code, detail=failure.detail or failure.code
-    )
-    if isinstance(failure, UnknownOutcome):
-        return _but(verdict, state=State.UNCERTAIN)
-    if not failure.retryable:
-        return verdict
-    asked = 0.0 if failure.retry_at is None else (failure.retry_at - datetime.now(UTC)).total_seconds()
-    wait = max(asked, random.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempts - 1))))  # noqa: S311 - jitter
-    if isinstance(failure, Throttled):  # the others of this account need not hear the same
-        verdict = msgspec.structs.replace(verdict, pause=wait)
-    if asked > PATIENCE:
-        return _but(verdict, detail=f"Gave up: the messenger takes nothing for {asked / 60:.0f} min. {verdict.detail}")
-    if attempts >= LEAST_ATTEMPTS and age + wait > PATIENCE:
-        return _but(verdict, detail=f"Gave up after {attempts} attempts in {age / 60:.0f} min. {verdict.detail}")
-    return _but(verdict, state=State.PENDING, delay=wait)
-
-
-def _but(verdict: Verdict, *, state: str = State.DEAD, detail: str = "", delay: float = 0.0) -> Verdict:
-    return msgspec.structs.replace(verdict, state=state, detail=detail or verdict.detail, delay=delay)
-
-
 def _deliver(held: Claim, send_before: float) -> None:
     """Make one attempt and settle it."""
     with recorded_calls() as calls:
@@ -142,7 +104,7 @@ def _deliver(held: Claim, send_before: float) -> None:
             verdict = judge(failure, held.attempts, held.age)
             log.info("entry %s: %s at attempt %d, now %s", held.entry, failure.code, held.attempts, verdict.state)
             settled = _insist(lambda: claims.settle_failed(held, verdict, calls))
-            if isinstance(failure, (OptedOut, Blocked)) and not held.suppressed_by:
+            if isinstance(failure, suppression.OF_THE_CUSTOMER) and not held.suppressed_by:
                 suppression.note_refusal(held, failure)
         else:
             settled = _insist(lambda: claims.settle_accepted(held, ids, calls))

@@ -18,8 +18,8 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from channels_app.errors import SendFailed
 from channels_app.types import Echoed, ReceiptReceived, ReceiptStatus
+from connect_bridge import afterwards
 from connect_bridge.claims import CLAIM_SECONDS, EARLIER_PART, clean
 from connect_bridge.models import Message, OutboxEntry
 
@@ -53,12 +53,17 @@ class Joined(StrEnum):
 
 
 class Sibling(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of a message of which a receipt names this part or another one. `status` is the message's."""
+    """A part of a message of which a receipt names this part or another one. `status` is the message's.
+
+    `ids` are the provider's for the attempt that counts; none of an attempt that has not been answered.
+    """
 
     entry: uuid.UUID
     message: uuid.UUID
     state: str
     status: str
+    ids: list[str] = []
+    kind: str = ""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,8 +91,10 @@ SELECT id FROM connect_bridge_outboxentry
 """
 #: Locked in the order in which the outbox locks them: entries before messages, parts in order.
 SIBLINGS = """
-SELECT o.id AS entry, o.message_id AS message, o.state, m.status
+SELECT o.id AS entry, o.message_id AS message, o.state, m.status, o.provider_message_ids AS ids, a.kind
   FROM connect_bridge_outboxentry o JOIN connect_bridge_message m ON m.id = o.message_id
+  JOIN connect_bridge_conversation c ON c.id = o.conversation_id
+  JOIN channels_app_channelaccount a ON a.id = c.account_id
  WHERE o.message_id IN (SELECT message_id FROM connect_bridge_outboxentry WHERE id = ANY(%s))
  ORDER BY o.message_id, o.part FOR UPDATE OF o
 """
@@ -103,7 +110,8 @@ UPDATE connect_bridge_outboxentry
 """
 REFUSE = """
 UPDATE connect_bridge_outboxentry
-   SET state = 'dead', settled_at = now(), error_code = %(error)s, provider_code = %(code)s, error_detail = %(detail)s
+   SET state = 'dead', settled_at = now(), error_code = %(code)s, provider_code = %(provider_code)s,
+       error_detail = %(detail)s
  WHERE id = ANY(%(entries)s)
 """
 ABANDON = f"""
@@ -150,7 +158,8 @@ async def apply_receipt(
         return await _echo(connection, account, conversation, event)
     ids = _kept(event.message_ids)
     named = await _named(connection, account, ids, event.correlation)
-    await _note(connection, account, named, event, ids)
+    if not await _note(connection, account, named, event, ids):
+        return None
     if event.watermark is not None:
         return await _watermark(connection, conversation, event.status, min(event.watermark, END_OF_TIME))
     return Joined.OURS if named and (event.correlation or named.keys() >= set(ids)) else None
@@ -191,33 +200,65 @@ async def _note(
     named: dict[str, uuid.UUID],
     receipt: ReceiptReceived,
     ids: Sequence[str],
-) -> None:
-    """Write what the receipt says into the sends that it names and into their messages."""
+) -> bool:
+    """Write what the receipt says into the sends that it names and into their messages; False if it must wait."""
     if not named:
-        return
-    if "" in named:
-        await connection.execute(REMEMBER, {"account": account, "entry": named[""], "ids": ids})
-    given = {
+        return True
+    async with connection.cursor(row_factory=class_row(Sibling)) as cursor:
+        siblings = await (await cursor.execute(SIBLINGS, [list(set(named.values()))])).fetchall()
+    entries = {one.entry for one in siblings if one.entry in named.values() and not _is_old(one, named, receipt, ids)}
+    given: dict[str, Any] = {
         "ids": Jsonb(ids if "" in named else []),
         "provider_id": ids[0] if ids and "" in named else "",
         "code": "",
+        "provider_code": "",
         "detail": "",
     }
-    if receipt.status is ReceiptStatus.FAILED:
-        given["code"] = clean(receipt.error_code, 64) or SendFailed.code
-        given["detail"] = clean(receipt.error_detail, 500) or "The messenger reported that it could not deliver it."
-    entries = set(named.values())
-    async with connection.cursor(row_factory=class_row(Sibling)) as cursor:
-        siblings = await (await cursor.execute(SIBLINGS, [list(entries)])).fetchall()
+    if receipt.status is ReceiptStatus.FAILED and entries:
+        told = await _failed(connection, siblings, entries, receipt)
+        if told is None:
+            return False
+        given |= told
+        entries -= told["tried_again"]
+    if "" in named:
+        await connection.execute(REMEMBER, {"account": account, "entry": named[""], "ids": ids})
     for message, parts in groupby(siblings, attrgetter("message")):
         await _write(connection, given | {"message": message}, judge(list(parts), entries, receipt.status))
+    return True
+
+
+def _is_old(part: Sibling, named: dict[str, uuid.UUID], receipt: ReceiptReceived, ids: Sequence[str]) -> bool:
+    """Whether a receipt is about an earlier attempt than the one that counts. Arrived is arrived, whichever it was."""
+    if receipt.status in ARRIVED or not ids or set(ids) & set(part.ids):
+        return False
+    return bool(part.ids) or any(named.get(one) == part.entry for one in ids)
+
+
+async def _failed(
+    connection: Connection, siblings: Sequence[Sibling], entries: set[uuid.UUID], receipt: ReceiptReceived
+) -> dict[str, Any] | None:
+    """Do what a failure asks for, and return how it is to be shown; None while such a send is still under way."""
+    failure = afterwards.failure_of(siblings[0].kind, receipt.error_code, receipt.error_detail)
+    open_ = {part.entry for part in siblings if part.status not in (Status.DELIVERED, Status.READ)}
+    told: dict[str, Any] = {"code": failure.code, "provider_code": failure.provider_code, "detail": failure.detail}
+    again: set[uuid.UUID] = set()
+    for send in await afterwards.failed(connection, entries & open_):
+        if failure.retryable and send.state == State.CLAIMED:
+            return None
+        if failure.retryable and send.state in (State.ACCEPTED, State.UNCERTAIN):
+            verdict = await afterwards.try_again(connection, send, failure)
+            again |= {send.entry} if verdict is None else set()
+            told["detail"] = told["detail"] if verdict is None else clean(verdict.detail, 500)
+        elif send.state != State.DEAD:
+            await afterwards.note_will(connection, send, failure)
+    return told | {"tried_again": again}
 
 
 async def _write(connection: Connection, given: dict[str, Any], finding: Finding) -> None:
     if finding.accepted:
         await connection.execute(ACCEPT, given | {"entries": finding.accepted})
     if finding.dead:
-        await connection.execute(REFUSE, given | {"entries": finding.dead, "error": SendFailed.code})
+        await connection.execute(REFUSE, given | {"entries": finding.dead})
     if finding.abandoned:
         await connection.execute(ABANDON, [finding.abandoned])
     if finding.status is not None:
@@ -230,6 +271,8 @@ def judge(parts: Sequence[Sibling], named: Container[uuid.UUID], status: Receipt
     The message is delivered or read when its last part is, and only if the messenger took all parts.
     """
     meant = [part for part in parts if part.entry in named]
+    if not meant:
+        return Finding()
     if status is ReceiptStatus.FAILED:
         if parts[0].status in (Status.DELIVERED, Status.READ):
             return Finding()

@@ -14,20 +14,35 @@ from psycopg.types.json import Jsonb
 
 from analytics.phrases import normal
 from channels_app.models import ChannelAccount
+from channels_app.registry import channels
 from sandbox import talk
 from sandbox.world import lexicon
 
 #: Days ago on which parcels were late, the app broke, and X refused much of what was sent.
 PARCELS_LATE, APP_BROKEN, X_REFUSES = (9, 8, 7), (16,), (3,)
-#: What messengers refuse with: (our code, theirs).
-CODES = {
-    "whatsapp": ("window_closed", "63016"),
-    "messenger": ("window_closed", "2018278"),
-    "twitter": ("rejected", "349"),
+#: What messengers refuse with: the code as the outbox writes it, and words like theirs. Our class is the channel's.
+REFUSALS = {
+    "whatsapp": ("63016", "Outside the allowed window: use a template."),
+    "messenger": ("10/2018278", "(#10) This message is sent outside of allowed window."),
+    "twitter": ("349", "You cannot send messages to this user."),
 }
 MODEL = "Comprehend_20171127"
 #: How a chat goes: with an agent, with the bot alone, or the customer gives up.
 COURSES = {"agent": 70, "bot": 21, "left": 9}
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """What the outbox keeps of a refused send: our class, the provider's code, its words."""
+
+    code: str = ""
+    provider_code: str = ""
+    words: str = ""
+
+
+def refusal_of(kind: str) -> Refusal:
+    """Return a refusal as real traffic of this kind leaves it behind."""
+    provider_code, words = REFUSALS.get(kind, ("400", "The provider refused it."))
+    return Refusal(channels()[kind].meaning(provider_code).code, provider_code, words)
 
 
 class Talk(msgspec.Struct, kw_only=True):
@@ -134,6 +149,7 @@ class Chatter:
             original=Jsonb({"event": "message", "message_id": message.hex, "text": text, "key": message.hex}),
             status="relayed",
             error_code="",
+            error_detail="",
             relayed_at=taken,
             settled_at=None,
         )
@@ -144,7 +160,7 @@ class Chatter:
         kind = self.talk.account.kind
         failed = self.dice.random() < (talk.RISKY if kind == "twitter" and self.ago in X_REFUSES else talk.SAFE)
         status = "failed" if failed else self.dice.choices(["accepted", "delivered", "read"], [2, 3, 5])[0]
-        code, provider_code = CODES.get(kind, ("rejected", "1")) if failed else ("", "")
+        refusal = refusal_of(kind) if failed else Refusal()
         self._message(
             message,
             text,
@@ -153,12 +169,13 @@ class Chatter:
             author=author,
             original=None,
             status=status,
-            error_code=code,
+            error_code=refusal.code,
+            error_detail=refusal.words,
             relayed_at=None,
             settled_at=self.now + timedelta(seconds=self.dice.lognormvariate(-1.1, 0.5)),
         )
         if failed:
-            self._dead(message, text, code, provider_code)
+            self._dead(message, text, refusal)
 
     def _next(self, after: float) -> uuid.UUID:
         self.now += timedelta(seconds=after and self.dice.expovariate(1 / after) + 1)
@@ -174,7 +191,6 @@ class Chatter:
             sequence=self.talk.sequence,
             content_type="text/plain",
             text=text,
-            error_detail="",
             provider_message_id=message.hex,
             relayed=0,
             attempts=1,
@@ -183,7 +199,7 @@ class Chatter:
             **more,
         )
 
-    def _dead(self, message: uuid.UUID, text: str, code: str, provider_code: str) -> None:
+    def _dead(self, message: uuid.UUID, text: str, refusal: Refusal) -> None:
         self.book.add(
             "connect_bridge_outboxentry",
             id=self.book.new_id(),
@@ -197,9 +213,9 @@ class Chatter:
             due_at=self.now,
             claimed_by="",
             provider_message_ids=Jsonb([]),
-            error_code=code,
-            provider_code=provider_code,
-            error_detail="The messenger refused it (made up).",
+            error_code=refusal.code,
+            provider_code=refusal.provider_code,
+            error_detail=refusal.words,
             created_at=self.now,
             settled_at=self.now,
         )

@@ -13,23 +13,10 @@ from urllib.parse import quote
 
 import requests
 
-from channels_app.errors import (
-    AccountProblem,
-    AuthFailed,
-    BadHandshake,
-    Blocked,
-    HandshakeRefused,
-    InvalidContent,
-    InvalidRecipient,
-    PolicyViolation,
-    SendFailed,
-    Throttled,
-    Unavailable,
-    Unusable,
-    WindowClosed,
-)
+from channels_app.errors import BadHandshake, HandshakeRefused, SendFailed, Unusable
 from channels_app.http import Http
 from channels_app.payloads import list_at, number, object_at, read_object, text_at
+from channels_app.platforms.meta_codes import meaning
 from channels_app.refusals import refusal, retry_at
 from channels_app.signatures import handshake_parameter, hmac_sha256, require_same, same, signature_of
 from channels_app.types import Answer, Secret, VerifiedWebhook, WebhookRequest
@@ -39,18 +26,6 @@ GRAPH = "https://graph.facebook.com/v26.0"
 #: A batch holds up to a thousand updates.
 MAX_BODY = 3 * 1024 * 1024
 _CHALLENGE = re.compile(r"[0-9]{1,128}")
-#: Graph's code, or code/subcode where that says more.
-_CODES: dict[str, type[SendFailed]] = {
-    **dict.fromkeys(("10", "102", "190", "200", "299"), AuthFailed),
-    **dict.fromkeys(("10/2018065", "10/2018278"), WindowClosed),
-    **dict.fromkeys(("551", "200/1545041"), Blocked),
-    **dict.fromkeys(("100/2018001",), InvalidRecipient),
-    **dict.fromkeys(("100",), InvalidContent),
-    **dict.fromkeys(("4", "17", "32", "613", "80006"), Throttled),
-    **dict.fromkeys(("1", "2", "1200"), Unavailable),
-    **dict.fromkeys(("10/1893063",), AccountProblem),
-    **dict.fromkeys(("368",), PolicyViolation),
-}
 
 
 def verify(request: WebhookRequest, app_secret: Secret) -> VerifiedWebhook:
@@ -126,11 +101,18 @@ class Graph:
 
 
 def _refusal(response: requests.Response, error: dict[str, Any]) -> SendFailed:
-    code, subcode = str(error.get("code", "")), error.get("error_subcode")
-    both = f"{code}/{subcode}" if subcode else code
+    code, subcode = _number(error.get("code")), _number(error.get("error_subcode"))
+    words = text_at(error, "message") or text_at(error, "error_user_msg")
+    kind = meaning(code, subcode, words, transient=error.get("is_transient") is True)
     again = retry_at(response.headers) or _access_regained(response.headers)
-    kind = _CODES.get(both) or _CODES.get(code)
-    return refusal(response.status_code, text_at(error, "message"), both, kind=kind, retry_at=again)
+    both = f"{code}/{subcode}" if subcode else code
+    return refusal(response.status_code, words, both, kind=kind, retry_at=again)
+
+
+def _number(raw: Any) -> str:
+    """Return a code as text, "" for none. It comes as a number or as text; 0 is none."""
+    found = number(raw)
+    return str(int(found)) if found else ""
 
 
 def _access_regained(headers: Mapping[str, str]) -> datetime | None:

@@ -13,9 +13,9 @@ from channels_app.errors import SendFailed
 from channels_app.http import Http
 from channels_app.payloads import list_at, object_at, text_at
 from channels_app.platforms import meta
-from channels_app.types import Advice, Checked, Guide, Secret
+from channels_app.platforms.meta_codes import NEW_TOKEN, SCOPES
+from channels_app.types import Checked, Guide, Secret
 
-SCOPES = ("pages_messaging", "pages_manage_metadata")
 GUIDE = Guide(
     ready=(
         "A Meta app of type Business with the Messenger product, and its app secret (App settings, Basic).",
@@ -26,23 +26,6 @@ GUIDE = Guide(
     paste="Parley can set both for you. By hand: app dashboard, Messenger, Webhooks: Callback URL, Verify token.",
     trap="The Page must be subscribed to the app besides: else Meta checks our address and never sends a message.",
 )
-_TOKEN = "Make a new Page access token in the app dashboard (Messenger, Access tokens) and replace it here."  # noqa: S105 - advice
-ADVICE = {
-    "190": Advice(cause="The Page's access token has expired or was withdrawn.", fix=_TOKEN),
-    "200": Advice(cause="The token lacks a permission.", fix=f"It needs {' and '.join(SCOPES)}. {_TOKEN}"),
-    "10/2018278": Advice(
-        cause="The customer wrote more than 24 hours ago.",
-        fix="Wait until the customer writes, or reach them otherwise.",
-    ),
-    "551/1545041": Advice(
-        cause="The customer has blocked the Page or left Messenger.", fix="Reach the customer on another channel."
-    ),
-    "368": Advice(cause="Meta has restricted the Page.", fix="See the Page's support inbox, and appeal there."),
-    "2200": Advice(
-        cause="Meta called our address and did not get its challenge back.",
-        fix="See that the address can be reached from outside, and that the verify token is the one shown here.",
-    ),
-}
 _SUBSCRIBE = "Press “Register our address” in the step Webhook."
 
 
@@ -80,7 +63,7 @@ class Setup:
         if not told.get("is_valid"):
             said = text_at(told, "error", "message") or "Meta calls the token invalid."
             code = str(object_at(told, "error").get("code", ""))
-            return Checked(ok=False, said=said, fix=_TOKEN, code=code)
+            return Checked(ok=False, said=said, fix=NEW_TOKEN, code=code)
         whose = text_at(told, "profile_id")
         if whose and whose != self._page:
             fix = "Enter the Page's own token, or the other Page's id."
@@ -94,7 +77,7 @@ class Setup:
         expires = _moment(told.get("data_access_expires_at"))
         if lacking:
             said = f"The token lacks {' and '.join(lacking)}."
-            return Checked(ok=False, said=said, fix=_TOKEN, ours=", ".join(SCOPES), expires_at=expires)
+            return Checked(ok=False, said=said, fix=NEW_TOKEN, ours=", ".join(SCOPES), expires_at=expires)
         return Checked(ok=True, said=f"The token has {' and '.join(SCOPES)}.", expires_at=expires)
 
     def _callback(self) -> Checked:

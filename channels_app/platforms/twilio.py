@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -17,25 +18,10 @@ from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from channels_app.errors import (
-    AccountProblem,
-    AuthFailed,
-    BadRequest,
-    BadSignature,
-    Blocked,
-    InvalidContent,
-    InvalidRecipient,
-    OptedOut,
-    PolicyViolation,
-    SendFailed,
-    Throttled,
-    Unavailable,
-    UnknownOutcome,
-    Unusable,
-    WindowClosed,
-)
+from channels_app.errors import BadRequest, BadSignature, SendFailed, UnknownOutcome, Unusable
 from channels_app.http import Http
 from channels_app.payloads import key_of, number, read_object, storable, text_at
+from channels_app.platforms.twilio_codes import CODES
 from channels_app.refusals import refusal, retry_at
 from channels_app.signatures import signature_of
 from channels_app.types import (
@@ -67,18 +53,6 @@ STATUSES = {
     "delivered": ReceiptStatus.DELIVERED,
     "read": ReceiptStatus.READ,
     **dict.fromkeys(("undelivered", "failed", "canceled"), ReceiptStatus.FAILED),
-}
-_CODES: dict[int, type[SendFailed]] = {
-    **dict.fromkeys((20003, 63001), AuthFailed),
-    **dict.fromkeys((14107, 20429, 63017, 63018, 63038), Throttled),
-    **dict.fromkeys((20500, 20503, 30003, 63010, 63012), Unavailable),
-    **dict.fromkeys((63016,), WindowClosed),
-    **dict.fromkeys((30004, 63014, 63033), Blocked),
-    **dict.fromkeys((21610,), OptedOut),
-    **dict.fromkeys((21211, 21408, 21612, 21614, 30005, 30006, 63003, 63024, 63031), InvalidRecipient),
-    **dict.fromkeys((21602, 21617, 63005, 63019, 63021, 63027, 63028, 63030, 63041), InvalidContent),
-    **dict.fromkeys((30007, 63013, 63032, 63049), PolicyViolation),
-    **dict.fromkeys((20005, 21603, 21606, 21609, 30002, 30034, 63002, 63007, 63015, 63020, 63112), AccountProblem),
 }
 
 
@@ -175,20 +149,37 @@ def client(http: Http, account_sid: str, auth_token: Secret) -> Iterator[Client]
     try:
         yield Client(account_sid, auth_token.reveal(), http_client=seam)
     except TwilioException as problem:
-        code = getattr(problem, "code", None) or number(seam.said.get("code")) or 0
-        status = getattr(problem, "status", None) or seam.status
-        words = getattr(problem, "msg", "") or getattr(problem, "detail", "") or text_at(seam.said, "message")
-        again = retry_at(seam.headers)
-        raise refusal(status, words, str(int(code) or ""), kind=_CODES.get(int(code)), retry_at=again) from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+        raise _refusal(seam, getattr(problem, "msg", "") or getattr(problem, "detail", "")) from None
+    except (ValueError, KeyError, TypeError, AttributeError):  # the SDK stumbled over the answer
+        if seam.status >= HTTPStatus.BAD_REQUEST:
+            raise _refusal(seam, "") from None
         raise UnknownOutcome("Twilio answered, but not whether it took the message") from None
 
 
+def _refusal(seam: _Seam, words: str) -> SendFailed:
+    said = seam.said
+    code = code_of(said.get("code"))
+    words = words or text_at(said, "message") or text_at(said, "detail") or text_at(said, "title")
+    return refusal(seam.status, words, code, kind=CODES.get(code), retry_at=retry_at(seam.headers))
+
+
+def code_of(raw: Any) -> str:
+    """Return an error code as text, "" for none: Twilio writes it as a number or as text, and none as 0 or nothing."""
+    found = number(raw)
+    if found is None:
+        return raw.strip() if isinstance(raw, str) else ""
+    return str(int(found)) if found else ""
+
+
 def find_sent(client: Client, ends: Mapping[str, str], text: str, since: datetime) -> FoundSent:
-    """Look through the newest messages between two addresses. Twilio lists the newest first, a page in one call."""
+    """Look through the newest messages between two addresses. Twilio lists the newest first, a page in one call.
+
+    What is listed as failed did not arrive, and so is not found.
+    """
     listed = client.messages.list(**ends, limit=NEWEST, page_size=NEWEST)
     recent = [one for one in listed if one.date_created >= since]
-    found = [one.sid for one in recent if " ".join((one.body or "").split()) == " ".join(text.split())]
+    taken = [one for one in recent if STATUSES.get(str(one.status)) is not ReceiptStatus.FAILED]
+    found = [one.sid for one in taken if " ".join((one.body or "").split()) == " ".join(text.split())]
     return FoundSent(message_ids=tuple(reversed(found)), complete=len(listed) < NEWEST or len(recent) < len(listed))
 
 

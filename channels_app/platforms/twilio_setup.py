@@ -12,7 +12,7 @@ from typing import Any
 from twilio.rest import Client
 
 from channels_app.errors import AccountProblem
-from channels_app.types import Advice, Checked, Guide
+from channels_app.types import Checked, Guide
 
 GUIDE = Guide(
     ready=(
@@ -25,27 +25,6 @@ GUIDE = Guide(
     trap="A Messaging Service that the sender belongs to may override its address. And the address must be the public "
     "one, to the letter: Twilio signs it.",
 )
-ADVICE = {
-    "20003": Advice(
-        cause="The account SID and the auth token do not belong together, or the token was changed.",
-        fix="Copy both from Twilio's console and replace them here.",
-    ),
-    "21610": Advice(cause="The customer said STOP.", fix="Nothing may be sent until the customer says START."),
-    "63003": Advice(cause="WhatsApp knows no such number.", fix="Reach the customer on another channel."),
-    "63007": Advice(
-        cause="Twilio has no WhatsApp sender with this number.", fix="Check the number, and that its sender is online."
-    ),
-    "63015": Advice(
-        cause="The customer has not joined the WhatsApp sandbox, or three days are over.",
-        fix="Let them send the join code to the sandbox's number again.",
-    ),
-    "63016": Advice(
-        cause="The customer's last message is more than 24 hours old, so WhatsApp takes no free text.",
-        fix="Wait until the customer writes, or send an approved template from Twilio.",
-    ),
-    "63024": Advice(cause="The recipient cannot get this message.", fix="Check the number; reach them otherwise."),
-    "63018": Advice(cause="The sender is too fast for WhatsApp.", fix="Nothing: Parley waits and goes on."),
-}
 _REGISTER = "Press “Register our address” in the step Webhook."
 #: Senders and services that one look reads.
 MOST = 200

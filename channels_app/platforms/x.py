@@ -18,21 +18,10 @@ from urllib.parse import quote, urlencode
 import requests
 import tweepy
 
-from channels_app.errors import (
-    AccountProblem,
-    AuthFailed,
-    BadHandshake,
-    Blocked,
-    InvalidContent,
-    InvalidRecipient,
-    PolicyViolation,
-    SendFailed,
-    Throttled,
-    Unavailable,
-    UnknownOutcome,
-)
+from channels_app.errors import BadHandshake, SendFailed, UnknownOutcome, Unusable
 from channels_app.http import Http, outcome_of
-from channels_app.payloads import key_of, list_at, object_at, text_at
+from channels_app.payloads import key_of, list_at, number, object_at, read_object, text_at
+from channels_app.platforms.x_codes import meaning
 from channels_app.refusals import refusal, retry_at
 from channels_app.signatures import handshake_parameter, hmac_sha256, require_same, signature_of
 from channels_app.types import (
@@ -49,18 +38,6 @@ from channels_app.types import (
 
 #: The CRC answer is made with the key that signs webhooks: to sign JSON here would be to forge events for a stranger.
 _CRC_TOKEN = re.compile(r"[A-Za-z0-9_=+/-]{1,128}")
-#: v1.1's codes, and the last word of v2's problem types.
-_CODES: dict[str, type[SendFailed]] = {
-    **dict.fromkeys(("32", "89", "93", "135", "215", "220", "oauth1-permissions"), AuthFailed),
-    **dict.fromkeys(("63", "64", "261", "326", "client-forbidden", "usage-capped", "credits"), AccountProblem),
-    **dict.fromkeys(("150", "349", "not-authorized-for-resource"), Blocked),
-    **dict.fromkeys(("17", "34", "50", "108", "resource-not-found"), InvalidRecipient),
-    **dict.fromkeys(("187", "354", "invalid-request"), InvalidContent),
-    **dict.fromkeys(("130", "131"), Unavailable),
-    "88": Throttled,
-    "226": PolicyViolation,
-}
-_FORBIDDEN = 403
 _LINK = re.compile(r"https?://\S+", re.IGNORECASE)
 #: Direct messages that one look at what was sent reads: a page.
 NEWEST = 100
@@ -86,6 +63,18 @@ def _signed(consumer_secret: Secret, data: bytes) -> str:
     return "sha256=" + base64.b64encode(hmac_sha256(consumer_secret, data)).decode()
 
 
+class _Seam:
+    """The session that tweepy is given: ours. It keeps the answer, over which tweepy may stumble."""
+
+    def __init__(self, session: requests.Session) -> None:
+        self._session = session
+        self.answer: requests.Response | None = None
+
+    def request(self, *args: Any, **options: Any) -> requests.Response:
+        self.answer = self._session.request(*args, **options)
+        return self.answer
+
+
 @contextmanager
 def client(http: Http, keys: dict[str, str], bearer: str = "") -> Iterator[tweepy.Client]:
     """Lend tweepy for one call; its exceptions leave as SendFailed, a senseless answer as UnknownOutcome.
@@ -93,14 +82,16 @@ def client(http: Http, keys: dict[str, str], bearer: str = "") -> Iterator[tweep
     `bearer` is the app's own token, for calls that take no user's.
     """
     client = tweepy.Client(bearer_token=bearer or None, **keys, return_type=dict)
-    client.session = http.session
+    client.session = seam = _Seam(http.session)
     try:
         yield client
     except tweepy.HTTPException as problem:
-        raise _refusal(problem.response, problem.api_codes) from None
+        raise _refusal(problem.response) from None
     except requests.RequestException as failure:
         raise outcome_of(failure) from None
     except (ValueError, TypeError, AttributeError):  # tweepy stumbled over the answer
+        if seam.answer is not None and not seam.answer.ok:
+            raise _refusal(seam.answer) from None
         raise UnknownOutcome("X answered, but not whether it took the message") from None
 
 
@@ -223,19 +214,24 @@ def _words(text: str) -> list[str]:
     return _LINK.sub("link", html.unescape(text)).split()
 
 
-def _refusal(response: requests.Response, codes: list[int]) -> SendFailed:
-    """403 without a code is how v2 says that this user does not take our messages."""
+def _refusal(response: requests.Response) -> SendFailed:
+    """v1.1 has `errors` with codes; v2 a problem (RFC 7807), whose `errors` may be problems too; gateways have HTML."""
     try:
-        body = response.json()
-    except requests.JSONDecodeError:
+        body = read_object(response.content)
+    except Unusable:
         body = {}
-    problem = text_at(body, "type").rpartition("/")[2]
-    code = next((code for code in (*map(str, codes), problem) if code in _CODES), "")
-    kind = _CODES.get(code) or (Blocked if response.status_code == _FORBIDDEN else None)
-    detail = text_at(body, "detail") or text_at(body, "errors", 0, "message") or text_at(body, "title")
+    problems = [body, *filter(None, map(object_at, list_at(body, "errors")))]
+    codes = [_code(one.get("code")) or text_at(one, "type").rpartition("/")[2] for one in problems]
+    words = [text_at(one, name) for one in problems for name in ("detail", "message", "title")]
+    code, kind = meaning(codes, words)
     window = "user-limit-24hour" if response.headers.get("x-user-limit-24hour-remaining") == "0" else "rate-limit"
     again = retry_at(response.headers, f"x-{window}-reset")
-    return refusal(response.status_code, detail, code, kind=kind, retry_at=again)
+    return refusal(response.status_code, next(filter(None, words), ""), code, kind=kind, retry_at=again)
+
+
+def _code(raw: Any) -> str:
+    found = number(raw)
+    return str(int(found)) if found else ""
 
 
 def chat_link(address: str, greeting: str, code: str) -> str:

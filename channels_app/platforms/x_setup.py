@@ -15,7 +15,7 @@ from channels_app.errors import AuthFailed
 from channels_app.http import Http
 from channels_app.payloads import list_at, text_at
 from channels_app.platforms import x
-from channels_app.types import Advice, Checked, Guide
+from channels_app.types import Checked, Guide
 
 API = "https://api.twitter.com"
 GUIDE = Guide(
@@ -28,21 +28,6 @@ GUIDE = Guide(
     paste="Nothing to paste: Parley registers this address with X, answers X's check and subscribes the account.",
     trap="X drops a webhook whose check failed. Tokens made before the app got direct messages must be made anew.",
 )
-ADVICE = {
-    "226": Advice(cause="X takes the message for automated.", fix="Wait, then answer in other words."),
-    "349": Advice(
-        cause="This user takes no messages from the account.", fix="The customer must write or follow first."
-    ),
-    "usage-capped": Advice(cause="The app's monthly allowance is used up.", fix="Buy more in X's developer portal."),
-    "client-forbidden": Advice(
-        cause="The app's access level does not cover this call.",
-        fix="Check the project's plan in X's developer portal.",
-    ),
-    "oauth1-permissions": Advice(
-        cause="The app, or the token, may not use direct messages.",
-        fix="Set “Read, write and direct messages” in the app's settings, then make the access token anew.",
-    ),
-}
 _MAKE_ANEW = "Make the four keys anew in X's developer portal and replace them here."
 _REGISTER = "Press “Register our address” in the step Webhook."
 

@@ -16,7 +16,7 @@ from channels_app import payloads, types
 from channels_app.channel import Channel
 from channels_app.errors import UnknownOutcome, Unusable
 from channels_app.payloads import Id, Payload, PersonId, Piece, hash_key, key_of, list_at, object_at, short_id, text_at
-from channels_app.platforms import meta, meta_setup, setting_up
+from channels_app.platforms import meta, meta_codes, meta_setup, setting_up
 from channels_app.signatures import Credentials
 from channels_app.text import TextLimit
 from channels_app.types import InboundEvent, Part, PartKind, Secret, Sender, VerifiedWebhook, WebhookRequest
@@ -92,7 +92,7 @@ class Messenger(setting_up.SetUpByApi, Channel[Config]):
 
     kind, label, text_limit = "messenger", "Messenger", TextLimit(most=2_000)
     max_body, chat_link = meta.MAX_BODY, staticmethod(meta.chat_link)
-    Config, guide, advice = Config, meta_setup.GUIDE, meta_setup.ADVICE
+    Config, guide, codes, advice = Config, meta_setup.GUIDE, meta_codes.CODES, meta_codes.ADVICE
 
     @property
     def address(self) -> str:

@@ -17,7 +17,7 @@ from channels_app import payloads, types
 from channels_app.channel import Channel
 from channels_app.errors import Unusable
 from channels_app.payloads import Id, Payload, PersonId, Piece, hash_key, key_of, list_at, object_at, short_id, text_at
-from channels_app.platforms import setting_up, x, x_setup
+from channels_app.platforms import setting_up, x, x_codes, x_setup
 from channels_app.signatures import Credentials
 from channels_app.text import TextLimit
 from channels_app.types import InboundEvent, Part, PartKind, Secret, Sender, VerifiedWebhook, WebhookRequest
@@ -74,7 +74,7 @@ class Twitter(setting_up.SetUpByApi, Channel[Config]):
     """One X account. Replies have no window; X allows 15 sends in 15 minutes and 1,440 a day for each user."""
 
     kind, label, text_limit = "twitter", "X", TextLimit(most=10_000)
-    Config, guide, advice = Config, x_setup.GUIDE, x_setup.ADVICE
+    Config, guide, codes, advice = Config, x_setup.GUIDE, x_codes.CODES, x_codes.ADVICE
     chat_link = staticmethod(x.chat_link)
 
     @property

@@ -19,7 +19,7 @@ from channels_app import types
 from channels_app.channel import Channel
 from channels_app.errors import UnknownOutcome, Unusable
 from channels_app.payloads import key_of, misaddressed, number, read_object, unrecognised
-from channels_app.platforms import setting_up, twilio, twilio_setup
+from channels_app.platforms import setting_up, twilio, twilio_codes, twilio_setup
 from channels_app.signatures import Credentials
 from channels_app.text import TextLimit
 from channels_app.types import (
@@ -69,7 +69,7 @@ class WhatsApp(setting_up.SetUpByApi, Channel[Config]):
     kind = "whatsapp"
     label = "WhatsApp (Twilio)"
     text_limit = TextLimit(most=1_600)
-    Config, guide, advice = Config, twilio_setup.GUIDE, twilio_setup.ADVICE
+    Config, guide, codes, advice = Config, twilio_setup.GUIDE, twilio_codes.CODES, twilio_codes.ADVICE
 
     @property
     def address(self) -> str:
@@ -117,7 +117,7 @@ class WhatsApp(setting_up.SetUpByApi, Channel[Config]):
             status=twilio.STATUSES[status],
             message_ids=(sid,),
             correlation=correlation,
-            error_code=form.get("ErrorCode", ""),
+            error_code=twilio.code_of(form.get("ErrorCode")),
             error_detail=form.get("ChannelStatusMessage") or form.get("ErrorMessage", ""),
         )
 

@@ -32,6 +32,15 @@ LONGEST_QUICK_REPLY = 20
 #: Humans may answer this long with the HUMAN_AGENT tag, in seconds.
 HUMAN_WINDOW = 7 * 24 * 3600
 DEAD_TAGS = {"CONFIRMED_EVENT_UPDATE", "ACCOUNT_UPDATE", "POST_PURCHASE_UPDATE"}
+MESSAGING_TYPES = ("RESPONSE", "UPDATE", "MESSAGE_TAG", "UTILITY")
+LONGEST_METADATA = 1_000
+#: Fields of a Page that an app may subscribe to for Messenger ("Page: subscribed_apps").
+PAGE_FIELDS = frozenset(
+    ("messages", "messaging_postbacks", "message_deliveries", "message_reads", "message_echoes", "message_edits",
+     "message_reactions", "messaging_optins", "messaging_optouts", "messaging_referrals", "messaging_handovers",
+     "messaging_account_linking", "messaging_policy_enforcement", "standby", "feed", "message_context",
+     "response_feedback", "messaging_game_plays", "messaging_customer_information")
+)  # fmt: skip
 ACTIONS = {"typing_on", "typing_off", "mark_seen", "react", "unreact"}
 VERSION = r"/graph/{version:v\d+\.\d+}"
 
@@ -109,23 +118,9 @@ class GraphApi:
         return customer
 
     def _check(self, call: Call, customer: Customer) -> None:
-        message = call.message or {}
-        text, replies = str(message.get("text") or ""), message.get("quick_replies") or []
-        if not text and not message.get("attachment") and not message.get("attachments"):
-            raise oops(100, "(#100) Message cannot be empty, must provide valid attachment or text", 2018034)
-        if len(text) > LONGEST_TEXT:
-            raise oops(100, f"(#100) Length of param message[text] must be less than or equal to {LONGEST_TEXT}")
-        if len(replies) > MOST_QUICK_REPLIES:
-            raise oops(100, f"(#100) Param message[quick_replies] has too many elements (max {MOST_QUICK_REPLIES})")
-        if any(len(str(option.get("title", ""))) > LONGEST_QUICK_REPLY for option in replies):
-            text = f"(#100) Length of param title must be less than or equal to {LONGEST_QUICK_REPLY}"
-            raise oops(100, text, 2018081)
-        if call.messaging_type not in ("", "RESPONSE", "UPDATE", "MESSAGE_TAG", "UTILITY"):
-            raise oops(100, "(#100) Param messaging_type must be one of {RESPONSE, UPDATE, MESSAGE_TAG, UTILITY}")
-        if call.tag in DEAD_TAGS:
-            raise oops(100, f"(#100) The message tag {call.tag} is deprecated and can no longer be used")
-        human = call.messaging_type == "MESSAGE_TAG" and call.tag == "HUMAN_AGENT"
-        allowed = window_open(customer, HUMAN_WINDOW if human else REPLY_WINDOW)
+        _check_content(call.message or {})
+        _check_type(call)
+        allowed = window_open(customer, HUMAN_WINDOW if call.tag else REPLY_WINDOW)
         if not allowed or self.provider.fault("window_closed", "send"):
             raise outside_window()
 
@@ -180,7 +175,10 @@ class GraphApi:
             fields = every if account.fields is None else account.fields
             return reply({"data": [{**app, "subscribed_fields": fields}] if fields and account.webhook_url else []})
         wanted = request.query.get("subscribed_fields", "") or str(form.get("subscribed_fields", ""))
-        account.fields = [] if request.method == "DELETE" else wanted.split(",")
+        fields = [] if request.method == "DELETE" else wanted.split(",")
+        if unknown := [name for name in fields if name not in PAGE_FIELDS]:
+            raise oops(100, f"(#100) Param subscribed_fields[0] must be one of the Page's fields - got {unknown[0]!r}")
+        account.fields = fields
         return reply({"success": True})
 
     async def subscriptions(self, request: web.Request) -> web.Response:
@@ -236,6 +234,33 @@ class GraphApi:
         if file is None:
             return web.Response(status=403, text="URL signature expired")
         return web.Response(body=file.body, headers={"Content-Type": file.mime})
+
+
+def _check_content(message: Json) -> None:
+    text, replies = str(message.get("text") or ""), message.get("quick_replies") or []
+    if not text and not message.get("attachment") and not message.get("attachments"):
+        raise oops(100, "(#100) Message cannot be empty, must provide valid attachment or text", 2018034)
+    if text and (message.get("attachment") or message.get("attachments")):
+        raise oops(100, "(#100) Param message must have either text or an attachment, not both")
+    if len(text) > LONGEST_TEXT:
+        raise oops(100, f"(#100) Length of param message[text] must be less than or equal to {LONGEST_TEXT}")
+    if len(str(message.get("metadata") or "")) > LONGEST_METADATA:
+        raise oops(100, f"(#100) Length of param message[metadata] must be less than or equal to {LONGEST_METADATA}")
+    if len(replies) > MOST_QUICK_REPLIES:
+        raise oops(100, f"(#100) Param message[quick_replies] has too many elements (max {MOST_QUICK_REPLIES})")
+    if any(len(str(option.get("title", ""))) > LONGEST_QUICK_REPLY for option in replies):
+        text = f"(#100) Length of param title must be less than or equal to {LONGEST_QUICK_REPLY}"
+        raise oops(100, text, 2018081)
+
+
+def _check_type(call: Call) -> None:
+    """Refuse a send call without a type, and tags that are dead, unknown, missing, or beside another type."""
+    if call.messaging_type not in MESSAGING_TYPES:
+        raise oops(100, f"(#100) Param messaging_type must be one of {{{', '.join(MESSAGING_TYPES)}}}")
+    if call.tag in DEAD_TAGS:
+        raise oops(100, f"(#100) The message tag {call.tag} is deprecated and can no longer be used")
+    if call.tag != ("HUMAN_AGENT" if call.messaging_type == "MESSAGE_TAG" else ""):
+        raise oops(100, "(#100) Param tag must be one of {HUMAN_AGENT}, with messaging_type MESSAGE_TAG and no other")
 
 
 async def _call(request: web.Request) -> Call:

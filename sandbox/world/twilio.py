@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import time
 from collections.abc import Iterable, Iterator
 from email.utils import formatdate
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from aiohttp import web
 from multidict import MultiMapping
@@ -32,6 +33,9 @@ Form = MultiMapping[str | bytes | bytearray | web.FileField]
 LONGEST_BODY = 1_600
 #: Errors that Twilio reports only afterwards, by status callback.
 OUTSIDE_WINDOW, BAD_RECIPIENT, BLOCKED, MEDIA_FAILED = 63016, 63024, 63033, 63019
+#: E.164, or a business-scoped user id.
+ADDRESS = re.compile(r"\+[1-9][0-9]{6,14}|[A-Z]{2}\.[A-Za-z0-9.]{1,128}")
+MOST_MEDIA, LARGEST_PAGE, LONGEST_CALLBACK = 10, 1_000, 4_096
 ACCOUNT = "/twilio/2010-04-01/Accounts/{sid}"
 
 
@@ -66,6 +70,8 @@ class TwilioApi:
         """Accept a message as "queued"; delivery, and most refusals, come later as status callbacks."""
         own, form = self.accounts(request), await request.post()
         account, recipient = self._sender(own, form), str(form.get("To", ""))
+        _check_pair(str(form.get("From", "")), recipient)
+        _check_addresses(form)
         text = self._check(form)
         note(request, address=account.address, customer_id=recipient.removeprefix("whatsapp:"), text=text)
         customer = self._customer(account, recipient)
@@ -88,8 +94,8 @@ class TwilioApi:
             raise oops(400, 21603, "A 'From' phone number is required.")
         number = sender.removeprefix("whatsapp:")
         found = next((account for account in own if account.address == number), None)
-        if found is None and not sender:
-            return own[0]
+        if not sender:
+            raise oops(400, 21705, "The Messaging Service Sid is invalid.")
         if found is None:
             raise oops(400, 63007, "Twilio could not find a Channel with the specified From address")
         return found
@@ -109,7 +115,7 @@ class TwilioApi:
         if not recipient:
             raise oops(400, 21604, "A 'To' phone number is required.")
         address = recipient.removeprefix("whatsapp:")
-        if address == recipient or not (address.startswith("+") or "." in address):
+        if not ADDRESS.fullmatch(address):
             raise oops(400, 21211, f"Invalid 'To' Phone Number: {recipient}")
         known = account.find(address)
         if known is not None:
@@ -127,7 +133,9 @@ class TwilioApi:
             message.type, message.media = "image", [shown] if shown else []
         if "PersistentAction" in form and not message.text:
             message.type, message.text = "location", str(form["PersistentAction"])
-        if self.provider.fault("blocked", "send") or customer.blocked:
+        if later := self.provider.fault("fails_later", "send"):
+            message.error = int(later.code)
+        elif self.provider.fault("blocked", "send") or customer.blocked:
             message.error = BLOCKED
         elif urls and not message.media:
             message.error = MEDIA_FAILED
@@ -153,6 +161,8 @@ class TwilioApi:
             and time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)) >= since
         ]
         size, page = int(query.get("PageSize", "50")), int(query.get("Page", "0"))
+        if not 1 <= size <= LARGEST_PAGE:
+            raise oops(400, 20007, f"Page size must be between 1 and {LARGEST_PAGE}")
         kept = urlencode([(key, value) for key, value in query.items() if key not in ("Page", "PageSize")] + [("", "")])
         path = f"/2010-04-01/Accounts/{request.match_info['sid']}/Messages.json?{kept[:-1]}PageSize={size}&Page="
         more = path + str(page + 1) if len(rows) > (page + 1) * size else None
@@ -205,11 +215,36 @@ class TwilioApi:
         """Show "typing" and mark the named inbound message as read."""
         own, form = self.accounts(request), await request.post()
         wanted = str(form.get("messageId", ""))
-        known = any(wanted in customer.by_id for account in own for customer in account.customers.values())
+        people = [customer for account in own for customer in account.customers.values()]
+        known = any(wanted in one.by_id and one.by_id[wanted].direction == "in" for one in people)
         if form.get("channel") != "whatsapp" or not known:
             raise oops(400, 20001, "Invalid messageId or channel")
         note(request, message_id=wanted)
         return reply({"success": True})
+
+
+def _check_pair(sender: str, recipient: str) -> None:
+    if recipient and sender.startswith("whatsapp:") != recipient.startswith("whatsapp:"):
+        raise oops(400, 21910, "Invalid 'From' and 'To' pair. 'From' and 'To' should be of the same channel")
+    if recipient and sender == recipient:
+        raise oops(400, 63031, "Channels message cannot have same 'From' and 'To'")
+
+
+def _check_addresses(form: Form) -> None:
+    """Refuse URLs that are none. Twilio also refuses those that the internet cannot reach, which a laptop's are."""
+    callback = str(form.get("StatusCallback", ""))
+    if callback and (not _is_url(callback) or len(callback) > LONGEST_CALLBACK):
+        raise oops(400, 21609, f"The 'StatusCallback' URL {callback[:100]} is not a valid URL.")
+    media = [str(url) for url in form.getall("MediaUrl", [])]
+    if len(media) > MOST_MEDIA:
+        raise oops(400, 21623, "Number of media files exceeds allowed limit")
+    if any(not _is_url(url) for url in media):
+        raise oops(400, 21620, "Invalid media URL(s)")
+
+
+def _is_url(text: str) -> bool:
+    parts = urlsplit(text)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"\s", text)
 
 
 _STEPS = ["sent", "delivered"]

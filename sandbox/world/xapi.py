@@ -30,6 +30,17 @@ LONGEST_TEXT = 10_000
 #: Sends per user: so many in so many seconds. Applied to accounts that are registered with `limits`.
 LIMITS = ((15, 15 * 60), (1_440, 24 * 3600))
 _USER_ID = re.compile(r"[0-9]{1,19}")
+#: What a send may hold, and what a list of events may be asked for: "Manage Direct Messages", "Direct Messages lookup".
+SEND_FIELDS = frozenset(("text", "attachments"))
+LARGEST_PAGE = 100
+LIST_VALUES = {
+    "dm_event.fields": frozenset(
+        ("id", "text", "event_type", "created_at", "dm_conversation_id", "sender_id", "participant_ids",
+         "referenced_tweets", "attachments", "entities")
+    ),
+    "event_types": frozenset(("MessageCreate", "ParticipantsJoin", "ParticipantsLeave")),
+    "expansions": frozenset(("attachments.media_keys", "referenced_tweets.id", "sender_id", "participant_ids")),
+}  # fmt: skip
 
 
 def problem(status: int, title: str, detail: str, kind: str = "about:blank") -> Refusal:
@@ -95,6 +106,12 @@ class XApi:
 
     async def _send_v2(self, request: web.Request, account: Account, recipient: str) -> web.Response:
         body = _json(await request.read())
+        for name in body.keys() - SEND_FIELDS:
+            raise invalid(
+                name, "", f"$.{name}: is not defined in the schema and the schema does not allow additional properties"
+            )
+        if not isinstance(body.get("text", ""), str):
+            raise invalid("text", "", "$.text: is of the wrong type, string expected")
         text, media = str(body.get("text") or ""), [str(a.get("media_id", "")) for a in body.get("attachments") or []]
         headers = self._limit(account)
         message = self._deliver(request, account, recipient, text, media)
@@ -199,11 +216,15 @@ class XApi:
         `pagination_token` is where the next page begins; the sender and the files are included when asked for.
         """
         account = self.auth.user(request, await request.read())
+        _check_list(request)
         other = request.match_info.get("participant_id")
         people = [c for c in account.customers.values() if other in (None, c.id)]
         pairs = [(m, c) for c in people for m in c.thread if m.id.isdecimal() and m.type != "unsent"]
         pairs.sort(key=lambda pair: int(pair[0].id), reverse=True)
-        start, size = int(request.query.get("pagination_token") or 0), int(request.query.get("max_results", "100"))
+        start, size = (
+            int(request.query.get("pagination_token") or 0),
+            int(request.query.get("max_results", LARGEST_PAGE)),
+        )
         shown = pairs[start : start + size]
         meta: Json = {"result_count": len(shown)}
         if len(pairs) > start + size:
@@ -225,6 +246,23 @@ class XApi:
         account = self.auth.user(request, await request.read())
         body = {"id": int(account.address), "id_str": account.address, "name": account.name, "screen_name": "company"}
         return reply(body)
+
+
+def _check_list(request: web.Request) -> None:
+    """Refuse parameters of a list that X does not document."""
+    other, size = request.match_info.get("participant_id"), request.query.get("max_results", "1")
+    if other is not None and not _USER_ID.fullmatch(other):
+        raise invalid("participant_id", other, f"The `participant_id` query parameter value [{other}] is not valid")
+    if not size.isdecimal() or not 1 <= int(size) <= LARGEST_PAGE:
+        raise invalid("max_results", size, f"The `max_results` query parameter value [{size}] is not between 1 and 100")
+    if not request.query.get("pagination_token", "0").isdecimal():
+        raise invalid("pagination_token", "", "The `pagination_token` query parameter value is not valid")
+    for name, known in LIST_VALUES.items():
+        asked = [value for value in request.query.get(name, "").split(",") if value]
+        if wrong := [value for value in asked if value not in known]:
+            raise invalid(
+                name, wrong[0], f"The `{name}` query parameter value [{wrong[0]}] is not one of [{sorted(known)}]"
+            )
 
 
 def _json(body: bytes) -> Json:

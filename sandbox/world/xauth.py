@@ -106,9 +106,11 @@ class XAuth:
             raise unauthorized(v1=v1) from problem
 
     def _fresh(self, oauth: dict[str, str]) -> bool:
+        if oauth.get("oauth_signature_method") != "HMAC-SHA1" or oauth.get("oauth_version", "1.0") != "1.0":
+            return False
         now, stamp = time.time(), oauth.get("oauth_timestamp", "")
         key = (oauth.get("oauth_token", ""), oauth.get("oauth_nonce", ""))
-        if not stamp.isdecimal() or abs(now - int(stamp)) > CLOCK_TOLERANCE or key in self.nonces:
+        if not stamp.isdecimal() or not key[1] or abs(now - int(stamp)) > CLOCK_TOLERANCE or key in self.nonces:
             return False
         self.nonces[key] = now
         if len(self.nonces) > 10_000:  # noqa: PLR2004 - forget those that the clock check refuses anyway

@@ -15,7 +15,7 @@ from channels_app.channel import Channel
 from channels_app.errors import SendFailed
 from channels_app.text import TextLimit
 from channels_app.types import OutboundMessage, Secret, SendReceipt, Struct
-from connect_bridge import channel_cache, tasks, worker_pool
+from connect_bridge import afterwards, channel_cache, notices, tasks, worker_pool
 from connect_bridge.models import Conversation, Message, OutboxEntry
 from connect_bridge.signals import message_settled
 from tests.factories import ChannelAccountFactory, ConversationFactory, MessageFactory, OutboxEntryFactory
@@ -70,6 +70,7 @@ class FakeChannel(Channel[FakeConfig]):
     label = "Fake"
     text_limit = TextLimit(most=1000)
     Config = FakeConfig
+    codes = {kind.code: kind for kind in SendFailed.__subclasses__()}
     messenger: FakeMessenger
 
     @property
@@ -87,7 +88,8 @@ def messenger(monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> Iterat
     """Give the messenger behind the kind "fake"; afterwards close the workers' connections to the test database."""
     messenger = FakeMessenger()
     bound = type("BoundChannel", (FakeChannel,), {"messenger": messenger})
-    monkeypatch.setattr(channel_cache, "channels", lambda: {"fake": bound})
+    for module in (afterwards, channel_cache, notices):
+        monkeypatch.setattr(module, "channels", lambda: {"fake": bound})
     monkeypatch.setattr(tasks, "APART", 0.0)
     yield messenger
     worker_pool.close()

@@ -175,6 +175,28 @@ def test_credentials_that_the_provider_refuses_need_reconnecting() -> None:
     assert light_of(other).state == State.RECONNECT
 
 
+def test_what_is_the_accounts_own_trouble_is_broken_and_not_a_matter_of_credentials() -> None:
+    account = busy()
+    InboundCheck.objects.create(account=account, due_at=NOW(), refused=True, trouble="account: Not allowed.")
+
+    light = light_of(account)
+
+    assert light.state == State.BROKEN
+    assert light.why is not None
+    assert (light.why.happened, light.why.words) == (
+        "The messenger does not let the account send.",
+        "account: Not allowed.",
+    )
+
+
+@pytest.mark.parametrize("code", ["blocked", "opted_out", "invalid_recipient", "window_closed", "account", "failed"])
+def test_a_refusal_that_is_not_about_credentials_asks_for_none(code: str) -> None:
+    account = busy()
+    failed(account, code)
+
+    assert light_of(account).state == State.DEGRADED
+
+
 @pytest.mark.parametrize(
     ("days", "state", "said"), [(8, State.LIVE, ""), (3, State.LIVE, "ends on"), (-1, State.RECONNECT, "ended on")]
 )

@@ -13,7 +13,7 @@ from kombu.transport import memory
 
 from channels_app import errors
 from channels_app.db import connect_parameters
-from connect_bridge import claims, outbox, tasks, worker_pool
+from connect_bridge import claims, outbox, patience, tasks, worker_pool
 from connect_bridge.models import Conversation, SentId
 from tests.connect_bridge.outbox_kit import FakeMessenger, entries_of, let_pass, say, states_of, talk
 
@@ -156,7 +156,7 @@ def test_a_failure_told_by_a_worker_that_lost_its_claim_changes_nothing(messenge
     held = claims.claim(message.conversation_id, "slow")
     let_pass(60)
     outbox.sweep()
-    verdict = outbox.judge(errors.Blocked("Blocked."), held.attempts, held.age)
+    verdict = patience.judge(errors.Blocked("Blocked."), held.attempts, held.age)
     assert claims.settle_failed(held, verdict, []) is None
     assert states_of(message) == ["uncertain", "uncertain"]
 

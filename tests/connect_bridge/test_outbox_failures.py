@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from channels_app import errors
 from channels_app.models import ChannelLog
-from connect_bridge import outbox
+from connect_bridge import outbox, patience
 from connect_bridge.meters import DELIVERY_FAILURES, MESSAGES
 from tests.connect_bridge.outbox_kit import (
     FakeMessenger,
@@ -61,7 +61,7 @@ def test_a_refusal_for_good_is_a_dead_letter_in_the_providers_words_and_the_next
 def test_what_the_messenger_puts_off_is_sent_again_later_and_what_follows_waits_behind_it(
     messenger: FakeMessenger, monkeypatch: pytest.MonkeyPatch, kind: type[errors.SendFailed]
 ) -> None:
-    monkeypatch.setattr(outbox.random, "uniform", lambda _least, most: most)
+    monkeypatch.setattr(patience.random, "uniform", lambda _least, most: most)
     conversation = talk()
     first, second = say(conversation, "one"), say(conversation, "two")
     messenger.will_answer(*refusals([kind]))
@@ -85,14 +85,14 @@ def test_the_messengers_own_word_on_when_to_try_again_is_obeyed(messenger: FakeM
 
 @time_machine.travel(NOON, tick=False)
 def test_a_worker_whose_clock_is_wrong_waits_as_long_as_the_messenger_asked() -> None:
-    verdict = outbox.judge(errors.Throttled("", retry_at=NOON + timedelta(seconds=40)), attempts=1, age=0)
+    verdict = patience.judge(errors.Throttled("", retry_at=NOON + timedelta(seconds=40)), attempts=1, age=0)
     assert (verdict.state, verdict.delay) == ("pending", 40)
 
 
 @given(attempts=st.integers(1, 40))
 def test_waits_double_up_to_a_minute_and_never_all_fall_on_one_moment(attempts: int) -> None:
     longest = min(60, 2 ** (attempts - 1))
-    waits = {outbox.judge(errors.Unavailable(""), attempts, age=0).delay for _ in range(20)}
+    waits = {patience.judge(errors.Unavailable(""), attempts, age=0).delay for _ in range(20)}
     assert all(0 <= wait <= longest for wait in waits)
     assert len(waits) > 1
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from channels_app import errors
 from channels_app.models import ChannelAccount
-from connect_bridge import outbox
+from connect_bridge import outbox, patience
 from connect_bridge.models import AccountPause, Conversation
 from tests.connect_bridge.outbox_kit import FakeMessenger, let_pass, say, states_of, talk
 from tests.factories import ConversationFactory
@@ -74,7 +74,7 @@ def test_a_shorter_word_does_not_end_a_longer_pause(messenger: FakeMessenger) ->
     message = say(second, "two")
     message.outbox.update(state="claimed", claimed_by="here", attempts=1, claimed_until=datetime.now(UTC))
     held = _held(message)
-    outbox.claims.settle_failed(held, outbox.judge(too_fast(5), 1, 0), [])
+    outbox.claims.settle_failed(held, patience.judge(too_fast(5), 1, 0), [])
     assert AccountPause.objects.get().until == until
 
 

@@ -95,11 +95,11 @@ def test_another_accounts_receipt_with_the_same_id_is_not_ours(messenger: FakeMe
 def test_a_delivery_that_failed_is_a_dead_letter_with_the_providers_code(messenger: FakeMessenger) -> None:
     conversation = talk()
     message = accepted(conversation, messenger, "mid")
-    tell(conversation, receipt("failed", "mid", error_code="63016", error_detail="Outside the window."))
+    tell(conversation, receipt("failed", "mid", error_code="314", error_detail="Not today."))
     assert states_of(message) == ["failed", "dead"]
-    assert (message.error_code, message.error_detail) == ("63016", "Outside the window.")
+    assert (message.error_code, message.error_detail) == ("failed", "Not today.")
     (entry,) = entries_of(message)
-    assert (entry.error_code, entry.provider_code, entry.error_detail) == ("failed", "63016", "Outside the window.")
+    assert (entry.error_code, entry.provider_code, entry.error_detail) == ("failed", "314", "Not today.")
 
 
 @pytest.mark.parametrize("arrived", ["delivered", "read"])

@@ -232,7 +232,7 @@ TWILIO_ERRORS = [
     ({"body": ""}, 400, 21619),
     ({"from_": "whatsapp:+19990001111"}, 400, 63007),
     ({"to": "whatsapp:nobody"}, 400, 21211),
-    ({"to": "+4915110000001"}, 400, 21211),
+    ({"to": "+4915110000001"}, 400, 21910),
 ]
 
 
@@ -397,6 +397,7 @@ async def test_graph_form_and_attachment_that_cannot_be_fetched() -> None:
         assert answer["error"]["error_subcode"] == 2018008
         form = {
             "recipient": json.dumps({"id": ZOE_FB}),
+            "messaging_type": "RESPONSE",
             "message": json.dumps({"text": "form"}),
             "access_token": "page-token",
         }

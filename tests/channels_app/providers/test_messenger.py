@@ -387,7 +387,7 @@ REFUSALS = [
     (2, None, 500, errors.Unavailable),
     (10, 1893063, 400, errors.AccountProblem),
     (368, None, 400, errors.PolicyViolation),
-    (999, None, 400, errors.InvalidContent),
+    (999, None, 400, errors.SendFailed),
 ]
 
 

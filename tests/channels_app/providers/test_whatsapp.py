@@ -392,7 +392,7 @@ REFUSALS = [
     *((code, 400, errors.Unavailable) for code in (63012, 63010)),
     (63015, 400, errors.AccountProblem),
     (21610, 400, errors.OptedOut),
-    (99999, 400, errors.InvalidContent),
+    (99999, 400, errors.SendFailed),
     (0, 503, errors.Unavailable),
 ]
 
@@ -472,6 +472,12 @@ def test_a_message_whose_answer_was_lost_is_found_in_the_list(api: ProviderApi) 
 
 def test_what_was_sent_earlier_with_the_same_words_is_another_message(api: ProviderApi) -> None:
     assert found(api, listed("SM1", "¡Hola! 👋", 9)).message_ids == ()
+
+
+@pytest.mark.parametrize(("status", "ids"), [("undelivered", ()), ("failed", ()), ("sent", ("SM1",))])
+def test_what_is_listed_as_failed_did_not_arrive(api: ProviderApi, status: str, ids: tuple[str, ...]) -> None:
+    answer = found(api, listed("SM1", "¡Hola! 👋", 11) | {"status": status, "error_code": 63018})
+    assert (answer.message_ids, answer.complete) == (ids, True)
 
 
 def test_a_list_that_does_not_reach_back_far_enough_proves_nothing(api: ProviderApi) -> None:
