@@ -14,7 +14,7 @@ _FORMS = {
     "parent_bsuid": re.compile(r"[A-Z]{2}\.ENT\.[A-Za-z0-9]{1,128}"),
 }
 #: What programs write where they know no value: many people would share it.
-_NO_VALUES = frozenset("0 -1 - _ null none nil undefined nan unknown anonymous n/a na false true [object".split())
+_NO_VALUES = frozenset(("-1", "-", "_", "null", "none", "nil", "undefined", "nan", "unknown", "anonymous", "n/a", "na"))
 #: A messenger's id of somebody: no blanks, no control characters, and not as long as a text.
 _ID = re.compile(r"[\x21-\x7e]{1,256}")
 

@@ -166,7 +166,7 @@ async def identify(connection: Connection, person: Person, written: datetime | N
         identity: uuid.UUID = found[0][0]
         await _unite_aliases(connection, found)
     else:
-        await _demand_alive(connection, person, written)
+        await demand_alive(connection, person, written)
         identity = uuid.uuid4()
         await connection.execute(MAKE, {**given, "id": identity, "customer": uuid.uuid4()})
     await add_names(connection, identity, person)
@@ -196,7 +196,8 @@ async def introduce(connection: Connection, identity: uuid.UUID, known: Mapping[
         await connection.execute(NAME_CUSTOMER, given)
 
 
-async def _demand_alive(connection: Connection, person: Person, written: datetime | None) -> None:
+async def demand_alive(connection: Connection, person: Person, written: datetime | None) -> None:
+    """Raise Erased if this was written before its sender was erased."""
     if written is None:
         return
     names = [person.external_id, *(value for _, value in person.stable_aliases)]

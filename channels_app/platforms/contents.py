@@ -16,6 +16,9 @@ MOST = 50
 #: Values that only programs understand.
 _NOT_FOR_PEOPLE = frozenset(("flow_token", "flow_id", "version", "token", "wa_flow_response_params"))
 
+#: What a question and its answer are called where they come as a pair.
+_QUESTIONS, _GIVEN = ("label", "question", "title", "name"), ("value", "answer", "response")
+
 
 def words_in(raw: Any) -> list[str]:
     """Return what somebody can read in the raw JSON, each once: titles, texts, links, whatever they lie in."""
@@ -57,26 +60,26 @@ def _list(text: str) -> Any:
 
 def _answers(name: str, value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
-        asked = next(
-            (value[key] for key in ("label", "question", "title", "name") if isinstance(value.get(key), str)), ""
-        )
-        given = next((key for key in ("value", "answer", "response") if key in value), "")
-        if asked and given:
-            yield from _answers(asked, value[given])
-            return
-        for key, inner in value.items():
-            if key not in _NOT_FOR_PEOPLE:
-                yield from _answers(key, inner)
-    elif isinstance(value, list) and all(not isinstance(one, (dict, list)) for one in value):
-        yield from _answers(name, ", ".join(_shown(one) for one in value))
+        yield from _answers_by_name(value)
     elif isinstance(value, list):
-        for one in value:
+        single = not any(isinstance(one, (dict, list)) for one in value)
+        for one in [", ".join(map(_shown, value))] if single else value:
             yield from _answers(name, one)
     elif isinstance(value, str) and value.startswith(("{", "[")):
-        inner = answers_in(value)
-        yield from ((question or name, answer) for question, answer in inner)
+        yield from ((question or name, answer) for question, answer in answers_in(value))
     elif _shown(value).strip():
         yield name, _shown(value)
+
+
+def _answers_by_name(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    asked = next((found[key] for key in _QUESTIONS if isinstance(found.get(key), str)), "")
+    given = next((key for key in _GIVEN if key in found), "")
+    if asked and given:
+        yield from _answers(asked, found[given])
+        return
+    for key, inner in found.items():
+        if key not in _NOT_FOR_PEOPLE:
+            yield from _answers(key, inner)
 
 
 def _shown(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What Messenger's messages hold beside their text: files, places, stickers, shared things, stories, and who sent an echo.
+"""What Messenger's messages hold beside their text: files, places, stickers, what is shared, and who sent an echo.
 
 Sources: developers.facebook.com, "Webhook events: messages", "message_echoes", "messaging_referrals"; the like's ids
 are not documented, people who got them report them (restfb issue 666).
@@ -90,19 +90,14 @@ def app_of(message: Any) -> str:
 
 def owner_changed(name: str, raw: Any) -> str:
     """Return in words what a handover event tells ("Webhook events: messaging_handovers")."""
-    new, before = (
-        str(object_at(raw).get("new_owner_app_id") or ""),
-        str(object_at(raw).get("previous_owner_app_id") or ""),
-    )
-    asks = str(object_at(raw).get("requested_owner_app_id") or "")
-    if name == "request_thread_control":
-        return f"{_app(asks)} asks to answer a customer"
-    if name == "app_roles":
-        return "the roles of the Page's apps changed"
-    if name == "pass_thread_control":
-        return f"a customer was passed from {_app(before)} to {_app(new)}"
-    return f"{_app(new)} took a customer over from {_app(before)}"
+    told = object_at(raw)
+    new, before, asks = (_app(told.get(f"{whose}_owner_app_id")) for whose in ("new", "previous", "requested"))
+    return {
+        "request_thread_control": f"{asks} asks to answer a customer",
+        "app_roles": "the roles of the Page's apps changed",
+        "pass_thread_control": f"a customer was passed from {before} to {new}",
+    }.get(name, f"{new} took a customer over from {before}")
 
 
-def _app(app: str) -> str:
-    return _APPS.get(app, f"app {app}" if app else "nobody")
+def _app(app: Any) -> str:
+    return _APPS.get(str(app), f"app {app}") if app else "nobody"
