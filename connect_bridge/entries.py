@@ -36,6 +36,14 @@ WITH entry AS (
 )
 UPDATE channels_app_webhookdelivery d SET body = '', headers = '{}', query = '' FROM entry e WHERE d.id = e.delivery_id
 """
+#: Once a minute at most: an account that another app answers for tells it with every word of its customers.
+NEWS = """
+INSERT INTO channels_app_accounthealth AS h (account_id, points, news, news_at)
+SELECT %(account)s, '[]', %(news)s, now()
+ WHERE NOT EXISTS (SELECT 1 FROM channels_app_accounthealth WHERE account_id = %(account)s AND news = %(news)s
+                      AND news_at > now() - interval '1 minute')
+ON CONFLICT (account_id) DO UPDATE SET news = EXCLUDED.news, news_at = EXCLUDED.news_at
+"""
 STUMBLED = """
 UPDATE channels_app_inboundentry SET attempts = attempts + 1, outcome = %(outcome)s,
        state = CASE WHEN attempts + 1 >= %(most)s THEN 'quarantined' ELSE state END WHERE id = %(id)s

@@ -40,6 +40,7 @@ from connect_bridge.attention import attend, note_consent, note_linking, note_re
 from connect_bridge.entries import (
     DONE,
     FORGOTTEN,
+    NEWS,
     PARK,
     PARKED_RETRY,
     STUMBLED,
@@ -336,6 +337,8 @@ class Router:
                 await self._settle(entry, await self._about_sender(entry, event))
             case AccountChanged():
                 log.info("account %s: the provider reports %s", entry.account, event.topic)
+                news = (event.detail or event.topic)[:200]
+                await self._connection.execute(NEWS, {"account": entry.account, "news": news})
                 await self._settle(entry, f"account: {event.topic} {event.detail}".rstrip())
             case TypingShown():
                 await self._settle(entry, "typing is not shown to agents")

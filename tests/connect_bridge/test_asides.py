@@ -9,6 +9,7 @@ import pytest
 
 from channels_app.models import InboundEntry
 from channels_app.types import (
+    AccountChanged,
     ConsentChanged,
     Echoed,
     InboundEvent,
@@ -24,6 +25,7 @@ from channels_app.types import (
     TypingShown,
 )
 from connect_bridge.lifecycle import ASIDE
+from connect_bridge.light import lights
 from connect_bridge.models import Contact, Conversation, Message, SentId
 from customers.codes import make_link_code
 from customers.models import Customer, Identity
@@ -225,3 +227,23 @@ def test_two_numbers_with_one_malformed_user_id_are_two_conversations(messenger:
     assert set(InboundEntry.objects.values_list("outcome", flat=True)) == {
         "message stored; holds no id in its documented form: ExternalUserId"
     }
+
+
+@pytest.mark.parametrize(
+    ("topic", "detail"),
+    [
+        ("standby", "another app answers a customer of this Page"),
+        ("handover", "the Page's inbox took a customer over from app 5"),
+    ],
+)
+def test_that_another_app_has_the_customers_shows_in_the_accounts_status(
+    messenger: Any, topic: str, detail: str
+) -> None:
+    for number in range(3):
+        ours = Sender(external_id="200")
+        came(messenger, AccountChanged(key=f"a:{number}", sender=ours, topic=topic, detail=detail))
+    route()
+    (light,) = lights([messenger])
+    assert light.notice.startswith(detail[:1].upper() + detail[1:])
+    assert "conversation routing" in light.notice
+    assert not Conversation.objects.exists()
