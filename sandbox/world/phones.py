@@ -26,8 +26,8 @@ HANDSETS: Mapping[str, Handset] = {
 _NO_BUBBLE = {"typing", "read", "edit", "unsend", "revoke", "profile", "raw", "account_linking", "handover"}
 #: What the customer does without writing: it opens no reply window. Meta's own list counts a reaction and a link into a
 #: thread, its error pages only messages: the stricter of the two.
-_NOT_WRITTEN = {"typing", "read", "echo", "raw", "revoke", "profile", "reaction", "edit", "unsend", "referral", "handover",
-                "opt_in", "opt_out", "account_linking"}  # fmt: skip
+_NOT_WRITTEN = {"typing", "read", "echo", "raw", "revoke", "profile", "reaction", "edit", "unsend", "referral",
+                "handover", "opt_in", "opt_out", "account_linking"}  # fmt: skip
 
 
 class AccountForm(msgspec.Struct, forbid_unknown_fields=True):

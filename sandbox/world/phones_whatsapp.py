@@ -156,7 +156,7 @@ def _list(act: Act) -> Form:
 
 
 def _filled(act: Act) -> Form:
-    """A Flow's answers: `payload` is what was filled in. Their text is always "Sent" ("Response message webhook")."""
+    """Hand in a Flow: `payload` is what was filled in."""
     given = act.content.payload if act.content.payload is not None else {"name": "Ann", "flow_token": "unused"}
     return {"MessageType": "interactive", "Body": "", "InteractiveData": json.dumps(given), **_replied(act)}
 

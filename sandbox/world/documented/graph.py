@@ -34,7 +34,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         call="message: attachments",
-        real="A share"s payload may be text or null instead of an object",
+        real="A share's payload may be text or null instead of an object",
         source="public reports",
         evidence=Evidence.UNVERIFIED,
         here=Here.SAME,
@@ -61,7 +61,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         call="message_echoes",
-        real="The Page"s own inbox answers with its own app_id, sender and recipient swapped",
+        real="The Page's own inbox answers with its own app_id, sender and recipient swapped",
         source="Webhook events: message_echoes",
         evidence=Evidence.DOCUMENT,
         here=Here.SAME,

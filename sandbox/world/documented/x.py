@@ -25,7 +25,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         call="dm.sent",
-        real="What our own app sends, and what is written in X"s own app, comes back, with the app"s id",
+        real="What our own app sends, and what is written in X's own app, comes back, with the app's id",
         source="docs.x.com, Account Activity data objects",
         evidence=Evidence.DOCUMENT,
         here=Here.SAME,
