@@ -17,6 +17,7 @@ import psycopg
 from channels_app.failpoints import failpoint
 from connect_bridge import store
 from connect_bridge.asides import NOTED
+from connect_bridge.cards import read_cards
 from connect_bridge.gateway import CONNECT_WITHIN, GatewayError, Invalid, Refused, Throttled, Unreachable
 from connect_bridge.house import House
 from connect_bridge.lifecycle import ASIDE, Event, State, after
@@ -156,6 +157,7 @@ class Relay:
     async def _relay(self, message: Pending) -> bool:
         """Bring one message to Connect. False: not now; a later look is arranged."""
         try:
+            message = await read_cards(self.house, message)
             chat = await self._chat_for(message)
             if chat is None:
                 await self.house.execute(NOTED, {"id": message.id})

@@ -13,6 +13,7 @@ from channels_app.errors import Unusable
 from channels_app.payloads import number
 from channels_app.platforms.contents import answers_in
 from channels_app.types import Alias, AliasType, Part, PartKind, Sender
+from channels_app.vcards import is_card, read_card
 
 PREFIX = "whatsapp:"
 PHONE = re.compile(r"\+[1-9][0-9]{5,14}")
@@ -86,6 +87,7 @@ def parts_of(form: Mapping[str, str]) -> Iterator[Part]:
             name=form.get("Label", ""),
             caption=form.get("Address", ""),
         )
+    yield from _cards(form)
     answers = [pair for name in _FORMS for pair in answers_in(form.get(name, ""))]
     if answers:
         yield Part(kind=PartKind.FORM, answers=tuple(dict.fromkeys(answers)))
@@ -93,9 +95,18 @@ def parts_of(form: Mapping[str, str]) -> Iterator[Part]:
         yield from _unknown(form, kind)
 
 
+def _cards(form: Mapping[str, str]) -> Iterator[Part]:
+    """Yield the contact cards that are written into a field, instead of lying at an address."""
+    for name, value in form.items():
+        if name != "Body" and is_card(value):
+            whose, numbers = read_card(value)
+            yield Part(kind=PartKind.CONTACT, name=whose, detail=numbers)
+
+
 def _unknown(form: Mapping[str, str], kind: str) -> Iterator[Part]:
     """Yield what a message without text, file or place has to show: what the provider tells of it."""
-    more = {name: value for name, value in form.items() if _MORE.fullmatch(name) and name not in _READ}
+    more = {name: text for name, text in form.items() if _MORE.fullmatch(name) and name not in _READ}
+    more = {name: text for name, text in more.items() if not is_card(text)}
     told = tuple((question or name, answer) for name, text in more.items() for question, answer in answers_in(text))
     picked = any(form.get(name) for name in _READ)
     if form.get("Body") or (not told and (kind in _WITHOUT_MORE or picked)):

@@ -23,6 +23,7 @@ from channels_app.platforms.twilio_contents import PHONE, PREFIX, parts_of, refe
 from channels_app.signatures import Credentials
 from channels_app.text import TextLimit
 from channels_app.types import InboundEvent, Secret, Sender, VerifiedWebhook, WebhookRequest
+from channels_app.vcards import LARGEST
 
 #: Free text is allowed for so long after the customer's last message; then only templates.
 WINDOW = timedelta(hours=24)
@@ -140,6 +141,10 @@ class WhatsApp(setting_up.SetUpByApi, Channel[Config]):
     def as_webhook(self, listed: types.Listed) -> VerifiedWebhook:
         with self._client() as client:
             return twilio.as_form(client, self.webhook_url, listed)
+
+    def read_card(self, media_ref: str) -> str:
+        sid, token = self.config.account_sid, self.config.auth_token
+        return twilio.read_file(self.http, sid, token, media_ref, LARGEST).decode("utf-8", "replace")
 
     @property
     def setup(self) -> twilio_setup.Setup:

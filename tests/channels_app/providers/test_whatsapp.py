@@ -578,3 +578,39 @@ def test_a_list_that_cannot_be_read_is_no_answer(api: ProviderApi) -> None:
     api.body = b'{"messages": [{"sid": 1, "date_created": "yesterday"}]}'
     with pytest.raises(errors.SendFailed):
         channel_of("whatsapp", api.http()).find_sent(OUT, datetime(2026, 11, 23, 12, 10, tzinfo=UTC))
+
+
+CARD_AT = f"https://api.twilio.com/2010-04-01/Accounts/{'AC' + '0' * 32}/Messages/MM1/Media/ME1"
+
+
+def test_a_contact_card_is_fetched_from_twilio_alone_with_our_credentials(api: ProviderApi) -> None:
+    api.body = b"BEGIN:VCARD\nFN:Ann\nEND:VCARD"
+    card = channel_of("whatsapp", api.http()).read_card(
+        "http://169.254.169.254" + CARD_AT.removeprefix("https://api.twilio.com")
+    )
+    assert card == "BEGIN:VCARD\nFN:Ann\nEND:VCARD"
+    (call,) = api.calls
+    assert (call.method, call.path) == ("GET", CARD_AT.removeprefix("https://api.twilio.com"))
+    assert call.headers["authorization"].startswith("Basic ")
+
+
+@pytest.mark.parametrize(
+    "url", ["", "https://evil.example/x", CARD_AT.replace("AC0", "AC1"), CARD_AT + "/../../x", CARD_AT + "?a=b"]
+)
+def test_another_address_is_not_asked_for_a_contact_card(api: ProviderApi, url: str) -> None:
+    with pytest.raises(errors.InvalidContent):
+        channel_of("whatsapp", api.http()).read_card(url)
+    assert not api.calls
+
+
+def test_a_redirect_to_somebody_elses_is_not_followed(api: ProviderApi) -> None:
+    api.status, api.headers = 307, {"Location": "http://127.0.0.1:1/secret"}
+    with pytest.raises(errors.SendFailed):
+        channel_of("whatsapp", api.http()).read_card(CARD_AT)
+    assert len(api.calls) == 1
+
+
+def test_a_contact_card_in_a_field_is_read() -> None:
+    card = "BEGIN:VCARD\nFN:Ann Lee\nTEL:+1555\nEND:VCARD"
+    (event,) = received("whatsapp", form(MessageType="contacts", Contacts=card))
+    assert event.parts == (Part(kind=PartKind.CONTACT, name="Ann Lee", detail="+1555"),)
