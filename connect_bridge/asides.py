@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 from psycopg.types.json import Jsonb
 
-from channels_app.types import Echoed, MessageEdited, MessageUnsent, Reacted
+from channels_app.placeholders import describe, elsewhere
+from channels_app.types import Echoed, InboundEvent, MessageEdited, MessageReceived, MessageUnsent, Reacted
 from connect_bridge.lifecycle import ASIDE
 from connect_bridge.store import Connection
 
@@ -68,12 +69,19 @@ class Aside(msgspec.Struct, frozen=True, kw_only=True):
     spoken: bool = False
 
 
-def subject_of(event: Any) -> str:
-    """Return the provider's id of the message that the event is about, "" if it is about none."""
+def subject_of(event: InboundEvent) -> str:
+    """Return the provider's id of the message that the event is about or replies to, "" if there is none."""
+    if isinstance(event, MessageReceived):
+        return event.reply_to
     return event.message_id if isinstance(event, (MessageEdited, MessageUnsent, Reacted)) else ""
 
 
-def author_of(event: Any) -> str:
+def wording(event: InboundEvent, about: str = "") -> str:
+    """Return how the event is shown, "" if it is not. `about` is the text of the message that it is about."""
+    return elsewhere(event) if isinstance(event, Echoed) else describe(event, about) or ""
+
+
+def author_of(event: InboundEvent) -> str:
     """Return whose it is: the customer's name, or what our side wrote with."""
     return (event.app or "elsewhere") if isinstance(event, Echoed) else event.sender.display_name
 

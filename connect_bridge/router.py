@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 from channels_app.codec import event_from_builtins
 from channels_app.committer import CLASHES
 from channels_app.failpoints import failpoint
-from channels_app.placeholders import describe, elsewhere, readable
+from channels_app.placeholders import readable
 from channels_app.types import (
     AccountChanged,
     AccountLinked,
@@ -120,7 +120,6 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
 
     entry: Entry
     event: InboundEvent
-    text: str
     conversation: uuid.UUID
 
 
@@ -175,13 +174,8 @@ class Router:
         return [routed for routed in stored if routed is not None]
 
     async def _told(self, entry: Entry, event: MessageReceived) -> Arrival | None:
-        """Return the customer's words with what they reply to, which Connect cannot show otherwise."""
-        text = readable(event)
-        conversation = await self._conversation(entry, event, text)
-        if conversation is None:
-            return None
-        about = await asides.quoted(self._connection, entry.account, conversation, event.reply_to)
-        return Arrival(entry=entry, event=event, text=readable(event, about), conversation=conversation)
+        conversation = await self._conversation(entry, event, readable(event))
+        return Arrival(entry=entry, event=event, conversation=conversation) if conversation is not None else None
 
     async def _one(self) -> tuple[int, Sequence[Routed]]:
         """Route the first entry alone; note its failure if it fails again."""
@@ -222,7 +216,7 @@ class Router:
             "conversation": found.conversation,
             "id": message,
             "author": event.sender.display_name[:256],
-            "text": found.text,
+            "text": readable(event, await self._quoted(found)),
             "original": Jsonb(entry.event),
             "entry": entry.id,
             "provider_id": event.message_id[:256],
@@ -241,7 +235,7 @@ class Router:
         aside = Aside(
             id=uuid.uuid4(),
             conversation=found.conversation,
-            text=found.text,
+            text=asides.wording(event, await self._quoted(found)),
             author=asides.author_of(event),
             entry=entry.id,
             original=entry.event,
@@ -269,14 +263,22 @@ class Router:
             return None
         row = await self._one_row(THE_CONVERSATION, {"account": entry.account, "identity": identity})
         if row is not None:
-            about = await asides.quoted(self._connection, entry.account, row[0], asides.subject_of(event))
-            text = elsewhere(event) if isinstance(event, Echoed) else describe(event, about)
-            return Arrival(entry=entry, event=event, text=text, conversation=row[0]) if text else None
+            told = Arrival(entry=entry, event=event, conversation=row[0])
+            return told if asides.wording(event) else None
         return None
+
+    async def _quoted(self, found: Arrival) -> str:
+        """Return what it is about or replies to, which Connect cannot show otherwise; "" if that is not known."""
+        subject = asides.subject_of(found.event)
+        return await asides.quoted(self._connection, found.entry.account, found.conversation, subject)
 
     async def _gesture(self, entry: Entry, event: InboundEvent) -> Arrival | None:
         arrival = await self._about(entry, event)
-        if arrival is None and asides.subject_of(event) and datetime.now(UTC) - entry.created_at < STRANGERS_WAIT:
+        if (
+            arrival is None
+            and not isinstance(event, Referred)
+            and datetime.now(UTC) - entry.created_at < STRANGERS_WAIT
+        ):
             await self._connection.execute(PARK, {"id": entry.id, "wait": PARKED_RETRY})
         elif arrival is None:
             await self._settle(entry, "from nobody who has written here: kept, starts nothing")

@@ -6,17 +6,7 @@ import pytest
 
 from channels_app.vcards import is_card, read_card
 
-WHOLE = "\r\n".join(
-    [
-        "BEGIN:VCARD",
-        "VERSION:3.0",
-        "N:Lee;Ann;;;",
-        "FN:Ann\\, the",
-        "  Lee",
-        "TEL;type=CELL;waid=1555:+1 555",
-        "END:VCARD",
-    ]
-)
+WHOLE = "BEGIN:VCARD\r\nN:Lee;Ann;;;\r\nFN:Ann\\, the\r\n  Lee\r\nTEL;type=CELL;waid=1555:+1 555\r\nEND:VCARD"
 
 
 @pytest.mark.parametrize(

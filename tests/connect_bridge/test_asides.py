@@ -73,11 +73,11 @@ GESTURES = [
     (lambda: ConsentChanged(key="c:1", sender=ANA, granted=True, topic="News"), "[opted in: News]"),
     (lambda: ConsentChanged(key="c:1", sender=ANA, granted=True, topic="follow"), "[follows us now]"),
     (
-        lambda: Echoed(key="m:9", sender=ANA, message_id="m_9", text="We are on it.", app="the Page's inbox"),
+        lambda: Echoed(key="echo:9", sender=ANA, message_id="m_9", text="We are on it.", app="the Page's inbox"),
         "[answered elsewhere: We are on it.]",
     ),
     (
-        lambda: Echoed(key="m:9", sender=ANA, message_id="m_9", parts=(Part(kind=PartKind.IMAGE),)),
+        lambda: Echoed(key="echo:9", sender=ANA, message_id="m_9", parts=(Part(kind=PartKind.IMAGE),)),
         "[answered elsewhere: [image]]",
     ),
 ]
@@ -193,7 +193,7 @@ def test_the_echo_of_our_own_send_is_not_from_elsewhere(messenger: Any, talked: 
     part.save()
     if state == "accepted":
         SentId.objects.create(account=messenger, entry=part, provider_message_id="m_9")
-    entry = came(messenger, Echoed(key="m:9", sender=ANA, message_id="m_9", text="We are on it & <more>"))
+    entry = came(messenger, Echoed(key="echo:9", sender=ANA, message_id="m_9", text="We are on it & <more>"))
     route()
     entry.refresh_from_db()
     assert entry.state == ("parked" if state == "claimed" else "done")
@@ -204,7 +204,7 @@ def test_the_echo_with_our_correlation_is_ours_though_nothing_is_committed_yet(
     messenger: Any, talked: Conversation
 ) -> None:
     (part,) = entries_of(say(talked, "We are on it"))
-    came(messenger, Echoed(key="m:9", sender=ANA, message_id="m_9", text="changed", correlation=str(part.id)))
+    came(messenger, Echoed(key="echo:9", sender=ANA, message_id="m_9", text="changed", correlation=str(part.id)))
     route()
     assert not Message.objects.filter(content_type=ASIDE).exists()
 
@@ -212,7 +212,7 @@ def test_the_echo_with_our_correlation_is_ours_though_nothing_is_committed_yet(
 def test_an_echo_whose_link_was_shortened_settles_the_send_in_doubt(messenger: Any, talked: Conversation) -> None:
     message = say(talked, "Look: https://shop.example/1")
     message.outbox.update(state="uncertain")
-    came(messenger, Echoed(key="m:9", sender=ANA, message_id="m_9", text="Look: https://t.co/a"))
+    came(messenger, Echoed(key="echo:9", sender=ANA, message_id="m_9", text="Look: https://t.co/a"))
     route()
     assert message.outbox.get().state == "accepted"
     assert not Message.objects.filter(content_type=ASIDE).exists()
@@ -225,7 +225,7 @@ def test_two_numbers_with_one_malformed_user_id_are_two_conversations(messenger:
     route()
     assert sorted(Conversation.objects.values_list("recipient", flat=True)) == ["+34600000001", "+34600000002"]
     assert set(InboundEntry.objects.values_list("outcome", flat=True)) == {
-        "message stored; holds no id in its documented form: ExternalUserId"
+        "message stored; no id in its documented form: ExternalUserId"
     }
 
 

@@ -35,7 +35,7 @@ def test_the_agent_reads_it_in_the_open_chat_and_after_the_end_nothing_begins(aw
     agent = accepted(aws, agent_id)
     until(lambda: agent.said() == ["Hello"], "the first words")
     comes(phone, thumb(phone, "x:1"))
-    comes(phone, Echoed(key="m:9", sender=phone.sender, message_id="m_9", text="We are on it."))
+    comes(phone, Echoed(key="echo:9", sender=phone.sender, message_id="m_9", text="We are on it."))
     phone.write("Thanks")
     told = ["Hello", "[reacted 👍 to: Hello]", "[answered elsewhere: We are on it.]", "Thanks"]
     until(lambda: agent.said() == told, "all in order")
