@@ -40,8 +40,8 @@ UPDATE channels_app_webhookdelivery d SET body = '', headers = '{}', query = '' 
 NEWS = """
 INSERT INTO channels_app_accounthealth AS h (account_id, points, news, news_at)
 SELECT %(account)s::uuid, '[]', %(news)s::text, now()
- WHERE NOT EXISTS (SELECT 1 FROM channels_app_accounthealth WHERE account_id = %(account)s::uuid AND news = %(news)s::text
-                      AND news_at > now() - interval '1 minute')
+ WHERE NOT EXISTS (SELECT 1 FROM channels_app_accounthealth WHERE account_id = %(account)s::uuid
+                      AND news = %(news)s::text AND news_at > now() - interval '1 minute')
 ON CONFLICT (account_id) DO UPDATE SET news = EXCLUDED.news, news_at = EXCLUDED.news_at
 """
 STUMBLED = """

@@ -166,16 +166,20 @@ class Router:
         for entry in entries:
             event = event_from_builtins(entry.event)
             failpoint("I4")
-            arrival = await self._read(entry, event)
+            try:
+                arrival = await self._read(entry, event)
+            except Erased:
+                await self._connection.execute(FORGOTTEN, {"id": entry.id})
+                continue
             if arrival is not None:
                 found.append(arrival)
         await self._connection.execute(LOCK_IN_ORDER, [[one.conversation for one in found]])
         stored = [await self._store(one) for one in found]
         return [routed for routed in stored if routed is not None]
 
-    async def _told(self, entry: Entry, event: MessageReceived) -> Arrival | None:
+    async def _told(self, entry: Entry, event: MessageReceived) -> Arrival:
         conversation = await self._conversation(entry, event, readable(event))
-        return Arrival(entry=entry, event=event, conversation=conversation) if conversation is not None else None
+        return Arrival(entry=entry, event=event, conversation=conversation)
 
     async def _one(self) -> tuple[int, Sequence[Routed]]:
         """Route the first entry alone; note its failure if it fails again."""
@@ -252,15 +256,11 @@ class Router:
     async def _about(self, entry: Entry, event: InboundEvent) -> Arrival | None:
         """Return what is to be told of somebody whom we know; nobody is made a customer by a gesture."""
         person = person_of(entry.kind, event.sender)
-        try:
-            if isinstance(event, Referred):
-                await note_referral(self._connection, person, event, entry.id)
-            identity = await recognise(self._connection, person)
-            if identity is None:
-                await demand_alive(self._connection, person, event.occurred_at)
-        except Erased:
-            await self._connection.execute(FORGOTTEN, {"id": entry.id})
-            return None
+        if isinstance(event, Referred):
+            await note_referral(self._connection, person, event, entry.id)
+        identity = await recognise(self._connection, person)
+        if identity is None:
+            await demand_alive(self._connection, person, event.occurred_at)
         row = await self._one_row(THE_CONVERSATION, {"account": entry.account, "identity": identity})
         if row is not None:
             told = Arrival(entry=entry, event=event, conversation=row[0])
@@ -284,14 +284,10 @@ class Router:
             await self._settle(entry, "from nobody who has written here: kept, starts nothing")
         return arrival
 
-    async def _conversation(self, entry: Entry, event: InboundEvent, text: str) -> uuid.UUID | None:
-        """Return the conversation, having drawn what the words say about the customer; None if they were erased."""
+    async def _conversation(self, entry: Entry, event: InboundEvent, text: str) -> uuid.UUID:
+        """Return the conversation, having drawn what the words say about the customer. Raises Erased."""
         sender = event.sender
-        try:
-            identity = await identify(self._connection, person_of(entry.kind, sender), event.occurred_at)
-        except Erased:
-            await self._connection.execute(FORGOTTEN, {"id": entry.id})
-            return None
+        identity = await identify(self._connection, person_of(entry.kind, sender), event.occurred_at)
         await attend(self._connection, identity, event, text, entry.id)
         given = {
             "id": uuid.uuid4(),

@@ -28,7 +28,8 @@ from connect_bridge.lifecycle import ASIDE
 from connect_bridge.light import lights
 from connect_bridge.models import Contact, Conversation, Message, SentId
 from customers.codes import make_link_code
-from customers.models import Customer, Identity
+from customers.models import Customer, Identity, Tombstone
+from customers.tombstones import digest_of
 from tests.connect_bridge.outbox_kit import entries_of, say
 from tests.connect_bridge.routing_kit import came, message, route, wrote
 from tests.factories import ChannelAccountFactory, ContactFactory
@@ -247,3 +248,20 @@ def test_that_another_app_has_the_customers_shows_in_the_accounts_status(
     assert light.notice.startswith(detail[:1].upper() + detail[1:])
     assert "conversation routing" in light.notice
     assert not Conversation.objects.exists()
+
+
+def test_a_gesture_from_before_its_sender_was_erased_is_forgotten(messenger: Any) -> None:
+    Tombstone.objects.create(digest=digest_of("messenger", "200", "7001"), erased_at=datetime.now(UTC))
+    entry = came(messenger, Reacted(key="x:1", sender=ANA, message_id="m", emoji="👍", occurred_at=AT))
+    route()
+    entry.refresh_from_db()
+    assert (entry.state, entry.outcome, entry.event) == ("done", "its sender was erased", {})
+    assert bytes(entry.delivery.body) == b""
+
+
+def test_what_is_replied_to_may_come_in_the_same_batch(messenger: Any) -> None:
+    hello = message(ANA, "Hello")
+    came(messenger, hello)
+    came(messenger, message(ANA, "I mean this", reply_to=hello.message_id))
+    route()
+    assert Message.objects.filter(text="[in reply to: Hello]\nI mean this").exists()
