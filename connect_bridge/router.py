@@ -52,7 +52,7 @@ from connect_bridge.entries import (
 from connect_bridge.receipts import Joined, apply_receipt
 from connect_bridge.store import RELAY_CHANNEL, SHARD_LOCKS, Connection
 from customers.changes import update
-from customers.identify import Erased, demand_alive, identify, recognise
+from customers.identify import Erased, NotAnId, demand_alive, identify, recognise
 
 log = logging.getLogger(__name__)
 
@@ -170,6 +170,9 @@ class Router:
                 arrival = await self._read(entry, event)
             except Erased:
                 await self._connection.execute(FORGOTTEN, {"id": entry.id})
+                continue
+            except NotAnId:
+                await self._settle(entry, "its sender's id is none, so it is nobody's", state="quarantined")
                 continue
             if arrival is not None:
                 found.append(arrival)

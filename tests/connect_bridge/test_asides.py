@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from analytics import units
 from channels_app.models import InboundEntry
 from channels_app.types import (
     AccountChanged,
@@ -265,3 +266,19 @@ def test_what_is_replied_to_may_come_in_the_same_batch(messenger: Any) -> None:
     came(messenger, message(ANA, "I mean this", reply_to=hello.message_id))
     route()
     assert Message.objects.filter(text="[in reply to: Hello]\nI mean this").exists()
+
+
+def test_a_sender_whose_id_is_none_is_set_aside_and_stops_nobody(messenger: Any) -> None:
+    nobody = came(messenger, message(Sender(external_id="null", issuer="200"), "Hello"))
+    came(messenger, message(ANA, "Hello"))
+    route()
+    nobody.refresh_from_db()
+    assert (nobody.state, nobody.attempts) == ("quarantined", 0)
+    assert Message.objects.count() == 1
+
+
+def test_an_aside_is_no_message_in_the_numbers(messenger: Any, talked: Conversation) -> None:
+    came(messenger, Reacted(key="x:1", sender=ANA, message_id="m", emoji="👍"))
+    route()
+    (unit,) = units.load([(talked.pk, None)])
+    assert len(unit.lines) == 1

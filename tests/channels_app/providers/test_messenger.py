@@ -541,3 +541,9 @@ def test_a_profile_is_looked_up(api: ProviderApi) -> None:
 def test_without_consent_there_is_no_profile(api: ProviderApi) -> None:
     api.status, api.body = 400, b'{"error":{"code":230,"message":"no consent"}}'
     assert channel_of("messenger", api.http()).look_up_profile("7") == {}
+
+
+@pytest.mark.parametrize("who", ["", " ", "null", "undefined", "000", "Anonymous", "1.2", "\uff11\uff12", "7" * 129])
+def test_a_sender_whose_id_is_none_is_nobody(who: str) -> None:
+    with pytest.raises(errors.Unusable):
+        received("messenger", batch(item(who, message=TEXT)))

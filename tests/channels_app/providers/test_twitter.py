@@ -607,7 +607,9 @@ def test_in_doubt_a_text_is_compared_as_it_was_typed(api: ProviderApi, listed: s
     assert channel_of("twitter", api.http()).find_sent(message, since).message_ids == found
 
 
-@pytest.mark.parametrize("who", ["", " ", "1 2", "\uff11\uff12", "1.2", "7" * 129])
+@pytest.mark.parametrize(
+    "who", ["", " ", "null", "Undefined", "0", "anonymous", "1 2", "\uff11\uff12", "1.2", "7" * 129]
+)
 def test_a_sender_whose_id_is_none_is_nobody(who: str) -> None:
     with pytest.raises(errors.Unusable):
         received("twitter", message(TEXT, sender=who))
