@@ -106,10 +106,9 @@ def _cards(form: Mapping[str, str]) -> Iterator[Part]:
 def _unknown(form: Mapping[str, str], kind: str) -> Iterator[Part]:
     """Yield what a message without text, file or place has to show: what the provider tells of it."""
     more = {name: text for name, text in form.items() if _MORE.fullmatch(name) and name not in _READ}
-    more = {name: text for name, text in more.items() if not is_card(text)}
     told = tuple((question or name, answer) for name, text in more.items() for question, answer in answers_in(text))
     picked = any(form.get(name) for name in _READ)
-    if form.get("Body") or (not told and (kind in _WITHOUT_MORE or picked)):
+    if form.get("Body") or any(map(is_card, more.values())) or (not told and (kind in _WITHOUT_MORE or picked)):
         return
     yield Part(kind=PartKind.ORDER if kind == "order" else PartKind.UNSUPPORTED, detail=kind, answers=told)
 

@@ -164,6 +164,7 @@ def test_an_edit_that_overtakes_its_message_waits_for_it(messenger: Any) -> None
     edit.refresh_from_db()
     assert edit.state == "parked"
     came(messenger, hello)
+    route()
     InboundEntry.objects.filter(state="parked").update(state="pending")
     route()
     assert Message.objects.filter(text="[edited: Hello you]\n[before: Hello]").count() == 1
