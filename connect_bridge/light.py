@@ -278,7 +278,7 @@ def _news(seen: Evidence, now: datetime) -> str:
     if health is None or not health.news or health.news_at is None or health.news_at < now - timedelta(hours=HOURS):
         return ""
     told = f"{health.news[:1].upper()}{health.news[1:]} ({timezone.localtime(health.news_at):%Y-%m-%d %H:%M})."
-    if "customer" not in health.news:
+    if not any(words in health.news for words in ("another app answers", "took a customer over")):
         return told
     return (
         f"{told} Such customers reach no agent here: in the Page's settings, under conversation routing, choose which "

@@ -208,7 +208,8 @@ class Twitter(setting_up.SetUpByApi, Channel[Config]):
     def _revoked(self, user: str, raw: Any) -> InboundEvent:
         if user != self.address:
             return payloads.misaddressed(self.address, user, raw)
-        return types.AccountChanged(key=hash_key("revoke", raw), sender=Sender(external_id=user), topic="oauth.revoke")
+        key, said = hash_key("revoke", raw), "the app's access was revoked"
+        return types.AccountChanged(key=key, sender=Sender(external_id=user), topic="oauth.revoke", detail=said)
 
     def send(self, message: types.OutboundMessage) -> types.SendReceipt:
         """POST /2/dm_conversations/with/:participant_id/messages. No idempotency key: a repeat is a second message."""
