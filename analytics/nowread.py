@@ -15,6 +15,7 @@ from analytics.chatpick import OF
 from analytics.numbers import Numbers, OpenChats
 from channels_app.channel import HasReplyWindow
 from channels_app.registry import channels
+from connect_bridge.lifecycle import ASIDE
 
 #: Minutes after which an open send counts among the failures' whole.
 YOUNG_MINUTES = 15
@@ -51,17 +52,19 @@ SELECT a.id, h.settled, h.failed, h.received
          AND r.at > %(now)s - interval '2 hours') h ON true
  ORDER BY a.kind, a.name
 """
-#: Conversations in which the customer has the last word, with a window that is not over for long.
-WINDOWS = """
+#: Conversations in which the customer has the last word, with a window that is not over for long. What asks for nothing
+#: is no word; what our side said elsewhere is an answer.
+WINDOWS = f"""
 SELECT c.id, c.account_id, i.display_name, i.handle, c.last_inbound_at, m.direction, m.sequence
   FROM connect_bridge_conversation c JOIN customers_identity i ON i.id = c.identity_id
-  JOIN LATERAL (SELECT direction, sequence FROM connect_bridge_message m
+  JOIN LATERAL (SELECT direction, role, sequence FROM connect_bridge_message m
                  WHERE m.conversation_id = c.id
-                   AND (m.direction = 'in' OR m.role IN ('AGENT', 'SUPERVISOR', 'CUSTOM_BOT') OR m.author = 'BOT')
-                 ORDER BY sequence DESC LIMIT 1) m ON m.direction = 'in'
+                   AND ((m.direction = 'in' AND m.content_type <> '{ASIDE}')
+                        OR m.role IN ('AGENT', 'SUPERVISOR', 'CUSTOM_BOT') OR m.author = 'BOT')
+                 ORDER BY sequence DESC LIMIT 1) m ON m.direction = 'in' AND m.role = 'CUSTOMER'
  WHERE c.last_inbound_at > %(since)s AND (%(accounts)s::uuid[] IS NULL OR c.account_id = ANY(%(accounts)s::uuid[]))
  ORDER BY c.last_inbound_at LIMIT 500
-"""
+"""  # noqa: S608 - a constant
 
 
 #: What customers wrote and Amazon Connect has not taken, unless the account itself holds it back.

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connection
 
 from analytics.shapes import Chat, Line, Stay, Unit
+from connect_bridge.lifecycle import ASIDE
 
 #: A unit's name: (conversation, contact or None).
 Name = tuple[uuid.UUID, uuid.UUID | None]
@@ -29,12 +30,14 @@ _JOINS = """
   LEFT JOIN channels_app_inboundentry e ON e.id = m.entry_id
   LEFT JOIN analytics_sentiment s ON s.message_id = m.id
 """
+#: What asks for nothing (reactions, edits, our own side's words from elsewhere) is no message in the numbers.
 LINES_OF_CHATS = f"""
-SELECT {_LINE} FROM connect_bridge_message m {_JOINS} WHERE m.contact_id = ANY(%s) ORDER BY m.sequence
+SELECT {_LINE} FROM connect_bridge_message m {_JOINS}
+ WHERE m.contact_id = ANY(%s) AND m.content_type <> '{ASIDE}' ORDER BY m.sequence
 """  # noqa: S608 - constants
 LINES_OUTSIDE = f"""
 SELECT {_LINE} FROM connect_bridge_message m {_JOINS}
- WHERE m.contact_id IS NULL AND m.conversation_id = ANY(%s) ORDER BY m.sequence
+ WHERE m.contact_id IS NULL AND m.conversation_id = ANY(%s) AND m.content_type <> '{ASIDE}' ORDER BY m.sequence
 """  # noqa: S608 - constants
 CHATS = """
 SELECT t.id, t.requested_at, t.state, t.connected_at, t.ended_at, t.agent_name, COALESCE(d.queue, ''), d.queued_at,

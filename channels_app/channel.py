@@ -173,6 +173,15 @@ class LooksUpProfile(Protocol):
 
 
 @runtime_checkable
+class ReadsCards(Protocol):
+    """Contact cards come as files, which the provider gives out."""
+
+    def read_card(self, media_ref: str) -> str:
+        """Return the card as it is written. Raises SendFailed."""
+        ...
+
+
+@runtime_checkable
 class Reconciles(Protocol):
     """The provider lists what customers wrote, so that what its webhooks did not bring can be fetched."""
 

@@ -236,6 +236,10 @@ class AccountHealth(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True, help_text="When a token or permission ends.")
     test_code = models.CharField(max_length=16, blank=True, default="", db_default="")
     test_began_at = models.DateTimeField(null=True, blank=True)
+    news = models.CharField(
+        max_length=200, blank=True, default="", db_default="", help_text="What the provider last told of the account."
+    )
+    news_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return f"health of {self.account_id}"

@@ -14,7 +14,7 @@ from urllib.parse import quote, quote_plus
 
 import msgspec
 
-from channels_app.types import Echoed, InboundEvent, MessageEdited, MessageReceived
+from channels_app.types import Echoed, InboundEvent, MessageEdited, MessageReceived, Part
 
 #: 13 to 19 digits, perhaps in groups (ISO/IEC 7812).
 _CARD = re.compile(r"(?<![\d+])\d(?:[ .-]?\d){12,18}(?![\d])", re.ASCII)
@@ -67,12 +67,10 @@ def _find(text: str) -> Iterator[_Found]:
 
 def _texts(event: MessageReceived | MessageEdited | Echoed) -> Iterator[str]:
     yield event.text
-    if isinstance(event, MessageReceived):
-        if event.selection is not None:
-            yield event.selection.title
-        for part in event.parts:
-            yield part.caption
-            yield part.name
+    if isinstance(event, MessageReceived) and event.selection is not None:
+        yield event.selection.title
+    for part in () if isinstance(event, MessageEdited) else event.parts:
+        yield from (part.caption, part.name, part.detail, *(text for pair in part.answers for text in pair))
 
 
 def _without(event: Any, taken: list[_Found]) -> Any:
@@ -81,13 +79,16 @@ def _without(event: Any, taken: list[_Found]) -> Any:
             text = text.replace(found.text, found.instead)
         return text
 
+    def cleaned(part: Part) -> Part:
+        answers = tuple((clean(question), clean(answer)) for question, answer in part.answers)
+        told = {name: clean(getattr(part, name)) for name in ("caption", "name", "detail")}
+        return msgspec.structs.replace(part, **told, answers=answers)
+
     changed: dict[str, Any] = {"text": clean(event.text)}
-    if isinstance(event, MessageReceived):
-        changed["parts"] = tuple(
-            msgspec.structs.replace(part, caption=clean(part.caption), name=clean(part.name)) for part in event.parts
-        )
-        if event.selection is not None:
-            changed["selection"] = msgspec.structs.replace(event.selection, title=clean(event.selection.title))
+    if not isinstance(event, MessageEdited):
+        changed["parts"] = tuple(map(cleaned, event.parts))
+    if isinstance(event, MessageReceived) and event.selection is not None:
+        changed["selection"] = msgspec.structs.replace(event.selection, title=clean(event.selection.title))
     return msgspec.structs.replace(event, **changed)
 
 

@@ -60,7 +60,8 @@ class Sender(Struct, frozen=True, kw_only=True):
     """Who wrote, as the messenger names them.
 
     `external_id` is unique within (kind, issuer). The issuer is the Page for a Messenger PSID, empty where the id is
-    global (an X user id, a phone number).
+    global (an X user id, a phone number). `ignored` names the provider's fields that were to hold an id and did not
+    hold one in its documented form: they identify nobody, and stay in the raw webhook.
     """
 
     external_id: str
@@ -70,6 +71,7 @@ class Sender(Struct, frozen=True, kw_only=True):
     handle: str = ""
     picture_url: str = ""
     locale: str = ""
+    ignored: tuple[str, ...] = ()
 
 
 class PartKind(StrEnum):
@@ -83,13 +85,17 @@ class PartKind(StrEnum):
     CONTACT = "contact"
     LINK = "link"
     ORDER = "order"
+    FORM = "form"
     STORY = "story"
     ENCRYPTED = "encrypted"
     UNSUPPORTED = "unsupported"
 
 
 class Part(Struct, frozen=True, kw_only=True):
-    """One piece of a message that is not plain text. `media_ref` is a URL or the provider's media id."""
+    """One piece of a message that is not plain text. `media_ref` is a URL or the provider's media id.
+
+    `answers` are (question, answer) of a form, or what else comes as pairs of names and values.
+    """
 
     kind: PartKind
     media_ref: str = ""
@@ -100,6 +106,7 @@ class Part(Struct, frozen=True, kw_only=True):
     latitude: float | None = None
     longitude: float | None = None
     detail: str = ""
+    answers: tuple[tuple[str, str], ...] = ()
 
 
 class Selection(Struct, frozen=True, kw_only=True):
@@ -149,12 +156,23 @@ class Reacted(Event, frozen=True, kw_only=True, omit_defaults=True, tag="reactio
     emoji: str = ""
 
 
+class Referred(Event, frozen=True, kw_only=True, omit_defaults=True, tag="referral"):
+    """A customer came to a chat that exists through a link or an ad, and has not written (yet)."""
+
+    referral: str
+
+
 class Echoed(Event, frozen=True, kw_only=True, omit_defaults=True, tag="echo"):
-    """Our side wrote: `sender` is the customer who received it. `correlation` is our own id if the provider kept it."""
+    """Our side wrote: `sender` is the customer who received it. `correlation` is our own id if the provider kept it.
+
+    `app` is what wrote it, where the provider names it: its own inbox, its own app, another program.
+    """
 
     message_id: str
     text: str = ""
     correlation: str = ""
+    parts: tuple[Part, ...] = ()
+    app: str = ""
 
 
 class ReceiptStatus(StrEnum):
@@ -204,7 +222,10 @@ class IdentityChanged(Event, frozen=True, kw_only=True, omit_defaults=True, tag=
 
 
 class AccountChanged(Event, frozen=True, kw_only=True, omit_defaults=True, tag="account"):
-    """Something happened to our own account: access revoked, Page unsubscribed. `sender` is the account's own id."""
+    """Something happened to our own account: access revoked, Page unsubscribed, another app answers somebody.
+
+    `sender` is the account's own id.
+    """
 
     topic: str
     detail: str = ""
@@ -227,6 +248,7 @@ InboundEvent = (
     | MessageEdited
     | MessageUnsent
     | Reacted
+    | Referred
     | Echoed
     | ReceiptReceived
     | TypingShown

@@ -10,11 +10,11 @@ import logging
 import uuid
 from typing import Any
 
-from channels_app.types import AccountLinked, ConsentChanged, InboundEvent, MessageReceived
+from channels_app.types import AccountLinked, ConsentChanged, InboundEvent, MessageReceived, Referred
 from customers import codes, consent
 from customers.codes import Outcome
 from customers.hints import hints_in
-from customers.identify import ADD_HINTS, Erased, Person, identify
+from customers.identify import ADD_HINTS, Erased, Person, identify, recognise
 from customers.merging import Method
 from customers.steps import Connection, take
 
@@ -66,11 +66,25 @@ async def note_linking(connection: Connection, person: Person, event: AccountLin
     if not found:
         return "account linked, with a code that is not ours"
     try:
-        identity = await identify(connection, person, event.occurred_at)
+        identity = await recognise(connection, person) or await identify(connection, person, event.occurred_at)
     except Erased:
         return "its sender was erased"
     redeemed = await take(connection, codes.redeem(identity, found[0], {"entry": entry}, Method.PLATFORM))
     return f"account linked: {redeemed.outcome}"
+
+
+async def note_referral(connection: Connection, person: Person, event: Referred, entry: int) -> None:
+    """Take a link code that came with a link into a chat: it proves who comes, before they have said a word.
+
+    Only such a code makes somebody known who has not written. It lifts no STOP. Raises Erased.
+    """
+    found = codes.link_codes_in(event.referral)
+    if not found:
+        return
+    identity = await recognise(connection, person) or await identify(connection, person, event.occurred_at)
+    for code in found:
+        redeemed = await take(connection, codes.redeem(identity, code, {"entry": entry}))
+        log.info("identity %s came with a link code: %s", identity, redeemed.outcome)
 
 
 async def _codes(

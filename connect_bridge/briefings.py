@@ -71,7 +71,8 @@ WITH me AS (
       JOIN connect_bridge_contact t ON t.conversation_id = c.id AND t.state = 'ended' AND t.started_at IS NOT NULL
      WHERE t.id <> %(contact)s ORDER BY t.requested_at DESC LIMIT 1
 )
-SELECT last.kind, last.started_at, last.agent_name, m.direction, m.author, m.text
+SELECT last.kind, last.started_at, last.agent_name,
+       CASE WHEN m.role IN ('AGENT', 'SUPERVISOR') THEN 'out' ELSE m.direction END AS direction, m.author, m.text
   FROM last JOIN connect_bridge_message m ON m.contact_id = last.id ORDER BY m.sequence DESC LIMIT %(lines)s
 """
 

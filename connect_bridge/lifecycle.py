@@ -7,6 +7,9 @@ from enum import StrEnum
 from connect_bridge.models import Contact
 
 State = Contact.State
+#: The content type of a message that tells and asks for nothing (asides.py): it begins no chat, is no message in the
+#: numbers, and leaves the reply window as it is.
+ASIDE = "application/vnd.parley.event"
 
 
 class Event(StrEnum):

@@ -281,6 +281,24 @@ def _difference(point: Point) -> str:
 
 
 def _notice(seen: Evidence, now: datetime) -> str:
+    return " ".join(filter(None, (_ending(seen, now), _news(seen, now))))
+
+
+def _news(seen: Evidence, now: datetime) -> str:
+    """Return what the provider told of the account lately, and what it means if another app has its customers."""
+    health = seen.health
+    if health is None or not health.news or health.news_at is None or health.news_at < now - timedelta(hours=HOURS):
+        return ""
+    told = f"{health.news[:1].upper()}{health.news[1:]} ({timezone.localtime(health.news_at):%Y-%m-%d %H:%M})."
+    if not any(words in health.news for words in ("another app answers", "took a customer over")):
+        return told
+    return (
+        f"{told} Such customers reach no agent here: in the Page's settings, under conversation routing, choose which "
+        "app answers."
+    )
+
+
+def _ending(seen: Evidence, now: datetime) -> str:
     ends = seen.health.expires_at if seen.health else None
     if ends is None or ends > now + WARNED:
         return ""

@@ -19,6 +19,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from channels_app.types import Echoed, ReceiptReceived, ReceiptStatus
+from channels_app.wording import words_of
 from connect_bridge import afterwards
 from connect_bridge.claims import CLAIM_SECONDS, EARLIER_PART, clean
 from connect_bridge.models import Message, OutboxEntry
@@ -83,11 +84,12 @@ UNION ALL
 SELECT o.id, '' FROM connect_bridge_outboxentry o JOIN connect_bridge_conversation c ON c.id = o.conversation_id
  WHERE o.id = %(correlation)s AND c.account_id = %(account)s
 """
-#: Messengers without correlation (X) echo the text alone: it settles a send of the same text whose outcome is unknown.
-SAME_TEXT = """
-SELECT id FROM connect_bridge_outboxentry
- WHERE conversation_id = %(conversation)s AND state = 'uncertain' AND text = %(text)s AND provider_message_ids = '[]'
- ORDER BY sequence, part LIMIT 1
+#: Messengers without correlation (X) echo the text alone: it settles a send of the same text whose outcome is unknown,
+#: or that is tried again though the messenger may have taken it.
+UNSURE = """
+SELECT id, text FROM connect_bridge_outboxentry
+ WHERE conversation_id = %s AND (state = 'uncertain' OR (state = 'pending' AND attempts > 0))
+   AND provider_message_ids = '[]' ORDER BY sequence, part LIMIT 50
 """
 #: Locked in the order in which the outbox locks them: entries before messages, parts in order.
 SIBLINGS = """
@@ -175,9 +177,8 @@ async def _echo(
     )
     named = await _named(connection, account, ids, echo.correlation)
     if not named and conversation is not None:
-        given = {"conversation": conversation, "text": clean(echo.text, len(echo.text))}
-        rows = await (await connection.execute(SAME_TEXT, given)).fetchall()
-        named = {"": rows[0][0]} if rows else {}
+        rows, said = await (await connection.execute(UNSURE, [conversation])).fetchall(), words_of(echo.text)
+        named = next(({"": entry} for entry, text in rows if said and words_of(text) == said), {})
     await _note(connection, account, named, accepted, ids)
     if named:
         return Joined.OURS

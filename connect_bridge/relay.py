@@ -17,6 +17,8 @@ import psycopg
 
 from channels_app.failpoints import failpoint
 from connect_bridge import store
+from connect_bridge.asides import NOTED
+from connect_bridge.cards import read_cards
 from connect_bridge.gateway import (
     CONNECT_WITHIN,
     GatewayError,
@@ -28,7 +30,7 @@ from connect_bridge.gateway import (
     Unreachable,
 )
 from connect_bridge.house import House
-from connect_bridge.lifecycle import Event, State, after
+from connect_bridge.lifecycle import ASIDE, Event, State, after
 from connect_bridge.listener import ENDED_UNHEARD, Listener, described
 from connect_bridge.parts import FOR_AGENT, FOR_BOT, next_part, position_after, shown, token
 from connect_bridge.starter import Starter
@@ -171,9 +173,12 @@ class Relay:
     async def _relay(self, message: Pending) -> bool:
         """Bring one message to Connect. False: not now; a later look is arranged."""
         try:
-            await self._starter.admit(message, begins=self._chat is None)
-            chat = await self._open_chat(message)
-            await self._send(chat, message)
+            message = await read_cards(self.house, message)
+            chat = await self._chat_for(message)
+            if chat is None:
+                await self.house.execute(NOTED, {"id": message.id})
+            else:
+                await self._send(chat, message)
         except Invalid as refusal:
             await self._undeliverable(message, refusal)
         except GatewayError as failure:
@@ -183,6 +188,14 @@ class Relay:
             await self._undeliverable(message, failure)
         self._failures = 0
         return True
+
+    async def _chat_for(self, message: Pending) -> Chat | None:
+        """Return the chat that takes the message; None for an aside whose chat is over: it says and begins nothing."""
+        if message.content_type != ASIDE:
+            await self._starter.admit(message, begins=self._chat is None)
+            return await self._open_chat(message)
+        await self._note_end()
+        return await self._open_chat(message) if self._chat and self._chat.state != State.REQUESTED else None
 
     async def _is_poison(self, message: Pending, failure: GatewayError) -> bool:
         """Whether Connect has been failing with this message for long, and took others meanwhile: no outage then.

@@ -16,11 +16,10 @@ from psycopg.types.json import Jsonb
 from channels_app.codec import event_from_builtins
 from channels_app.committer import CLASHES
 from channels_app.failpoints import failpoint
-from channels_app.placeholders import describe, readable
+from channels_app.placeholders import readable
 from channels_app.types import (
     AccountChanged,
     AccountLinked,
-    AliasType,
     ConsentChanged,
     Echoed,
     IdentityChanged,
@@ -31,15 +30,29 @@ from channels_app.types import (
     Misaddressed,
     Reacted,
     ReceiptReceived,
-    Sender,
+    Referred,
     TypingShown,
     Unrecognised,
 )
-from connect_bridge.attention import attend, note_consent, note_linking
-from connect_bridge.receipts import apply_receipt
+from connect_bridge import asides
+from connect_bridge.asides import Aside
+from connect_bridge.attention import attend, note_consent, note_linking, note_referral
+from connect_bridge.entries import (
+    DONE,
+    FORGOTTEN,
+    NEWS,
+    PARK,
+    PARKED_RETRY,
+    STUMBLED,
+    Entry,
+    believable,
+    patience,
+    person_of,
+)
+from connect_bridge.receipts import Joined, apply_receipt
 from connect_bridge.store import RELAY_CHANNEL, SHARD_LOCKS, Connection
 from customers.changes import update
-from customers.identify import Erased, Person, identify
+from customers.identify import Erased, NotAnId, demand_alive, identify, recognise
 
 log = logging.getLogger(__name__)
 
@@ -51,14 +64,8 @@ SHARE = 20
 MOST_ATTEMPTS = 5
 #: How long a receipt waits for the message that it is about, and how often it is tried.
 PARKED_FOR = timedelta(days=7)
-PARKED_RETRY = timedelta(seconds=5)
-#: Provider clocks further off than this are not believed.
-PLAUSIBLE = timedelta(days=30)
-#: Aliases that stay with a person; a username changes hands.
-STABLE = (AliasType.PHONE, AliasType.BSUID)
-#: Aliases that several identities may share.
-HINTS = (AliasType.PARENT_BSUID,)
-
+#: How long what is about a message waits for somebody of whom nothing has come yet: webhooks come in any order.
+STRANGERS_WAIT = timedelta(minutes=1)
 #: First the shards that nobody else is working on …
 FREE = """
 SELECT shard FROM (SELECT DISTINCT shard FROM channels_app_inboundentry WHERE state = 'pending') AS busy
@@ -90,15 +97,6 @@ FIND_CONVERSATION = """
 SELECT c.id FROM connect_bridge_conversation c JOIN customers_identity i ON i.id = c.identity_id
  WHERE c.account_id = %(account)s AND i.kind = %(kind)s AND i.issuer = %(issuer)s AND i.external_id = %(external_id)s
 """
-#: What a customer replies to: something that we sent, or words of their own, in this conversation and no other.
-QUOTED = """
-SELECT o.text FROM connect_bridge_sentid s JOIN connect_bridge_outboxentry o ON o.id = s.entry_id
- WHERE s.account_id = %(account)s AND s.provider_message_id = %(id)s AND o.conversation_id = %(conversation)s
-UNION ALL
-SELECT text FROM connect_bridge_message
- WHERE conversation_id = %(conversation)s AND direction = 'in' AND provider_message_id = %(id)s
-LIMIT 1
-"""
 #: Allocates the sequence under the conversation's row lock, makes the caller owner if nobody is, and stores.
 STORE = """
 WITH conversation AS (
@@ -115,34 +113,14 @@ WITH conversation AS (
 )
 SELECT owner_id FROM conversation
 """
-DONE = """
-UPDATE channels_app_inboundentry SET state = %(state)s, outcome = %(outcome)s, done_at = now() WHERE id = %(id)s
-"""
-PARK = """
-UPDATE channels_app_inboundentry SET state = 'parked', outcome = 'waits for its message', due_at = now() + %(wait)s
- WHERE id = %(id)s
-"""
-#: It came back from before its sender was erased: nothing of it is kept but that it was there.
-FORGOTTEN = """
-WITH entry AS (
-    UPDATE channels_app_inboundentry SET state = 'done', outcome = 'its sender was erased', done_at = now(),
-           event = '{}', sender = 'erased' WHERE id = %(id)s RETURNING delivery_id
-)
-UPDATE channels_app_webhookdelivery d SET body = '', headers = '{}', query = '' FROM entry e WHERE d.id = e.delivery_id
-"""
-STUMBLED = """
-UPDATE channels_app_inboundentry SET attempts = attempts + 1, outcome = %(outcome)s,
-       state = CASE WHEN attempts + 1 >= %(most)s THEN 'quarantined' ELSE state END WHERE id = %(id)s
-"""
 
 
-class Entry(msgspec.Struct, kw_only=True, frozen=True):
-    id: int
-    account: uuid.UUID
-    kind: str
-    event: dict[str, Any]
-    attempts: int
-    created_at: datetime
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
+    """Something for the transcript of a conversation that is there already."""
+
+    entry: Entry
+    event: InboundEvent
+    conversation: uuid.UUID
 
 
 class Routed(msgspec.Struct, frozen=True):
@@ -184,27 +162,27 @@ class Router:
 
     async def _all(self, entries: Sequence[Entry]) -> Sequence[Routed]:
         """Find or make every conversation first, lock them in order, then store in the order of the intake."""
-        messages: list[tuple[Entry, InboundEvent, str, uuid.UUID]] = []
+        found: list[Arrival] = []
         for entry in entries:
             event = event_from_builtins(entry.event)
             failpoint("I4")
-            text = describe(event)
-            if text is None:
-                await self._other(entry, event)
-            elif (conversation := await self._conversation(entry, event, text)) is not None:
-                messages.append(
-                    (entry, event, await self._in_context(entry, event, conversation) or text, conversation)
-                )
-        await self._connection.execute(LOCK_IN_ORDER, [[message[-1] for message in messages]])
-        return [await self._message(*message) for message in messages]
+            try:
+                arrival = await self._read(entry, event)
+            except Erased:
+                await self._connection.execute(FORGOTTEN, {"id": entry.id})
+                continue
+            except NotAnId:
+                await self._settle(entry, "its sender's id is none, so it is nobody's", state="quarantined")
+                continue
+            if arrival is not None:
+                found.append(arrival)
+        await self._connection.execute(LOCK_IN_ORDER, [[one.conversation for one in found]])
+        stored = [await self._store(one) for one in found]
+        return [routed for routed in stored if routed is not None]
 
-    async def _in_context(self, entry: Entry, event: InboundEvent, conversation: uuid.UUID) -> str:
-        """Return a reply with what it replies to, which Connect cannot show otherwise; "" if that is not known."""
-        if not isinstance(event, MessageReceived) or not event.reply_to:
-            return ""
-        given = {"account": entry.account, "conversation": conversation, "id": event.reply_to[:256]}
-        row = await self._one_row(QUOTED, given)
-        return readable(event, row[0]) if row else ""
+    async def _told(self, entry: Entry, event: MessageReceived) -> Arrival:
+        conversation = await self._conversation(entry, event, readable(event))
+        return Arrival(entry=entry, event=event, conversation=conversation)
 
     async def _one(self) -> tuple[int, Sequence[Routed]]:
         """Route the first entry alone; note its failure if it fails again."""
@@ -236,31 +214,83 @@ class Router:
         for owner in {found.owner for found in routed} - {self._bridge}:
             await self._connection.execute("SELECT pg_notify(%s, %s)", [RELAY_CHANNEL, str(owner)])
 
-    async def _message(self, entry: Entry, event: InboundEvent, text: str, conversation: uuid.UUID) -> Routed:
-        message = uuid.uuid4()
+    async def _store(self, found: Arrival) -> Routed | None:
+        entry, event, message = found.entry, found.event, uuid.uuid4()
+        if not isinstance(event, MessageReceived):
+            return await self._aside(found)
         given = {
             "bridge": self._bridge,
-            "conversation": conversation,
+            "conversation": found.conversation,
             "id": message,
             "author": event.sender.display_name[:256],
-            "text": text,
+            "text": readable(event, await self._quoted(found)),
             "original": Jsonb(entry.event),
             "entry": entry.id,
-            "provider_id": getattr(event, "message_id", "")[:256],
-            "occurred": _believable(event.occurred_at, entry.created_at),
+            "provider_id": event.message_id[:256],
+            "occurred": believable(event.occurred_at, entry.created_at),
         }
         row = await self._one_row(STORE, given)
-        await self._settle(entry, "message stored")
-        return Routed(conversation, row[0], message)
+        ignored = ", ".join(event.sender.ignored)
+        await self._settle(
+            entry, f"message stored; no id in its documented form: {ignored}" if ignored else "message stored"
+        )
+        return Routed(found.conversation, row[0], message)
 
-    async def _conversation(self, entry: Entry, event: InboundEvent, text: str) -> uuid.UUID | None:
-        """Return the conversation, having drawn what the words say about the customer; None if they were erased."""
+    async def _aside(self, found: Arrival) -> Routed | None:
+        """Store what asks for nothing; somebody is woken only if a chat is open, or about to be."""
+        entry, event, ours = found.entry, found.event, isinstance(found.event, Echoed)
+        aside = Aside(
+            id=uuid.uuid4(),
+            conversation=found.conversation,
+            text=asides.wording(event, await self._quoted(found)),
+            author=asides.author_of(event),
+            entry=entry.id,
+            original=entry.event,
+            occurred=believable(event.occurred_at, entry.created_at),
+            provider_id=event.message_id if isinstance(event, Echoed) else "",
+            spoken=ours,
+        )
+        owner, listening = await asides.store(self._connection, aside)
+        what = "our own side's words from elsewhere" if ours else "told, starts nothing"
+        if not isinstance(event, ConsentChanged):
+            await self._settle(entry, f"{what}: {'in the open chat' if listening else 'on the timeline'}")
+        return Routed(found.conversation, owner, aside.id) if owner and listening else None
+
+    async def _about(self, entry: Entry, event: InboundEvent) -> Arrival | None:
+        """Return what is to be told of somebody whom we know; nobody is made a customer by a gesture."""
+        person = person_of(entry.kind, event.sender)
+        if isinstance(event, Referred):
+            await note_referral(self._connection, person, event, entry.id)
+        identity = await recognise(self._connection, person)
+        if identity is None:
+            await demand_alive(self._connection, person, event.occurred_at)
+        row = await self._one_row(THE_CONVERSATION, {"account": entry.account, "identity": identity})
+        if row is not None:
+            told = Arrival(entry=entry, event=event, conversation=row[0])
+            return told if asides.wording(event) else None
+        return None
+
+    async def _quoted(self, found: Arrival) -> str:
+        """Return what it is about or replies to, which Connect cannot show otherwise; "" if that is not known."""
+        subject = asides.subject_of(found.event)
+        return await asides.quoted(self._connection, found.entry.account, found.conversation, subject)
+
+    async def _gesture(self, entry: Entry, event: InboundEvent) -> Arrival | None:
+        arrival = await self._about(entry, event)
+        if (
+            arrival is None
+            and not isinstance(event, Referred)
+            and datetime.now(UTC) - entry.created_at < STRANGERS_WAIT
+        ):
+            await self._connection.execute(PARK, {"id": entry.id, "wait": PARKED_RETRY})
+        elif arrival is None:
+            await self._settle(entry, "from nobody who has written here: kept, starts nothing")
+        return arrival
+
+    async def _conversation(self, entry: Entry, event: InboundEvent, text: str) -> uuid.UUID:
+        """Return the conversation, having drawn what the words say about the customer. Raises Erased."""
         sender = event.sender
-        try:
-            identity = await identify(self._connection, _person(entry.kind, sender), event.occurred_at)
-        except Erased:
-            await self._connection.execute(FORGOTTEN, {"id": entry.id})
-            return None
+        identity = await identify(self._connection, person_of(entry.kind, sender), event.occurred_at)
         await attend(self._connection, identity, event, text, entry.id)
         given = {
             "id": uuid.uuid4(),
@@ -281,27 +311,46 @@ class Router:
     async def _one_row(self, query: LiteralString, given: dict[str, Any]) -> Any:
         return await (await self._connection.execute(query, given)).fetchone()
 
-    async def _other(self, entry: Entry, event: InboundEvent) -> None:
+    async def _read(self, entry: Entry, event: InboundEvent) -> Arrival | None:
+        """Do what an event asks for; return what of it is to be told."""
         match event:
+            case MessageReceived():
+                return await self._told(entry, event)
+            case MessageEdited() | MessageUnsent() | Reacted() | Referred():
+                return await self._gesture(entry, event)
             case ReceiptReceived() | Echoed():
-                await self._receipt(entry, event)
-            case IdentityChanged() | ConsentChanged() | AccountLinked():
+                return await self._receipt(entry, event)
+            case ConsentChanged():
+                await self._settle(entry, await self._about_sender(entry, event))
+                return await self._about(entry, event)
+            case _:
+                await self._for_us(entry, event)
+                return None
+
+    async def _for_us(
+        self,
+        entry: Entry,
+        event: IdentityChanged | AccountLinked | AccountChanged | TypingShown | Misaddressed | Unrecognised,
+    ) -> None:
+        """Settle what nobody is told of in a chat."""
+        match event:
+            case IdentityChanged() | AccountLinked():
                 await self._settle(entry, await self._about_sender(entry, event))
             case AccountChanged():
-                log.warning("account %s: the provider reports %s", entry.account, event.topic)
-                await self._settle(entry, f"account: {event.topic}")
+                log.info("account %s: the provider reports %s", entry.account, event.topic)
+                news = (event.detail or event.topic)[:200]
+                await self._connection.execute(NEWS, {"account": entry.account, "news": news})
+                await self._settle(entry, f"account: {event.topic} {event.detail}".rstrip())
             case TypingShown():
                 await self._settle(entry, "typing is not shown to agents")
             case Misaddressed():
                 await self._settle(entry, "names another account", state="quarantined")
             case Unrecognised():
                 await self._settle(entry, "kept, not shown to agents")
-            case MessageReceived() | MessageEdited() | MessageUnsent() | Reacted():
-                raise AssertionError("these always have a text")
             case _:
                 assert_never(event)
 
-    async def _receipt(self, entry: Entry, event: ReceiptReceived | Echoed) -> None:
+    async def _receipt(self, entry: Entry, event: ReceiptReceived | Echoed) -> Arrival | None:
         given = {
             "account": entry.account,
             "kind": entry.kind,
@@ -313,43 +362,22 @@ class Router:
         joined = await apply_receipt(self._connection, entry.account, conversation, event)
         if joined is not None:
             await self._settle(entry, joined.value)
-        elif datetime.now(UTC) - entry.created_at > PARKED_FOR:
+            past_us = isinstance(event, Echoed) and joined is Joined.NOT_OURS
+            return await self._about(entry, event) if past_us else None
+        if datetime.now(UTC) - entry.created_at > PARKED_FOR:
             await self._settle(entry, "no message of ours in seven days")
         else:
             failpoint("O9")
-            await self._connection.execute(PARK, {"id": entry.id, "wait": _patience(entry)})
+            await self._connection.execute(PARK, {"id": entry.id, "wait": patience(entry)})
+        return None
 
     async def _about_sender(self, entry: Entry, event: IdentityChanged | ConsentChanged | AccountLinked) -> str:
         if isinstance(event, ConsentChanged):
             return await note_consent(self._connection, entry.kind, event, entry.id)
         if isinstance(event, AccountLinked):
-            return await note_linking(self._connection, _person(entry.kind, event.sender), event, entry.id)
-        known = await update(self._connection, _person(entry.kind, event.sender), event.former_id)
+            return await note_linking(self._connection, person_of(entry.kind, event.sender), event, entry.id)
+        known = await update(self._connection, person_of(entry.kind, event.sender), event.former_id)
         return "identity changed" if known else "identity changed: nobody we know"
 
     async def _settle(self, entry: Entry, outcome: str, state: str = "done") -> None:
         await self._connection.execute(DONE, {"id": entry.id, "state": state, "outcome": outcome[:200]})
-
-
-def _person(kind: str, sender: Sender) -> Person:
-    return Person(
-        kind=kind,
-        issuer=sender.issuer,
-        external_id=sender.external_id,
-        stable_aliases=[(alias.type.value, alias.value) for alias in sender.aliases if alias.type in STABLE],
-        hints=[(alias.type.value, alias.value) for alias in sender.aliases if alias.type in HINTS],
-        display_name=sender.display_name,
-        handle=sender.handle,
-        picture_url=sender.picture_url,
-        locale=sender.locale,
-    )
-
-
-def _believable(told: datetime | None, received: datetime) -> datetime:
-    """Return the provider's time if it is near ours, else ours: clocks in 1970 or 9999 are not news."""
-    return told if told is not None and abs(told - received) < PLAUSIBLE else received
-
-
-def _patience(entry: Entry) -> timedelta:
-    """Return how long a receipt waits before it is tried again: longer the older it is."""
-    return max(PARKED_RETRY, (datetime.now(UTC) - entry.created_at) / 4)

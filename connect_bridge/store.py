@@ -46,7 +46,7 @@ class Chat(msgspec.Struct, kw_only=True):
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
-    """A customer's message that Connect has not taken yet."""
+    """A customer's message, or an aside, that Connect has not taken yet."""
 
     id: uuid.UUID
     sequence: int
@@ -54,6 +54,7 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     relayed: int
     attempts: int
     created_at: datetime
+    content_type: str = "text/plain"
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,7 +162,7 @@ UPDATE connect_bridge_conversation SET active = true WHERE id IN (
 FENCE = "SELECT fence FROM connect_bridge_conversation WHERE id = %(conversation)s AND owner_id = %(bridge)s"
 #: What to relay, under the owner's fence: one row at least, unless it is not the owner any more.
 PENDING = """
-SELECT m.id, m.sequence, m.text, m.relayed, m.attempts, m.created_at
+SELECT m.id, m.sequence, m.text, m.relayed, m.attempts, m.created_at, m.content_type
   FROM connect_bridge_conversation c LEFT JOIN LATERAL (
            SELECT * FROM connect_bridge_message
             WHERE conversation_id = c.id AND direction = 'in' AND status = 'stored' ORDER BY sequence LIMIT 50

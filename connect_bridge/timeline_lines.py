@@ -82,7 +82,7 @@ def _message(line: Line, name: str, kind: str, channel: str, mood: Mood | None) 
         kind=kind,
         channel=channel,
         side=_side(line),
-        speaker=name if line.direction == "in" else line.author or line.role.capitalize(),
+        speaker=name if _side(line) == "customer" else line.author or line.role.capitalize(),
         tick=tick,
         status=status,
         why=(line.error_detail or line.error_code) if line.status in ("failed", "uncertain") else "",
@@ -91,6 +91,6 @@ def _message(line: Line, name: str, kind: str, channel: str, mood: Mood | None) 
 
 
 def _side(line: Line) -> str:
-    if line.direction == "in":
+    if line.direction == "in" and line.role not in WHO["agent"]:  # an agent's: what our side said elsewhere
         return "customer"
     return "agent" if line.role in WHO["agent"] else "bot"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from customers import identify
+from customers.forms import is_id
 from customers.identify import Person
 from customers.merging import Method
 from customers.steps import Connection
@@ -46,6 +47,8 @@ async def update(connection: Connection, person: Person, former_id: str) -> bool
     Runs in the caller's transaction. An id that another identity has already makes the two one person: the messenger
     says so. Messages that came to either stay where they are.
     """
+    if not (is_id(former_id) and is_id(person.external_id)):
+        return False
     given = {**identify.given_of(person), "former": former_id[:256], "seen": False}
     row = await (await connection.execute(FORMER, given)).fetchone()
     if row is None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from customers.forms import is_alias, is_id
 from customers.merging import CannotMerge, Method, merge
 from customers.names import name_key, one_line
 from customers.steps import Connection, take
@@ -24,7 +25,8 @@ HOLDS_FOR = "90 days"
 class Person:
     """A sender as a messenger names them.
 
-    `stable_aliases` are (type, value) ids that do not change hands; `hints` are ids that several people may share.
+    `stable_aliases` are (type, value) ids that do not change hands; `hints` are ids that several people may share. One
+    that is not in its documented form (forms.py) is left out: people who share it are not one person.
     """
 
     kind: str
@@ -37,12 +39,22 @@ class Person:
     picture_url: str = ""
     locale: str = ""
 
+    def __post_init__(self) -> None:
+        for name in ("stable_aliases", "hints"):
+            object.__setattr__(self, name, [one for one in getattr(self, name) if is_alias(*one)])
+
+
+class NotAnId(Exception):
+    """What the messenger gave as the sender's id is none: whoever else brings it would be taken for the same person."""
+
 
 class Erased(Exception):
     """Written before the sender was erased: it must not bring them back."""
 
 
 #: The id that the messenger writes from first, then its aliases. More than one: the messenger says they are one person.
+#: Not so when an alias leads to somebody with another number: a user id is made anew with the number, so one that comes
+#: with two numbers was given wrongly, and the number counts.
 FIND = """
 SELECT i.id, i.customer_id, i.home_id FROM (
     SELECT id, 0 AS place FROM customers_identity
@@ -52,7 +64,11 @@ SELECT i.id, i.customer_id, i.home_id FROM (
      WHERE kind = %(kind)s AND issuer = %(issuer)s
        AND (type, value) IN (SELECT * FROM unnest(%(types)s::text[], %(values)s::text[]))
 ) found JOIN customers_identity i ON i.id = found.id
- GROUP BY i.id ORDER BY min(place), i.created_at
+ GROUP BY i.id
+HAVING min(place) = 0 OR cardinality(%(phones)s::text[]) = 0
+    OR (SELECT COALESCE(bool_or(a.value = ANY(%(phones)s)), true) FROM customers_identityalias a
+         WHERE a.identity_id = i.id AND a.type = 'phone')
+ ORDER BY min(place), i.created_at
 """
 
 #: What the messenger tells now counts; what it told before is written down where it was another. Somebody who writes
@@ -136,8 +152,10 @@ async def identify(connection: Connection, person: Person, written: datetime | N
 
     Two first messages of one person at once make one identity: makers queue on a lock per (kind, issuer). Over two
     channels with one verified number they make one customer: the number has one holder. Raises Erased if this was
-    `written` before the sender was erased.
+    `written` before the sender was erased, NotAnId if the sender's id is none.
     """
+    if not is_id(person.external_id):
+        raise NotAnId
     given = given_of(person)
     found = await _find(connection, given)
     if not found:
@@ -148,11 +166,17 @@ async def identify(connection: Connection, person: Person, written: datetime | N
         identity: uuid.UUID = found[0][0]
         await _unite_aliases(connection, found)
     else:
-        await _demand_alive(connection, person, written)
+        await demand_alive(connection, person, written)
         identity = uuid.uuid4()
         await connection.execute(MAKE, {**given, "id": identity, "customer": uuid.uuid4()})
     await add_names(connection, identity, person)
     return identity
+
+
+async def recognise(connection: Connection, person: Person) -> uuid.UUID | None:
+    """Return the identity of somebody who wrote before, None for everybody else. Writes nothing, lifts no STOP."""
+    found = await _find(connection, given_of(person))
+    return found[0][0] if found else None
 
 
 async def introduce(connection: Connection, identity: uuid.UUID, known: Mapping[str, str]) -> None:
@@ -172,7 +196,8 @@ async def introduce(connection: Connection, identity: uuid.UUID, known: Mapping[
         await connection.execute(NAME_CUSTOMER, given)
 
 
-async def _demand_alive(connection: Connection, person: Person, written: datetime | None) -> None:
+async def demand_alive(connection: Connection, person: Person, written: datetime | None) -> None:
+    """Raise Erased if this was written before its sender was erased."""
     if written is None:
         return
     names = [person.external_id, *(value for _, value in person.stable_aliases)]
@@ -239,7 +264,8 @@ def given_of(person: Person) -> dict[str, Any]:
         "picture_url": person.picture_url[:2048],
         "locale": person.locale[:35],
         "types": [type_ for type_, _ in person.stable_aliases],
-        "values": [value[:256] for _, value in person.stable_aliases],
+        "values": [value for _, value in person.stable_aliases],
+        "phones": [value for type_, value in person.stable_aliases if type_ == PHONE],
         "source": "webhook",
         "seen": True,
     }

@@ -133,5 +133,7 @@ def chat_link(address: str, _greeting: str, code: str) -> str:
 
 def referral(raw: Any) -> str:
     """Return what led the customer here: our own ref, the ad, the source ("Webhook events: messaging_referrals")."""
-    ad = text_at(raw, "ad_id")
-    return " · ".join(filter(None, (text_at(raw, "ref"), ad and f"ad {ad}", text_at(raw, "source"))))
+    ad, product = text_at(raw, "ad_id"), text_at(raw, "product", "id")
+    title = text_at(raw, "ads_context_data", "ad_title")
+    told = (text_at(raw, "ref"), title, ad and f"ad {ad}", product and f"product {product}", text_at(raw, "source"))
+    return " · ".join(filter(None, told))

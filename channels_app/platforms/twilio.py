@@ -11,15 +11,16 @@ from contextlib import contextmanager
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
+import requests
 from twilio.base.exceptions import TwilioException
 from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from channels_app.errors import BadRequest, BadSignature, SendFailed, UnknownOutcome, Unusable
-from channels_app.http import Http
+from channels_app.errors import BadRequest, BadSignature, InvalidContent, SendFailed, UnknownOutcome, Unusable
+from channels_app.http import Http, outcome_of
 from channels_app.payloads import key_of, number, read_object, storable, text_at
 from channels_app.platforms.twilio_codes import CODES
 from channels_app.refusals import refusal, retry_at
@@ -48,6 +49,7 @@ NEWEST = 50
 MOST_LISTED = 2_000
 PAGE = 500
 _SID = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}")
+_MEDIA_PATH = re.compile(r"/2010-04-01/Accounts/AC\w{1,64}/Messages/\w{1,64}/Media/\w{1,128}\Z", re.ASCII)
 STATUSES = {
     **dict.fromkeys(("accepted", "scheduled", "queued", "sending", "sent"), ReceiptStatus.ACCEPTED),
     "delivered": ReceiptStatus.DELIVERED,
@@ -169,6 +171,40 @@ def code_of(raw: Any) -> str:
     if found is None:
         return raw.strip() if isinstance(raw, str) else ""
     return str(int(found)) if found else ""
+
+
+def read_file(http: Http, account_sid: str, auth_token: Secret, url: str, most: int) -> bytes:
+    """Return the beginning of a message's file, at most so many bytes; raise a SendFailed.
+
+    Only the path of the address is believed. Twilio redirects to where the file lies; credentials do not go along, and
+    only to Twilio's own hosts and to where the API is ("Media subresource").
+    """
+    path = _MEDIA_PATH.search(url)
+    if path is None or f"/{account_sid}/" not in path[0]:
+        raise InvalidContent("not the address of a file of this account's")
+    asked = http.request(
+        "GET", f"https://api.twilio.com{path[0]}", auth=(account_sid, auth_token.reveal()), stream=True
+    )
+    place = urljoin(asked.url or "", asked.headers.get("location", ""))
+    if asked.is_redirect and _is_twilios(place, asked.url or ""):
+        asked.close()
+        asked = http.request("GET", place, stream=True)
+    try:
+        if asked.status_code != HTTPStatus.OK:
+            raise refusal(asked.status_code, "the file is not there", "")
+        return next(asked.iter_content(most), b"")
+    except requests.RequestException as failure:
+        raise outcome_of(failure) from None
+    finally:
+        asked.close()
+
+
+def _is_twilios(place: str, api: str) -> bool:
+    there, here = urlsplit(place), urlsplit(api)
+    host = there.hostname or ""
+    return (there.scheme, there.netloc) == (here.scheme, here.netloc) or (
+        there.scheme == "https" and host.endswith((".twilio.com", ".twiliocdn.com"))
+    )
 
 
 def find_sent(client: Client, ends: Mapping[str, str], text: str, since: datetime) -> FoundSent:

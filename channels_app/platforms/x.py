@@ -6,7 +6,6 @@ Facts: docs.x.com, "Webhooks", "Manage Direct Messages", "Response codes and err
 from __future__ import annotations
 
 import base64
-import html
 import json
 import re
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from channels_app.errors import BadHandshake, SendFailed, UnknownOutcome, Unusab
 from channels_app.http import Http, outcome_of
 from channels_app.payloads import key_of, list_at, number, object_at, read_object, text_at
 from channels_app.platforms.x_codes import meaning
+from channels_app.platforms.x_contents import plain
 from channels_app.refusals import refusal, retry_at
 from channels_app.signatures import handshake_parameter, hmac_sha256, require_same, signature_of
 from channels_app.types import (
@@ -35,10 +35,10 @@ from channels_app.types import (
     VerifiedWebhook,
     WebhookRequest,
 )
+from channels_app.wording import words_of
 
 #: The CRC answer is made with the key that signs webhooks: to sign JSON here would be to forge events for a stranger.
 _CRC_TOKEN = re.compile(r"[A-Za-z0-9_=+/-]{1,128}")
-_LINK = re.compile(r"https?://\S+", re.IGNORECASE)
 #: Direct messages that one look at what was sent reads: a page.
 NEWEST = 100
 #: Pages that one look at what was received reads. X answers 15 such calls in 15 minutes, and so three looks.
@@ -119,8 +119,8 @@ def find_sent(http: Http, keys: dict[str, str], ends: tuple[str, str], text: str
             participant_id=them, dm_event_fields=fields, event_types="MessageCreate", max_results=NEWEST
         )
         listed = [(one, datetime.fromisoformat(text_at(one, "created_at"))) for one in list_at(answer, "data")]
-    recent = [one for one, at in listed if at >= since]
-    ours = (one for one in recent if text_at(one, "sender_id") == us and _words(text_at(one, "text")) == _words(text))
+    recent, said = [one for one, at in listed if at >= since], words_of(text)
+    ours = (one for one in recent if text_at(one, "sender_id") == us and words_of(plain(text_at(one, "text"))) == said)
     found = tuple(text_at(one, "id") for one in ours)
     complete = not text_at(answer, "meta", "next_token") or len(recent) < len(listed)
     return FoundSent(message_ids=found[::-1], complete=complete)
@@ -207,11 +207,6 @@ def as_activity(us: str, url: str, listed: Listed) -> VerifiedWebhook:
     body = json.dumps({"for_user_id": us, "direct_message_events": [message], "users": users}).encode()
     headers = {"content-type": "application/json"}
     return VerifiedWebhook(WebhookRequest(method="POST", url=url, headers=headers, body=body))
-
-
-def _words(text: str) -> list[str]:
-    """Return a text's words as far as X leaves them alone: it escapes HTML and shortens links."""
-    return _LINK.sub("link", html.unescape(text)).split()
 
 
 def _refusal(response: requests.Response) -> SendFailed:

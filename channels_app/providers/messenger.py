@@ -15,20 +15,16 @@ import msgspec
 from channels_app import payloads, types
 from channels_app.channel import Channel
 from channels_app.errors import UnknownOutcome, Unusable
-from channels_app.payloads import Id, Payload, PersonId, Piece, hash_key, key_of, list_at, object_at, short_id, text_at
-from channels_app.platforms import meta, meta_codes, meta_setup, setting_up
+from channels_app.payloads import Id, Payload, PersonId, Piece, hash_key, key_of, object_at, short_id, text_at
+from channels_app.platforms import meta, meta_codes, meta_contents, meta_setup, setting_up
 from channels_app.signatures import Credentials
 from channels_app.text import TextLimit
-from channels_app.types import InboundEvent, Part, PartKind, Secret, Sender, VerifiedWebhook, WebhookRequest
+from channels_app.types import InboundEvent, Secret, Sender, VerifiedWebhook, WebhookRequest
 
 #: Free text is allowed for so long after the customer's last message. Source: "Messenger Platform policy overview".
 WINDOW = timedelta(hours=24)
 #: What Meta must tell us: what customers write and tap, and what became of our own messages.
 NEEDED = ("messages", "messaging_postbacks", "message_deliveries", "message_reads", "message_echoes")
-_KINDS = {
-    **{name: PartKind(name) for name in ("image", "audio", "video", "file", "sticker", "location")},
-    **dict.fromkeys(("fallback", "template", "share", "post", "ig_post", "reel", "ig_reel"), PartKind.LINK),
-}
 
 
 class Config(Credentials, frozen=True, kw_only=True):
@@ -56,7 +52,6 @@ class _Message(Payload, frozen=True):
     is_echo: bool = False
     is_deleted: bool = False
     metadata: Any = None
-    attachments: Any = None
     quick_reply: Any = None
     reply_to: Any = None
     referral: Any = None
@@ -116,11 +111,13 @@ class Messenger(setting_up.SetUpByApi, Channel[Config]):
 
     def _pieces(self, entries: list[Any]) -> Iterator[Piece]:
         """Take the batch apart. `standby` holds what another app, which owns the thread, has to answer."""
+        standing_by = partial(_account, self.address, "standby", "another app answers a customer of this Page")
         for entry in entries:
             page, fields = text_at(entry, "id"), object_at(entry)
             for name in filter(fields.__contains__, ("messaging", "standby", "changes")):
                 found = fields[name]
-                read: Any = self._item if name == "messaging" else partial(payloads.unrecognised, self.address, name)
+                read: Any = {"messaging": self._item, "standby": standing_by}.get(name)
+                read = read or partial(payloads.unrecognised, self.address, name)
                 if page != self.address:
                     read = partial(payloads.misaddressed, self.address, page)
                 yield from ((read, raw) for raw in (found if isinstance(found, list) else [found]))
@@ -133,6 +130,8 @@ class Messenger(setting_up.SetUpByApi, Channel[Config]):
             return payloads.misaddressed(us, item.recipient.id, raw)
         likely = _READERS.keys() if writer != us else {"message"} if customer != us else {"policy-enforcement"}
         names = [name for name in raw if name not in ("sender", "recipient", "timestamp")]
+        if handed := next((name for name in names if name in _HANDOVERS), None):
+            return _account(us, "handover", meta_contents.owner_changed(handed, raw[handed]), raw)
         kind = next((name for name in names if name in likely), None)
         if kind is None:
             return payloads.unrecognised(us, " ".join(names), raw)
@@ -168,59 +167,53 @@ class Messenger(setting_up.SetUpByApi, Channel[Config]):
 
 
 def _message(about: _About, raw: Any) -> InboundEvent:
-    message = payloads.read_as(_Message, raw)
-    key, name, text = key_of("m", message.mid), short_id(message.mid), message.text or ""
+    message, sender = payloads.read_as(_Message, raw), about.sender
+    key, name, text = key_of("m", message.mid), short_id(message.mid), message.text or meta_contents.likes(raw)
+    parts = () if text and not message.text else tuple(meta_contents.parts_of(raw))
+    if message.is_deleted and about.by_us:
+        return payloads.unrecognised(sender.issuer, "our own unsending", raw)
     if message.is_deleted:
-        return types.MessageUnsent(key=key_of("u", message.mid), sender=about.sender, message_id=name)
+        return types.MessageUnsent(key=key_of("u", message.mid), sender=sender, message_id=name)
     if message.is_echo or about.by_us:
-        ours = text_at(message.metadata)
-        return types.Echoed(key=key, sender=about.sender, message_id=name, text=text, correlation=ours)
+        ours, app, at = text_at(message.metadata), meta_contents.app_of(raw), about.occurred_at
+        return types.Echoed(
+            key=key, sender=sender, occurred_at=at, message_id=name, text=text, correlation=ours, parts=parts, app=app
+        )
     picked = types.Selection(title=text, id=text_at(message.quick_reply, "payload"))
     return types.MessageReceived(
         key=key,
-        sender=about.sender,
+        sender=sender,
         occurred_at=about.occurred_at,
         message_id=name,
         text=text,
-        parts=tuple(_parts(message)),
+        parts=parts,
         reply_to=short_id(text_at(message.reply_to, "mid")),
         selection=picked if message.quick_reply else None,
         referral=meta.referral(message.referral),
     )
 
 
-def _parts(message: _Message) -> Iterator[Part]:
-    attachments, story = list_at(message.attachments), object_at(message.reply_to, "story")
-    if story:
-        yield Part(kind=PartKind.STORY, media_ref=text_at(story, "url"), detail="in reply to a story")
-    for raw in attachments:
-        name, payload = text_at(raw, "type"), object_at(raw, "payload")
-        place = object_at(payload, "coordinates")
-        yield Part(
-            kind=PartKind.STICKER if "sticker_id" in payload else _KINDS.get(name, PartKind.UNSUPPORTED),
-            media_ref=text_at(payload, "url") or text_at(raw, "url"),
-            name=text_at(payload, "title") or text_at(raw, "title"),
-            latitude=payloads.number(place.get("lat")),
-            longitude=payloads.number(place.get("long")),
-            detail="" if name in _KINDS else name,
-        )
-    if message.text is None and not attachments and not story:
-        yield Part(kind=PartKind.UNSUPPORTED)
-
-
 def _postback(about: _About, raw: Any) -> InboundEvent:
-    """Read a tap on a button, or without one an m.me link or ad that opened a thread which existed."""
+    """Read a tap on a button: the customer speaks, in words that we gave."""
     raw = payloads.read_as(dict[str, Any], raw)
     mid, title, payload = text_at(raw, "mid"), text_at(raw, "title"), text_at(raw, "payload")
-    key, tapped = key_of("m", mid) if mid else hash_key("p", about.raw), "postback" in about.raw
+    key = key_of("m", mid) if mid else hash_key("p", about.raw)
     return types.MessageReceived(
         key=key,
         sender=about.sender,
         occurred_at=about.occurred_at,
         message_id=short_id(mid) or key,
         text=title,
-        selection=types.Selection(title=title or payload, id=payload) if tapped else None,
-        referral=meta.referral(raw.get("referral")) if tapped else meta.referral(raw) or "a link",
+        selection=types.Selection(title=title or payload, id=payload),
+        referral=meta.referral(raw.get("referral")),
+    )
+
+
+def _referred(about: _About, raw: Any) -> InboundEvent:
+    """Read an m.me link or an ad that opened a thread which existed: the customer has not said anything yet."""
+    led = meta.referral(payloads.read_as(dict[str, Any], raw)) or "a link"
+    return types.Referred(
+        key=hash_key("p", about.raw), sender=about.sender, occurred_at=about.occurred_at, referral=led
     )
 
 
@@ -261,10 +254,16 @@ def _linked(about: _About, raw: Any) -> InboundEvent:
 
 
 def _enforced(about: _About, raw: Any) -> InboundEvent:
-    key, detail = hash_key("a", about.raw), f"{text_at(raw, 'action')} {text_at(raw, 'reason')}".strip()
-    return types.AccountChanged(key=key, sender=about.sender, topic="policy-enforcement", detail=detail)
+    detail = f"{text_at(raw, 'action')} {text_at(raw, 'reason')}".strip()
+    return _account(about.sender.external_id, "policy-enforcement", detail, about.raw)
 
 
+def _account(ours: str, topic: str, detail: str, raw: Any) -> InboundEvent:
+    key = hash_key("a", topic, raw)
+    return types.AccountChanged(key=key, sender=Sender(external_id=ours), topic=topic, detail=detail)
+
+
+_HANDOVERS = frozenset(("pass_thread_control", "take_thread_control", "request_thread_control", "app_roles"))
 _READERS: dict[str, Callable[[_About, Any], InboundEvent]] = {
     "message": _message,
     "postback": _postback,
@@ -273,7 +272,7 @@ _READERS: dict[str, Callable[[_About, Any], InboundEvent]] = {
     "read": partial(_receipt, types.ReceiptStatus.READ),
     "delivery": partial(_receipt, types.ReceiptStatus.DELIVERED),
     "optin": _consent,
-    "referral": _postback,
+    "referral": _referred,
     "account_linking": _linked,
     "policy-enforcement": _enforced,
 }

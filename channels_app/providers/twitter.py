@@ -16,13 +16,13 @@ import msgspec
 from channels_app import payloads, types
 from channels_app.channel import Channel
 from channels_app.errors import Unusable
-from channels_app.payloads import Id, Payload, PersonId, Piece, hash_key, key_of, list_at, object_at, short_id, text_at
+from channels_app.payloads import Id, Payload, PersonId, Piece, hash_key, key_of, object_at, short_id, text_at
 from channels_app.platforms import setting_up, x, x_codes, x_setup
+from channels_app.platforms.x_contents import own_words, parts_of, plain, sender_of, with_links
 from channels_app.signatures import Credentials
 from channels_app.text import TextLimit
 from channels_app.types import InboundEvent, Part, PartKind, Secret, Sender, VerifiedWebhook, WebhookRequest
 
-_MEDIA = {"photo": PartKind.IMAGE, "animated_gif": PartKind.IMAGE, "video": PartKind.VIDEO}
 _CONSENT = {"follow": True, "unfollow": False, "block": False, "unblock": True}
 _EPOCH = 1_288_834_974_657  # X's ids hold a time: milliseconds since this one, in the bits above the 22nd
 
@@ -49,13 +49,11 @@ class _Signal(Payload, frozen=True, kw_only=True):
 
 class _Data(Payload, frozen=True):
     text: str = ""
-    attachment: Any = None
-    entities: Any = None
-    quick_reply_response: Any = None
 
 
 class _Create(_Signal, frozen=True, kw_only=True):
     message_data: _Data
+    source_app_id: Any = None
 
 
 class _DirectMessage(Payload, frozen=True):
@@ -119,7 +117,7 @@ class Twitter(setting_up.SetUpByApi, Channel[Config]):
         """Account Activity, and what X Activity wraps for direct messages: arrays of events by name."""
         users = object_at(payload, "users")
         readers: dict[str, Any] = {
-            "direct_message_events": partial(self._message, users),
+            "direct_message_events": partial(self._message, users, object_at(payload, "apps")),
             "direct_message_indicate_typing_events": partial(self._signal, users),
             "direct_message_mark_read_events": partial(self._signal, users),
             "user_event": partial(self._revoked, text_at(payload, "user_event", "revoke", "source", "user_id")),
@@ -132,34 +130,41 @@ class Twitter(setting_up.SetUpByApi, Channel[Config]):
             if name not in ("for_user_id", "users", "apps"):
                 yield from ((read, one) for one in (raw if isinstance(raw, list) else [raw]))
 
-    def _message(self, users: dict[str, Any], raw: Any) -> InboundEvent:
+    def _message(self, users: dict[str, Any], apps: dict[str, Any], raw: Any) -> InboundEvent:
         if text_at(raw, "type") not in ("", "message_create"):
             return payloads.unrecognised(self.address, text_at(raw, "type"), raw)
         event = payloads.read_as(_DirectMessage, raw)
         key, name, at = key_of("m", event.id), short_id(event.id), payloads.moment(event.created_timestamp)
         writer, reader = event.message_create.sender_id, event.message_create.target.recipient_id
-        data, source = event.message_create.message_data, object_at(event.initiated_via)
+        data, source = object_at(raw, "message_create", "message_data"), object_at(event.initiated_via)
         if self.address not in (writer, reader):
             return payloads.misaddressed(self.address, reader, raw)
         if writer == self.address:
-            sender = _sender(reader, users)
-            return types.Echoed(key=key, sender=sender, occurred_at=at, message_id=name, text=data.text)
-        picked = types.Selection(title=data.text, id=text_at(data.quick_reply_response, "metadata"))
+            return types.Echoed(
+                key=key,
+                sender=sender_of(reader, users),
+                occurred_at=at,
+                message_id=name,
+                text=with_links(data),
+                parts=tuple(part for part in parts_of(data) if part.kind != PartKind.LINK),
+                app=plain(text_at(apps, str(event.message_create.source_app_id), "name")),
+            )
+        text, tapped = own_words(data), object_at(data, "quick_reply_response")
         return types.MessageReceived(
             key=key,
-            sender=_sender(writer, users),
+            sender=sender_of(writer, users),
             occurred_at=at,
             message_id=name,
-            text=_own_words(data),
-            parts=tuple(_parts(data)),
-            selection=picked if data.quick_reply_response else None,
+            text=text,
+            parts=tuple(parts_of(data)),
+            selection=types.Selection(title=text, id=plain(text_at(tapped, "metadata"))) if tapped else None,
             referral=" · ".join(f"{name} {text_at(source, name)}" for name in source),
         )
 
     def _signal(self, users: dict[str, Any], raw: Any) -> InboundEvent:
         """Typing or, with last_read_event_id, a receipt for that message and all before it."""
         signal, last = payloads.read_as(_Signal, raw), text_at(raw, "last_read_event_id")
-        sender, at = _sender(signal.sender_id, users), payloads.moment(signal.created_timestamp)
+        sender, at = sender_of(signal.sender_id, users), payloads.moment(signal.created_timestamp)
         if self.address not in (signal.sender_id, signal.target.recipient_id):
             return payloads.misaddressed(self.address, signal.target.recipient_id, raw)
         if signal.sender_id == self.address:
@@ -181,29 +186,30 @@ class Twitter(setting_up.SetUpByApi, Channel[Config]):
         who, whom = (object_at(raw, side, "data") or object_at(raw, side) for side in ("source", "target"))
         if text_at(whom, "id") != self.address or verb not in _CONSENT:
             return payloads.unrecognised(self.address, verb, raw)
-        sender, key = _sender(payloads.read_as(PersonId, who.get("id")), {who["id"]: who}), hash_key("c", verb, raw)
+        sender, key = sender_of(payloads.read_as(PersonId, who.get("id")), {who["id"]: who}), hash_key("c", verb, raw)
         return types.ConsentChanged(key=key, sender=sender, occurred_at=at, granted=_CONSENT[verb], topic=verb)
 
     def _encrypted(self, raw: Any) -> InboundEvent:
         """X Chat is encrypted end to end: without the account's private keys we know only who wrote, and when."""
-        event = payloads.read_as(_Encrypted, raw)
+        event, parts = payloads.read_as(_Encrypted, raw), (Part(kind=PartKind.ENCRYPTED),)
         key, name, at = key_of("m", event.id), short_id(event.id), payloads.moment(text_at(raw, "created_at_msec"))
         if event.sender_id == self.address:
             others = {*text_at(raw, "conversation_id").split(":")} - {self.address, ""}
             sender = Sender(external_id=min(others, default=self.address))
-            return types.Echoed(key=key, sender=sender, occurred_at=at, message_id=name)
-        sender, parts = Sender(external_id=event.sender_id), (Part(kind=PartKind.ENCRYPTED),)
+            return types.Echoed(key=key, sender=sender, occurred_at=at, message_id=name, parts=parts)
+        sender = Sender(external_id=event.sender_id)
         return types.MessageReceived(key=key, sender=sender, occurred_at=at, message_id=name, parts=parts)
 
     def _renamed(self, whose: str, what: str, raw: Any) -> InboundEvent:
         field = "handle" if what.endswith("handle") else "display_name"
-        sender = payloads.read_as(Sender, {"external_id": whose, field: text_at(raw, "after")})
+        sender = payloads.read_as(Sender, {"external_id": whose, field: plain(text_at(raw, "after"))})
         return types.IdentityChanged(key=hash_key(what, whose, raw), sender=sender, former_id=whose)
 
     def _revoked(self, user: str, raw: Any) -> InboundEvent:
         if user != self.address:
             return payloads.misaddressed(self.address, user, raw)
-        return types.AccountChanged(key=hash_key("revoke", raw), sender=Sender(external_id=user), topic="oauth.revoke")
+        key, said = hash_key("revoke", raw), "the app's access was revoked"
+        return types.AccountChanged(key=key, sender=Sender(external_id=user), topic="oauth.revoke", detail=said)
 
     def send(self, message: types.OutboundMessage) -> types.SendReceipt:
         """POST /2/dm_conversations/with/:participant_id/messages. No idempotency key: a repeat is a second message."""
@@ -230,42 +236,6 @@ class Twitter(setting_up.SetUpByApi, Channel[Config]):
     def _keys(self) -> dict[str, str]:
         keys = ("consumer_key", "consumer_secret", "access_token", "access_token_secret")
         return {key: getattr(self.config, key).reveal() for key in keys}
-
-
-def _sender(user_id: str, users: dict[str, Any]) -> Sender:
-    """Account Activity has the profile itself under the id, X Activity one level down, with other names."""
-    profile = object_at(users, user_id, "data") or object_at(users, user_id)
-    picture = text_at(profile, "profile_image_url_https") or text_at(profile, "profile_image_url")
-    handle = text_at(profile, "screen_name") or text_at(profile, "username")
-    return Sender(external_id=user_id, display_name=text_at(profile, "name"), handle=handle, picture_url=picture)
-
-
-def _own_words(data: _Data) -> str:
-    """Return the text without the link to its own attachment, which X puts at the end."""
-    link = text_at(data.attachment, "media", "url")
-    return data.text.removesuffix(link).rstrip() if link else data.text
-
-
-def _parts(data: _Data) -> Iterator[Part]:
-    own = text_at(data.attachment, "media", "url")
-    for link in list_at(data.entities, "urls"):
-        if text_at(link, "url") != own:
-            yield Part(kind=PartKind.LINK, media_ref=text_at(link, "expanded_url") or text_at(link, "url"))
-    kind, media = text_at(data.attachment, "type"), object_at(data.attachment, "media")
-    if kind == "location":
-        place = object_at(data.attachment, "location")
-        at = list_at(place, "shared_coordinate", "coordinates", "coordinates") or [None]
-        shared = object_at(place, "shared_place", "place") or object_at(place, "shared_place")
-        name = text_at(shared, "full_name") or text_at(shared, "name")
-        longitude, latitude = payloads.number(at[0]), payloads.number(at[-1])
-        yield Part(kind=PartKind.LOCATION, longitude=longitude, latitude=latitude, name=name)
-    elif text_at(media, "type") in _MEDIA:
-        clips = list_at(media, "video_info", "variants")
-        best: Any = max(clips, key=lambda clip: payloads.number(object_at(clip).get("bitrate")) or 0, default={})
-        ref = text_at(best, "url") or text_at(media, "media_url_https")
-        yield Part(kind=_MEDIA[text_at(media, "type")], media_ref=ref)
-    elif data.attachment:
-        yield Part(kind=PartKind.UNSUPPORTED, detail=text_at(media, "type") or kind)
 
 
 channel = Twitter

@@ -48,6 +48,7 @@ _FATES = {
     "waiting": ("warn", "…"),
     "stored": ("warn", "…"),
     "parked": ("warn", "…"),
+    "noted": ("good", "·"),
     "relayed": ("good", "✓"),
     "accepted": ("good", "✓"),
     "delivered": ("good", "✓✓"),

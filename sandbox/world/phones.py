@@ -23,7 +23,11 @@ T = TypeVar("T")
 HANDSETS: Mapping[str, Handset] = {
     module.HANDSET.kind: module.HANDSET for module in (phones_twitter, phones_messenger, phones_whatsapp)
 }
-_NO_BUBBLE = {"typing", "read", "edit", "unsend", "revoke", "profile", "raw", "account_linking"}
+_NO_BUBBLE = {"typing", "read", "edit", "unsend", "revoke", "profile", "raw", "account_linking", "handover"}
+#: What the customer does without writing: it opens no reply window. Meta's own list counts a reaction and a link into a
+#: thread, its error pages only messages: the stricter of the two.
+_NOT_WRITTEN = {"typing", "read", "echo", "raw", "revoke", "profile", "reaction", "edit", "unsend", "referral",
+                "handover", "opt_in", "opt_out", "account_linking"}  # fmt: skip
 
 
 class AccountForm(msgspec.Struct, forbid_unknown_fields=True):
@@ -167,7 +171,7 @@ class PhoneService:
     def _on_phone(self, act: Act) -> None:
         """Change the thread as the phone's own screen changes, and write the ledger line."""
         account, customer, content = act.account, act.customer, act.content
-        if content.type not in ("typing", "read", "echo", "raw", "revoke", "profile"):
+        if content.type not in _NOT_WRITTEN or (account.kind == "whatsapp" and content.type not in ("read", "raw")):
             customer.last_inbound = max(customer.last_inbound, act.at)
         if content.type in ("opt_in", "opt_out"):
             customer.opted_out = content.type == "opt_out"

@@ -148,8 +148,13 @@ def _message_events(act: Act) -> Json:
     return result
 
 
+def escaped(text: str) -> str:
+    """Escape as X does, once: `&`, `<` and `>` and nothing else."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def _message_data(act: Act) -> Json:
-    content, text = act.content, act.content.text
+    content, text = act.content, escaped(act.content.text)
     if content.type == "link":
         return _with_link(text, content.url or "https://x.com/company/status/1")
     if content.type in _MEDIA_TYPES:
@@ -157,7 +162,7 @@ def _message_data(act: Act) -> Json:
         data = _with_link(text, f"https://x.com/messages/media/{act.id}", link)
         data["attachment"] = {"type": "media", "media": _media(act, link, len(data["text"]))}
         return data
-    data = {"text": text or content.title, "entities": _entities([])}
+    data = {"text": text or escaped(content.title), "entities": _entities([])}
     if content.type == "location":
         point = {"type": "Point", "coordinates": [content.longitude, content.latitude]}
         shared = {"type": "shared_coordinate", "shared_coordinate": {"coordinates": point}}
@@ -211,7 +216,7 @@ def _user(customer: Customer) -> Json:
     return {
         "id": customer.id,
         "created_timestamp": "1422556069340",
-        "name": customer.name or _handle(customer),
+        "name": escaped(customer.name or _handle(customer)),
         "screen_name": _handle(customer),
         "protected": False,
         "verified": False,

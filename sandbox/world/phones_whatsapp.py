@@ -33,6 +33,7 @@ KINDS = {
     "quick_reply": "Tap a button",
     "postback": "Tap a template's button",
     "list_reply": "Choose from a list",
+    "form": "Fill in a Flow",
     "reply": "Reply to a message",
     "forwarded": "Forward a message",
     "referral": "Come through an ad",
@@ -154,6 +155,12 @@ def _list(act: Act) -> Form:
     return {"MessageType": "interactive", "Body": title, "ListTitle": title, "ListId": chosen, **_replied(act)}
 
 
+def _filled(act: Act) -> Form:
+    """Hand in a Flow: `payload` is what was filled in."""
+    given = act.content.payload if act.content.payload is not None else {"name": "Ann", "flow_token": "unused"}
+    return {"MessageType": "interactive", "Body": "", "InteractiveData": json.dumps(given), **_replied(act)}
+
+
 def _referral(act: Act) -> Form:
     content = act.content
     return {
@@ -177,6 +184,7 @@ _FORMS: dict[str, Callable[[Act], Form]] = {
     "quick_reply": _button,
     "postback": _button,
     "list_reply": _list,
+    "form": _filled,
     "reply": _replied,
     "forwarded": lambda _act: {"Forwarded": "true"},
     "referral": _referral,

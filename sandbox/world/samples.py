@@ -40,6 +40,7 @@ SAMPLES: dict[str, tuple[str, str, bytes]] = {
     "file": ("application/pdf", "invoice.pdf", _PDF),
     "gif": ("video/mp4", "clip.mp4", _MP4),
     "sticker": ("image/webp", "sticker.webp", _WEBP),
+    "like": ("image/webp", "like.webp", _WEBP),
     "contact": ("text/vcard", "contact.vcf", b""),
 }
 

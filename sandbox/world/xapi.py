@@ -19,7 +19,7 @@ from sandbox.world.arrivals import Arrivals
 from sandbox.world.calls import Provider, Refusal, note, reply
 from sandbox.world.faults import Fault
 from sandbox.world.handset import Act, Post
-from sandbox.world.phones_twitter import HANDSET, compose
+from sandbox.world.phones_twitter import HANDSET, compose, escaped
 from sandbox.world.threads import Content, Customer, Message, x_id
 from sandbox.world.world import World
 from sandbox.world.xauth import XAuth, unauthorized
@@ -273,7 +273,11 @@ def _json(body: bytes) -> Json:
 
 
 def _user(customer: Customer) -> Json:
-    body: Json = {"id": customer.id, "name": customer.name, "username": customer.username or f"user{customer.id}"}
+    body: Json = {
+        "id": customer.id,
+        "name": escaped(customer.name),
+        "username": customer.username or f"user{customer.id}",
+    }
     return {**body, "receives_your_dm": not customer.blocked, "profile_image_url": customer.picture}
 
 
@@ -283,7 +287,7 @@ def _event(account: Account, customer: Customer, message: Message) -> Json:
     return files | {
         "id": message.id,
         "event_type": "MessageCreate",
-        "text": message.text,
+        "text": escaped(message.text),
         "created_at": stamp,
         "sender_id": customer.id if message.direction == "in" else account.address,
         "dm_conversation_id": "-".join(sorted((account.address, customer.id), key=int)),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from channels_app.placeholders import describe, readable
+from channels_app.placeholders import describe, elsewhere, is_blank, readable
 from channels_app.types import (
     AccountChanged,
     ConsentChanged,
@@ -17,6 +17,7 @@ from channels_app.types import (
     Reacted,
     ReceiptReceived,
     ReceiptStatus,
+    Referred,
     Selection,
     Sender,
     TypingShown,
@@ -36,6 +37,19 @@ def message(*parts: Part, **fields: Any) -> MessageReceived:
         (message(text="  hi\n there "), "  hi\n there "),
         (message(text=" \n\t"), "[empty message]"),
         (message(), "[empty message]"),
+        (message(text="\u200b\u200d\ufeff\u2060"), "[empty message: only characters that cannot be seen]"),
+        (message(text="\u3164\u2800\ufe0f"), "[empty message: only characters that cannot be seen]"),
+        (message(Part(kind=PartKind.IMAGE), text="\u200b"), "[image]"),
+        (message(selection=Selection(title="", id="RED_42")), "[chose: RED_42]"),
+        (message(text="\u200b", selection=Selection(title="Red", id="RED_42")), "Red"),
+        (
+            message(Part(kind=PartKind.FORM, answers=(("Name", "Ann\nLee"), ("", "as said")))),
+            "[form]\nName: Ann Lee\nas said",
+        ),
+        (
+            message(Part(kind=PartKind.UNSUPPORTED, name="Blue shoes", media_ref="https://x")),
+            "[a kind of message that cannot be shown here: Blue shoes · https://x]",
+        ),
         (message(Part(kind=PartKind.IMAGE)), "[image]"),
         (message(Part(kind=PartKind.IMAGE, caption="a cat")), "[image: a cat]"),
         (message(Part(kind=PartKind.VOICE)), "[voice message]"),
@@ -89,12 +103,17 @@ def test_what_was_replied_to_is_quoted_if_the_caller_has_it() -> None:
 @pytest.mark.parametrize(
     ("event", "shown"),
     [
-        (MessageEdited(message_id="m", text="ho", **WHO), "[edited] ho"),
+        (MessageEdited(message_id="m", text="ho", **WHO), "[edited: ho]"),
         (MessageEdited(message_id="m", text=" ", **WHO), "[edited: the text was removed]"),
         (MessageUnsent(message_id="m", **WHO), "[message deleted by the customer]"),
         (Reacted(message_id="m", emoji="❤️", **WHO), "[reacted ❤️]"),
         (Reacted(message_id="m", **WHO), "[reaction removed]"),
-        (ConsentChanged(granted=True, topic="follow", **WHO), None),
+        (Referred(referral="promo", **WHO), "[opened the chat]\n[came from: promo]"),
+        (ConsentChanged(granted=True, topic="follow", **WHO), "[follows us now]"),
+        (ConsentChanged(granted=False, topic="block", **WHO), "[blocked us]"),
+        (ConsentChanged(granted=True, topic="News", **WHO), "[opted in: News]"),
+        (ConsentChanged(granted=False, topic="News\n[Parley] x", **WHO), "[opted out: News [Parley] x]"),
+        (ConsentChanged(granted=False, topic="STOP", **WHO), None),
         (Echoed(message_id="m", text="ours", **WHO), None),
         (ReceiptReceived(status=ReceiptStatus.READ, **WHO), None),
         (TypingShown(**WHO), None),
@@ -104,3 +123,33 @@ def test_what_was_replied_to_is_quoted_if_the_caller_has_it() -> None:
 )
 def test_agents_see_what_customers_do_and_nothing_else(event: Any, shown: str | None) -> None:
     assert describe(event) == shown
+
+
+@pytest.mark.parametrize(
+    ("event", "shown"),
+    [
+        (MessageEdited(message_id="m", text="ho", **WHO), "[edited: ho]\n[before: Hello there]"),
+        (MessageUnsent(message_id="m", **WHO), "[deleted: Hello there]"),
+        (Reacted(message_id="m", emoji="👍", **WHO), "[reacted 👍 to: Hello there]"),
+        (Reacted(message_id="m", **WHO), "[reaction removed from: Hello there]"),
+    ],
+)
+def test_what_an_event_is_about_is_quoted_if_the_caller_has_it(event: Any, shown: str) -> None:
+    assert describe(event, "Hello\nthere") == shown
+
+
+@pytest.mark.parametrize(
+    ("echo", "shown"),
+    [
+        (Echoed(message_id="m", text="We are on it.", **WHO), "[answered elsewhere: We are on it.]"),
+        (Echoed(message_id="m", parts=(Part(kind=PartKind.IMAGE),), **WHO), "[answered elsewhere: [image]]"),
+        (Echoed(message_id="m", text="\u200b", **WHO), ""),
+    ],
+)
+def test_our_own_words_from_elsewhere_say_so(echo: Echoed, shown: str) -> None:
+    assert elsewhere(echo) == shown
+
+
+@pytest.mark.parametrize("text", ["a", "👍", "👩‍👩‍👧", "§", "0", "\u200bא", "￼"])
+def test_what_can_be_seen_is_not_blank(text: str) -> None:
+    assert not is_blank(text)

@@ -10,8 +10,17 @@ from functools import partial
 import pytest
 
 from customers.changes import update
-from customers.identify import Erased, Person, identify, introduce
-from customers.models import Apart, Customer, Identity, IdentityAlias, IdentityChange, Merge, Tombstone
+from customers.identify import Erased, NotAnId, Person, identify, introduce, recognise
+from customers.models import (
+    Apart,
+    Customer,
+    Identity,
+    IdentityAlias,
+    IdentityChange,
+    IdentityHint,
+    Merge,
+    Tombstone,
+)
 from customers.tombstones import digest_of
 from tests.customers.customers_kit import at_once, done, people
 
@@ -57,7 +66,7 @@ def test_first_messages_of_many_people_over_two_channels_pair_each_with_themselv
 
 
 def test_first_messages_of_many_people_at_once_make_an_identity_each():
-    people = [Person(kind="whatsapp", issuer="", external_id=str(number)) for number in range(50)]
+    people = [Person(kind="whatsapp", issuer="", external_id=str(number)) for number in range(1, 51)]
     assert len(identified(*people * 4)) == 50
     assert Customer.objects.count() == 50
 
@@ -161,3 +170,47 @@ def test_what_was_written_before_its_sender_was_erased_brings_nobody_back():
     assert not Customer.objects.exists()
     done(lambda connection: identify(connection, BY_PHONE, after))
     assert Customer.objects.count() == 1
+
+
+MALFORMED = ["null", "undefined", "0", "anonymous", "", " ", "US", "us.1", "US.null", "US.0", "US.\uff11", "x" * 5_000]
+
+
+@pytest.mark.parametrize("value", MALFORMED)
+def test_two_numbers_that_came_with_the_same_malformed_id_are_two_people(value):
+    one = replace(BY_PHONE, stable_aliases=[("phone", "+34600"), ("bsuid", value)], hints=[("parent_bsuid", value)])
+    other = replace(one, external_id="+34700", stable_aliases=[("phone", "+34700"), ("bsuid", value)])
+    assert len(identified(one, other)) == 2
+    assert len(people()) == 2
+    assert set(IdentityAlias.objects.values_list("value", flat=True)) == {"+34600", "+34700"}
+    assert not IdentityHint.objects.exists()
+
+
+@pytest.mark.parametrize("number", ["34600", "+0600", "+34 600", "\uff0b34600", "+3460\u0660", "+" + "1" * 16])
+def test_a_number_that_is_not_in_its_form_ties_no_channels(number):
+    identified(*(replace(one, external_id=name, stable_aliases=[("phone", number)])
+                 for one, name in ((BY_PHONE, "+34600"), (BY_SMS, "+34700"))))  # fmt: skip
+    assert len(people()) == 2
+
+
+def test_a_user_id_that_comes_with_two_numbers_is_one_persons_and_the_numbers_count():
+    identified(BY_PHONE)
+    other = replace(BY_PHONE, external_id="+34700", stable_aliases=[("phone", "+34700"), ("bsuid", "ES.1")])
+    identified(other)
+    assert identified(other) != identified(BY_PHONE)
+    assert len(people()) == 2
+    assert identified(BY_ID) == identified(BY_PHONE)
+
+
+@pytest.mark.parametrize("name", ["", " ", "null", "0", "undefined", "anonymous", "a b", "\uff11\uff12", "x" * 5_000])
+def test_what_is_no_id_is_nobody(name):
+    with pytest.raises(NotAnId):
+        identified(Person(kind="messenger", issuer="1", external_id=name))
+    assert not Identity.objects.exists()
+
+
+def test_to_recognise_somebody_writes_nothing():
+    assert done(lambda connection: recognise(connection, BY_PHONE)) is None
+    [identity] = identified(BY_PHONE)
+    before = Identity.objects.values().get()
+    assert done(lambda connection: recognise(connection, replace(BY_ID, display_name="Ana"))) == identity
+    assert Identity.objects.values().get() == before

@@ -46,6 +46,30 @@ async def test_x_text_in_x_activity() -> None:
         assert (user["username"], user["name"]) == ("zoe", "Zoë Ünal")
 
 
+async def test_x_escapes_three_characters_once_wherever_it_hands_text_out() -> None:
+    async with messengers() as lab:
+        await lab.register("twitter")
+        person = {**CUSTOMERS["twitter"], "name": "Zoë & Co"}
+        body = await sent(lab, "twitter", {"type": "text", "text": "1 < 2 & 3 > 2 &lt;"}, **{"from": person})
+        data = body["direct_message_events"][0]["message_create"]["message_data"]
+        assert data["text"] == "1 &lt; 2 &amp; 3 &gt; 2 &amp;lt;"
+        assert body["users"][person["id"]]["name"] == "Zoë &amp; Co"
+        echo = await sent(lab, "twitter", {"type": "echo", "text": "A & B"})
+        assert echo["direct_message_events"][0]["message_create"]["message_data"]["text"] == "A &amp; B"
+        assert [bubble["text"] for bubble in await lab.thread("twitter")] == ["1 < 2 & 3 > 2 &lt;", "A & B"]
+
+
+@pytest.mark.parametrize("kind", ["reaction", "edit", "unsend", "referral", "opt_in", "read", "handover"])
+async def test_what_is_not_written_opens_no_window(kind: str) -> None:
+    async with messengers() as lab:
+        await lab.register("messenger")
+        await lab.write("messenger", {"type": "text", "text": "hi"}, ago=90_000)
+        account = lab.world.part(Phones).accounts["messenger", PAGE]
+        before = account.find(CUSTOMERS["messenger"]["id"]).last_inbound
+        await lab.write("messenger", {"type": kind, "text": "x", "to": "m_1"})
+        assert account.find(CUSTOMERS["messenger"]["id"]).last_inbound == before
+
+
 async def test_x_chat_carries_only_ciphertext() -> None:
     async with messengers() as lab:
         await lab.register("twitter")
@@ -115,7 +139,16 @@ MESSENGER = [
     ({"type": "referral", "ref": "R"}, ("referral",), {"ref": "R", "source": "SHORTLINK", "type": "OPEN_THREAD"}),
     ({"type": "postback", "title": "Start"}, ("postback", "payload"), "GET_STARTED"),
     ({"type": "opt_out"}, ("optin", "notification_messages_status"), "STOP_NOTIFICATIONS"),
-    ({"type": "sticker"}, ("message", "attachments", 0, "payload", "sticker_id"), 369239263222822),
+    ({"type": "sticker"}, ("message", "attachments", 0, "payload", "sticker_id"), 126361874215276),
+    ({"type": "like"}, ("message", "attachments", 0, "payload", "sticker_id"), 369239263222822),
+    ({"type": "like", "variant": "large"}, ("message", "attachments", 0, "payload", "sticker_id"), 369239383222810),
+    (
+        {"type": "link", "url": "https://x", "variant": "string_payload"},
+        ("message", "attachments", 0, "payload"),
+        "https://x",
+    ),
+    ({"type": "quick_reply", "payload": "RED"}, ("message", "quick_reply"), {"payload": "RED"}),
+    ({"type": "handover", "source": "5"}, ("pass_thread_control", "new_owner_app_id"), "5"),
     ({"type": "voice"}, ("message", "attachments", 0, "type"), "audio"),
     ({"type": "link", "title": "Shop"}, ("message", "attachments", 0, "type"), "fallback"),
     ({"type": "unsupported", "variant": "attachment"}, ("message", "attachments", 0, "type"), "hologram"),
@@ -191,6 +224,7 @@ WHATSAPP = [
     ({"type": "forwarded", "text": "fw"}, {"Forwarded": "true"}),
     ({"type": "referral", "text": "hi", "ref": "C"}, {"ReferralCtwaClid": "C"}),
     ({"type": "unsupported"}, {"MessageType": "hologram", "Body": ""}),
+    ({"type": "form", "payload": {"name": "Ann"}}, {"InteractiveData": '{"name": "Ann"}', "Body": ""}),
     ({"type": "raw", "payload": {"From": "odd", "X": ["1", "2"]}}, {"From": "odd"}),
 ]
 

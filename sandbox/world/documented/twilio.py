@@ -154,4 +154,22 @@ RULES: tuple[Rule, ...] = (
         does="400/20001",
         test="tests/sandbox/test_messengers_strict.py::test_twilio_shows_typing_only_about_what_the_customer_wrote",
     ),
+    Rule(
+        call="incoming message",
+        real="The answers of a Flow come as JSON in InteractiveData, without a text",
+        source="WhatsApp Flows",
+        evidence=Evidence.UNVERIFIED,
+        here=Here.SAME,
+        does="InteractiveData and an empty Body",
+        test="tests/sandbox/test_messengers_kinds.py::test_whatsapp_forms",
+    ),
+    Rule(
+        call="incoming message",
+        real="A user without a number has a business-scoped id as From",
+        source="WhatsApp business-scoped user IDs",
+        evidence=Evidence.DOCUMENT,
+        here=Here.SAME,
+        does="From=whatsapp:US…",
+        test="tests/sandbox/test_messengers_kinds.py::test_whatsapp_user_without_a_number",
+    ),
 )

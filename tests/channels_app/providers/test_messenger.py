@@ -43,6 +43,8 @@ PLACE = {"coordinates": {"lat": 41.38, "long": 2.17}}
 REFERRAL = {"ref": "promo", "source": "ADS", "type": "OPEN_THREAD", "ad_id": "9"}
 POSTBACK = {"title": "Get Started", "payload": "START"}
 OPTIN = {"type": "notification_messages", "payload": "NEWS", "title": "News"}
+IMAGE = {"attachments": [{"type": "image", "payload": {"url": "https://c/1"}}]}
+LIKED: Json = {"text": "👍", "parts": ()}
 
 CASES: list[tuple[str, Json, list[tuple[str, Json]]]] = [
     (
@@ -126,7 +128,7 @@ CASES: list[tuple[str, Json, list[tuple[str, Json]]]] = [
     (
         "link into an open thread",
         batch(item(referral=REFERRAL)),
-        [("MessageReceived", {"text": "", "referral": "promo · ad 9 · ADS"})],
+        [("Referred", {"who": "7", "referral": "promo · ad 9 · ADS"})],
     ),
     ("opt-in", batch(item(optin=OPTIN)), [("ConsentChanged", {"who": "7", "granted": True, "topic": "News"})]),
     (
@@ -172,14 +174,109 @@ CASES: list[tuple[str, Json, list[tuple[str, Json]]]] = [
         batch(item(read={"watermark": STAMP // 1000})),
         [("ReceiptReceived", {"status": ReceiptStatus.READ, "message_ids": (), "watermark": STAMP // 1000 * 1000})],
     ),
-    ("another app's thread", batch(item(message=TEXT), field="standby"), [("Unrecognised", {"type": "standby"})]),
+    (
+        "another app's thread",
+        batch(item(message=TEXT), field="standby"),
+        [("AccountChanged", {"topic": "standby", "detail": "another app answers a customer of this Page"})],
+    ),
     ("a change of the Page", batch({"field": "feed"}, field="changes"), [("Unrecognised", {"type": "changes"})]),
     (
         "account linking",
         batch(item(account_linking={"status": "linked", "authorization_code": "C"}), item(account_linking={})),
         [("AccountLinked", {"who": "7", "linked": True, "code": "C"}), ("AccountLinked", {"linked": False})],
     ),
-    ("a handover", batch(item(pass_thread_control={})), [("Unrecognised", {"type": "pass_thread_control"})]),
+    *(
+        (
+            f"a handover: {name}",
+            batch(item(**{name: told})),
+            [("AccountChanged", {"topic": "handover", "detail": words})],
+        )
+        for name, told, words in (
+            (
+                "pass_thread_control",
+                {"new_owner_app_id": "5", "previous_owner_app_id": None, "metadata": "m"},
+                "a customer was passed from nobody to app 5",
+            ),
+            (
+                "take_thread_control",
+                {"new_owner_app_id": 263902037430900, "previous_owner_app_id": 5},
+                "the Page's inbox took a customer over from app 5",
+            ),
+            ("request_thread_control", {"requested_owner_app_id": 6}, "app 6 asks to answer a customer"),
+            ("app_roles", {"5": ["primary_receiver"]}, "the roles of the Page's apps changed"),
+        )
+    ),
+    *(
+        (f"the like {sticker!r}", attached(kind, url="https://c/1", sticker_id=sticker), [("MessageReceived", LIKED)])
+        for kind, sticker in (
+            ("image", 369239263222822),
+            ("sticker", 369239343222814),
+            ("image", "369239383222810"),
+        )
+    ),
+    (
+        "a like named in the message",
+        message(sticker_id=369239263222822, attachments=[{"type": "image", "payload": {"url": "https://c/1"}}]),
+        [("MessageReceived", LIKED)],
+    ),
+    (
+        "a quick reply with a payload alone",
+        message(quick_reply={"payload": "RED"}),
+        [("MessageReceived", {"text": "", "selection": Selection(title="", id="RED"), "parts": ()})],
+    ),
+    (
+        "a link whose payload is text",
+        message(attachments=[{"type": "fallback", "payload": "https://x/1"}]),
+        parts(PartKind.LINK, media_ref="https://x/1"),
+    ),
+    (
+        "a link whose payload is words",
+        message(attachments=[{"type": "fallback", "url": "https://x/1", "payload": "Blue shoes"}]),
+        parts(PartKind.LINK, media_ref="https://x/1", name="Blue shoes"),
+    ),
+    (
+        "a template's cards",
+        attached("template", template_type="generic", elements=[{"title": "Shoes", "subtitle": "Blue"}]),
+        parts(PartKind.LINK, name="Shoes · Blue"),
+    ),
+    (
+        "one attachment instead of a list",
+        message(attachments={"type": "image", "payload": {"url": "https://c/1"}}),
+        parts(PartKind.IMAGE, media_ref="https://c/1"),
+    ),
+    (
+        "an unknown kind with words",
+        attached("hologram", title="Look", url="https://h"),
+        parts(PartKind.UNSUPPORTED, name="Look", media_ref="https://h", detail="hologram"),
+    ),
+    (
+        "an ad's title and a product",
+        message(
+            text="hi",
+            referral={"source": "ADS", "ad_id": "9", "ads_context_data": {"ad_title": "Sale"}, "product": {"id": "P"}},
+        ),
+        [("MessageReceived", {"referral": "Sale · ad 9 · product P · ADS"})],
+    ),
+    (
+        "the Page's inbox answers",
+        batch(item("200", "7", message={**TEXT, "is_echo": True, "app_id": 263902037430900})),
+        [("Echoed", {"who": "7", "text": "hi", "app": "the Page's inbox"})],
+    ),
+    (
+        "the Page's inbox answers with a picture",
+        batch(item("200", "7", message={"mid": "m_1", "is_echo": True, **IMAGE})),
+        [("Echoed", {"text": "", "parts": (Part(kind=PartKind.IMAGE, media_ref="https://c/1"),)})],
+    ),
+    (
+        "we delete what we wrote",
+        batch(item("200", "7", message={"mid": "m_1", "is_echo": True, "is_deleted": True})),
+        [("Unrecognised", {"type": "our own unsending"})],
+    ),
+    (
+        "what only looks escaped",
+        message(text="&amp; &lt;b&gt; %20 + \\u00e4"),
+        [("MessageReceived", {"text": "&amp; &lt;b&gt; %20 + \\u00e4"})],
+    ),
     (
         "a guest of the chat plugin",
         batch({"recipient": {"id": "200"}, "optin": {"ref": "r", "user_ref": "u"}}),
@@ -444,3 +541,9 @@ def test_a_profile_is_looked_up(api: ProviderApi) -> None:
 def test_without_consent_there_is_no_profile(api: ProviderApi) -> None:
     api.status, api.body = 400, b'{"error":{"code":230,"message":"no consent"}}'
     assert channel_of("messenger", api.http()).look_up_profile("7") == {}
+
+
+@pytest.mark.parametrize("who", ["", " ", "null", "undefined", "000", "Anonymous", "1.2", "\uff11\uff12", "7" * 129])
+def test_a_sender_whose_id_is_none_is_nobody(who: str) -> None:
+    with pytest.raises(errors.Unusable):
+        received("messenger", batch(item(who, message=TEXT)))

@@ -46,6 +46,7 @@ USERS = {"7": {"data": {"id": "7", "username": "ann", "name": "Ann", "profile_im
 TEXT = {"text": "hi", "entities": {"hashtags": [], "symbols": [], "user_mentions": [], "urls": []}}
 POINT = {"type": "shared_coordinate", "shared_coordinate": {"coordinates": {"coordinates": [2.17, 41.38]}}}
 LINK = {"url": "https://t.co/a", "expanded_url": "https://shop.example/1"}
+ESCAPED_LINK = {"url": "https://t.co/a", "expanded_url": "https://shop.example/?a=1&amp;b=2"}
 CLIPS = {
     "variants": [{"url": "https://v/hls"}, {"bitrate": 9, "url": "https://v/9"}, {"bitrate": 5, "url": "https://v/5"}]
 }
@@ -97,7 +98,64 @@ CASES: list[tuple[str, Json, list[tuple[str, Json]]]] = [
     (
         "attachment that is not even an object",
         message({"text": "x", "attachment": "?"}),
-        [("MessageReceived", {"text": "x", "parts": (Part(kind=PartKind.UNSUPPORTED),)})],
+        [("MessageReceived", {"text": "x", "parts": (Part(kind=PartKind.UNSUPPORTED, name="?"),)})],
+    ),
+    (
+        "escaped text",
+        message({"text": "Tom &amp; Ann &lt;3 &gt; 2"}),
+        [("MessageReceived", {"text": "Tom & Ann <3 > 2"})],
+    ),
+    (
+        "text that was typed as if escaped",
+        message({"text": "&amp;lt; &amp;amp; &copy; &amp &quot; &#39;"}),
+        [("MessageReceived", {"text": "&lt; &amp; &copy; &amp &quot; &#39;"})],
+    ),
+    (
+        "an escaped quick reply",
+        message({"text": "Q&amp;A", "quick_reply_response": {"type": "options", "metadata": "q&amp;a"}}),
+        [("MessageReceived", {"text": "Q&A", "selection": Selection(title="Q&A", id="q&a")})],
+    ),
+    (
+        "a quick reply with metadata alone",
+        message({"text": "", "quick_reply_response": {"type": "options", "metadata": "red"}}),
+        [("MessageReceived", {"text": "", "selection": Selection(title="", id="red")})],
+    ),
+    (
+        "an escaped link",
+        message({"text": "https://t.co/a", "entities": {"urls": [ESCAPED_LINK]}}),
+        [("MessageReceived", {"parts": (Part(kind=PartKind.LINK, media_ref="https://shop.example/?a=1&b=2"),)})],
+    ),
+    (
+        "an escaped place",
+        message({"text": "", "attachment": {"type": "location", "location": {"shared_place": {"name": "A&amp;B"}}}}),
+        [("MessageReceived", {"parts": (Part(kind=PartKind.LOCATION, name="A&B"),)})],
+    ),
+    (
+        "a card",
+        message(
+            {"text": "", "attachment": {"type": "card", "card": {"title": "Sale &amp; more", "url": "https://x/1"}}}
+        ),
+        [
+            (
+                "MessageReceived",
+                {"parts": (Part(kind=PartKind.UNSUPPORTED, name="Sale & more · https://x/1", detail="card"),)},
+            )
+        ],
+    ),
+    (
+        "written in X's own app, with a link",
+        account_activity(
+            direct_message_events=[
+                dm({"text": "A &amp; B https://t.co/a", "entities": {"urls": [ESCAPED_LINK]}}, sender="100", to="7")
+            ],
+            apps={"1": {"id": "1", "name": "X &amp; Web"}},
+        ),
+        [("Echoed", {"who": "7", "text": "A & B https://shop.example/?a=1&b=2", "parts": (), "app": "X & Web"})],
+    ),
+    (
+        "a picture from X's own app",
+        message({"text": "https://t.co/m", "attachment": media("photo")}, sender="100", to="7"),
+        [("Echoed", {"text": "", "parts": (Part(kind=PartKind.IMAGE, media_ref="https://p/1"),)})],
     ),
     (
         "location",
@@ -510,3 +568,48 @@ def test_a_list_that_cannot_be_read_is_no_answer(api: ProviderApi, body: bytes |
     api.body = body
     with pytest.raises(errors.SendFailed):
         channel_of("twitter", api.http()).find_sent(OUT, datetime(2026, 11, 23, 12, 10, tzinfo=UTC))
+
+
+def test_names_are_plain_in_both_shapes() -> None:
+    aaa = account_activity(direct_message_events=[dm(TEXT)])
+    aaa["users"]["7"]["name"] = "Ann &amp; Co"
+    xaa = activity(
+        "dm.received",
+        {"direct_message_events": [dm(TEXT)], "users": {"7": {"data": {"username": "ann", "name": "Ann &amp; Co"}}}},
+    )
+    assert {received("twitter", one)[0].sender.display_name for one in (aaa, xaa)} == {"Ann & Co"}
+
+
+def test_what_a_list_brings_is_plain_too(api: ProviderApi) -> None:
+    event = {"id": "95", "text": "1 &lt; 2 &amp;amp; 3", "sender_id": "7", "created_at": "2026-11-23T10:00:00.000Z"}
+    api.body = json.dumps({"data": [event], "meta": {"result_count": 1}}).encode()
+    channel = channel_of("twitter", api.http())
+    (listed,) = channel.list_inbound(datetime(2026, 11, 23, tzinfo=UTC)).messages
+    (message,) = channel.parse(channel.as_webhook(listed))
+    assert message.text == "1 < 2 &amp; 3"
+
+
+@pytest.mark.parametrize(
+    ("listed", "sent", "found"),
+    [
+        ("A &amp; B", "A & B", ("96",)),
+        ("&amp;amp;", "&amp;", ("96",)),
+        ("&amp;", "&amp;", ()),
+        ("&amp;copy;", "&copy;", ("96",)),
+        ("&copy;", "\u00a9", ()),
+    ],
+)
+def test_in_doubt_a_text_is_compared_as_it_was_typed(api: ProviderApi, listed: str, sent: str, found: Any) -> None:
+    event = {"id": "96", "text": listed, "sender_id": "100", "created_at": "2026-11-23T10:00:00.000Z"}
+    api.body = json.dumps({"data": [event], "meta": {"result_count": 1}}).encode()
+    message = OutboundMessage(recipient="7", text=sent, correlation="c")
+    since = datetime(2026, 11, 23, tzinfo=UTC)
+    assert channel_of("twitter", api.http()).find_sent(message, since).message_ids == found
+
+
+@pytest.mark.parametrize(
+    "who", ["", " ", "null", "Undefined", "0", "anonymous", "1 2", "\uff11\uff12", "1.2", "7" * 129]
+)
+def test_a_sender_whose_id_is_none_is_nobody(who: str) -> None:
+    with pytest.raises(errors.Unusable):
+        received("twitter", message(TEXT, sender=who))

@@ -63,6 +63,11 @@ def part(kind: PartKind, mime: str) -> tuple[Part, ...]:
 PLACE = Part(kind=PartKind.LOCATION, latitude=41.38, longitude=2.17, name="Plaza", caption="Barcelona")
 REFERRED = {"ReferralHeadline": "Chat", "ReferralSourceUrl": "https://fb.me/1", "ReferralCtwaClid": "clid"}
 
+
+def answers(*pairs: tuple[str, str]) -> tuple[Part, ...]:
+    return (Part(kind=PartKind.FORM, answers=pairs),)
+
+
 CASES: list[tuple[str, Form, list[tuple[str, dict[str, Any]]]]] = [
     (
         "text",
@@ -125,6 +130,65 @@ CASES: list[tuple[str, Form, list[tuple[str, dict[str, Any]]]]] = [
         "through an ad",
         form(Body="hi", **REFERRED),
         [("MessageReceived", {"referral": "Chat · https://fb.me/1"})],
+    ),
+    (
+        "a button with a payload alone",
+        form(ButtonPayload="ID-1", MessageType="button"),
+        [("MessageReceived", {"text": "", "selection": Selection(title="", id="ID-1"), "parts": ()})],
+    ),
+    (
+        "a list row with an id alone",
+        form(ListId="b", MessageType="interactive"),
+        [("MessageReceived", {"selection": Selection(title="", id="b"), "parts": ()})],
+    ),
+    (
+        "the answers of a Flow",
+        form(MessageType="interactive", FlowData='{"name":"Ann","days":["Mon","Tue"],"ok":true,"flow_token":"t"}'),
+        [("MessageReceived", {"parts": answers(("name", "Ann"), ("days", "Mon, Tue"), ("ok", "yes"))})],
+    ),
+    (
+        "the answers of a Flow as pages",
+        form(
+            Body="Sent",
+            InteractiveData='{"pages":[{"items":[{"label":"Name","value":"Ann"},{"label":"Age","value":7}]}]}',
+        ),
+        [("MessageReceived", {"text": "Sent", "parts": answers(("Name", "Ann"), ("Age", "7"))})],
+    ),
+    (
+        "the answers of a Flow within another JSON",
+        form(InteractiveData='{"nfm_reply":{"response_json":"{\\"name\\":\\"Ann\\"}"}}'),
+        [("MessageReceived", {"parts": answers(("name", "Ann"))})],
+    ),
+    (
+        "answers that are no JSON",
+        form(InteractiveData="as you like"),
+        [("MessageReceived", {"parts": answers(("", "as you like"))})],
+    ),
+    (
+        "an order with its items",
+        form(MessageType="order", OrderItems='[{"name":"Shoes","quantity":2}]'),
+        [
+            (
+                "MessageReceived",
+                {"parts": (Part(kind=PartKind.ORDER, detail="order", answers=(("name", "Shoes"), ("quantity", "2"))),)},
+            )
+        ],
+    ),
+    (
+        "through an ad with words",
+        form(Body="hi", ReferralBody="Ask us", ReferralSourceId="9"),
+        [("MessageReceived", {"referral": "Ask us"})],
+    ),
+    ("through an ad without", form(Body="hi", ReferralSourceId="9"), [("MessageReceived", {"referral": "ad 9"})]),
+    (
+        "what only looks escaped",
+        form(Body="1 &lt; 2 &amp;amp; 3 %2B"),
+        [("MessageReceived", {"text": "1 &lt; 2 &amp;amp; 3 %2B"})],
+    ),
+    (
+        "what we wrote on the phone",
+        form(Body="on it", From="whatsapp:+34600000000", To="whatsapp:+15550002"),
+        [("Echoed", {"who": "+15550002", "text": "on it"})],
     ),
     (
         "an order",
@@ -223,6 +287,33 @@ def test_customers_are_known_by_number_or_else_by_user_id(
     assert event.sender.external_id == known_as
     assert event.sender.aliases == tuple(Alias(type=kind, value=value) for kind, value in aliases.items())
     assert event.sender.display_name == "Ann"
+
+
+MALFORMED = [
+    "whatsapp:", "null", "undefined", "0", "anonymous", " ", "US", "US.", "us.1349", "USA.1349", "US.13 49", "US.13-49",
+    "\uff35\uff33.1349", "US.\uff11\uff13", "US.1349.",  "US." + "1" * 129, "whatsapp:whatsapp:US.1349",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("ExternalUserId", value) for value in (*MALFORMED, "US.ENT.7")),
+        *(("ParentExternalUserId", value) for value in (*MALFORMED, "US.1349", "US.ENT.", "US.ENT.a-b")),
+    ],
+)
+def test_an_id_that_is_not_in_its_documented_form_is_no_alias(field: str, value: str) -> None:
+    (event,) = received("whatsapp", form(**{field: value}))
+    assert [(alias.type, alias.value) for alias in event.sender.aliases] == [(AliasType.PHONE, "+15550001")]
+    assert event.sender.ignored == ((field,) if value.removeprefix("whatsapp:") else ())
+
+
+@pytest.mark.parametrize(
+    "number", ["+0555", "++15550001", "+1555 0001", "+" + "1" * 16, "\uff0b15550001", "+1555000\u0661"]
+)
+def test_a_number_that_is_not_in_its_documented_form_is_nobodys(number: str) -> None:
+    with pytest.raises(errors.Unusable):
+        received("whatsapp", form(From=f"whatsapp:{number}", WaId="-"))
 
 
 @pytest.mark.parametrize(
@@ -493,3 +584,39 @@ def test_a_list_that_cannot_be_read_is_no_answer(api: ProviderApi) -> None:
     api.body = b'{"messages": [{"sid": 1, "date_created": "yesterday"}]}'
     with pytest.raises(errors.SendFailed):
         channel_of("whatsapp", api.http()).find_sent(OUT, datetime(2026, 11, 23, 12, 10, tzinfo=UTC))
+
+
+CARD_AT = f"https://api.twilio.com/2010-04-01/Accounts/{'AC' + '0' * 32}/Messages/MM1/Media/ME1"
+
+
+def test_a_contact_card_is_fetched_from_twilio_alone_with_our_credentials(api: ProviderApi) -> None:
+    api.body = b"BEGIN:VCARD\nFN:Ann\nEND:VCARD"
+    card = channel_of("whatsapp", api.http()).read_card(
+        "http://169.254.169.254" + CARD_AT.removeprefix("https://api.twilio.com")
+    )
+    assert card == "BEGIN:VCARD\nFN:Ann\nEND:VCARD"
+    (call,) = api.calls
+    assert (call.method, call.path) == ("GET", CARD_AT.removeprefix("https://api.twilio.com"))
+    assert call.headers["authorization"].startswith("Basic ")
+
+
+@pytest.mark.parametrize(
+    "url", ["", "https://evil.example/x", CARD_AT.replace("AC0", "AC1"), CARD_AT + "/../../x", CARD_AT + "?a=b"]
+)
+def test_another_address_is_not_asked_for_a_contact_card(api: ProviderApi, url: str) -> None:
+    with pytest.raises(errors.InvalidContent):
+        channel_of("whatsapp", api.http()).read_card(url)
+    assert not api.calls
+
+
+def test_a_redirect_to_somebody_elses_is_not_followed(api: ProviderApi) -> None:
+    api.status, api.headers = 307, {"Location": "http://127.0.0.1:1/secret"}
+    with pytest.raises(errors.SendFailed):
+        channel_of("whatsapp", api.http()).read_card(CARD_AT)
+    assert len(api.calls) == 1
+
+
+def test_a_contact_card_in_a_field_is_read() -> None:
+    card = "BEGIN:VCARD\nFN:Ann Lee\nTEL:+1555\nEND:VCARD"
+    (event,) = received("whatsapp", form(MessageType="contacts", Contacts=card))
+    assert event.parts == (Part(kind=PartKind.CONTACT, name="Ann Lee", detail="+1555"),)

@@ -1,0 +1,103 @@
+"""What Messenger's messages hold beside their text: files, places, stickers, what is shared, and who sent an echo.
+
+Sources: developers.facebook.com, "Webhook events: messages", "message_echoes", "messaging_referrals"; the like's ids
+are not documented, people who got them report them (restfb issue 666).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from channels_app import payloads
+from channels_app.payloads import list_at, object_at, text_at
+from channels_app.platforms.contents import words_in
+from channels_app.types import Part, PartKind
+
+_KINDS = {
+    **{name: PartKind(name) for name in ("image", "audio", "video", "file", "sticker", "location")},
+    **dict.fromkeys(("fallback", "template", "share", "post", "ig_post", "reel", "ig_reel"), PartKind.LINK),
+}
+#: The thumb that is sent by the button beside the text, small, medium and large.
+LIKES = frozenset(("369239263222822", "369239343222814", "369239383222810"))
+LIKE = "👍"
+#: The Page's own inbox, as echoes name it ("Handover protocol").
+_APPS = {"263902037430900": "the Page's inbox"}
+_ADDRESS = re.compile(r"(?:https?:)?//\S+|www\.\S+", re.IGNORECASE)
+
+
+def likes(message: Any) -> str:
+    """Return the thumb if the message is one, with nothing else in it."""
+    attachments = _attachments(message)
+    ids = {_sticker(message, raw) for raw in attachments or [{}]}
+    return LIKE if ids and ids <= LIKES else ""
+
+
+def parts_of(message: Any) -> Iterator[Part]:
+    """Yield what is not text. A message in which nothing is known has one part that says so."""
+    attachments, story = _attachments(message), object_at(message, "reply_to", "story")
+    if story:
+        yield Part(kind=PartKind.STORY, media_ref=text_at(story, "url"), detail="in reply to a story")
+    yield from (_part(message, raw) for raw in attachments)
+    if message.get("text") is None and not attachments and not story and "quick_reply" not in message:
+        told = {name: value for name, value in message.items() if name not in ("mid", "reply_to", "metadata")}
+        yield Part(kind=PartKind.UNSUPPORTED, name=" · ".join(words_in(told)))
+
+
+def _part(message: Any, raw: Any) -> Part:
+    name, payload = text_at(raw, "type"), object_at(raw, "payload")
+    kind = PartKind.STICKER if _sticker(message, raw) else _KINDS.get(name, PartKind.UNSUPPORTED)
+    place, address, words = object_at(payload, "coordinates"), text_at(payload, "url") or text_at(raw, "url"), ""
+    if bare := text_at(raw, "payload").strip():
+        address, words = (address or bare, "") if _ADDRESS.fullmatch(bare) else (address, bare)
+    titles = [text_at(payload, "title") or text_at(raw, "title"), words, *_other_words(kind, raw, address)]
+    return Part(
+        kind=kind,
+        media_ref=address,
+        name=" · ".join(dict.fromkeys(filter(None, titles))),
+        latitude=payloads.number(place.get("lat")),
+        longitude=payloads.number(place.get("long")),
+        detail="" if name in _KINDS else name,
+    )
+
+
+def _other_words(kind: PartKind, raw: Any, address: str) -> list[str]:
+    """Return what else there is to read in something shared, or in what we do not know."""
+    if kind not in (PartKind.LINK, PartKind.UNSUPPORTED):
+        return []
+    return [words for words in words_in(raw) if words != address]
+
+
+def _attachments(message: Any) -> list[Any]:
+    found = object_at(message, "attachments")
+    return [found] if found else list_at(message, "attachments")
+
+
+def _sticker(message: Any, raw: Any) -> str:
+    """Return the sticker's id: Meta has put it into the payload and into the message, as a number or as text."""
+    found = object_at(raw, "payload").get("sticker_id") or message.get("sticker_id")
+    return str(found) if isinstance(found, (int, str)) else ""
+
+
+def app_of(message: Any) -> str:
+    """Return which program wrote an echo: the Page's inbox has an id that is known, or none at all."""
+    app = message.get("app_id")
+    if not isinstance(app, (int, str)) or not str(app):
+        return "the Page's inbox"
+    return _APPS.get(str(app), f"app {app}")
+
+
+def owner_changed(name: str, raw: Any) -> str:
+    """Return in words what a handover event tells ("Webhook events: messaging_handovers")."""
+    told = object_at(raw)
+    new, before, asks = (_app(told.get(f"{whose}_owner_app_id")) for whose in ("new", "previous", "requested"))
+    return {
+        "request_thread_control": f"{asks} asks to answer a customer",
+        "app_roles": "the roles of the Page's apps changed",
+        "pass_thread_control": f"a customer was passed from {before} to {new}",
+    }.get(name, f"{new} took a customer over from {before}")
+
+
+def _app(app: Any) -> str:
+    return _APPS.get(str(app), f"app {app}") if app else "nobody"
