@@ -22,6 +22,7 @@ from channels_app.errors import (
     AccountProblem,
     AuthFailed,
     BadHandshake,
+    BadSignature,
     Blocked,
     InvalidContent,
     InvalidRecipient,
@@ -69,7 +70,12 @@ MOST_PAGES = 4
 
 
 def verify(request: WebhookRequest, consumer_secret: Secret) -> VerifiedWebhook:
-    """Check x-twitter-webhooks-signature: "sha256=" and base64, over the raw body."""
+    """Check x-twitter-webhooks-signature: "sha256=" and base64, over the raw body.
+
+    A body that could be a CRC token proves nothing: whoever knows our address could have had it signed by `handshake`.
+    """
+    if _CRC_TOKEN.fullmatch(request.body.decode("latin-1")):
+        raise BadSignature("a body in the form of a crc_token")
     require_same(_signed(consumer_secret, request.body).encode(), signature_of(request, "x-twitter-webhooks-signature"))
     return VerifiedWebhook(request)
 
