@@ -196,9 +196,8 @@ def test_an_answer_that_drips_is_cut(settings: Any, canary: Canary, monkeypatch:
     over = threading.Event()
 
     def drip(taken: socket.socket) -> None:
-        taken.sendall(b"HTTP/1.1 200 OK\r\n")
         while not over.wait(0.05):
-            taken.sendall(b"X: y\r\n")
+            taken.sendall(b"H")
 
     canary.answer = drip
     begun = time.monotonic()
