@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from analytics import alertvalues, chatlist, wording
+from analytics.access import reachable
 from analytics.alerts import filter_of
 from analytics.alertvalues import METRICS
 from analytics.aws import client
@@ -145,7 +146,10 @@ def _subject(message: Mapping[str, Any]) -> str:
 
 
 def _mail(rule: AlertRule, message: Mapping[str, Any]) -> None:
-    send_mail(_subject(message), text_of(message), None, rule.emails.split())
+    addresses = reachable(rule.emails.split())
+    if not addresses:
+        raise Forbidden("nobody gets it: all who were to be told are deactivated")
+    send_mail(_subject(message), text_of(message), None, addresses)
 
 
 def _post(rule: AlertRule, message: Mapping[str, Any]) -> None:

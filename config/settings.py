@@ -55,6 +55,8 @@ if _public.scheme not in ("http", "https") or not _public.hostname:
 IS_LOCAL = _public.scheme == "http" and _public.hostname in ("127.0.0.1", "localhost", "::1")
 
 SECRET_KEY = env.str("SECRET_KEY", "") or _local_secret("secret_key")
+#: Former keys, whose sessions and links still count: put the old one here when SECRET_KEY is replaced.
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 #: The first encrypts credentials, all decrypt. Any text will do: keys are derived from it.
 FIELD_ENCRYPTION_KEYS = env.list("FIELD_ENCRYPTION_KEYS", default=[]) or [_local_secret("field_key")]
 
@@ -448,7 +450,8 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"paths": {"()": "config.logs.MaskPaths"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["paths"]}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     # The SDKs log request bodies at DEBUG: they stay above it whatever LOG_LEVEL says. Celery logs every task twice.
     "loggers": {

@@ -36,9 +36,11 @@ from channels_app.types import (
     Unrecognised,
 )
 from connect_bridge.attention import attend, note_consent, note_linking
+from connect_bridge.joining import tell
 from connect_bridge.receipts import apply_receipt
 from connect_bridge.store import RELAY_CHANNEL, SHARD_LOCKS, Connection
 from customers.changes import update
+from customers.claims import Told
 from customers.identify import Erased, Person, identify
 
 log = logging.getLogger(__name__)
@@ -159,6 +161,7 @@ class Router:
     def __init__(self, connection: Connection, bridge: uuid.UUID) -> None:
         self._connection = connection
         self._bridge = bridge
+        self._told: list[Told] = []
 
     async def route(self) -> tuple[int, Sequence[Routed]]:
         """Route one batch in one transaction; return how many entries it had and which messages were stored.
@@ -185,6 +188,7 @@ class Router:
     async def _all(self, entries: Sequence[Entry]) -> Sequence[Routed]:
         """Find or make every conversation first, lock them in order, then store in the order of the intake."""
         messages: list[tuple[Entry, InboundEvent, str, uuid.UUID]] = []
+        self._told = []
         for entry in entries:
             event = event_from_builtins(entry.event)
             failpoint("I4")
@@ -196,7 +200,9 @@ class Router:
                     (entry, event, await self._in_context(entry, event, conversation) or text, conversation)
                 )
         await self._connection.execute(LOCK_IN_ORDER, [[message[-1] for message in messages]])
-        return [await self._message(*message) for message in messages]
+        routed = [await self._message(*message) for message in messages]
+        await tell(self._connection, self._told)
+        return routed
 
     async def _in_context(self, entry: Entry, event: InboundEvent, conversation: uuid.UUID) -> str:
         """Return a reply with what it replies to, which Connect cannot show otherwise; "" if that is not known."""
@@ -261,7 +267,7 @@ class Router:
         except Erased:
             await self._connection.execute(FORGOTTEN, {"id": entry.id})
             return None
-        await attend(self._connection, identity, event, text, entry.id)
+        self._told += await attend(self._connection, identity, event, text, entry.id)
         given = {
             "id": uuid.uuid4(),
             "account": entry.account,

@@ -11,7 +11,7 @@ class PeopleConfig(AppConfig):
     def ready(self) -> None:
         from django.contrib.auth.models import Group, User
 
-        from people import onetime, receivers, roles
+        from people import checks, onetime, receivers, roles  # noqa: F401 - the checks say themselves that they are there
 
         onetime.install()
         receivers.connect()

@@ -288,3 +288,31 @@ def test_a_report_that_cannot_be_sent_says_so_and_is_tried_again(monkeypatch: py
     report = Report.objects.get()
     assert "BadFilter" in report.trouble
     assert report.sent_at is None
+
+
+def test_a_report_of_somebody_who_is_deactivated_stops_and_says_so(settings: Any) -> None:
+    settings.EMAIL_URL = "smtp://"
+    owner = User.objects.create_user("left", "left@example.com", is_active=False)
+    Report.objects.create(name="Daily", owner=owner, hour=0, emails="ana@example.com", query="range=24h")
+
+    assert reports.send_due() == 0
+    assert mail.outbox == []
+    assert "owner is deactivated" in login(*RIGHTS).get("/dashboards/alerts/").content.decode()
+
+
+@pytest.mark.parametrize(("addresses", "told"), [("Left@example.com", []), ("left@example.com ana@example.com", ["ana@example.com"])])
+def test_numbers_do_not_go_to_somebody_who_is_deactivated(settings: Any, addresses: str, told: list[str]) -> None:
+    settings.EMAIL_URL = "smtp://"
+    User.objects.create_user("left", "left@example.com", is_active=False)
+    rule = rule_of(emails=addresses)
+    Report.objects.create(name="Daily", owner=rule.owner, hour=0, emails=addresses, query="range=24h")
+    chats(3, BAD)
+    evaluate(rule.pk, timezone.now())
+
+    alertsend.deliver_due()
+    reports.send_due()
+
+    assert [letter.to for letter in mail.outbox] == ([told, told] if told else [])
+    page = login(*RIGHTS).get("/dashboards/alerts/").content.decode()
+    assert ("nobody gets it" in page) is (not told)
+    assert ("NobodyLeft" in page) is (not told)

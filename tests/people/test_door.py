@@ -20,6 +20,7 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from pytest_django.fixtures import Settings
 
+from config.logs import MaskPaths
 from people import limits
 from people.gate import Encrypted
 from people.models import SecurityEvent
@@ -365,3 +366,23 @@ def test_a_session_alone_changes_nothing_over_the_api(ana: User) -> None:
     assert "CSRF" in client.post("/api/v1/link-codes/", {}, content_type="application/json").content.decode()
 
 
+
+
+# ── logs ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_a_link_that_opens_a_page_is_not_in_our_log(capsys: pytest.CaptureFixture[str]) -> None:
+    handler = logging.StreamHandler()
+    handler.addFilter(MaskPaths())
+    logger = logging.getLogger("django.request")
+    logger.addHandler(handler)
+    try:
+        assert Client().get("/agent/SIGNED-word/").status_code == 404
+    finally:
+        logger.removeHandler(handler)
+
+    told = capsys.readouterr().err
+    assert "/agent/…/" in told
+    assert "SIGNED-word" not in told.split("Not Found")[-1]
+
+
+def test_logs_go_through_the_mask(settings: Settings) -> None:
+    assert settings.LOGGING["handlers"]["stderr"]["filters"] == ["paths"]
