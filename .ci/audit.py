@@ -4,7 +4,6 @@ A source of advisories counts only if it knows a weakness that has been public f
 index a source may answer, and know nothing. Where none counts, that is said loudly and nothing fails; where one does, a
 known weakness, or a package that it was not asked about, fails.
 
-    python .ci/audit.py [--bom var/bom.json]
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ def pinned(text: str) -> list[tuple[str, str]]:
 
 
 def bill(packages: Sequence[tuple[str, str]]) -> dict[str, object]:
-    """Return the bill of materials. https://cyclonedx.org/docs/1.6/json/"""
+    """Return the bill of materials, in the form of https://cyclonedx.org/docs/1.6/json/ ."""
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -91,7 +90,9 @@ def audit(say: Callable[[str], object], ask: Run = run) -> int:
             say("\n".join(found) if found else f"{source}: no known weakness in {REQUIREMENTS.name}")
             return 1 if found else 0
     bar = "!" * 88
-    say(f"{bar}\n! ADVISORIES WERE NOT CHECKED: no source of them answers here. Run `make audit` where one does.\n{bar}")
+    say(
+        f"{bar}\n! ADVISORIES WERE NOT CHECKED: no source of them answers here. Run `make audit` where one does.\n{bar}"
+    )
     return 0
 
 
@@ -102,7 +103,7 @@ def main() -> int:
     packages = pinned(REQUIREMENTS.read_text(encoding="utf-8"))
     given.bom.parent.mkdir(parents=True, exist_ok=True)
     given.bom.write_text(json.dumps(bill(packages), indent=1) + "\n", encoding="utf-8")
-    print(f"{given.bom}: {len(packages)} packages (CycloneDX)")  # noqa: T201 - what it is for
+    print(f"{given.bom}: {len(packages)} packages (CycloneDX)")
     return audit(print)
 
 

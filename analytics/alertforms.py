@@ -154,4 +154,3 @@ class ReportForm(_Filtered):
         fields = ("name", "weekday", "hour", "query", "emails")
         labels = {"query": "Filters"}
         widgets = {"emails": forms.Textarea({"rows": 3})}
-

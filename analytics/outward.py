@@ -59,7 +59,9 @@ def check_address(url: str) -> None:
     if _port(parts) != _PORTS["https"]:
         raise Forbidden("Give an address on the usual port, or have its host and port named in ALERT_WEBHOOK_HOSTS.")
     if (number := _number(parts.hostname or "")) is not None and not is_public(number):
-        raise Forbidden("This address lies inside the network. ALERT_WEBHOOK_HOSTS names hosts inside that may be told.")
+        raise Forbidden(
+            "This address lies inside the network. ALERT_WEBHOOK_HOSTS names hosts inside that may be told."
+        )
 
 
 def post_json(url: str, message: Mapping[str, Any]) -> None:

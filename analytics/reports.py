@@ -76,10 +76,7 @@ def send_due() -> int:
 
 def _send(report: Report, now: datetime, before: datetime | None) -> bool:
     try:
-        mail = mail_of(report, now)
-        if not mail.to:
-            raise NobodyLeft
-        mail.send()
+        _post(mail_of(report, now))
     except Exception as failure:  # noqa: BLE001 - it says so, and is tried again
         log.warning("report %s was not sent: %s", report.pk, type(failure).__name__)
         trouble = {"sent_at": before, "trouble": f"{now:%Y-%m-%d %H:%M}: {type(failure).__name__}"}
@@ -88,6 +85,12 @@ def _send(report: Report, now: datetime, before: datetime | None) -> bool:
     Report.objects.filter(pk=report.pk).update(trouble="")
     Export.objects.create(by=report.owner.get_username(), what=f"report {report.name}", query=report.query)
     return True
+
+
+def _post(mail: EmailMessage) -> None:
+    if not mail.to:
+        raise NobodyLeft
+    mail.send()
 
 
 def mail_of(report: Report, now: datetime) -> EmailMessage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 
-#: Paths whose next part is a credential: the page beside a chat, a file to fetch, a password's reset, an address's proof.
+#: Paths whose next part is a credential: the page beside a chat, a file to fetch, a reset, the proof of an address.
 _TELLING = re.compile(r"(/(?:agent|media|accounts/(?:password/reset/key|confirm-email))/)[^/\s\"'?]+")
 
 

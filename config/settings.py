@@ -271,7 +271,7 @@ else:
     EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
 EMAIL_TIMEOUT = 15
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "parley@localhost")
-#: Hosts, as "name" or "name:port", that webhooks of alerts may go to, inside the network too. Empty: any on the internet.
+#: Hosts, "name" or "name:port", that webhooks of alerts may go to, inside the network too. Empty: all of the internet.
 ALERT_WEBHOOK_HOSTS = env.list("ALERT_WEBHOOK_HOSTS", default=[])
 CELERY_BEAT_SCHEDULE["alerts"] = {"task": "analytics.tasks.watch", "schedule": 60.0, "options": {"expires": 60.0}}
 CELERY_BEAT_SCHEDULE["alerts told"] = {"task": "analytics.tasks.tell", "schedule": 10.0, "options": {"expires": 10.0}}

@@ -32,9 +32,7 @@ SELECT id FROM customers_identity WHERE kind = %(kind)s AND issuer = %(issuer)s 
 """
 
 
-async def attend(
-    connection: Connection, identity: uuid.UUID, event: InboundEvent, text: str, entry: int
-) -> list[Told]:
+async def attend(connection: Connection, identity: uuid.UUID, event: InboundEvent, text: str, entry: int) -> list[Told]:
     """Draw what the message says about its sender; return who is to be told of it, once the message is stored.
 
     `text` is what the agent reads, `entry` where it came in.

@@ -42,24 +42,25 @@ WORDS: dict[News, dict[str, str]] = {
         "If you did not ask for that, reply NO.",
         "es": "Su mensaje lleva un código de su chat con nosotros en {other}. Responda SÍ para unir los dos chats. "
         "Si no lo ha pedido, responda NO.",
-        "de": "Ihre Nachricht enthält einen Code aus Ihrem Chat mit uns auf {other}. Antworten Sie JA, um beide Chats zu "
-        "verbinden. Wenn Sie das nicht wollten, antworten Sie NEIN.",
+        "de": "Ihre Nachricht enthält einen Code aus Ihrem Chat mit uns auf {other}. Antworten Sie JA, um beide Chats "
+        "zu verbinden. Wenn Sie das nicht wollten, antworten Sie NEIN.",
         "fr": "Votre message contient un code de votre discussion avec nous sur {other}. Répondez OUI pour réunir les "
         "deux discussions. Si vous n'avez rien demandé, répondez NON.",
         "pt": "A sua mensagem traz um código da sua conversa connosco em {other}. Responda SIM para juntar as duas "
         "conversas. Se não o pediu, responda NÃO.",
-        "it": "Il suo messaggio contiene un codice della sua chat con noi su {other}. Risponda SÌ per unire le due chat. "
-        "Se non l'ha chiesto, risponda NO.",
+        "it": "Il suo messaggio contiene un codice della sua chat con noi su {other}. Risponda SÌ per unire le due "
+        "chat. Se non l'ha chiesto, risponda NO.",
     },
     News.WARNED: {
         "en": "Somebody on {other} uses a code of this chat to join it with theirs. If it is not you, reply NOT ME.",
         "es": "Alguien en {other} usa un código de este chat para unirlo al suyo. Si no es usted, responda NO SOY YO.",
-        "de": "Jemand auf {other} verwendet einen Code aus diesem Chat, um ihn mit seinem zu verbinden. Wenn Sie es nicht "
-        "sind, antworten Sie NICHT ICH.",
+        "de": "Jemand auf {other} verwendet einen Code aus diesem Chat, um ihn mit seinem zu verbinden. Wenn Sie es "
+        "nicht sind, antworten Sie NICHT ICH.",
         "fr": "Quelqu'un sur {other} utilise un code de cette discussion pour la réunir à la sienne. Si ce n'est pas "
         "vous, répondez PAS MOI.",
         "pt": "Alguém em {other} usa um código desta conversa para a juntar à sua. Se não é você, responda NÃO FUI EU.",
-        "it": "Qualcuno su {other} usa un codice di questa chat per unirla alla sua. Se non è lei, risponda NON SONO IO.",
+        "it": "Qualcuno su {other} usa un codice di questa chat per unirla alla sua. Se non è lei, "
+        "risponda NON SONO IO.",
     },
     News.JOINED: {
         "en": "This chat and yours on {other} are joined.",

@@ -1,8 +1,8 @@
 """A link code that came in on another channel joins nothing by itself: the customer there is asked, and answers.
 
 Whoever sends a code may not know what it is: a link with one in it can be sent to anybody. So the code is used up, its
-sender is asked, and a YES within a quarter of an hour makes the two one. Whoever the code was handed to is told, and may
-say for a day that it was not them; that undoes it, for good.
+sender is asked, and a YES within a quarter of an hour makes the two one. Whoever the code was handed to is told, and
+may say for a day that it was not them; that undoes it, for good.
 """
 
 from __future__ import annotations
@@ -76,7 +76,9 @@ class Told:
 
 def reply_in(text: str) -> Reply | None:
     """Return what a whole message says to such a question, if it may be an answer to one."""
-    plain = "".join(one for one in unicodedata.normalize("NFKD", text[:40].casefold()) if not unicodedata.combining(one))
+    plain = "".join(
+        one for one in unicodedata.normalize("NFKD", text[:40].casefold()) if not unicodedata.combining(one)
+    )
     word = " ".join(re.sub(r"[^\w\s]", " ", plain).split())
     return Reply.YES if word in _YES else Reply.NO if word in _NO else Reply.NOT_ME if word in _NOT_ME else None
 

@@ -139,8 +139,9 @@ def one_time_code_in(text: str) -> str:
 def redeem(
     identity: uuid.UUID, code: str, evidence: dict[str, Any], method: Method = Method.LINK_CODE
 ) -> Steps[Redeemed]:
-    """Use a link code that came from this identity, with nobody asked first: by a way that shows that its holder
-    knows what it does. What comes in a message is claimed (claims.py). Needs a transaction; a code works once.
+    """Use a link code that came from this identity, with nobody asked first. Needs a transaction; a code works once.
+
+    For a way that shows that its holder knows what it does. What comes in a message is claimed (claims.py).
     """
     rows = yield FIND_LINK, {"digest": digest(code)}
     if not rows:

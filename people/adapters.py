@@ -169,7 +169,6 @@ def mapped(groups: Iterable[str]) -> list[str]:
     return sorted({settings.SSO_GROUPS[one] for one in groups if one in settings.SSO_GROUPS})
 
 
-
 def _name_in(credentials: dict[str, Any]) -> str:
     """Return the name that somebody typed to sign in, as it counts."""
     return str(credentials.get("email") or credentials.get("username") or "").strip().casefold()

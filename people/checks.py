@@ -10,23 +10,34 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Tags, register
 
 #: Characters of a key, and different ones among them: what secrets.token_urlsafe(32) never falls below.
 LEAST, LEAST_DIFFERENT = 32, 10
 #: What stands in examples.
-EXAMPLES = ("change-me", "changeme", "change_me", "insecure", "example", "password", "your-secret", "secret-key", "xxxx")
+EXAMPLES = (
+    "change-me",
+    "changeme",
+    "change_me",
+    "insecure",
+    "example",
+    "password",
+    "your-secret",
+    "secret-key",
+    "xxxx",
+)
 FIX = 'Make one: python -c "import secrets; print(secrets.token_urlsafe(48))"'
 
 
 @register(Tags.security, deploy=True)
 def keys_are_strong(app_configs: Any, **_: Any) -> list[CheckMessage]:  # noqa: ARG001 - Django's signature
-    return [Error(words, hint=FIX, id="parley.E001") for words in weak_keys()]
+    return [checks.Error(words, hint=FIX, id="parley.E001") for words in weak_keys()]
 
 
 @register(Tags.security)
 def weak_keys_are_said(app_configs: Any, **_: Any) -> list[CheckMessage]:  # noqa: ARG001 - Django's signature
-    return [] if settings.IS_LOCAL else [Warning(words, hint=FIX, id="parley.W001") for words in weak_keys()]
+    return [] if settings.IS_LOCAL else [checks.Warning(words, hint=FIX, id="parley.W001") for words in weak_keys()]
 
 
 def weak_keys() -> Iterator[str]:

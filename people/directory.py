@@ -2,8 +2,8 @@
 
 Whoever has a social account comes from the directory: made by it, or tied to it since. For them no password is set, no
 link to reset one is sent, and neither a password nor a passkey alone opens a session. The directory is asked at each
-sign-in; it never tells by itself that somebody has left. So their sessions end SESSION_SECONDS after the sign-in, however
-busy they are.
+sign-in; it never tells by itself that somebody has left. So their sessions end SESSION_SECONDS after the sign-in,
+however busy they are.
 """
 
 from __future__ import annotations

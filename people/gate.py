@@ -69,7 +69,7 @@ class SecondFactor:
 
 
 class Directory:
-    """Ends the sessions of people of the company's directory in time, and shuts them out of where local means are set."""
+    """Ends the sessions of people of the company's directory in time; gives them no local means."""
 
     def __init__(self, get_response: Next) -> None:
         self._get_response = get_response
@@ -95,7 +95,10 @@ class Encrypted:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.path.startswith(NEVER_PLAIN) and self._came_in_the_clear(request):
             return JsonResponse(
-                {"error": "https_required", "detail": "Use https://. Replace the credential that was sent: it was readable."},
+                {
+                    "error": "https_required",
+                    "detail": "Use https://. Replace the credential that was sent: it was readable.",
+                },
                 status=HTTPStatus.FORBIDDEN,
             )
         return self._get_response(request)

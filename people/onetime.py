@@ -1,4 +1,4 @@
-"""Codes of authenticator apps work once: the step of time that a code stood for is kept, and none up to it counts again.
+"""Codes of authenticator apps work once: the step of time of the last one is kept, and none up to it counts again.
 
 RFC 6238, 5.2: "The verifier MUST NOT accept the second attempt of the OTP after the successful validation has been
 issued for the first OTP". The sign-in library remembers a code for thirty seconds, while it takes one for ninety.

@@ -64,7 +64,7 @@ def _noting(event: str) -> Any:
 
 
 def first_code_is_used(sender: Any, request: Any, authenticator: Any, **_: Any) -> None:  # noqa: ARG001 - as above
-    """The code with which somebody sets up an app has been shown to work: it lets nobody in once more."""
+    """Take the code with which somebody set up an app as used: it lets nobody in once more."""
     if authenticator.type == Authenticator.Type.TOTP:
         onetime.use(authenticator.pk, request.POST.get("code", ""))
 

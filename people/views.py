@@ -1,4 +1,4 @@
-"""The audit page: every change of the configuration, every look at a transcript, every sign-in, for whoever may audit."""
+"""The audit page: changes of the configuration, looks at transcripts and sign-ins, for whoever may audit."""
 
 from __future__ import annotations
 

@@ -4,26 +4,33 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('people', '0002_rights_have_a_table'),
+        ("people", "0002_rights_have_a_table"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='SecurityEvent',
+            name="SecurityEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField(auto_now_add=True)),
-                ('event', models.CharField(max_length=32)),
-                ('about', models.CharField(blank=True, help_text='The user it is about, if it is a known one.', max_length=150)),
-                ('digest', models.CharField(blank=True, help_text='Stands for the name that somebody typed.', max_length=16)),
-                ('by', models.CharField(blank=True, help_text='Whoever was signed in and did it.', max_length=150)),
-                ('address', models.GenericIPAddressField(blank=True, null=True)),
-                ('detail', models.JSONField(default=dict)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("at", models.DateTimeField(auto_now_add=True)),
+                ("event", models.CharField(max_length=32)),
+                (
+                    "about",
+                    models.CharField(
+                        blank=True, help_text="The user it is about, if it is a known one.", max_length=150
+                    ),
+                ),
+                (
+                    "digest",
+                    models.CharField(blank=True, help_text="Stands for the name that somebody typed.", max_length=16),
+                ),
+                ("by", models.CharField(blank=True, help_text="Whoever was signed in and did it.", max_length=150)),
+                ("address", models.GenericIPAddressField(blank=True, null=True)),
+                ("detail", models.JSONField(default=dict)),
             ],
             options={
-                'indexes': [models.Index(fields=['-at'], name='security_by_time')],
+                "indexes": [models.Index(fields=["-at"], name="security_by_time")],
             },
         ),
     ]

@@ -300,7 +300,9 @@ def test_a_report_of_somebody_who_is_deactivated_stops_and_says_so(settings: Any
     assert "owner is deactivated" in login(*RIGHTS).get("/dashboards/alerts/").content.decode()
 
 
-@pytest.mark.parametrize(("addresses", "told"), [("Left@example.com", []), ("left@example.com ana@example.com", ["ana@example.com"])])
+@pytest.mark.parametrize(
+    ("addresses", "told"), [("Left@example.com", []), ("left@example.com ana@example.com", ["ana@example.com"])]
+)
 def test_numbers_do_not_go_to_somebody_who_is_deactivated(settings: Any, addresses: str, told: list[str]) -> None:
     settings.EMAIL_URL = "smtp://"
     User.objects.create_user("left", "left@example.com", is_active=False)

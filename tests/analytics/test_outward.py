@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -39,10 +40,8 @@ class Canary:
             self.connects += 1
             with taken:
                 taken.recv(65_536)
-                try:
+                with suppress(OSError):
                     self.answer(taken)
-                except OSError:
-                    pass
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What we sign or prove for somebody else is never a proof of what somebody sends to us; unreadable bodies fill no table."""
+"""What we sign for somebody else proves nothing that somebody sends to us; unreadable bodies fill no table."""
 
 from __future__ import annotations
 
@@ -82,5 +82,3 @@ def test_one_network_is_one_caller() -> None:
 
     with pytest.raises(Refused):
         limit.check("2001:db8::ffff", account)
-
-

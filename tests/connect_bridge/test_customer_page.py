@@ -21,7 +21,7 @@ from connect_bridge.insights import Mood, Trend
 from connect_bridge.models import Contact, Message
 from connect_bridge.timeline import PAGE
 from customers.codes import link_codes_in
-from customers.models import Apart, Identity, LinkCode, Merge
+from customers.models import Apart, Identity, IdentityChange, LinkCode, Merge
 from people.models import TranscriptRead
 from tests.connect_bridge.people_kit import Past, ana, many
 from tests.factories import IdentityFactory, MessageFactory

@@ -102,7 +102,7 @@ def test_nobody_else_answers(ana: Identity, whatsapp: Any, messenger: Any) -> No
 
 @pytest.mark.parametrize("after_a_yes", [True, False])
 def test_the_other_side_may_say_that_it_was_not_them(
-    ana: Identity, whatsapp: Any, messenger: Any, after_a_yes: bool
+    ana: Identity, whatsapp: Any, messenger: Any, *, after_a_yes: bool
 ) -> None:
     wrote(whatsapp, ANA, code_of(ana))
     if after_a_yes:

@@ -160,7 +160,9 @@ def test_a_new_one_time_code_replaces_the_former() -> None:
     assert typed(twitter, second) == Outcome.MERGED
 
 
-@pytest.mark.parametrize("text", ["call 1234567", "12345", "order 2024-123456789", "123456 or 654321", "x" * 100 + "123456"])
+@pytest.mark.parametrize(
+    "text", ["call 1234567", "12345", "order 2024-123456789", "123456 or 654321", "x" * 100 + "123456"]
+)
 def test_other_numbers_are_no_one_time_code(text: str) -> None:
     assert codes.one_time_code_in(text) == ""
 

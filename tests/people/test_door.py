@@ -27,7 +27,7 @@ from people.models import SecurityEvent
 from tests.people.test_sign_in import PASSWORD, Directory, ana, code_of, directory, sign_in, through
 
 __all__ = ["ana", "directory"]
-SECRET = "JBSWY3DPEHPK3PXP"  # noqa: S105 - the example of every page about these codes
+SECRET = "JBSWY3DPEHPK3PXP"
 pytestmark = pytest.mark.django_db
 
 
@@ -364,8 +364,6 @@ def test_a_session_alone_changes_nothing_over_the_api(ana: User) -> None:
 
     assert client.post("/api/v1/customers/merges/", {}, content_type="application/json").status_code in (403, 404)
     assert "CSRF" in client.post("/api/v1/link-codes/", {}, content_type="application/json").content.decode()
-
-
 
 
 # ── logs ──────────────────────────────────────────────────────────────────────────────────────────────────────────────

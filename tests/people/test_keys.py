@@ -63,7 +63,7 @@ def test_a_weak_key_fails_the_check_before_a_deployment(settings: Settings) -> N
 
 
 @pytest.mark.parametrize(("local", "told"), [(True, 0), (False, 1)])
-def test_each_start_says_so_where_others_reach_it(settings: Settings, local: bool, told: int) -> None:
+def test_each_start_says_so_where_others_reach_it(settings: Settings, *, local: bool, told: int) -> None:
     settings.FIELD_ENCRYPTION_KEYS, settings.IS_LOCAL = ["change-me"], local
 
     assert len(weak_keys_are_said(None)) == told
