@@ -25,6 +25,9 @@ _YES = frozenset(("yes", "si", "ja", "oui", "sim"))
 _NO = frozenset(("no", "nein", "non", "nao"))
 _NOT_ME = frozenset(("not me", "no soy yo", "nicht ich", "pas moi", "nao fui eu", "non sono io"))
 
+#: By whom, and why, two are taken apart that a customer objects to.
+CUSTOMER, NOT_THEM = "the customer", "NOT ME, in answer to what we told them of a link code"
+
 CLAIM = """
 UPDATE customers_linkcode SET used_at = now(), used_by_id = %(identity)s, outcome = 'asked' WHERE id = %(id)s
 """
@@ -122,12 +125,11 @@ def _object(identity: uuid.UUID) -> Steps[list[Told]]:
     if not rows:
         return []
     [(code, customer, other, merge, home)] = rows
-    why = {"by": "the customer", "reason": "NOT ME, in answer to what we told them of a link code"}
     try:
         if merge is not None:
-            yield from unmerge(merge, **why)
+            yield from unmerge(merge, by=CUSTOMER, reason=NOT_THEM)
         else:
-            yield from keep_apart(customer, home, **why)
+            yield from keep_apart(customer, home, by=CUSTOMER, reason=NOT_THEM)
     except CannotMerge:
         return []  # a person has settled it meanwhile
     yield SETTLED, {"id": code, "outcome": Outcome.OBJECTED.value}

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from allauth.core import context
 from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.core.internal.ratelimit import get_ip
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest
@@ -19,7 +20,7 @@ from django.urls import reverse
 from people.directory import NO_LOCAL_MEANS, forsake, from_directory, set_groups
 from people.limits import slow_down, slowed_by_failure, too_many
 from people.seals import cipher
-from people.security import address_of, note
+from people.security import note
 
 if TYPE_CHECKING:  # allauth is not typed
 
@@ -69,7 +70,7 @@ class AccountAdapter(DefaultAccountAdapter):
     # ── guessing ──────────────────────────────────────────────────────────────────────────────────────────────────────
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         """Count wrong passwords by name *and* address: a stranger's guesses lock no one else out."""
-        return f"{address_of(request)} {_name_in(credentials)}"
+        return f"{get_ip(request)} {_name_in(credentials)}"
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         super().pre_authenticate(request, **credentials)

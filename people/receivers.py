@@ -8,6 +8,7 @@ from allauth.account import signals as account
 from allauth.mfa import signals as mfa
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
+from django.apps import apps
 from django.contrib.auth import signals as auth
 from django.contrib.auth.models import User
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
@@ -21,7 +22,7 @@ _RIGHTS = ("is_active", "is_staff", "is_superuser")
 
 
 def connect() -> None:
-    """Listen from now on. Tokens are named by their model's label: it may be another app's."""
+    """Listen from now on."""
     auth.user_logged_in.connect(signed_in)
     auth.user_logged_out.connect(signed_out)
     for signal, event in (
@@ -40,8 +41,9 @@ def connect() -> None:
     pre_save.connect(remember_rights, sender=User)
     post_save.connect(user_saved, sender=User)
     m2m_changed.connect(groups_changed, sender=User.groups.through)
-    post_save.connect(token_saved, sender="authtoken.Token")
-    post_delete.connect(token_deleted, sender="authtoken.Token")
+    if apps.is_installed("rest_framework.authtoken"):
+        post_save.connect(token_saved, sender="authtoken.Token")
+        post_delete.connect(token_deleted, sender="authtoken.Token")
 
 
 def signed_in(sender: Any, request: Any, user: Any, **_: Any) -> None:  # noqa: ARG001 - a signal's arguments
