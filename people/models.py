@@ -52,6 +52,7 @@ class SecurityEvent(models.Model):
     detail = models.JSONField(default=dict)
 
     class Meta:
+        default_permissions = ()
         indexes = [models.Index(fields=["-at"], name="security_by_time")]
 
     def __str__(self) -> str:

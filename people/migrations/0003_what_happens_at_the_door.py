@@ -30,6 +30,7 @@ class Migration(migrations.Migration):
                 ("detail", models.JSONField(default=dict)),
             ],
             options={
+                "default_permissions": (),
                 "indexes": [models.Index(fields=["-at"], name="security_by_time")],
             },
         ),
