@@ -13,7 +13,7 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -22,6 +22,8 @@ from django.conf import settings
 
 #: Seconds for a connection and each step of the answer, and for all of it together.
 STEP, TOTAL = 5.0, 10.0
+#: Addresses of one name that are tried.
+MOST_ADDRESSES = 2
 _PORTS = {"https": 443, "http": 80}
 _FINE = range(200, 300)
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -53,7 +55,7 @@ def check_address(url: str) -> None:
     if _is_named(parts):
         return
     if settings.ALERT_WEBHOOK_HOSTS:
-        raise Forbidden(f"{parts.hostname} is not among the hosts that ALERT_WEBHOOK_HOSTS names.")
+        raise Forbidden(f"{parts.hostname}, port {_port(parts)}, is not among what ALERT_WEBHOOK_HOSTS names.")
     if parts.scheme != "https":
         raise Forbidden("Give an https:// address: numbers travel in it.")
     if _port(parts) != _PORTS["https"]:
@@ -145,14 +147,7 @@ class _Reach:
         numbers = [ipaddress.ip_address(str(where[0]).partition("%")[0]) for *_, where in found]
         if not numbers or not all(map(self._may_reach, numbers)):
             raise Forbidden("The name leads inside the network, and ALERT_WEBHOOK_HOSTS does not name it.")
-        family, kind, protocol, _, where = found[0]
-        made = socket.socket(family, kind, protocol)
-        made.settimeout(STEP)
-        try:
-            made.connect(where)
-        except OSError:
-            made.close()
-            raise
+        made = _first_that_answers(found)
         self._end_after(made)
         return made
 
@@ -178,3 +173,19 @@ class _Reach:
         if hasattr(self, "_timer"):
             self._timer.cancel()
             self._held.close()
+
+
+def _first_that_answers(found: Sequence[Any]) -> socket.socket:
+    """Connect to one of these addresses, in their order: to the number, so that no name is looked up once more."""
+    trouble: OSError | None = None
+    for family, kind, protocol, _, where in found[:MOST_ADDRESSES]:
+        made = socket.socket(family, kind, protocol)
+        made.settimeout(STEP)
+        try:
+            made.connect(where)
+        except OSError as failure:
+            made.close()
+            trouble = failure
+        else:
+            return made
+    raise trouble or OSError("no address")
