@@ -20,7 +20,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
 
-#: Seconds for a connection and each step of the answer, and for all of it together.
+#: Seconds for a connection and each step of the answer, and for all that follows the connection.
 STEP, TOTAL = 5.0, 10.0
 #: Addresses of one name that are tried.
 MOST_ADDRESSES = 2
@@ -67,7 +67,10 @@ def check_address(url: str) -> None:
 
 
 def post_json(url: str, message: Mapping[str, Any]) -> None:
-    """Post a message; raise Forbidden, NotTaken or OSError. Takes TOTAL seconds at most, and what looking up takes."""
+    """Post a message; raise Forbidden, NotTaken or OSError.
+
+    Takes STEP seconds at most for each of MOST_ADDRESSES, then TOTAL, besides what looking the name up takes.
+    """
     check_address(url)
     parts = _split(url)
     reach = _Reach(str(parts.hostname), _port(parts), named=_is_named(parts))
