@@ -75,7 +75,7 @@ class Directory:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.user.is_authenticated:
+        if settings.SESSION_COOKIE_NAME in request.COOKIES and request.user.is_authenticated:
             if is_over(request):
                 logout(request)
             elif request.path.startswith(LOCAL_MEANS) and from_directory(request.user):
