@@ -9,11 +9,11 @@ PIP := $(RUN) -m pip --disable-pip-version-check install -qq --require-hashes
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock"
 # As in production, so that `check --deploy` looks at what production would have.
-DEPLOYED := PUBLIC_BASE_URL=https://parley.example.com FIELD_ENCRYPTION_KEYS=checked \
-	SECRET_KEY=$$($(RUN) -c "import secrets; print(secrets.token_urlsafe(48))")
+MADE_KEY := $$($(RUN) -c "import secrets; print(secrets.token_urlsafe(48))")
+DEPLOYED := PUBLIC_BASE_URL=https://parley.example.com FIELD_ENCRYPTION_KEYS=$(MADE_KEY) SECRET_KEY=$(MADE_KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check chaos lock bench lint
+.PHONY: help demo test check audit chaos lock bench lint
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ lint: $(VENV)/installed-for-tests
 	$(DEPLOYED) $(RUN) manage.py check --deploy --fail-level WARNING
 
 check: lint test ## What CI runs first: style, types, layers, migrations, settings, tests
+
+audit: $(VENV)/installed-for-tests ## List what Parley is made of in var/bom.json, and ask whether any of it is known to be weak
+	@$(RUN) .ci/audit.py
 
 chaos: $(VENV)/installed-for-tests ## Break everything on purpose and check the promises: make chaos ARGS=--help
 	@$(RUN) -m tests.chaos $(ARGS)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -37,6 +38,14 @@ def visible(user: Any, keys: Sequence[str]) -> list[str]:
 def allowed(user: Any, chosen: Filter) -> Filter:
     """Return the filter as somebody may use it: not by agent without the permission."""
     return chosen if chosen.agent is None or user.has_perm(AGENTS) else replace(chosen, agent=None)
+
+
+def reachable(addresses: Sequence[str]) -> list[str]:
+    """Return the addresses to which numbers may go: not those of people who are deactivated here."""
+    users = get_user_model().objects.exclude(email="").values_list("email", "is_active")
+    active = {email.casefold() for email, is_active in users if is_active}
+    gone = {email.casefold() for email, is_active in users if not is_active} - active
+    return [address for address in addresses if address.casefold() not in gone]
 
 
 def dashboards(permission: str = VIEW) -> Callable[[View], View]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -15,6 +14,7 @@ from analytics import office
 from analytics.alertvalues import METRICS
 from analytics.filters import BadFilter, parse
 from analytics.models import AlertRule, Report
+from analytics.outward import Forbidden, check_address
 
 #: Unit → how many of it a person's number is: per cent, points, seconds.
 FACTORS = {"share": 0.01, "points": 0.01, "ms": 1000.0, "count": 1.0}
@@ -108,8 +108,11 @@ class AlertForm(_Filtered):
 
     def clean_webhook_url(self) -> str:
         url = str(self.cleaned_data["webhook_url"] or "")
-        if url and (urlsplit(url).scheme != "https" and not _is_here(url)):
-            raise ValidationError("Give an https:// address: numbers travel in it.")
+        if url:
+            try:
+                check_address(url)
+            except Forbidden as refused:
+                raise ValidationError(str(refused)) from None
         return url
 
     def clean(self) -> dict[str, Any]:
@@ -151,7 +154,3 @@ class ReportForm(_Filtered):
         fields = ("name", "weekday", "hour", "query", "emails")
         labels = {"query": "Filters"}
         widgets = {"emails": forms.Textarea({"rows": 3})}
-
-
-def _is_here(url: str) -> bool:
-    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")

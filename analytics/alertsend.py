@@ -10,24 +10,23 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-import requests
 from django.conf import settings
 from django.core.mail import send_mail
 from django.urls import reverse
 from django.utils import timezone
 
 from analytics import alertvalues, chatlist, wording
+from analytics.access import reachable
 from analytics.alerts import filter_of
 from analytics.alertvalues import METRICS
 from analytics.aws import client
 from analytics.clock import HOUR, hour_of
 from analytics.models import AlertEvent, AlertRule
 from analytics.numbers import Numbers
+from analytics.outward import Forbidden, NotTaken, post_json
 
 log = logging.getLogger(__name__)
 
-#: Seconds that a webhook gets to answer.
-TIMEOUT = (4, 10)
 MOST_ATTEMPTS = 10
 #: Seconds before the second attempt; doubled each time.
 FIRST_WAIT = 15
@@ -59,11 +58,18 @@ def deliver(event: AlertEvent) -> bool:
                 told.append(way)
             except Exception as failure:  # noqa: BLE001 - the other ways are tried, this one again later
                 log.warning("alert %s was not told by %s: %s", event.rule_id, way, type(failure).__name__)
-                troubles.append(f"{way}: {type(failure).__name__}")
+                troubles.append(f"{way}: {_why(failure)}")
     over = not troubles or event.attempts + 1 >= MOST_ATTEMPTS
     given: dict[str, Any] = {"told": told, "trouble": "; ".join(troubles)[:300]}
     AlertEvent.objects.filter(pk=event.pk).update(**given, **({"due_at": None} if over else {}))
     return over
+
+
+def _why(failure: Exception) -> str:
+    """Return why a way failed, for people: our own words, or the kind of another's."""
+    if isinstance(failure, NotTaken):
+        return f"answered {failure}"
+    return str(failure) if isinstance(failure, Forbidden) else type(failure).__name__
 
 
 def ways(rule: AlertRule) -> Iterator[tuple[str, Callable[[Mapping[str, Any]], None]]]:
@@ -140,13 +146,14 @@ def _subject(message: Mapping[str, Any]) -> str:
 
 
 def _mail(rule: AlertRule, message: Mapping[str, Any]) -> None:
-    send_mail(_subject(message), text_of(message), None, rule.emails.split())
+    addresses = reachable(rule.emails.split())
+    if not addresses:
+        raise Forbidden("nobody gets it: all who were to be told are deactivated")
+    send_mail(_subject(message), text_of(message), None, addresses)
 
 
 def _post(rule: AlertRule, message: Mapping[str, Any]) -> None:
-    answer = requests.post(rule.webhook_url, json=dict(message), timeout=TIMEOUT, allow_redirects=False)
-    if not answer.ok:
-        raise requests.HTTPError(str(answer.status_code))
+    post_json(rule.webhook_url, message)
 
 
 def _publish(rule: AlertRule, message: Mapping[str, Any]) -> None:

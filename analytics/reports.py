@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from analytics import tiles, wording
-from analytics.access import redacted, visible
+from analytics.access import reachable, redacted, visible
 from analytics.clock import local
 from analytics.exports import tile_lines, written
 from analytics.filters import parse
@@ -42,6 +42,14 @@ TILES = (
 )
 
 
+class NobodyLeft(Exception):
+    """Everybody who was to get a report is deactivated."""
+
+
+#: What its page says of a report that stays here.
+OWNER_GONE = "Not sent: its owner is deactivated. Somebody else may make one like it."
+
+
 def due(report: Report, now: datetime) -> bool:
     """Return whether it is the report's hour, or was today, and it has not been sent since."""
     here = local(now)
@@ -53,9 +61,13 @@ def due(report: Report, now: datetime) -> bool:
 
 
 def send_due() -> int:
-    """Send what is due; return how many went out. Who claims a report sends it: two workers do not."""
+    """Send what is due; return how many went out. Who claims a report sends it: two workers do not.
+
+    Nothing goes out for an owner who is deactivated: nobody answers for it any more.
+    """
     now, sent = timezone.now(), 0
-    for report in Report.objects.select_related("owner"):
+    Report.objects.filter(owner__is_active=False).exclude(trouble=OWNER_GONE).update(trouble=OWNER_GONE)
+    for report in Report.objects.filter(owner__is_active=True).select_related("owner"):
         before = report.sent_at
         if due(report, now) and Report.objects.filter(pk=report.pk, sent_at=before).update(sent_at=now):
             sent += _send(report, now, before)
@@ -64,7 +76,7 @@ def send_due() -> int:
 
 def _send(report: Report, now: datetime, before: datetime | None) -> bool:
     try:
-        mail_of(report, now).send()
+        _post(mail_of(report, now))
     except Exception as failure:  # noqa: BLE001 - it says so, and is tried again
         log.warning("report %s was not sent: %s", report.pk, type(failure).__name__)
         trouble = {"sent_at": before, "trouble": f"{now:%Y-%m-%d %H:%M}: {type(failure).__name__}"}
@@ -75,6 +87,12 @@ def _send(report: Report, now: datetime, before: datetime | None) -> bool:
     return True
 
 
+def _post(mail: EmailMessage) -> None:
+    if not mail.to:
+        raise NobodyLeft
+    mail.send()
+
+
 def mail_of(report: Report, now: datetime) -> EmailMessage:
     """Write a report, as its owner may see the numbers; without words of customers."""
     numbers = Numbers(parse(QueryDict(report.query).dict(), now))
@@ -83,7 +101,7 @@ def mail_of(report: Report, now: datetime) -> EmailMessage:
     span = f"{wording.hour(numbers.filter.start)} to {wording.hour(min(numbers.filter.end, now))}"
     lines = [f"{report.name}: {span}, {wording.zone_name(now)}", "", *(_line(tile) for tile in made), "", address]
     subject = " ".join(f"[Parley] {report.name}".split())[:100]
-    mail = EmailMessage(subject, "\n".join(lines), to=report.emails.split())
+    mail = EmailMessage(subject, "\n".join(lines), to=reachable(report.emails.split()))
     for tile in made:
         content = io.StringIO()
         content.writelines(written(tile_lines(tile, numbers)))

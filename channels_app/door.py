@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import threading
 import time
 import uuid
@@ -141,9 +142,21 @@ def _check_method(method: str, channel: type[Channel[Any]]) -> None:
         raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "method", (("Allow", ", ".join(allowed)),))
 
 
+def _network(peer: str) -> str:
+    """Return whom an address stands for: an IPv6 customer has a /64 of them."""
+    try:
+        address = ipaddress.ip_address(peer)
+    except ValueError:
+        return peer
+    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else peer  # noqa: PLR2004
+
+
 @dataclass(slots=True)
 class HandshakeLimit:
-    """Slows down whoever asks for handshakes by the dozen. Counts in this process, by minute. Thread-safe."""
+    """Slows down whoever asks for handshakes by the dozen. Counts in this process, by minute. Thread-safe.
+
+    Many callers do not wipe each other's counts: those for whom there is no room left are counted as one.
+    """
 
     clock: Callable[[], float] = time.monotonic
     _minute: int = 0
@@ -154,10 +167,13 @@ class HandshakeLimit:
         """Count one handshake; raise Refused (429) from the 61st within a minute on."""
         now = self.clock()
         with self._lock:
-            if self._minute != now // _MINUTE or len(self._counts) > _MOST_REMEMBERED:
+            if self._minute != now // _MINUTE:
                 self._minute = int(now // _MINUTE)
                 self._counts.clear()
-            count = self._counts[peer, account] = self._counts.get((peer, account), 0) + 1
+            key = (_network(peer), account)
+            if key not in self._counts and len(self._counts) >= _MOST_REMEMBERED:
+                key = ("", account)
+            count = self._counts[key] = self._counts.get(key, 0) + 1
         if count > MOST_HANDSHAKES:
             wait = str(int(_MINUTE - now % _MINUTE) + 1)
             raise Refused(HTTPStatus.TOO_MANY_REQUESTS, "too_many_handshakes", (("Retry-After", wait),))

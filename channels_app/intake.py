@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 import uuid
@@ -73,8 +74,13 @@ class Taken:
     entries: tuple[EntryRow, ...] = ()
 
     def set_aside(self, reason: str) -> Taken:
-        """Return the request alone, quarantined: what was signed is kept even if its events cannot be."""
-        return replace(self, state=Delivery.QUARANTINED, reason=storable(reason)[:_LONGEST_REASON], entries=())
+        """Return the request alone, quarantined: what was signed is kept even if its events cannot be.
+
+        Once: the same bytes for the same account have the same id, so that who sends them again fills no table.
+        """
+        mark = uuid.uuid5(self.account, hashlib.sha256(self.body).hexdigest())
+        why = storable(reason)[:_LONGEST_REASON]
+        return replace(self, id=mark, state=Delivery.QUARANTINED, reason=why, entries=())
 
 
 def examine(account: Account, request: WebhookRequest, request_id: str) -> Taken:

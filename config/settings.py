@@ -55,6 +55,8 @@ if _public.scheme not in ("http", "https") or not _public.hostname:
 IS_LOCAL = _public.scheme == "http" and _public.hostname in ("127.0.0.1", "localhost", "::1")
 
 SECRET_KEY = env.str("SECRET_KEY", "") or _local_secret("secret_key")
+#: Former keys, whose sessions and links still count: put the old one here when SECRET_KEY is replaced.
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 #: The first encrypts credentials, all decrypt. Any text will do: keys are derived from it.
 FIELD_ENCRYPTION_KEYS = env.list("FIELD_ENCRYPTION_KEYS", default=[]) or [_local_secret("field_key")]
 
@@ -101,6 +103,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "people.gate.Encrypted",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -109,6 +112,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "people.gate.Directory",
     "people.gate.SecondFactor",
     "simple_history.middleware.HistoryRequestMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -165,7 +169,13 @@ else:
             "CONFIG": {**DATABASES["default"], "TIME_ZONE": None},
         }
     }
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "django_cache"}}
+    CACHES = {
+        "default": {
+            "BACKEND": "config.cache.SteadyCache",  # rate limits are counted there
+            "LOCATION": "django_cache",
+            "OPTIONS": {"MAX_ENTRIES": 10_000},
+        }
+    }
     INSTALLED_APPS.append("channels_postgres")  # its tables
 
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", "") or embedded.broker_url(DATABASE_URL)
@@ -261,6 +271,8 @@ else:
     EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
 EMAIL_TIMEOUT = 15
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "parley@localhost")
+#: Hosts, "name" or "name:port", that webhooks of alerts may go to, inside the network too. Empty: all of the internet.
+ALERT_WEBHOOK_HOSTS = env.list("ALERT_WEBHOOK_HOSTS", default=[])
 CELERY_BEAT_SCHEDULE["alerts"] = {"task": "analytics.tasks.watch", "schedule": 60.0, "options": {"expires": 60.0}}
 CELERY_BEAT_SCHEDULE["alerts told"] = {"task": "analytics.tasks.tell", "schedule": 10.0, "options": {"expires": 10.0}}
 CELERY_BEAT_SCHEDULE["reports"] = {"task": "analytics.tasks.report", "schedule": 300.0, "options": {"expires": 300.0}}
@@ -334,6 +346,10 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 3 * 1024 * 1024  # the largest webhook that any me
 
 # ── security of the pages ─────────────────────────────────────────────────────────────────────────────────────────────
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not IS_LOCAL
+#: Over HTTPS, a name that the browser keeps for this host alone: a neighbour under the same domain cannot set ours.
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = (
+    ("__Host-sessionid", "__Host-csrftoken") if SESSION_COOKIE_SECURE else ("sessionid", "csrftoken")
+)
 SECURE_SSL_REDIRECT = False  # the proxy's business: a redirected webhook is a lost webhook
 SECURE_HSTS_SECONDS = 0 if IS_LOCAL else env.int("SECURE_HSTS_SECONDS", 31_536_000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not IS_LOCAL
@@ -397,7 +413,9 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]  # nobody signs up; the libr
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_EMAIL_NOTIFICATIONS = False
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60
-#: Five wrong passwords in five minutes for one name, twenty for one address; then not even right ones are looked at.
+ACCOUNT_EMAIL_SUBJECT_PREFIX = "[Parley] "
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # nobody who has no account here hears from us
+#: Five wrong passwords in five minutes for one name from one address, twenty for one address (people/limits.py).
 ACCOUNT_RATE_LIMITS = {"login_failed": "20/5m/ip,5/5m/key", "login": "30/m/ip"}
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if SECURE_PROXY_SSL_HEADER else 0
 MFA_ADAPTER = "people.adapters.MfaAdapter"
@@ -432,7 +450,8 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"paths": {"()": "config.logs.MaskPaths"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["paths"]}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     # The SDKs log request bodies at DEBUG: they stay above it whatever LOG_LEVEL says. Celery logs every task twice.
     "loggers": {

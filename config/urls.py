@@ -24,6 +24,7 @@ sandbox: list[URLPattern | URLResolver] = (
 front_door = "sandbox:page" if settings.SANDBOX_WORLD_URL else "admin:index"
 
 handler400 = "channels_app.views.bad_host"
+handler429 = "people.limits.too_many"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name=front_door)),

@@ -11,7 +11,9 @@ import uuid
 from typing import Any
 
 from channels_app.types import AccountLinked, ConsentChanged, InboundEvent, MessageReceived, Referred
-from customers import codes, consent
+from connect_bridge.joining import tell
+from customers import claims, codes, consent
+from customers.claims import Told
 from customers.codes import Outcome
 from customers.hints import hints_in
 from customers.identify import ADD_HINTS, Erased, Person, identify, recognise
@@ -20,6 +22,8 @@ from customers.steps import Connection, take
 
 log = logging.getLogger(__name__)
 
+#: Codes of one message that are looked at.
+MOST_CODES = 3
 #: Messengers' words that are about every message. Any other, such as a follower gained or lost, is about offers.
 ABOUT_EVERYTHING = frozenset(("stop", "start", "block", "unblock"))
 
@@ -28,16 +32,20 @@ SELECT id FROM customers_identity WHERE kind = %(kind)s AND issuer = %(issuer)s 
 """
 
 
-async def attend(connection: Connection, identity: uuid.UUID, event: InboundEvent, text: str, entry: int) -> None:
-    """Draw what the message says about its sender. `text` is what the agent reads, `entry` where it came in."""
+async def attend(connection: Connection, identity: uuid.UUID, event: InboundEvent, text: str, entry: int) -> list[Told]:
+    """Draw what the message says about its sender; return who is to be told of it, once the message is stored.
+
+    `text` is what the agent reads, `entry` where it came in.
+    """
     if not isinstance(event, MessageReceived):
-        return
+        return []
     evidence: dict[str, Any] = {"entry": entry}
-    await _codes(connection, identity, event, text, evidence)
+    told = await _codes(connection, identity, event, text, evidence)
     await _words(connection, identity, event.text, evidence)
     if hints := hints_in(event.text):
         types, values = zip(*hints, strict=True)
         await connection.execute(ADD_HINTS, {"id": identity, "types": list(types), "values": list(values)})
+    return told
 
 
 async def note_consent(connection: Connection, kind: str, event: ConsentChanged, entry: int) -> str:
@@ -70,35 +78,44 @@ async def note_linking(connection: Connection, person: Person, event: AccountLin
     except Erased:
         return "its sender was erased"
     redeemed = await take(connection, codes.redeem(identity, found[0], {"entry": entry}, Method.PLATFORM))
+    if redeemed.outcome == Outcome.MERGED:
+        await tell(connection, claims.joined(identity, redeemed.source))
     return f"account linked: {redeemed.outcome}"
 
 
-async def note_referral(connection: Connection, person: Person, event: Referred, entry: int) -> None:
-    """Take a link code that came with a link into a chat: it proves who comes, before they have said a word.
+async def note_referral(connection: Connection, person: Person, event: Referred) -> list[Told]:
+    """Take a link code that came with a link into a chat that there is; return who is to be told of it.
 
-    Only such a code makes somebody known who has not written. It lifts no STOP. Raises Erased.
+    Whoever has not written here cannot be asked, so the code stays unused. It lifts no STOP. Raises Erased.
     """
-    found = codes.link_codes_in(event.referral)
-    if not found:
-        return
-    identity = await recognise(connection, person) or await identify(connection, person, event.occurred_at)
-    for code in found:
-        redeemed = await take(connection, codes.redeem(identity, code, {"entry": entry}))
-        log.info("identity %s came with a link code: %s", identity, redeemed.outcome)
+    identity = await recognise(connection, person)
+    if identity is None:
+        return []
+    for code in codes.link_codes_in(event.referral)[:MOST_CODES]:
+        outcome, told = await take(connection, claims.claim(identity, code))
+        log.info("identity %s came with a link code: %s", identity, outcome)
+        if told:
+            return told
+    return []
 
 
 async def _codes(
     connection: Connection, identity: uuid.UUID, event: MessageReceived, text: str, evidence: dict[str, Any]
-) -> None:
-    for code in codes.link_codes_in(text):
-        redeemed = await take(connection, codes.redeem(identity, code, evidence))
-        log.info("identity %s sent a link code: %s", identity, redeemed.outcome)
-        if redeemed.outcome in (Outcome.MERGED, Outcome.ONE_ALREADY):
-            return
-    if digits := codes.one_time_codes_in(event.text):
+) -> list[Told]:
+    for code in codes.link_codes_in(text)[:MOST_CODES]:
+        outcome, told = await take(connection, claims.claim(identity, code))
+        log.info("identity %s sent a link code: %s", identity, outcome)
+        if outcome in (Outcome.ASKED, Outcome.ONE_ALREADY):
+            return told
+    if (reply := claims.reply_in(event.text)) is not None:
+        return await take(connection, claims.answer(identity, reply, evidence))
+    if digits := codes.one_time_code_in(event.text):
         redeemed = await take(connection, codes.redeem_digits(identity, digits, evidence))
         if redeemed.outcome != Outcome.UNKNOWN:
             log.info("identity %s typed a one-time code: %s", identity, redeemed.outcome)
+        if redeemed.outcome == Outcome.MERGED:
+            return claims.joined(identity, redeemed.source)
+    return []
 
 
 async def _words(connection: Connection, identity: uuid.UUID, text: str, evidence: dict[str, Any]) -> None:

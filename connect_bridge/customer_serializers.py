@@ -7,6 +7,7 @@ from typing import Any, ClassVar, cast
 
 from rest_framework import serializers
 
+from customers.codes import LONGEST
 from customers.models import Consent, Customer, Identity, IdentityAlias, IdentityChange, LinkCode, Merge
 
 #: Facts become contact attributes, so their names are of Connect's alphabet.
@@ -203,7 +204,7 @@ class LinkCodeAsked(Strict):
     identity = serializers.UUIDField(required=False)
     typed_by = serializers.UUIDField(required=False, help_text="one_time: the identity that will type it.")
     greeting = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
-    lasts_seconds = serializers.IntegerField(min_value=60, max_value=7 * 86_400, required=False)
+    lasts_seconds = serializers.IntegerField(min_value=60, max_value=int(LONGEST.total_seconds()), required=False)
 
 
 class LinkSerializer(serializers.Serializer[Any]):

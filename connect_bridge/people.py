@@ -18,6 +18,8 @@ from connect_bridge.windows import window_closes
 from customers.models import Consent, Customer, Identity, Merge
 from customers.names import name_key
 
+#: For how long a user id that was made anew for a number is worth a caution (context.py says it to the chat).
+CAUTION_FOR = timedelta(days=90)
 #: A window with less left than this is closing.
 CLOSING = timedelta(hours=4)
 #: What ties identities, in few words.
@@ -103,6 +105,16 @@ class Whole:
         if len(self.identities) < 2:  # noqa: PLR2004 - nothing to tie
             return "single"
         return "decided" if any(merge.method == DECIDED for merge in self.merges) else "proven"
+
+    @property
+    def doubtful(self) -> list[Known]:
+        """Return the identities whose number may have a new owner: lately WhatsApp made a new user id for it."""
+        since = datetime.now(UTC) - CAUTION_FOR
+        return [
+            one
+            for one in self.identities
+            if any(change.field == "bsuid" and change.at > since for change in one.identity.changes.all())
+        ]
 
     @property
     def locale(self) -> str:

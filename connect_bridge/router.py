@@ -49,9 +49,11 @@ from connect_bridge.entries import (
     patience,
     person_of,
 )
+from connect_bridge.joining import tell
 from connect_bridge.receipts import Joined, apply_receipt
 from connect_bridge.store import RELAY_CHANNEL, SHARD_LOCKS, Connection
 from customers.changes import update
+from customers.claims import Told
 from customers.identify import Erased, NotAnId, demand_alive, identify, recognise
 
 log = logging.getLogger(__name__)
@@ -137,6 +139,7 @@ class Router:
     def __init__(self, connection: Connection, bridge: uuid.UUID) -> None:
         self._connection = connection
         self._bridge = bridge
+        self._news: list[Told] = []
 
     async def route(self) -> tuple[int, Sequence[Routed]]:
         """Route one batch in one transaction; return how many entries it had and which messages were stored.
@@ -163,6 +166,7 @@ class Router:
     async def _all(self, entries: Sequence[Entry]) -> Sequence[Routed]:
         """Find or make every conversation first, lock them in order, then store in the order of the intake."""
         found: list[Arrival] = []
+        self._news = []
         for entry in entries:
             event = event_from_builtins(entry.event)
             failpoint("I4")
@@ -178,6 +182,7 @@ class Router:
                 found.append(arrival)
         await self._connection.execute(LOCK_IN_ORDER, [[one.conversation for one in found]])
         stored = [await self._store(one) for one in found]
+        await tell(self._connection, self._news)
         return [routed for routed in stored if routed is not None]
 
     async def _told(self, entry: Entry, event: MessageReceived) -> Arrival:
@@ -260,7 +265,7 @@ class Router:
         """Return what is to be told of somebody whom we know; nobody is made a customer by a gesture."""
         person = person_of(entry.kind, event.sender)
         if isinstance(event, Referred):
-            await note_referral(self._connection, person, event, entry.id)
+            self._news += await note_referral(self._connection, person, event)
         identity = await recognise(self._connection, person)
         if identity is None:
             await demand_alive(self._connection, person, event.occurred_at)
@@ -291,7 +296,7 @@ class Router:
         """Return the conversation, having drawn what the words say about the customer. Raises Erased."""
         sender = event.sender
         identity = await identify(self._connection, person_of(entry.kind, sender), event.occurred_at)
-        await attend(self._connection, identity, event, text, entry.id)
+        self._news += await attend(self._connection, identity, event, text, entry.id)
         given = {
             "id": uuid.uuid4(),
             "account": entry.account,

@@ -12,7 +12,7 @@ import hmac
 import re
 import secrets
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -25,9 +25,9 @@ from customers.steps import Steps
 
 #: How long a code is good, unless told otherwise, and at most.
 LINK_LASTS, ONE_TIME_LASTS = timedelta(minutes=15), timedelta(minutes=10)
-LONGEST = timedelta(days=7)
-#: Wrong guesses of a one-time code, which has a million values.
-MOST_GUESSES = 5
+LONGEST = timedelta(days=1)
+#: Wrong guesses of a one-time code, which has a million values; and of all that one identity is to type, in a day.
+MOST_GUESSES, MOST_IN_A_DAY = 5, 15
 PREFIX = "PARLEY"
 #: Crockford's base 32: no I, L, O, U.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -46,7 +46,10 @@ SELECT id, customer_id, identity_id, used_at IS NOT NULL, expires_at < now() FRO
 """
 FIND_ONE_TIME = """
 SELECT id, customer_id, identity_id, digest FROM customers_linkcode
- WHERE typed_by_id = %(identity)s AND used_at IS NULL AND expires_at >= now() AND attempts < %(most)s FOR UPDATE
+ WHERE typed_by_id = %(identity)s AND used_at IS NULL AND expires_at >= now() AND attempts < %(most)s
+   AND (SELECT sum(attempts) FROM customers_linkcode
+         WHERE typed_by_id = %(identity)s AND made_at > now() - interval '1 day') < %(most_in_a_day)s
+   FOR UPDATE
 """
 GUESSED = "UPDATE customers_linkcode SET attempts = attempts + 1 WHERE id = ANY(%(ids)s)"
 HOME = "SELECT home_id, customer_id FROM customers_identity WHERE id = %(identity)s"
@@ -57,10 +60,13 @@ UPDATE customers_linkcode SET used_at = now(), used_by_id = %(identity)s, outcom
 
 
 class Outcome(StrEnum):
+    ASKED = "asked"
     MERGED = "merged"
     ONE_ALREADY = "one_already"
     SAME_IDENTITY = "same_identity"
     KEPT_APART = "kept_apart"
+    REFUSED = "refused"
+    OBJECTED = "objected"
     EXPIRED = "expired"
     USED = "used"
     UNKNOWN = "unknown"
@@ -68,10 +74,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Redeemed:
-    """What came of a code that somebody sent, and whose they are now."""
+    """What came of a code that somebody sent, whose they are now, and where the code had been handed over."""
 
     outcome: Outcome
     customer: uuid.UUID | None = None
+    source: uuid.UUID | None = None
 
 
 def make_link_code(
@@ -82,7 +89,7 @@ def make_link_code(
     code = _written(drawn + _signature(drawn))
     now = datetime.now(UTC)
     row = LinkCode.objects.create(
-        digest=_digest(code),
+        digest=digest(code),
         customer_id=customer,
         identity_id=identity,
         made_at=now,
@@ -101,7 +108,7 @@ def make_one_time_code(
     LinkCode.objects.filter(typed_by=typed_by, used_at=None).update(used_at=now, outcome="replaced")
     row = LinkCode.objects.create(
         form=LinkCode.Form.ONE_TIME,
-        digest=_digest(digits, str(typed_by), secrets.token_hex(8)),
+        digest=digest(digits, str(typed_by), secrets.token_hex(8)),
         customer_id=customer,
         identity_id=identity,
         typed_by_id=typed_by,
@@ -109,7 +116,7 @@ def make_one_time_code(
         made_by=by[:150],
         expires_at=now + ONE_TIME_LASTS,
     )
-    LinkCode.objects.filter(pk=row.pk).update(digest=_digest(digits, str(row.pk)))
+    LinkCode.objects.filter(pk=row.pk).update(digest=digest(digits, str(row.pk)))
     return row, digits
 
 
@@ -121,18 +128,22 @@ def link_codes_in(text: str) -> list[str]:
     return [f"{PREFIX}-{_grouped(code)}" for code in codes if _is_ours(code)]
 
 
-def one_time_codes_in(text: str) -> list[str]:
-    """Return what may be one-time codes in a text."""
+def one_time_code_in(text: str) -> str:
+    """Return what may be the one-time code in a text; "" if nothing may, or several: a message is one guess."""
     if len(text) > _LONGEST_WITH_DIGITS:
-        return []
-    return ["".join(pair) for pair in _SIX_DIGITS.findall(text)]
+        return ""
+    found = {"".join(pair) for pair in _SIX_DIGITS.findall(text)}
+    return found.pop() if len(found) == 1 else ""
 
 
 def redeem(
     identity: uuid.UUID, code: str, evidence: dict[str, Any], method: Method = Method.LINK_CODE
 ) -> Steps[Redeemed]:
-    """Use a link code that came from this identity. Needs a transaction; a code works once."""
-    rows = yield FIND_LINK, {"digest": _digest(code)}
+    """Use a link code that came from this identity, with nobody asked first. Needs a transaction; a code works once.
+
+    For a way that shows that its holder knows what it does. What comes in a message is claimed (claims.py).
+    """
+    rows = yield FIND_LINK, {"digest": digest(code)}
     if not rows:
         return Redeemed(Outcome.UNKNOWN)
     [(found, customer, source, used, expired)] = rows
@@ -141,24 +152,27 @@ def redeem(
     if source == identity:
         return Redeemed(Outcome.SAME_IDENTITY)
     told = {**evidence, "code": str(found), "identities": [str(source or ""), str(identity)]}
-    return (yield from _prove(found, identity, customer, method, told))
+    proven = yield from prove(found, identity, customer, method, told)
+    return replace(proven, source=source)
 
 
-def redeem_digits(identity: uuid.UUID, digits: list[str], evidence: dict[str, Any]) -> Steps[Redeemed]:
+def redeem_digits(identity: uuid.UUID, digits: str, evidence: dict[str, Any]) -> Steps[Redeemed]:
     """Try what may be a one-time code that this identity was asked to type. Needs a transaction."""
-    rows = yield FIND_ONE_TIME, {"identity": identity, "most": MOST_GUESSES}
-    for found, customer, source, digest in rows:
-        if any(hmac.compare_digest(_digest(one, str(found)), digest) for one in digits):
+    rows = yield FIND_ONE_TIME, {"identity": identity, "most": MOST_GUESSES, "most_in_a_day": MOST_IN_A_DAY}
+    for found, customer, source, kept in rows:
+        if hmac.compare_digest(digest(digits, str(found)), kept):
             told = {**evidence, "code": str(found), "identities": [str(source), str(identity)]}
-            return (yield from _prove(found, identity, customer, Method.ONE_TIME_CODE, told))
+            proven = yield from prove(found, identity, customer, Method.ONE_TIME_CODE, told)
+            return replace(proven, source=source)
     if rows:
         yield GUESSED, {"ids": [row[0] for row in rows]}
     return Redeemed(Outcome.UNKNOWN)
 
 
-def _prove(
+def prove(
     code: uuid.UUID, identity: uuid.UUID, customer: uuid.UUID, method: Method, evidence: dict[str, Any]
 ) -> Steps[Redeemed]:
+    """Merge on a code that proved true, and write down what came of it."""
     [(home, shown_as)] = yield HOME, {"identity": identity}
     made: uuid.UUID | None = None
     try:
@@ -196,7 +210,8 @@ def _signature(drawn: bytes) -> bytes:
     return _mac(b"link code", drawn)[:_SIGNATURE]
 
 
-def _digest(*told: str) -> str:
+def digest(*told: str) -> str:
+    """Return what the database keeps of a code."""
     return _mac(b"digest", "\0".join(told).encode()).hex()
 
 

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
 
+from allauth.core import context
 from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.core.internal.ratelimit import get_ip
 from django.conf import settings
-from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest
 from django.shortcuts import render
+from django.urls import reverse
 
-from people.history import because
+from people.directory import NO_LOCAL_MEANS, forsake, from_directory, set_groups
+from people.limits import slow_down, slowed_by_failure, too_many
 from people.seals import cipher
+from people.security import note
 
 if TYPE_CHECKING:  # allauth is not typed
 
@@ -21,6 +28,18 @@ if TYPE_CHECKING:  # allauth is not typed
         request: HttpRequest
 
         def is_reauthentication_required(self, *, app: str, **more: Any) -> bool: ...
+
+        def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None: ...
+
+        def pre_login(self, request: HttpRequest, user: Any, **more: Any) -> Any: ...
+
+        def set_password(self, user: Any, password: str) -> None: ...
+
+        def send_password_reset_mail(self, user: Any, email: str, context: Any) -> None: ...
+
+        def send_mail(self, template_prefix: str, email: str, context: Any) -> None: ...
+
+        def validation_error(self, code: str, *given: Any) -> ValidationError: ...
 
     class DefaultMFAAdapter: ...
 
@@ -48,6 +67,56 @@ class AccountAdapter(DefaultAccountAdapter):
         latest = max((one.get("at", 0) for one in ways), default=0)
         return time.time() - latest > JUST_NOW and bool(super().is_reauthentication_required(app=app, **more))
 
+    # ── guessing ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """Count wrong passwords by name *and* address: a stranger's guesses lock no one else out."""
+        return f"{get_ip(request)} {_name_in(credentials)}"
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        super().pre_authenticate(request, **credentials)
+        slow_down(_name_in(credentials))
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        name = _name_in(credentials)
+        slowed_by_failure(name)
+        note("sign_in_failed", request, name=name)
+
+    def validation_error(self, code: str, *given: Any) -> ValidationError:
+        """Answer too many attempts with 429, whether they were passwords or second factors."""
+        if code == "too_many_login_attempts":
+            request = context.request
+            note("locked_out", request, name=str(request.POST.get("login", "")), path=request.path)
+            raise ImmediateHttpResponse(too_many(request))
+        return super().validation_error(code, *given)
+
+    # ── who comes from the directory ──────────────────────────────────────────────────────────────────────────────────
+    def pre_login(self, request: HttpRequest, user: Any, **more: Any) -> Any:
+        """Open no session by a password, a passkey or a reset for whoever comes from the directory."""
+        if "sociallogin" not in (more.get("signal_kwargs") or {}) and from_directory(user):
+            note("local_means_refused", request, user=user)
+            return render(request, "people/no_local_means.html", status=403)
+        return super().pre_login(request, user, **more)
+
+    def set_password(self, user: Any, password: str) -> None:
+        if from_directory(user):
+            raise PermissionDenied(NO_LOCAL_MEANS)
+        super().set_password(user, password)
+
+    def send_password_reset_mail(self, user: Any, email: str, context: Any) -> None:
+        """Send nothing to whoever comes from the directory."""
+        if not from_directory(user):
+            super().send_password_reset_mail(user, email, context)
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Name ourselves as PUBLIC_BASE_URL does: anybody chooses the Host of a request."""
+        us = urlsplit(settings.PUBLIC_BASE_URL).netloc
+        super().send_mail(template_prefix, email, {**context, "current_site": SimpleNamespace(name=us, domain=us)})
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        """Return the link under our own address, whatever Host the request named."""
+        path = reverse("account_reset_password_from_key", kwargs={"uidb36": "UID", "key": "KEY"})
+        return f"{settings.PUBLIC_BASE_URL}{path.replace('UID-KEY', quote(key))}"
+
 
 class SocialAccountAdapter(DefaultSocialAccountAdapter):
     """Whoever the company's directory vouches for is let in, with what their groups there mean here each time."""
@@ -62,9 +131,15 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
         """Turn away whoever has no group here, also those who had one; set the groups of those whom we know."""
         wanted = mapped(groups_of(sociallogin))
         if not wanted:
+            if sociallogin.is_existing:
+                forsake(sociallogin.user, request)
             raise ImmediateHttpResponse(render(request, "people/no_group.html", status=403))
         if sociallogin.is_existing:
             set_groups(sociallogin.user, wanted)
+
+    def validate_disconnect(self, account: Any, accounts: Any) -> None:  # noqa: ARG002 - the library's signature
+        """Nobody cuts their own tie to the directory, and keeps what it gave them."""
+        raise ValidationError(NO_LOCAL_MEANS)
 
     def save_user(self, request: HttpRequest, sociallogin: Any, form: Any = None) -> Any:
         user = super().save_user(request, sociallogin, form)
@@ -95,9 +170,6 @@ def mapped(groups: Iterable[str]) -> list[str]:
     return sorted({settings.SSO_GROUPS[one] for one in groups if one in settings.SSO_GROUPS})
 
 
-def set_groups(user: Any, names: Iterable[str]) -> None:
-    """Give somebody these groups, of those that SSO_GROUPS hands out; groups given by hand stay."""
-    handed_out = set(settings.SSO_GROUPS.values())
-    kept = user.groups.exclude(name__in=handed_out)
-    because(user, "groups of the company's directory")
-    user.groups.set([*kept, *Group.objects.filter(name__in=names)])
+def _name_in(credentials: dict[str, Any]) -> str:
+    """Return the name that somebody typed to sign in, as it counts."""
+    return str(credentials.get("email") or credentials.get("username") or "").strip().casefold()

@@ -40,5 +40,28 @@ class TranscriptRead(models.Model):
         return f"{self.by} read {self.what} {self.object_id}"
 
 
+class SecurityEvent(models.Model):
+    """Something happened at the door: sign-ins, factors, passwords, tokens, roles. Rows are only ever added."""
+
+    at = models.DateTimeField(auto_now_add=True)
+    event = models.CharField(max_length=32)
+    about = models.CharField(max_length=150, blank=True, help_text="The user it is about, if it is a known one.")
+    digest = models.CharField(max_length=16, blank=True, help_text="Stands for the name that somebody typed.")
+    by = models.CharField(max_length=150, blank=True, help_text="Whoever was signed in and did it.")
+    address = models.GenericIPAddressField(null=True, blank=True)
+    detail = models.JSONField(default=dict)
+
+    class Meta:
+        default_permissions = ()
+        indexes = [models.Index(fields=["-at"], name="security_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.event} {self.about or self.digest}"
+
+    @property
+    def words(self) -> str:
+        return self.event.replace("_", " ")
+
+
 record(User, app="people", excluded_fields=["password", "last_login"])
 record(Group, app="people")

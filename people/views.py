@@ -1,4 +1,4 @@
-"""The audit page: every change of the configuration and every look at a transcript, for whoever may audit."""
+"""The audit page: changes of the configuration, looks at transcripts and sign-ins, for whoever may audit."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from datetime import datetime
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.timezone import is_aware
 from django.views.decorators.http import require_safe
 
 from people.audit import latest, recorded_models
-from people.models import TranscriptRead
+from people.models import SecurityEvent, TranscriptRead
 
 #: Changes, and looks, on one page.
 MOST_SHOWN = 100
@@ -28,8 +29,10 @@ def audit_page(request: HttpRequest) -> HttpResponse:
     by, before = request.GET.get("by", "").replace("\0", "")[:150], _moment(request.GET.get("before", ""))
     changes = latest(MOST_SHOWN, before=before, by=by, model=model if model in dict(models) else "")
     reads = TranscriptRead.objects.order_by("-at")
+    events = SecurityEvent.objects.order_by("-at")
     if by:
         reads = reads.filter(by=by)
+        events = events.filter(Q(by=by) | Q(about=by))
     context = {
         **admin.site.each_context(request),
         "title": "Audit",
@@ -39,6 +42,7 @@ def audit_page(request: HttpRequest) -> HttpResponse:
         "changes": changes,
         "older": changes[-1].at.isoformat() if len(changes) == MOST_SHOWN else "",
         "reads": reads[:MOST_SHOWN],
+        "events": events[:MOST_SHOWN],
     }
     return TemplateResponse(request, "people/audit.html", context)
 

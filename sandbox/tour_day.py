@@ -18,6 +18,12 @@ from sandbox import demo
 from sandbox.visitors import Agent, Chat, Missing, Phone, World
 
 Say = Callable[[str], object]
+#: What Parley asks and says when somebody comes with a code of their chat on Messenger.
+QUESTION = (
+    "Your message holds a code of your chat with us on Messenger. Reply YES to join the two chats. "
+    "If you did not ask for that, reply NO."
+)
+JOINED = "This chat and yours on Messenger are joined."
 
 
 @dataclass(slots=True)
@@ -61,29 +67,29 @@ class Day:
             self._phone("whatsapp", "Ana"),
             self._phone("twitter", "Bob"),
         )
-        first = await self._morning(ana, ada)
-        await self._noon(ana, on_whatsapp, first, ada)
+        await self._morning(ana, ada)
+        await self._noon(ana, on_whatsapp, ada)
         await self._evening(ana, bob, ada)
 
     async def clear(self) -> None:
         for chat in self._chats:
             await chat.close()
 
-    async def _morning(self, ana: Phone, ada: Agent) -> Chat:
+    async def _morning(self, ana: Phone, ada: Agent) -> None:
         self._begins("in the morning Ana writes on Messenger")
         chat = await self._chat(ana, ada, "Hello, where is my parcel?")
         await self._answer(chat, ana, "It left yesterday.")
         await ada.end(chat)
         await ana.shows(demo.GOODBYE)
-        return chat
 
-    async def _noon(self, ana: Phone, on_whatsapp: Phone, first: Chat, ada: Agent) -> None:
+    async def _noon(self, ana: Phone, on_whatsapp: Phone, ada: Agent) -> None:
         self._begins("at noon she goes on on WhatsApp, with a link that she was given")
         known = await self._identity(ana)
         handed = await self.office.post("link-codes", identity=known["id"])
         link = next(one["url"] for one in handed["links"] if one["kind"] == "whatsapp")
         [text] = parse_qs(urlsplit(link).query)["text"]
-        chat = await self._chat(on_whatsapp, ada, text)
+        asked = await self._joined(on_whatsapp, ada, text)
+        chat = await self._chat(on_whatsapp, ada, "It is about my parcel.")
         told = self._attributes(chat)
         whatsapp = await self._identity(on_whatsapp)
         conversations = await self._conversations(known, whatsapp)
@@ -94,8 +100,8 @@ class Day:
             "customer_certainty": "proven",
             "conversation_id": conversations[1],
             "other_conversations": f"messenger {conversations[0]}",
-            "previous_channel": "messenger",
-            "previous_contact_id": first.initial_contact_id,
+            "previous_channel": "whatsapp",
+            "previous_contact_id": asked.initial_contact_id,
             "previous_contact_outcome": "answered",
         }
         for name, value in expected.items():
@@ -105,6 +111,17 @@ class Day:
         )
         await self._answer(chat, on_whatsapp, "Hello again, Ana.")
         await ada.end(chat)
+
+    async def _joined(self, phone: Phone, ada: Agent, text: str) -> Chat:
+        """Come with a code, say YES to the question, and end the chat in which that was."""
+        chat = await self._chat(phone, ada, text)
+        await phone.shows(QUESTION)
+        await self._write(phone, "YES")
+        await phone.shows(JOINED)
+        self._done(1, "she is asked, says YES, and reads that the two chats are joined")
+        await self._answer(chat, phone, "One moment, please.")
+        await ada.end(chat)
+        return chat
 
     async def _evening(self, ana: Phone, bob: Phone, ada: Agent) -> None:
         self._begins("in the evening Bob is merged with her by mistake, writes, and is taken apart again")

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import requests
 
-from channels_app.errors import BadHandshake, HandshakeRefused, SendFailed, Unusable
+from channels_app.errors import BadHandshake, BadSignature, HandshakeRefused, SendFailed, Unusable
 from channels_app.http import Http
 from channels_app.payloads import list_at, number, object_at, read_object, text_at
 from channels_app.platforms.meta_codes import meaning
@@ -26,10 +26,17 @@ GRAPH = "https://graph.facebook.com/v26.0"
 #: A batch holds up to a thousand updates.
 MAX_BODY = 3 * 1024 * 1024
 _CHALLENGE = re.compile(r"[0-9]{1,128}")
+#: An access token: letters and digits, or an app's id and secret with a bar between them.
+_TOKEN = re.compile(rb"[A-Za-z0-9_|.-]{16,1024}")
 
 
 def verify(request: WebhookRequest, app_secret: Secret) -> VerifiedWebhook:
-    """Check X-Hub-Signature-256: "sha256=" and hex, over the raw body. The older SHA-1 header does not count."""
+    """Check X-Hub-Signature-256: "sha256=" and hex, over the raw body. The older SHA-1 header does not count.
+
+    A body in the form of an access token proves nothing: its signature goes out with each call, as `appsecret_proof`.
+    """
+    if _TOKEN.fullmatch(request.body):
+        raise BadSignature("a body in the form of an access token")
     expected = "sha256=" + hmac_sha256(app_secret, request.body).hex()
     require_same(expected.encode(), signature_of(request, "x-hub-signature-256"))
     return VerifiedWebhook(request)

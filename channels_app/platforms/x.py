@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode
 import requests
 import tweepy
 
-from channels_app.errors import BadHandshake, SendFailed, UnknownOutcome, Unusable
+from channels_app.errors import BadHandshake, BadSignature, SendFailed, UnknownOutcome, Unusable
 from channels_app.http import Http, outcome_of
 from channels_app.payloads import key_of, list_at, number, object_at, read_object, text_at
 from channels_app.platforms.x_codes import meaning
@@ -46,7 +46,12 @@ MOST_PAGES = 4
 
 
 def verify(request: WebhookRequest, consumer_secret: Secret) -> VerifiedWebhook:
-    """Check x-twitter-webhooks-signature: "sha256=" and base64, over the raw body."""
+    """Check x-twitter-webhooks-signature: "sha256=" and base64, over the raw body.
+
+    A body that could be a CRC token proves nothing: whoever knows our address could have had it signed by `handshake`.
+    """
+    if _CRC_TOKEN.fullmatch(request.body.decode("latin-1")):
+        raise BadSignature("a body in the form of a crc_token")
     require_same(_signed(consumer_secret, request.body).encode(), signature_of(request, "x-twitter-webhooks-signature"))
     return VerifiedWebhook(request)
 

@@ -54,8 +54,9 @@ class Hook:
 
 
 @pytest.fixture
-def hook() -> Iterator[Hook]:
+def hook(settings: Any) -> Iterator[Hook]:
     taker = Hook()
+    settings.ALERT_WEBHOOK_HOSTS = [f"127.0.0.1:{taker.server.server_port}"]
     thread = threading.Thread(target=taker.server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     yield taker
@@ -188,7 +189,7 @@ def test_a_way_that_fails_is_tried_again_and_the_others_are_not(hook: Hook) -> N
     evaluate(rule.pk, timezone.now())
     assert alertsend.deliver_due() == 0
     event = AlertEvent.objects.get()
-    assert (event.told, event.trouble) == (["e-mail"], "webhook: HTTPError")
+    assert (event.told, event.trouble) == (["e-mail"], "webhook: answered 500")
     assert event.due_at is not None
     assert event.due_at > timezone.now()
     AlertEvent.objects.update(due_at=timezone.now() - HOUR)
@@ -301,3 +302,33 @@ def test_an_alert_may_watch_what_connect_does_not_take() -> None:
     assert value is not None
     assert 19 * 60_000 < value < 21 * 60_000
     assert count >= bounds_of(AlertRule(metric="untaken", side="above", threshold=0, minimum=10)).minimum
+
+
+def test_a_report_of_somebody_who_is_deactivated_stops_and_says_so(settings: Any) -> None:
+    settings.EMAIL_URL = "smtp://"
+    owner = User.objects.create_user("left", "left@example.com", is_active=False)
+    Report.objects.create(name="Daily", owner=owner, hour=0, emails="ana@example.com", query="range=24h")
+
+    assert reports.send_due() == 0
+    assert mail.outbox == []
+    assert "owner is deactivated" in login(*RIGHTS).get("/dashboards/alerts/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("addresses", "told"), [("Left@example.com", []), ("left@example.com ana@example.com", ["ana@example.com"])]
+)
+def test_numbers_do_not_go_to_somebody_who_is_deactivated(settings: Any, addresses: str, told: list[str]) -> None:
+    settings.EMAIL_URL = "smtp://"
+    User.objects.create_user("left", "left@example.com", is_active=False)
+    rule = rule_of(emails=addresses)
+    Report.objects.create(name="Daily", owner=rule.owner, hour=0, emails=addresses, query="range=24h")
+    chats(3, BAD)
+    evaluate(rule.pk, timezone.now())
+
+    alertsend.deliver_due()
+    reports.send_due()
+
+    assert [letter.to for letter in mail.outbox] == ([told, told] if told else [])
+    page = login(*RIGHTS).get("/dashboards/alerts/").content.decode()
+    assert ("nobody gets it" in page) is (not told)
+    assert ("NobodyLeft" in page) is (not told)

@@ -187,6 +187,7 @@ REFUSED = [
     *rows(
         401,
         "bad_signature",
+        ("35 body that a CRC could have signed", "twitter", raw(b"null")),
         *((f"1 unsigned empty POST to {kind}", kind, bare) for kind in KINDS),
         *((f"19 signature beyond ASCII to {kind}", kind, signature("sha256=é☃" + "0" * 40)) for kind in KINDS),
         ("20 wrong digest of the right length to Meta", "messenger", signature("sha256=" + "0" * 64)),
@@ -268,7 +269,7 @@ QUARANTINED = rows(
     ("42 UTF-16", "messenger", raw('{"object":"page","entry":[]}'.encode("utf-16"))),
     ("42 byte order mark", "messenger", raw(b'\xef\xbb\xbf{"object":"page","entry":[]}')),
     ("45 top-level list", "messenger", raw(b"[]")),
-    ("45 top-level null", "twitter", raw(b"null")),
+    ("45 top-level null", "messenger", raw(b"null")),
     ("46 text is an object", "messenger", text_of({"a": 1})),
     ("46 no message id", "messenger", lambda a: page_post(a, {"mid": None})),
 )

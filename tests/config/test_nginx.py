@@ -192,6 +192,14 @@ def test_the_log_does_not_show_the_query_of_a_handshake(proxy: Nginx) -> None:
     assert "secret-word" not in proxy.log.read_text()
 
 
+@pytest.mark.parametrize("path", ["/agent/", "/%61gent/", "//agent/", "/media/", "/accounts/password/reset/key/"])
+def test_the_log_does_not_show_what_opens_a_page(proxy: Nginx, path: str) -> None:
+    talk(proxy.port, request(f"GET {path}SIGNED-word/more/?next=x", "Connection: close"))
+    log = proxy.log.read_text()
+    assert "/..." in log
+    assert "SIGNED-word" not in log
+
+
 def test_3_what_is_as_large_as_the_channels_cap_passes(proxy: Nginx) -> None:
     for kind, channel in channels().items():
         body = b"x" * channel.max_body
@@ -252,6 +260,9 @@ def test_the_product_behind_it_with_tls_and_a_unix_socket(tmp_path: Path, empty_
         assert (forged.status, forged.error) == (400, "bad_host")  # row 13
         clear = ask(whatsapp(PUBLIC, path, 3, "X-Forwarded-Proto: https"), plain)
         assert (clear.status, clear.error) == (403, "https_required")  # row 14
+        for path in ("/api/v1/messages/", "/%61pi/v1/messages/", "/connect/contact-events/"):
+            told = ask(request(f"GET {path}", "Authorization: Token t", host=b"Host: parley.example.com\r\n"), plain)
+            assert (told.status, told.error, "location" in told.headers) == (403, "https_required", False)
         page = ask(request("GET /admin/login/?next=/", host=b"Host: evil.example\r\n"), plain)
         assert (page.status, page.headers["location"]) == (301, f"{PUBLIC}/admin/login/?next=/")
         assert ask(request("GET /accounts/login/", host=b"Host: parley.example.com\r\n")).status == 200

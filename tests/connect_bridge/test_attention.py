@@ -32,13 +32,15 @@ def messenger() -> Any:
 
 
 @pytest.mark.parametrize("carried", [{"text": "Continue my chat: {}"}, {"referral": "{} · SHORTLINK"}])
-def test_a_link_code_in_the_first_message_or_the_link_makes_one_customer(messenger, whatsapp, carried) -> None:
+def test_a_link_code_in_the_first_message_or_the_link_and_a_yes_make_one_customer(messenger, whatsapp, carried) -> None:
     before = wrote(messenger, "7001", "Hello")
     _, code = make_link_code(before.home_id, before.pk, by="ana")
 
-    after = wrote(whatsapp, ANA, **{name: text.format(code) for name, text in carried.items()})
+    asked = wrote(whatsapp, ANA, **{name: text.format(code) for name, text in carried.items()})
+    after = wrote(whatsapp, ANA, "Yes!")
 
     before.refresh_from_db()
+    assert asked.customer_id != before.customer_id
     assert after.customer_id == before.customer_id
     assert Merge.objects.get().method == Merge.Method.LINK_CODE
     assert Conversation.objects.count() == 2
@@ -61,6 +63,7 @@ def test_a_code_in_an_edit_or_in_what_somebody_quotes_proves_nothing(messenger, 
     quoted = Message.objects
     route()
     quoting = quoted.get(text=code)
+    wrote(whatsapp, "+34600000043", "yes")
     wrote(whatsapp, ANA, "What is this?", reply_to=quoting.provider_message_id)
 
     assert Merge.objects.count() == 1

@@ -158,9 +158,16 @@ def test_a_code_from_messenger_makes_the_whatsapp_chat_name_both(aws, bridge) ->
     until(lambda: aws.call("GET", "/ccp/queue"), "the first chat")
     before = Identity.objects.get()
     _, code = make_link_code(before.home_id, before.pk, by="ana")
+    agent, waiting = aws.agent(), aws.call("GET", "/ccp/queue")[0]["contact_id"]
     second.write(f"Continue: {code}")
+    chat = accepted(aws, agent, besides=(waiting,))
+    until(lambda: Message.objects.filter(text__contains="Reply YES").exists(), "the question")
+    second.write("YES")
+    until(lambda: Identity.objects.filter(customer_id=before.customer_id).count() == 2, "one customer")
+    ended(aws, chat, agent)
+    second.write("Are you there?")
     queue = until(
-        lambda: [chat for chat in aws.call("GET", "/ccp/queue") if chat["attributes"]["channel"] == "whatsapp"], "it"
+        lambda: [one for one in aws.call("GET", "/ccp/queue") if one["attributes"]["channel"] == "whatsapp"], "it"
     )
     attributes = queue[0]["attributes"]
     messenger = Conversation.objects.get(identity=before)

@@ -21,7 +21,7 @@ from connect_bridge.insights import Mood, Trend
 from connect_bridge.models import Contact, Message
 from connect_bridge.timeline import PAGE
 from customers.codes import link_codes_in
-from customers.models import Apart, Identity, LinkCode, Merge
+from customers.models import Apart, Identity, IdentityChange, LinkCode, Merge
 from people.models import TranscriptRead
 from tests.connect_bridge.people_kit import Past, ana, many
 from tests.factories import IdentityFactory, MessageFactory
@@ -380,3 +380,19 @@ def test_a_link_to_a_chat_that_never_ends_ends_all_the_same(past: Past) -> None:
     path = agents(Contact.objects.get(state="connected"))
     with time_machine.travel(datetime.now(UTC) + timedelta(days=9)):
         assert Client().get(path).status_code == 404
+
+
+def test_a_number_with_a_new_owner_comes_with_a_caution_beside_the_chat_and_on_the_page(
+    past: Past, admin_client: Client
+) -> None:
+    contact = Contact.objects.get(state="connected")
+    paths = (agents(contact), f"/customers/{past.customer.pk}/")
+    before = [admin_client.get(path).content.decode() for path in paths]
+    change = {"identity": contact.conversation.identity, "field": "bsuid", "old": "ES.1", "new": "ES.2"}
+    IdentityChange.objects.create(**change, source="webhook", at=datetime.now(UTC))
+    after = [admin_client.get(path).content.decode() for path in paths]
+    IdentityChange.objects.update(at=datetime.now(UTC) - timedelta(days=91))
+    long_after = admin_client.get(paths[0]).content.decode()
+
+    assert not any("may have a new owner" in page for page in (*before, long_after))
+    assert all("may have a new owner" in page for page in after)

@@ -60,14 +60,14 @@ def test_a_guess_is_no_code(letters: str) -> None:
 @given(st.text(max_size=300))
 def test_no_text_confuses_the_search(text: str) -> None:
     assert codes.link_codes_in("PARLEY" + text) == []
-    assert isinstance(codes.one_time_codes_in(text), list)
+    assert isinstance(codes.one_time_code_in(text), str)
 
 
 @pytest.mark.django_db
 def test_a_link_code_makes_two_channels_one_customer_and_says_how() -> None:
     messenger, whatsapp = IdentityFactory(kind="messenger"), IdentityFactory()
     found = redeemed(whatsapp, link_code(messenger))
-    assert found == Redeemed(Outcome.MERGED, messenger.home_id)
+    assert found == Redeemed(Outcome.MERGED, messenger.home_id, messenger.pk)
     assert len(people()) == 1
     merge = Merge.objects.get()
     assert merge.method == Merge.Method.LINK_CODE
@@ -124,14 +124,14 @@ def one_time(asked: Identity, typed_by: Identity) -> str:
 
 
 def typed(identity: Identity, digits: str) -> Outcome:
-    return take_now(codes.redeem_digits(identity.pk, [digits], {})).outcome
+    return take_now(codes.redeem_digits(identity.pk, digits, {})).outcome
 
 
 @pytest.mark.django_db
 def test_a_one_time_code_proves_the_channel_that_it_was_sent_to() -> None:
     whatsapp, twitter = IdentityFactory(), IdentityFactory(kind="twitter")
     digits = one_time(whatsapp, typed_by=twitter)
-    assert codes.one_time_codes_in(f"It says {digits[:3]} {digits[3:]}.") == [digits]
+    assert codes.one_time_code_in(f"It says {digits[:3]} {digits[3:]}.") == digits
     assert typed(IdentityFactory(), digits) == Outcome.UNKNOWN
     assert typed(twitter, digits) == Outcome.MERGED
     assert Merge.objects.get().method == Merge.Method.ONE_TIME_CODE
@@ -160,10 +160,35 @@ def test_a_new_one_time_code_replaces_the_former() -> None:
     assert typed(twitter, second) == Outcome.MERGED
 
 
-@pytest.mark.parametrize("text", ["call 1234567", "12345", "order 2024-123456789", "x" * 100 + "123456"])
+@pytest.mark.parametrize(
+    "text", ["call 1234567", "12345", "order 2024-123456789", "123456 or 654321", "x" * 100 + "123456"]
+)
 def test_other_numbers_are_no_one_time_code(text: str) -> None:
-    assert codes.one_time_codes_in(text) == []
+    assert codes.one_time_code_in(text) == ""
 
 
 def test_a_code_for_nobody_is_unknown(db: None) -> None:
     assert take_now(codes.redeem(uuid.uuid4(), "PARLEY-0000-0000-0000-0000", {})) == Redeemed(Outcome.UNKNOWN)
+
+
+def test_two_guesses_in_one_message_are_none_and_the_same_twice_is_one() -> None:
+    assert codes.one_time_code_in("123456 123457") == ""
+    assert codes.one_time_code_in("123456, I mean 123 456") == "123456"
+
+
+@pytest.mark.django_db
+def test_new_codes_give_no_endless_guesses() -> None:
+    whatsapp, twitter = IdentityFactory(), IdentityFactory(kind="twitter")
+    for _ in range(codes.MOST_IN_A_DAY // codes.MOST_GUESSES):
+        digits = one_time(whatsapp, typed_by=twitter)
+        for _ in range(codes.MOST_GUESSES):
+            assert typed(twitter, f"{(int(digits) + 1) % 1_000_000:06}") == Outcome.UNKNOWN
+
+    assert typed(twitter, one_time(whatsapp, typed_by=twitter)) == Outcome.UNKNOWN
+    assert len(people()) == 2
+
+
+@pytest.mark.django_db
+def test_a_code_lasts_a_day_at_most() -> None:
+    row, _ = codes.make_link_code(IdentityFactory().home_id, None, by="ana", lasts=timedelta(days=30))
+    assert row.expires_at - row.made_at <= timedelta(days=1)

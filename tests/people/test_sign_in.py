@@ -22,7 +22,8 @@ from django.test import Client
 
 from config.environment import Env
 from config.sign_in import groups, providers
-from people.adapters import groups_of, mapped, set_groups
+from people.adapters import groups_of, mapped
+from people.directory import set_groups
 
 PASSWORD = "a long enough password"
 LOGIN = "/accounts/login/"

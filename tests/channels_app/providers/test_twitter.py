@@ -370,7 +370,6 @@ def test_typing_at_two_moments_has_two_keys() -> None:
         b"",
         b"{}",
         b"[]",
-        b"null",
         b'{"data": {}}',
         b'{"data": []}',
         json.dumps(message({"text": {}})).encode(),
