@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from argparse import ArgumentTypeError
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -16,6 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from channels_app.db import POLICY
 from config import broker, embedded, look, sign_in
 from config.environment import Env, give_aws_its_files
+from connect_bridge.ports import port_number
 
 django_stubs_ext.monkeypatch()  # so that ModelAdmin[Account] means something at run time too
 
@@ -28,7 +30,16 @@ give_aws_its_files()
 
 def _local_secret(name: str) -> str:
     """Return a secret that was made on first use and lies under var/, readable by its owner alone."""
-    path = VAR_DIR / "secrets" / name
+    try:
+        return _made_secret(VAR_DIR / "secrets" / name)
+    except OSError as problem:
+        raise ImproperlyConfigured(
+            f"{VAR_DIR / 'secrets' / name}: {problem.strerror}. Parley makes its secrets there on first use: let it"
+            " write there, name another folder by PARLEY_VAR, or set SECRET_KEY and FIELD_ENCRYPTION_KEYS"
+        ) from None
+
+
+def _made_secret(path: Path) -> str:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         made = path.with_suffix(f".{os.getpid()}")
@@ -45,7 +56,10 @@ def _local_secret(name: str) -> str:
 
 # ── where we are ──────────────────────────────────────────────────────────────────────────────────────────────────────
 DEBUG = env.bool("DEBUG", False)
-PORT = env.int("PORT", 8000)
+try:
+    PORT = port_number(env.str("PORT", "8000"))
+except ArgumentTypeError as _wrong:
+    raise ImproperlyConfigured(f"PORT: {_wrong}") from None
 PUBLIC_BASE_URL = env.str("PUBLIC_BASE_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
 _public = urlsplit(PUBLIC_BASE_URL)
 if _public.scheme not in ("http", "https") or not _public.hostname:

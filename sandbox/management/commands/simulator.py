@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from connect_bridge.ports import port_or_any, refuse_taken_port
 from sandbox.world.run import parse_faults, run
 from sandbox.world.world import World
 
@@ -21,7 +22,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
         parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
-        parser.add_argument("--port", type=int, default=8999, help="0 takes a free one (default: %(default)s)")
+        parser.add_argument("--port", type=port_or_any, default=8999, help="0 takes a free one (default: %(default)s)")
         parser.add_argument("--ledger", type=Path, help="append every call and delivery to this file as JSON lines")
         parser.add_argument("--quotas", choices=("on", "off"), default="on", help="keep AWS's rates (default: on)")
         parser.add_argument("--seed", type=int, default=7, help="seed of the faults' dice (default: %(default)s)")
@@ -39,6 +40,8 @@ class Command(BaseCommand):
         world.settings.quotas = options["quotas"] == "on"
         world.faults.reseed(options["seed"])
         try:
+            if options["port"]:
+                refuse_taken_port(options["host"], options["port"])
             world.faults.on.extend(parse_faults(options["faults"]))
             run(world, options["host"], options["port"], self.announce)
         except (ValueError, OSError) as error:
