@@ -1,7 +1,7 @@
 """How every process of ours reaches PostgreSQL: one policy for each connection, each pool, and straight psycopg.
 
 A database that fell silent (its host died, its address moved) is given up after nine seconds, tried again every second
-or two for as long as it is away, and used again at once when it is back. Nothing here waits longer after a longer outage.
+or two for as long as it is away, and used at once when it is back. Nothing here waits longer after a longer outage.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import psycopg
 from django.db import connections
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
-#: libpq's own words: seconds, and for `tcp_user_timeout` milliseconds. They mean nothing on a unix socket, and harm not.
+#: libpq's own words: seconds, and for `tcp_user_timeout` milliseconds. A unix socket ignores them.
 POLICY: Mapping[str, Any] = {
     "connect_timeout": 3,
     "keepalives_idle": 3,
@@ -82,7 +82,7 @@ class AsyncPool(AsyncConnectionPool[AsyncConnection]):
     def __init__(self, **given: Any) -> None:
         super().__init__(**{**POOL, **given})
 
-    async def getconn(self, timeout: float | None = None) -> AsyncConnection:
+    async def getconn(self, timeout: float | None = None) -> AsyncConnection:  # noqa: ASYNC109 - the library's
         """Give a connection. Raises psycopg.OperationalError after `timeout` seconds."""
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
         while True:

@@ -35,7 +35,9 @@ def refuse_taken_port(host: str, port: int) -> None:
             probe.bind(address)
             probe.listen()  # bind alone succeeds beside a listener that is bound by another name
     except OSError as problem:
-        raise OSError(f"Cannot listen on {host} port {port}: {problem.strerror}. {_advice(problem, host, port)}") from None
+        raise OSError(
+            f"Cannot listen on {host} port {port}: {problem.strerror}. {_advice(problem, host, port)}"
+        ) from None
 
 
 def _advice(problem: OSError, host: str, port: int) -> str:

@@ -6,6 +6,7 @@ import atexit
 import os
 from contextlib import AbstractContextManager
 from threading import Lock
+
 from channels_app.db import Connection, Pool, connect_parameters, with_options
 
 #: Connections of one worker process. A send holds none while it waits for the provider.

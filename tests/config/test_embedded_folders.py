@@ -17,7 +17,7 @@ from tests.config.embedded_kit import PATIENCE, User, answers, ordinary_user, re
 
 pytestmark = [pytest.mark.whole, pytest.mark.timeout(2 * PATIENCE)]
 
-CANARY = Path("/tmp/parley-canary")  # noqa: S108 - what a shell would make
+CANARY = Path("/tmp/parley-canary")
 COMMAND = "cd tmp; touch parley-canary"
 NAMES = {
     "plain": "var",
@@ -64,7 +64,7 @@ def user(request: pytest.FixtureRequest) -> Iterator[str | None]:
 @pytest.fixture
 def folder(user: str | None) -> Iterator[Path]:
     """Give a folder where the user may do anything."""
-    made = Path(tempfile.mkdtemp(prefix="parley-odd-", dir="/tmp"))  # noqa: S108 - everybody's, and short
+    made = Path(tempfile.mkdtemp(prefix="parley-odd-", dir="/tmp"))
     if user is not None:
         os.chown(made, pwd.getpwnam(user).pw_uid, -1)
     yield made
@@ -115,7 +115,7 @@ def test_a_folder_by_two_names_is_one(user: str | None, folder: Path) -> None:
 
 def test_nor_is_the_name_of_the_programs_folder_a_command(tmp_path: Path) -> None:
     CANARY.unlink(missing_ok=True)
-    base = Path(tempfile.mkdtemp(prefix="parley-odd-", dir="/tmp"))  # noqa: S108 - everybody's
+    base = Path(tempfile.mkdtemp(prefix="parley-odd-", dir="/tmp"))
     base.chmod(0o755)
     wheel = base / f'a"$({COMMAND})`{COMMAND}`b'
     for part in postmaster.WHEEL_FOLDERS:

@@ -17,7 +17,9 @@ class Command(BaseCommand):
     help = "Migrate, then run web, bridge, worker and beat on this machine until SIGTERM or Ctrl-C."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--port", type=port_number, default=settings.PORT, help="where the web listens (default: PORT)")
+        parser.add_argument(
+            "--port", type=port_number, default=settings.PORT, help="where the web listens (default: PORT)"
+        )
 
     def handle(self, **options: Any) -> None:
         port: int = options["port"]

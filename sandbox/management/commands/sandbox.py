@@ -44,7 +44,9 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--port", type=port_number, default=settings.PORT, help="where the web listens (default: PORT)")
+        parser.add_argument(
+            "--port", type=port_number, default=settings.PORT, help="where the web listens (default: PORT)"
+        )
         parser.add_argument(
             "--weeks", type=int, default=WEEKS, help="made-up weeks in the dashboards, once (default: %(default)s)"
         )
