@@ -1,8 +1,8 @@
 """How soon each process works again when the database was away, or its address moved. Needs root, Linux and iproute2.
 
 The database runs in a network namespace of its own, the product in another. `move`: the database's name leads to
-another address, and the old one is silent: what was connected hears nothing, not even a refusal. `away`: the same address is
-silent for two minutes. Measured is the time from the moment at which the database can be reached again.
+another address, and the old one is silent: what was connected hears nothing, not even a refusal. `away`: the same
+address is silent for two minutes. Measured is the time from the moment at which the database can be reached again.
 
 Only namespaces and links that this bench made are changed, and it removes them. Their addresses are of a network that
 belongs to nobody (RFC 5737).

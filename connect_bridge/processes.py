@@ -68,7 +68,7 @@ async def until_it_answers(port: int) -> str:
     Raises OSError if somebody else's answers there: both were told the same port at the same moment.
     """
     address = url_of(host(), port)
-    while (whose := await asyncio.to_thread(_answers, f"{address}/-/alive/")) is None:  # another process's event
+    while (whose := await asyncio.to_thread(_answers, f"{address}/-/alive/")) is None:  # noqa: ASYNC110 - of another process
         await asyncio.sleep(LOOK_AGAIN)
     if whose != INSTANCE:
         raise OSError(f"Another Parley has just taken port {port}. Stop it, or choose another port: --port {port + 1}")

@@ -1,4 +1,4 @@
-"""One policy for every way to the database: silence is noticed, pools keep trying, dead connections are not given out."""
+"""One policy for every way to the database: silence is noticed, pools keep trying, none gives out a dead connection."""
 
 from __future__ import annotations
 

@@ -181,43 +181,55 @@ def test_settings_that_cannot_be_are_refused_in_the_servers_own_words(var: Path)
     assert "Traceback" not in user.said
 
 
-@pytest.mark.parametrize("trouble", ["read-only", "no name", "a file", "somebody else's socket"])
-def test_a_place_that_does_not_do_is_refused_with_the_reason(trouble: str) -> None:
+@pytest.fixture
+def base() -> Iterator[Path]:
+    """Give a folder of ours that others may enter, and not write into."""
+    made = Path(tempfile.mkdtemp(prefix="parley-odd-", dir="/tmp"))
+    made.chmod(0o755)
+    yield made
+    made.chmod(0o755)
+    shutil.rmtree(made)
+
+
+def refused(var: Path, user: str | None, reason: str) -> None:
+    said = User(var, user=user).said
+    assert reason in said
+    assert "DATABASE_URL" in said
+    assert "Traceback" not in said
+
+
+def test_a_place_where_nobody_may_write_is_refused_with_the_reason(base: Path) -> None:
+    base.chmod(0o555)
     with ordinary_user() as somebody:
-        base = Path(tempfile.mkdtemp(prefix="parley-odd-", dir="/tmp"))
-        var = base / "var"
-        user = somebody
+        refused(base / "var", somebody, "Permission denied")
+
+
+def test_a_file_in_the_folders_place_is_refused_with_the_reason(base: Path) -> None:
+    (base / "var").write_text("")
+    with ordinary_user() as somebody:
+        refused(base / "var", somebody, "name another folder by PARLEY_VAR")
+
+
+def test_a_user_without_a_name_is_told_that_initdb_insists_on_one(base: Path) -> None:
+    base.chmod(0o777)
+    with ordinary_user() as somebody:
+        if somebody is None:
+            pytest.skip("NOT TESTED: only root can be somebody else. sudo make test")
+        refused(base / "var", "54321", "user id 54321 has no name")
+
+
+def test_a_socket_folder_that_somebody_else_made_is_refused(base: Path) -> None:
+    base.chmod(0o777)
+    with ordinary_user() as somebody:
+        if somebody is None:
+            pytest.skip("NOT TESTED: only root can be somebody else. sudo make test")
+        mark = embedded._mark(Path(os.path.realpath(base / "a folder with spaces")))
+        squatted = Path("/tmp") / f"parley-{pwd.getpwnam(SOMEBODY).pw_uid}-{mark}"
+        squatted.mkdir()
         try:
-            if somebody is None and trouble in ("no name", "somebody else's socket"):
-                pytest.skip("NOT TESTED: only root can be somebody else. sudo make test")
-            if trouble == "no name":
-                base.chmod(0o777)
-                user = "54321"
-            elif trouble == "a file":
-                base.chmod(0o777)
-                var.write_text("")
-            elif trouble == "somebody else's socket":
-                var = base / "a folder with spaces"
-                base.chmod(0o777)
-                uid = pwd.getpwnam(SOMEBODY).pw_uid
-                squatted = Path("/tmp") / f"parley-{uid}-{embedded._mark(Path(os.path.realpath(var)))}"
-                squatted.mkdir()
-            else:
-                base.chmod(0o555)
-            said = User(var, user=user).said
-            reasons = {
-                "read-only": "Permission denied",
-                "no name": "user id 54321 has no name",
-                "a file": "PARLEY_VAR",
-                "somebody else's socket": "belongs to somebody else",
-            }
-            assert reasons[trouble] in said
-            assert "DATABASE_URL" in said
-            assert "Traceback" not in said
+            refused(base / "a folder with spaces", somebody, "belongs to somebody else")
         finally:
-            shutil.rmtree(base)
-            if trouble == "somebody else's socket" and somebody:
-                squatted.rmdir()
+            squatted.rmdir()
 
 
 def test_a_full_disk_is_said_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

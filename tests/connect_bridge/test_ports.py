@@ -88,9 +88,11 @@ def test_an_address_that_is_not_ours_is_called_so(host: str) -> None:
 def test_a_taken_port_of_ipv6_is_seen() -> None:
     if not socket.has_dualstack_ipv6():
         pytest.skip("NOT TESTED: no IPv6 here")
-    with socket.create_server(("::1", 0), family=socket.AF_INET6) as other:
-        with pytest.raises(OSError, match="Cannot listen on ::1"):
-            refuse_taken_port("::1", other.getsockname()[1])
+    with (
+        socket.create_server(("::1", 0), family=socket.AF_INET6) as other,
+        pytest.raises(OSError, match="Cannot listen on ::1"),
+    ):
+        refuse_taken_port("::1", other.getsockname()[1])
 
 
 @pytest.mark.parametrize(
