@@ -44,12 +44,23 @@ def test_two_folders_are_apart(tmp_path: Path) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_folders_on_one_database_are_not(database_url: str, tmp_path: Path) -> None:
+def test_two_sandboxes_on_one_database_are_refused_too(database_url: str) -> None:
     with (
-        the_only_one_on(database_url, tmp_path / "one", 8000),
-        pytest.raises(Taken, match="on the database"),
-        the_only_one_on(database_url, tmp_path / "two", 8001),
+        the_only_one_on(database_url, 8000),
+        pytest.raises(Taken, match=rf"on this database \(process {os.getpid()}, .*:8000\).*PORT=8001"),
+        the_only_one_on(database_url, 8000),
     ):
         pass
-    with the_only_one_on(database_url, tmp_path / "two", 8001):
+    with the_only_one_on(database_url, 8001):
+        pass
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_databases_are_apart(database_url: str, postgres: str) -> None:
+    with the_only_one_on(database_url, 8000), the_only_one_on(postgres, 8001):
+        pass
+
+
+def test_a_database_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No database: .*DATABASE_URL"), the_only_one_on("postgres://x@127.0.0.1:9/x", 1):
         pass

@@ -6,6 +6,8 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import aiohttp
@@ -55,7 +57,7 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         port: int = options["port"]
         try:
-            with the_only_one(settings.VAR_DIR, port), the_only_one_on(_database_url(), settings.VAR_DIR, port):
+            with _alone(port):
                 refuse_taken_port(host(), port)
                 passed = self._run(port, options)
         except (OSError, Taken) as taken:
@@ -106,6 +108,16 @@ class Command(BaseCommand):
         days = str(7 * self._weeks)
         command = _manage("seeddemo", "--once", "--gently", "--no-progress", "--json", "--days", days)
         return await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
+
+
+@contextmanager
+def _alone(port: int) -> Iterator[None]:
+    """Be the only sandbox of our database. Raises Taken, OSError."""
+    with ExitStack() as stack:
+        if not os.environ.get("DATABASE_URL"):
+            stack.enter_context(the_only_one(settings.VAR_DIR, port))
+        stack.enter_context(the_only_one_on(_database_url(), port))
+        yield
 
 
 def _free_port() -> int:
