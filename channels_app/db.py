@@ -6,6 +6,7 @@ or two for as long as it is away, and used at once when it is back. Nothing here
 
 from __future__ import annotations
 
+import logging
 import select
 import time
 from collections.abc import Mapping
@@ -26,6 +27,9 @@ POLICY: Mapping[str, Any] = {
 #: Of a pool, in seconds: how long a caller waits, how long one round of connecting lasts before the next one begins
 #: (psycopg's own doubles its pauses for five minutes), and after what time a connection is replaced anyway.
 POOL: Mapping[str, Any] = {"min_size": 1, "timeout": 5.0, "reconnect_timeout": 1.0, "max_lifetime": 1800.0}
+
+#: Seconds for which a pool is silent after it has said why it cannot connect.
+SAYS_EVERY = 10.0
 
 Connection = psycopg.Connection[Any]
 AsyncConnection = psycopg.AsyncConnection[Any]
@@ -117,3 +121,21 @@ def _has_news(connection: AnyConnection) -> bool:
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     return bool(poll.poll(0))
+
+
+class Seldom(logging.Filter):
+    """Lets a pool's warnings through every ten seconds: it tries every second, and an outage may last a night."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether this one is let through."""
+        if record.levelno != logging.WARNING:
+            return True
+        now = time.monotonic()
+        due = now >= self._next
+        if due:
+            self._next = now + SAYS_EVERY
+        return due

@@ -436,6 +436,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "filters": {"seldom": {"()": "channels_app.db.Seldom"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     # The SDKs log request bodies at DEBUG: they stay above it whatever LOG_LEVEL says. Celery logs every task twice.
@@ -454,5 +455,6 @@ LOGGING = {
             "celery.worker.strategy",
             "celery.app.trace",
         )
-    },
+    }
+    | {"psycopg.pool": {"filters": ["seldom"]}},
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +14,7 @@ from django.db import connection as django_connection
 from pgmq.base import PGMQConfig
 from psycopg.conninfo import conninfo_to_dict
 
-from channels_app.db import POLICY, AsyncPool, Pool, connect_parameters
+from channels_app.db import POLICY, AsyncPool, Pool, Seldom, connect_parameters
 from config import celery_app
 from config.broker import Transport, pgmq_conninfo, transport_options
 from connect_bridge import worker_pool
@@ -144,3 +145,15 @@ def test_pages_do_not_notice_that_the_database_ended_their_connection(client: An
         pid = idle.info.backend_pid
     _end([pid])
     assert client.get("/-/health/").status_code == 200
+
+
+def test_an_outage_is_said_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("channels_app.db.time.monotonic", lambda: now[0])
+    seldom, said = Seldom(), []
+    for _ in range(25):
+        record = logging.LogRecord("psycopg.pool", logging.WARNING, "", 0, "error connecting", (), None)
+        said.append(seldom.filter(record))
+        now[0] += 1
+    assert said.count(True) == 3
+    assert said[0]

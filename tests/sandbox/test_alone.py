@@ -61,6 +61,6 @@ def test_two_databases_are_apart(database_url: str, postgres: str) -> None:
         pass
 
 
-def test_a_database_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="No database: .*DATABASE_URL"), the_only_one_on("postgres://x@127.0.0.1:9/x", 1):
+def test_a_database_that_is_not_there_is_said() -> None:
+    with pytest.raises(OSError, match=r"No database: .*DATABASE_URL"), the_only_one_on("postgres://x@127.0.0.1:9/x", 1):
         pass
