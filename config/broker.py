@@ -9,9 +9,9 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-import kombu
 import kombu.transport
 from celery.app.amqp import AMQP
+from kombu.connection import Connection as KombuConnection
 from kombu.transport import pgmq
 from pgmq import PGMQueue
 from pgmq.base import PGMQConfig
@@ -86,10 +86,11 @@ def _quoted(value: str) -> str:
     return f"'{escaped}'"
 
 
-class Transport(pgmq.Transport):  # type: ignore[misc] # kombu is not typed
+class Transport(pgmq.Transport):
     """Kombu's pgmq transport on the house's pool: the library's own takes a minute to see that the database is back."""
 
     def _create_pgmq_client(self) -> PGMQueue:
+        assert self.client is not None
         options = self.client.transport_options
         pool = Pool(
             conninfo=PGMQConfig(conn_string=options["conn_string"]).dsn,
@@ -111,10 +112,10 @@ class Transport(pgmq.Transport):  # type: ignore[misc] # kombu is not typed
                 pool.close()
 
 
-class Connection(kombu.Connection):  # type: ignore[misc] # kombu is not typed
+class Connection(KombuConnection):  # type: ignore[misc] # kombu is not typed
     """Tries again every second or two for as long as it is told to. Kombu's own waits up to half a minute."""
 
-    def ensure_connection(self, *given: Any, **named: Any) -> kombu.Connection:
+    def ensure_connection(self, *given: Any, **named: Any) -> KombuConnection:
         """Return when the broker is reached."""
         return super().ensure_connection(*given, **{**PAUSES, **named})
 

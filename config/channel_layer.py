@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import msgpack
+import msgspec.msgpack
 import psycopg
 from channels.layers import BaseChannelLayer
 
@@ -123,7 +123,7 @@ class _InOneLoop:
         return self.queues.setdefault(channel, asyncio.Queue(self._capacity))
 
     async def say(self, to: Sequence[str], message: dict[str, Any]) -> None:
-        packed = base64.b85encode(msgpack.packb([*to, message], use_bin_type=True)).decode("ascii")
+        packed = base64.b85encode(msgspec.msgpack.encode([*to, message])).decode("ascii")
         await self._mouth.add(packed)
 
     async def listening(self) -> None:
@@ -162,7 +162,7 @@ class _InOneLoop:
                 del self._unfinished[next(iter(self._unfinished))]
             return
         del self._unfinished[name]
-        kind, to, message = msgpack.unpackb(base64.b85decode("".join(pieces)), raw=False)
+        kind, to, message = msgspec.msgpack.decode(base64.b85decode("".join(pieces)))
         if kind == "group":
             for channel in self.groups.get(to, ()):
                 self._give(channel, message)

@@ -9,6 +9,8 @@ from threading import Lock
 
 from channels_app.db import Connection, Pool, connect_parameters, with_options
 
+__all__ = ["Connection", "check", "close", "connection"]
+
 #: Connections of one worker process. A send holds none while it waits for the provider.
 MOST_CONNECTIONS = 8
 #: Seconds to wait for a connection before psycopg.OperationalError.

@@ -19,9 +19,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
         options = self.settings_dict["OPTIONS"].get("pool")
         if self.alias == NO_DB_ALIAS or not options:
             return None
-        made = self._connection_pools.get(self.alias)
+        made = self._connection_pools.get(self.alias)  # type: ignore[attr-defined] # nor are Django's pools typed
         if made is None:
             parameters = {**self.get_connection_params(), "autocommit": True}
-            pool = Pool(kwargs=parameters, open=False, configure=self._configure_connection, **options)
-            made = self._connection_pools.setdefault(self.alias, pool)  # of threads that race, the first one wins
+            configure = self._configure_connection  # type: ignore[attr-defined]
+            pool = Pool(kwargs=parameters, open=False, configure=configure, **options)
+            # Of threads that race, the first one wins.
+            made = self._connection_pools.setdefault(self.alias, pool)  # type: ignore[attr-defined]
         return made
