@@ -193,8 +193,8 @@ def _prepare_as_root(here: Place) -> None:
         return
     copy = target.with_name(f"{target.name}.{os.getpid()}")
     try:
-        for folder in WHEEL_FOLDERS:
-            shutil.copytree(_wheel() / folder, copy / folder)
+        for part in WHEEL_FOLDERS:
+            shutil.copytree(_wheel() / part, copy / part)
         subprocess.run(["chmod", "-R", "a+rX", str(copy)], check=True)  # noqa: S603, S607 - fixed arguments
         copy.rename(target)
     except OSError:
@@ -207,7 +207,7 @@ def _ensure_user() -> None:
     try:
         pwd.getpwnam(SYSTEM_USER)
     except KeyError:
-        command: list[str] = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SYSTEM_USER]
+        command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SYSTEM_USER]
         said = "there is no such program"
         if (useradd := shutil.which("useradd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")) is not None:
             command[0] = useradd
