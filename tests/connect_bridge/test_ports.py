@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import argparse
 import errno
+import http.server
 import os
 import re
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from django.conf import settings
 
 from connect_bridge import ports
 from connect_bridge.ports import port_number, refuse_taken_port, url_of
+from connect_bridge.processes import INSTANCE, product, until_it_answers
 
 NONSENSE = ["abc", "70000", "0", "-1", "", "8000.5", "65536", "80 80"]
 
@@ -107,3 +111,40 @@ def test_a_taken_port_of_ipv6_is_seen() -> None:
 )
 def test_where_this_machine_reaches_what_listens(host: str, url: str) -> None:
     assert url_of(host, 80) == url
+
+
+class Alive(http.server.BaseHTTPRequestHandler):
+    """A web that says it is alive, as the instance that it was told to be."""
+
+    instance = ""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("X-Parley-Instance", self.instance)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def answering() -> Iterator[int]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Alive) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+async def test_another_parleys_answer_is_not_taken_for_ours(answering: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Alive, "instance", "another's")
+    with pytest.raises(OSError, match=rf"Another Parley has just taken port {answering}"):
+        await until_it_answers(answering)
+    monkeypatch.setattr(Alive, "instance", INSTANCE)
+    assert await until_it_answers(answering) == f"http://127.0.0.1:{answering}"
+
+
+def test_the_web_says_whose_it_is(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "X-Parley-Instance" not in client.get("/-/alive/").headers
+    (web,) = product(8000)[-1]
+    monkeypatch.setenv("PARLEY_INSTANCE", web.environment["PARLEY_INSTANCE"])
+    assert client.get("/-/alive/").headers["X-Parley-Instance"] == INSTANCE
