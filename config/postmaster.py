@@ -140,6 +140,13 @@ def is_running(here: Place) -> bool:
     return pid is not None and _serves(pid, here.data)
 
 
+def run_program(here: Place, program: str, *arguments: str, check: bool = True) -> None:
+    """Run one of PostgreSQL's programs as the server's user. No pipes: a server that it starts would keep them."""
+    nothing = subprocess.DEVNULL
+    command = [str(here.programs / program), *arguments]
+    subprocess.run(command, check=check, stdin=nothing, stdout=nothing, stderr=nothing, **_as_user(here))  # noqa: S603
+
+
 def _is_finished(data: Path) -> bool:
     """Earlier versions left no mark, but a server that was ever started has written these."""
     has_files = (data / "PG_VERSION").exists() and (data / "global" / "pg_control").exists()
