@@ -18,7 +18,7 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 #: libpq's own words: seconds, and for `tcp_user_timeout` milliseconds. A unix socket ignores them.
 POLICY: Mapping[str, Any] = {
-    "connect_timeout": 3,
+    "connect_timeout": 4,
     "keepalives_idle": 3,
     "keepalives_interval": 2,
     "keepalives_count": 3,

@@ -164,7 +164,7 @@ DATABASES["default"]["ENGINE"] = "config.postgresql"
 DATABASES["default"]["OPTIONS"] = {**POLICY, **DATABASES["default"].get("OPTIONS", {})}
 # A pool for each process: under ASGI every request may come in another thread, and each thread would keep a connection.
 DATABASES["default"]["CONN_MAX_AGE"] = 0
-DATABASES["default"]["OPTIONS"]["pool"] = {"max_size": env.int("DATABASE_POOL_SIZE", 10)}
+DATABASES["default"]["OPTIONS"]["pool"] = {"max_size": env.int("DATABASE_POOL_SIZE", 10), "timeout": 10}
 
 REDIS_URL = env.str("REDIS_URL", "")
 if REDIS_URL:

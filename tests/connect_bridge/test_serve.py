@@ -121,7 +121,8 @@ def test_with_no_database_given_a_private_one_comes_and_goes(free_port: int, tmp
     try:
         with serving(free_port, tmp_path / "log", {"DATABASE_URL": "", "PARLEY_VAR": str(var)}) as served:
             postmaster = int((private.data / "postmaster.pid").read_text().split()[0])
-            assert served.get("/-/health/").status_code == 200
+            health = served.get("/-/health/")
+            assert health.status_code == 200, health.text + served.log.read_text()
             served.process.send_signal(signal.SIGTERM)
             assert served.process.wait(PATIENCE) == 0
         assert all_gone([postmaster])
