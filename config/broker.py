@@ -112,12 +112,13 @@ class Transport(pgmq.Transport):
                 pool.close()
 
 
-class Connection(KombuConnection):  # type: ignore[misc] # kombu is not typed
+class Connection(KombuConnection):
     """Tries again every second or two for as long as it is told to. Kombu's own waits up to half a minute."""
 
-    def ensure_connection(self, *given: Any, **named: Any) -> KombuConnection:
+    def ensure_connection(self, *given: Any, **named: Any) -> Connection:
         """Return when the broker is reached."""
-        return super().ensure_connection(*given, **{**PAUSES, **named})
+        super().ensure_connection(*given, **{**PAUSES, **named})  # type: ignore[no-untyped-call]
+        return self
 
 
 class Amqp(AMQP):  # type: ignore[misc] # celery is not typed
