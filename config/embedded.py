@@ -137,7 +137,7 @@ def _come(here: Place) -> int:
             return lock
     except Unable as problem:
         raise SystemExit(str(problem)) from None
-    except (OSError, psycopg.OperationalError) as problem:
+    except (OSError, psycopg.Error, subprocess.SubprocessError) as problem:
         raise SystemExit(
             f"Parley cannot have its private PostgreSQL in {here.data}: {problem}. Parley must be able to write there: "
             f"mend that, or name another folder by PARLEY_VAR. {INSTEAD}"
