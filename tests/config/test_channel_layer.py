@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -11,7 +15,9 @@ import pytest
 from asgiref.sync import sync_to_async
 
 from channels_app.db import connect_parameters
+from config import embedded
 from config.channel_layer import STREAM, ChannelLayer
+from tests.config.embedded_kit import remove
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -128,3 +134,34 @@ async def test_a_group_that_is_joined_while_the_database_is_away_is_heard_later(
             await asyncio.sleep(0.05)
     await other.group_send("pages", {"type": "knock"})
     assert await heard(layer, channel) == {"type": "knock"}
+
+
+@pytest.mark.whole
+@pytest.mark.timeout(3 * PATIENCE)
+async def test_both_ways_come_back_when_the_server_itself_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    var = tmp_path / "var"
+    try:
+        with embedded.running(var) as place:
+            monkeypatch.setattr("config.channel_layer.connect_parameters", lambda: {"conninfo": place.url()})
+            layer = ChannelLayer()
+            channel = await layer.new_channel()
+            await layer.group_add("pages", channel)
+            await layer.group_send("pages", {"type": "before"})
+            assert await heard(layer, channel) == {"type": "before"}
+            os.kill(int((place.data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+            async with asyncio.timeout(PATIENCE):
+                while await _knock(layer, channel) != {"type": "after"}:  # noqa: ASYNC110 - the server's event
+                    await asyncio.sleep(0.1)
+            await layer.close()
+    finally:
+        remove(var)
+
+
+async def _knock(layer: ChannelLayer, channel: str) -> dict[str, Any] | None:
+    """Send one message and return it if it arrives within a second."""
+    with suppress(psycopg.Error, TimeoutError):
+        await layer.group_send("pages", {"type": "after"})
+        return await asyncio.wait_for(layer.receive(channel), 1)
+    return None
