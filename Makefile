@@ -19,17 +19,17 @@ help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/installed ## Install and run everything with a simulated outside world: make demo PORT=8000
-	@exec $(RUN) manage.py sandbox --port $(PORT)
+	@exec $(RUN) manage.py sandbox --port "$(PORT)"
 
 test: $(VENV)/installed-for-tests ## Install what the tests need and run them: make test ARGS="-k outbox"
 	@.ci/tools
-	@PARLEY_VAR=$(CURDIR)/var/tests $(RUN) -m pytest -n $(JOBS) $(ARGS)
+	@PARLEY_VAR="$$PWD/var/tests" $(RUN) -m pytest -n $(JOBS) $(ARGS)
 
 lint: $(VENV)/installed-for-tests
-	$(VENV)/bin/ruff check .
-	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy .
-	$(VENV)/bin/lint-imports
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy .
+	$(RUN) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
 	$(RUN) manage.py makemigrations --check --dry-run
 	$(DEPLOYED) $(RUN) manage.py check --deploy --fail-level WARNING
 
@@ -49,6 +49,9 @@ lock: $(VENV)/installed ## Pin the newest fitting versions in requirements*.txt
 	$(UV_COMPILE) requirements.in -o requirements.txt
 	$(UV_COMPILE) requirements-dev.in -o requirements-dev.txt
 
+# Programs of the environment are started through its python: the scripts that pip makes name it on a line that a shell
+# reads, and in some folders that line means something else.
+
 # The stamps lie in the environment that they speak of: delete it, and both are gone.
 $(VENV)/installed: requirements.txt | $(VENV)/bin/python
 	@echo "Installing what Parley runs on (half a minute the first time) …"
@@ -63,5 +66,6 @@ $(VENV)/installed-for-tests: requirements-dev.txt | $(VENV)/bin/python
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Parley needs Python 3.11 or newer; PYTHON=python3.12 make … names another one."; exit 1; }
+	@case "$$PWD" in *:*) echo "Python makes no environment in a folder with a colon in its name: move $$PWD"; exit 1;; esac
 	@$(PYTHON) -m venv $(VENV) \
 		|| { rm -rf $(VENV); echo "Python has no venv. On Debian: apt-get install python3-venv"; exit 1; }

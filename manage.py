@@ -14,6 +14,10 @@ if __name__ == "__main__":
     # A command that is asked to end leaves through its `finally` blocks: the private PostgreSQL stops with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with embedded.running_for(sys.argv[1:]):
+        from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line
 
-        execute_from_command_line(sys.argv)
+        try:
+            execute_from_command_line(sys.argv)
+        except ImproperlyConfigured as wrong:
+            sys.exit(f"Parley's settings: {wrong}")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 BENCHES = ("webhooks", "sockets", "relay", "suggestions", "customer_page", "admin")
 #: Longer ones, that run only when they are asked for.
-LONG = ("takeover", "soak", "dashboards", "sentiment")
+LONG = ("takeover", "soak", "dashboards", "sentiment", "failover")
 
 
 def main() -> None:

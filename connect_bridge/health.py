@@ -6,6 +6,7 @@ a messenger's outage is reported and stays 200, because taking the web away woul
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
@@ -27,7 +28,8 @@ _migrated = False
 @never_cache
 def alive(_request: HttpRequest) -> HttpResponse:
     """Say that this process answers, and nothing more: no I/O."""
-    return JsonResponse({"status": "alive"})
+    instance = os.environ.get("PARLEY_INSTANCE")  # as whose child it was started, if as anybody's
+    return JsonResponse({"status": "alive"}, headers={"X-Parley-Instance": instance} if instance else None)
 
 
 @require_safe

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
+import secrets
 import sys
 from http import HTTPStatus
 from http.client import HTTPException
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 from django.conf import settings
 
+from connect_bridge.ports import url_of
 from connect_bridge.supervisor import Program
 
 #: Tasks that one worker process runs at a time. Each waits 50 to 300 ms for a messenger, so many more than cores.
 WORKER_THREADS = "16"
 #: Celery warns at length when root runs it. Here root is a container's or a laptop's; production has a user of its own.
 ABOUT_ROOT = "ignore:You're running the worker with superuser"
+#: What our web says of itself, so that we do not take another's for ours.
+INSTANCE = secrets.token_hex(8)
 #: Seconds between two looks at whether the web answers.
 LOOK_AGAIN = 0.1
 
@@ -35,6 +38,7 @@ def product(port: int) -> list[list[Program]]:
     """
     python = sys.executable
     environment = {"DATABASE_URL": os.environ.get("DATABASE_URL") or settings.DATABASE_URL, "PORT": str(port)}
+    environment["PARLEY_INSTANCE"] = INSTANCE
     threads = os.environ.get("WORKER_CONCURRENCY", WORKER_THREADS)
     web = ["-m", "config.web", "-b", host(), "-p", str(port), "config.asgi:application"]
     celery = ["-W", ABOUT_ROOT, "-m", "celery", "-q", "-A", "config"]
@@ -58,31 +62,24 @@ def product(port: int) -> list[list[Program]]:
     ]
 
 
-def refuse_taken_port(port: int) -> None:
-    """Raise OSError, saying what to do, if the web could not listen there."""
-    family = socket.AF_INET6 if ":" in host() else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host(), port))
-        except OSError as problem:
-            raise OSError(
-                f"Cannot listen on {host()} port {port}: {problem.strerror}. Likely something else runs there "
-                f"(perhaps another Parley). Stop it, or choose another port: --port {port + 1}"
-            ) from None
-
-
 async def until_it_answers(port: int) -> str:
-    """Wait until the web on this machine answers, for ever if need be, and return its address."""
-    address = f"http://{'127.0.0.1' if host() == '0.0.0.0' else host()}:{port}"  # noqa: S104 - compared, not bound
-    while not await asyncio.to_thread(_answers, f"{address}/-/alive/"):  # noqa: ASYNC110 - another process's event
+    """Wait until our web answers on this machine, for ever if need be, and return its address.
+
+    Raises OSError if somebody else's answers there: both were told the same port at the same moment.
+    """
+    address = url_of(host(), port)
+    while (whose := await asyncio.to_thread(_answers, f"{address}/-/alive/")) is None:  # noqa: ASYNC110 - of another process
         await asyncio.sleep(LOOK_AGAIN)
+    if whose != INSTANCE:
+        raise OSError(f"Another Parley has just taken port {port}. Stop it, or choose another port: --port {port + 1}")
     return address
 
 
-def _answers(url: str) -> bool:
+def _answers(url: str) -> str | None:
+    """Return which instance answers, None while none does. By a name that the web knows, whatever it binds to."""
     try:
-        with urlopen(url, timeout=5) as answer:  # noqa: S310 - http, on this machine
-            return bool(answer.status == HTTPStatus.OK)
+        request = Request(url, headers={"Host": "localhost"})  # noqa: S310 - http, on this machine
+        with urlopen(request, timeout=5) as answer:  # noqa: S310 - the same
+            return str(answer.headers.get("X-Parley-Instance", "")) if answer.status == HTTPStatus.OK else None
     except (OSError, HTTPException):
-        return False
+        return None

@@ -6,25 +6,23 @@ import atexit
 import os
 from contextlib import AbstractContextManager
 from threading import Lock
-from typing import Any
 
-import psycopg
-from psycopg_pool import ConnectionPool
+from channels_app.db import Connection, Pool, connect_parameters, with_options
 
-from channels_app.db import connect_parameters
-
-Connection = psycopg.Connection[Any]
+__all__ = ["Connection", "check", "close", "connection"]
 
 #: Connections of one worker process. A send holds none while it waits for the provider.
 MOST_CONNECTIONS = 8
 #: Seconds to wait for a connection before psycopg.OperationalError.
 WAIT = 5.0
+#: Statements here take milliseconds: one that stands still (a lock, a disk) must not hold a worker's thread for ever.
+NO_STANDSTILL = "-c statement_timeout=60s"
 
 #: As which pg_stat_activity shows them.
 NAME = "parley-outbox"
 
 _lock = Lock()
-_pools: dict[int, ConnectionPool[Connection]] = {}
+_pools: dict[int, Pool] = {}
 
 
 def connection() -> AbstractContextManager[Connection]:
@@ -45,13 +43,14 @@ def close() -> None:
         pool.close()
 
 
-def _pool() -> ConnectionPool[Connection]:
+def _pool() -> Pool:
     """Return the pool of this process: one that was inherited by a fork belongs to the parent."""
     with _lock:
         pool = _pools.get(os.getpid())
         if pool is None:
-            arguments = {**connect_parameters(), "autocommit": True, "application_name": NAME}
-            pool = ConnectionPool(kwargs=arguments, min_size=1, max_size=MOST_CONNECTIONS, open=True, name="worker")
+            arguments = {"autocommit": True, "application_name": NAME}
+            arguments |= with_options(connect_parameters(), NO_STANDSTILL)
+            pool = Pool(kwargs=arguments, max_size=MOST_CONNECTIONS, open=True, name="worker")
             _pools[os.getpid()] = pool
         return pool
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import redis
 
-from config import embedded
+from config import embedded, postmaster
 from tests.chaos.servers import Disk, Pair, pair, small_disk
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -150,6 +150,7 @@ def _beside(url: str, name: str) -> str:
 
 def _crash(place: embedded.Place) -> None:
     """Stop the server as if the power had failed, and start it again after a while: it recovers from its log."""
-    embedded._run(place, "pg_ctl", "-D", str(place.data), "-m", "immediate", "-w", "stop")
-    time.sleep(POWERLESS)
-    embedded._run(place, "pg_ctl", "-D", str(place.data), "-w", "restart", "-l", "/dev/null")
+    with embedded._alone(place):  # whoever needs the server would start it again at once
+        postmaster.run_program(place, "pg_ctl", "-D", str(place.data), "-m", "immediate", "-w", "stop")
+        time.sleep(POWERLESS)
+        postmaster.start(place)

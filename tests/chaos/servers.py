@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 
-from config import embedded
+from config import embedded, postmaster
 
 #: MiB of the small disk: the server's own files, its log and a run take some 150.
 DISK = 256
@@ -81,7 +81,7 @@ class Server:
         return f"postgres://postgres@127.0.0.1:{self.port}/postgres"
 
     def run(self, program: str, *arguments: str) -> None:
-        embedded._run(self.place, program, *arguments)
+        postmaster.run_program(self.place, program, *arguments)
 
     def start(self) -> None:
         given = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200"
@@ -89,7 +89,7 @@ class Server:
         self.run("pg_ctl", "-D", str(self.folder), "-w", "-l", log, "-o", f"{given} {self.options}", "start")
 
     def stop(self, mode: str) -> None:
-        embedded._run(self.place, "pg_ctl", "-D", str(self.folder), "-m", mode, "-w", "stop", check=False)
+        postmaster.run_program(self.place, "pg_ctl", "-D", str(self.folder), "-m", mode, "-w", "stop", check=False)
 
     def ask(self, query: str) -> object:
         with psycopg.connect(self.url, autocommit=True) as connection:

@@ -120,8 +120,13 @@ def test_with_no_database_given_a_private_one_comes_and_goes(free_port: int, tmp
     private = embedded.place(var)
     try:
         with serving(free_port, tmp_path / "log", {"DATABASE_URL": "", "PARLEY_VAR": str(var)}) as served:
+            served.until_well()
+            killed = int((private.data / "postmaster.pid").read_text().split()[0])
+            os.kill(killed, signal.SIGKILL)
+            served.until_said("the private PostgreSQL is back")
+            served.until_well()
             postmaster = int((private.data / "postmaster.pid").read_text().split()[0])
-            assert served.get("/-/health/").status_code == 200
+            assert postmaster != killed
             served.process.send_signal(signal.SIGTERM)
             assert served.process.wait(PATIENCE) == 0
         assert all_gone([postmaster])

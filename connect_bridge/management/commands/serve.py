@@ -8,7 +8,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError, connection
 
 from channels_app.schema import migrate
-from connect_bridge.processes import product, refuse_taken_port, until_it_answers
+from connect_bridge.ports import port_number, refuse_taken_port
+from connect_bridge.processes import host, product, until_it_answers
 from connect_bridge.supervisor import Supervisor
 
 
@@ -16,12 +17,14 @@ class Command(BaseCommand):
     help = "Migrate, then run web, bridge, worker and beat on this machine until SIGTERM or Ctrl-C."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--port", type=int, default=settings.PORT, help="where the web listens (default: PORT)")
+        parser.add_argument(
+            "--port", type=port_number, default=settings.PORT, help="where the web listens (default: PORT)"
+        )
 
     def handle(self, **options: Any) -> None:
         port: int = options["port"]
         try:
-            refuse_taken_port(port)
+            refuse_taken_port(host(), port)
         except OSError as taken:
             raise CommandError(str(taken)) from None
         try:
@@ -34,4 +37,7 @@ class Command(BaseCommand):
         async def announce() -> None:
             self.stdout.write(f"Parley is at {await until_it_answers(port)}")
 
-        asyncio.run(Supervisor(product(port)).run(announce))
+        try:
+            asyncio.run(Supervisor(product(port)).run(announce))
+        except OSError as taken:
+            raise CommandError(str(taken)) from None

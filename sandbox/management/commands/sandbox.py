@@ -6,6 +6,8 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import aiohttp
@@ -13,9 +15,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from config import embedded
-from connect_bridge.processes import product, refuse_taken_port, until_it_answers
+from connect_bridge.ports import port_number, refuse_taken_port
+from connect_bridge.processes import host, product, until_it_answers
 from connect_bridge.supervisor import Program, Supervisor
 from sandbox import demo
+from sandbox.alone import Taken, the_only_one, the_only_one_on
 from sandbox.tour import Tour
 from sandbox.tour_day import Office
 from sandbox.visitors import World
@@ -42,7 +46,9 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--port", type=int, default=settings.PORT, help="where the web listens (default: PORT)")
+        parser.add_argument(
+            "--port", type=port_number, default=settings.PORT, help="where the web listens (default: PORT)"
+        )
         parser.add_argument(
             "--weeks", type=int, default=WEEKS, help="made-up weeks in the dashboards, once (default: %(default)s)"
         )
@@ -51,16 +57,20 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         port: int = options["port"]
         try:
-            refuse_taken_port(port)
-        except OSError as taken:
+            with _alone(port):
+                refuse_taken_port(host(), port)
+                passed = self._run(port, options)
+        except (OSError, Taken) as taken:
             raise CommandError(str(taken)) from None
+        sys.exit(0 if passed else 1)
+
+    def _run(self, port: int, options: dict[str, Any]) -> bool:
         world = f"http://127.0.0.1:{_free_port()}"
         demo.move_in(world, port, _database_url())
         seeded = _seed()
         supervisor = Supervisor([[_simulator(world)], *product(port)])
         self._weeks: int = 0 if options["tour"] else options["weeks"]
-        passed = asyncio.run(self._open(supervisor, world, port, seeded, tour=options["tour"]))
-        sys.exit(0 if passed else 1)
+        return asyncio.run(self._open(supervisor, world, port, seeded, tour=options["tour"]))
 
     async def _open(self, supervisor: Supervisor, url: str, port: int, seeded: dict[str, Any], *, tour: bool) -> bool:
         passed = True
@@ -98,6 +108,16 @@ class Command(BaseCommand):
         days = str(7 * self._weeks)
         command = _manage("seeddemo", "--once", "--gently", "--no-progress", "--json", "--days", days)
         return await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
+
+
+@contextmanager
+def _alone(port: int) -> Iterator[None]:
+    """Be the only sandbox of our database. Raises Taken, OSError."""
+    with ExitStack() as stack:
+        if not os.environ.get("DATABASE_URL"):
+            stack.enter_context(the_only_one(settings.VAR_DIR, port))
+        stack.enter_context(the_only_one_on(_database_url(), port))
+        yield
 
 
 def _free_port() -> int:

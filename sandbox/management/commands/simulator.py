@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from connect_bridge.ports import port_or_any, refuse_taken_port
 from sandbox.world.run import parse_faults, run
 from sandbox.world.world import World
 
@@ -24,7 +25,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
         parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
-        parser.add_argument("--port", type=int, default=8999, help="0 takes a free one (default: %(default)s)")
+        parser.add_argument("--port", type=port_or_any, default=8999, help="0 takes a free one (default: %(default)s)")
         parser.add_argument("--ledger", type=Path, help="append every call and delivery to this file as JSON lines")
         told = (
             f"keep AWS's quotas, keep {RAISED} times as much as an account that had them raised, or none (default: on)"
@@ -46,6 +47,8 @@ class Command(BaseCommand):
         world.settings.raised = RAISED if options["quotas"] == "raised" else 1.0
         world.faults.reseed(options["seed"])
         try:
+            if options["port"]:
+                refuse_taken_port(options["host"], options["port"])
             world.faults.on.extend(parse_faults(options["faults"]))
             run(world, options["host"], options["port"], self.announce)
         except (ValueError, OSError) as error:
