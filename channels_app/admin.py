@@ -141,6 +141,7 @@ class InboundEntryAdmin(ReadOnlyAdmin[InboundEntry]):
 class ChannelLogAdmin(ReadOnlyAdmin[ChannelLog]):
     list_display = ["at", "account", "method", "host", "path", "status", "milliseconds", "error"]
     list_filter = ["status", kind_filter(), account_filter(), "at"]
+    links = ("outbox_entry__exact",)
     list_select_related = ["account"]
     unloaded = account_columns("account")
     ordering = ["-at"]

@@ -6,12 +6,15 @@ from datetime import datetime
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.utils.timezone import is_aware
 from django.views.decorators.http import require_safe
+from django.views.defaults import bad_request
 
 from people.audit import latest, recorded_models
+from people.lookups import BadLookup
 from people.models import TranscriptRead
 
 #: Changes, and looks, on one page.
@@ -41,6 +44,18 @@ def audit_page(request: HttpRequest) -> HttpResponse:
         "reads": reads[:MOST_SHOWN],
     }
     return TemplateResponse(request, "people/audit.html", context)
+
+
+def refused(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Answer 400; with words where there are some for whoever asked."""
+    if not isinstance(exception, BadLookup):
+        return bad_request(request, exception)
+    return render(request, "people/refused.html", {"words": str(exception), "path": request.path}, status=400)
+
+
+def nothing_here(_request: HttpRequest) -> HttpResponse:
+    """Stand where Django offers what no page of ours uses: rows of any model that a form could point at, by name."""
+    raise Http404
 
 
 def _moment(text: str) -> datetime | None:
