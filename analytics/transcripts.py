@@ -12,7 +12,7 @@ import msgspec
 from analytics import wording
 from analytics.models import ChatFact, Sentiment
 from connect_bridge.models import Contact, Message
-from people.privacy import Sight, seen
+from people.privacy import Sight, named, seen
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +89,7 @@ def _said(message: Message, lowest: uuid.UUID | None, sight: Sight) -> Said:
         id=message.id,
         at=message.created_at,
         side=message.direction,
-        who=message.author or message.role.capitalize(),
+        who=(named(message.author, sight) if message.direction == "in" else message.author) or message.role.capitalize(),
         text=seen(message.text, sight),
         status=message.status,
         trouble=f"{message.error_code} {message.error_detail}".strip() if message.status == "failed" else "",

@@ -11,7 +11,8 @@ from channels_app.models import ChannelLog
 from connect_bridge.conversation_admin import ConversationAdmin
 from connect_bridge.models import Bridge, Contact, Message, Notice, OutboxEntry, Replay
 from connect_bridge.outbox_admin import OutboxEntryAdmin
-from customers.readonly import ReadOnlyAdmin, link, shown_json, words, words_json
+from customers.readonly import ReadOnlyAdmin, link, masked, shown_json, words, words_json
+from people.privacy import named, told
 
 __all__ = [
     "BridgeAdmin",
@@ -128,10 +129,10 @@ class MessageAdmin(ReadOnlyAdmin[Message]):
         "sequence",
         "direction",
         "role",
-        "author",
+        "the_author",
         "status",
         "error_code",
-        "error_detail",
+        "the_detail",
         "content_type",
         "the_text",
         "the_original",
@@ -175,6 +176,12 @@ class MessageAdmin(ReadOnlyAdmin[Message]):
     def the_delivery(self, message: Message) -> str:
         return link(message.entry.delivery if message.entry else None)
 
+    the_detail = masked("error_detail", told)
+
+    @admin.display(description="author")
+    def the_author(self, message: Message) -> str:
+        return (named(message.author) if message.direction == Message.Direction.INBOUND else message.author) or "-"
+
     @admin.display(description="text")
     def the_text(self, message: Message) -> str:
         return words(message, message.text)
@@ -208,7 +215,8 @@ class ReplayAdmin(ReadOnlyAdmin[Replay]):
 
 @admin.register(Notice)
 class NoticeAdmin(ReadOnlyAdmin[Notice]):
-    list_display = ["__str__", "route", "attempts", "due_at", "told_at", "error"]
+    the_error = masked("error", told)
+    list_display = ["__str__", "route", "attempts", "due_at", "told_at", "the_error"]
     list_filter = ["route", "created_at"]
     ordering = ["-created_at"]
     fields = [
@@ -222,7 +230,7 @@ class NoticeAdmin(ReadOnlyAdmin[Notice]):
         "due_at",
         "created_at",
         "told_at",
-        "error",
+        "the_error",
     ]
     search_fields = ["id", "message__id", "contact__id", "contact__contact_id", "participant_id"]
     search_help_text = "An id of the notice, its message, its contact or the participant that told it."

@@ -29,6 +29,7 @@ from connect_bridge.serializers import (
 )
 from connect_bridge.stuck_views import StuckView
 from people.audit import note_read
+from people.privacy import Sight, sight_of
 
 #: Rows on a page, unless `page_size` asks for others, and at most.
 PAGE_SIZE = 50
@@ -67,10 +68,14 @@ class ReadView(ReadOnlyModelViewSet[Any]):
     permission_classes = [MayView]
     pagination_class = Newest
     newest_by: ClassVar[str] = "created_at"
+    #: Filters by what only some may see: to whom it is not shown, the filter would tell it.
+    names_people: ClassVar[frozenset[str]] = frozenset()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         known = self._parameters() if self.action == "list" else []
+        if sight_of(request.user) is not Sight.FULL:
+            known = [name for name in known if name not in self.names_people]
         if unknown := sorted(set(request.query_params) - set(known)):
             offered = f"Known are: {', '.join(known)}." if known else "None is known here."
             raise ValidationError({name: [f"Unknown parameter. {offered}"] for name in unknown})

@@ -102,6 +102,7 @@ class CustomerView(CustomerApi):
     queryset = Customer.objects.prefetch_related("identities")
     serializer_class = shapes.CustomerSerializer
     filterset_class = CustomerFilter
+    names_people = frozenset({"external_id", "handle", "phone"})
     needs: ClassVar[dict[str, str]] = {
         "partial_update": "customers.change_customer",
         "merge": "customers.merge_customer",
@@ -180,6 +181,7 @@ class IdentityView(CustomerApi):
     queryset = Identity.objects.prefetch_related("aliases", "changes")
     serializer_class = shapes.IdentitySerializer
     filterset_fields = ("customer", "home", "kind", "issuer", "external_id", "handle")
+    names_people = frozenset({"external_id", "handle"})
 
 
 class MergeFilter(FilterSet):  # type: ignore[misc] # django-filter has no types

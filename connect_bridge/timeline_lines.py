@@ -12,7 +12,7 @@ import msgspec
 from connect_bridge.insights import Mood
 from connect_bridge.people import Whole
 from connect_bridge.timeline import WHO, Line, Mark, Timeline
-from people.privacy import Sight, seen
+from people.privacy import Sight, named, seen
 
 #: Characters of one message that a page shows; the admin shows the rest.
 MOST_SHOWN = 8_000
@@ -58,7 +58,7 @@ def shown(timeline: Timeline, person: Whole, moods: Mapping[uuid.UUID, Mood], si
         if mark.line is None
         else _message(
             msgspec.structs.replace(mark.line, text=seen(mark.line.text, sight)),
-            mark.line.author or person.name,
+            named(mark.line.author, sight) or person.name,
             kinds[mark.line.conversation],
             labels[mark.line.conversation],
             moods.get(mark.line.id),

@@ -30,6 +30,8 @@ _MAIL = re.compile(r"(?<![^\s@<>])[^\s@<>]++@[^\s@<>]+\.\w+")
 _HANDLE = re.compile(r"(?<!\w)@\w{2,}")
 #: Four digits or more, also with spaces, dots, slashes and dashes between: numbers of phones, cards, orders, dates.
 _DIGITS = re.compile(r"\+?\d(?:[\s./()-]?\d){3,}")
+#: Numbers that are long enough for a phone, and no part of an id.
+_LONG_DIGITS = re.compile(r"(?<![\w-])\+?\d(?:[\s./()-]?\d){6,}+")
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 #: Last words of names whose values say what kind of event this is, when, and under which id: enough to follow it.
 _PLAIN = frozenset(
@@ -61,14 +63,17 @@ def sight_of(user: Any) -> Sight:
     return Sight.REDACTED if user.has_perm("people.read_redacted") else Sight.NONE
 
 
-def asked_by(request: Any) -> Any:
-    """Say for whom is worked from here on, until `asked_by` is told otherwise; None: for nobody."""
-    return _asking.set(request)
+def asked_by(request: Any) -> None:
+    """Say for whom is worked from here on, until told otherwise: a request, a sight where no user is, or nobody."""
+    _asking.set(request)
 
 
 def sight_here() -> Sight:
     """Return how much whoever is being answered may see. In a process that answers nobody: nothing."""
-    user = getattr(_asking.get(), "user", None)
+    asking = _asking.get()
+    if isinstance(asking, Sight):
+        return asking
+    user = getattr(asking, "user", None)
     return Sight.NONE if user is None else sight_of(user)
 
 
@@ -98,6 +103,13 @@ def redacted(text: str) -> str:
     for pattern, name in ((_LINK, "[link]"), (_MAIL, "[e-mail]"), (_HANDLE, "[handle]"), (_DIGITS, "[number]")):
         text = pattern.sub(name, text)
     return text
+
+
+def told(text: str, sight: Sight | None = None) -> str:
+    """Return what a provider told of a failure: without addresses and phone numbers, its codes and ids as they are."""
+    if not text or (sight or sight_here()) is Sight.FULL:
+        return text
+    return _LONG_DIGITS.sub("[number]", _MAIL.sub("[e-mail]", text))
 
 
 def seen_json(value: Any, sight: Sight) -> Any:
