@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from rest_framework.authtoken.models import TokenProxy
 
 from channels_app.admin import ChannelLogAdmin
 from channels_app.admin_parts import account_columns, account_filter, kind_filter
@@ -25,8 +24,6 @@ __all__ = [
     "TracedChannelLogAdmin",
 ]
 
-# The library's page lists every API token in full. Tokens are made with `manage.py drf_create_token`.
-admin.site.unregister(TokenProxy)
 admin.site.unregister(ChannelLog)
 
 

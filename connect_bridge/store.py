@@ -11,6 +11,8 @@ import msgspec
 import psycopg
 from psycopg.rows import class_row
 
+from people.seals import unseal
+
 Connection = psycopg.AsyncConnection[Any]
 
 #: Seconds without a heartbeat after which a bridge's conversations are taken over.
@@ -41,6 +43,9 @@ class Chat(msgspec.Struct, kw_only=True):
     bot: bool
     requested_at: datetime
     started_at: datetime | None
+
+    def __post_init__(self) -> None:
+        self.participant_token, self.connection_token = unseal(self.participant_token), unseal(self.connection_token)
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,9 +107,10 @@ SELECT count(*) FILTER (WHERE owner_id = %(bridge)s) AS mine, count(*) AS number
        (SELECT count(*) FROM connect_bridge_bridge WHERE beat_at > now() - interval '{BRIDGE_TTL} seconds') AS bridges
   FROM connect_bridge_conversation WHERE active
 """  # noqa: S608 - a constant
-#: Open chats to which nobody has connected since they had these tokens.
-STILL_OURS = """
-SELECT conversation_id FROM connect_bridge_contact WHERE state = 'connected' AND connection_token = ANY(%(tokens)s)
+#: The tokens with which open chats were last connected to, sealed.
+LAST_TOKENS = """
+SELECT conversation_id, connection_token FROM connect_bridge_contact
+ WHERE state = 'connected' AND conversation_id = ANY(%(conversations)s)
 """
 #: Bridges that died long ago and own nothing.
 FORGET = """
@@ -260,7 +266,6 @@ ON CONFLICT (contact_id, item_id) DO NOTHING
 """
 CHAT_SWEPT = "UPDATE connect_bridge_contact SET swept_at = now() WHERE id = %s"
 
-
 # ── the pace of all bridges ───────────────────────────────────────────────────────────────────────────────────────────
 
 #: Of several bridges that are refused at the same time one slows all down, the others find that done.
@@ -285,7 +290,6 @@ SELECT instance_id, operation, rate, EXTRACT(EPOCH FROM now() - cut_at)::float8 
        (SELECT count(*) FROM connect_bridge_bridge WHERE beat_at > now() - interval '{BRIDGE_TTL} seconds') AS bridges
   FROM connect_bridge_connectpace WHERE cut_at > now() - interval '1 minute' OR until > now()
 """  # noqa: S608 - a constant
-
 # ── notices to agents ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 #: What did not reach the customer and was not told yet, where an agent listens in the chat in which it was said. An
@@ -326,16 +330,13 @@ UPDATE connect_bridge_notice SET told_at = now(), due_at = NULL, item_id = %(ite
 NOTICE_WAITS = """
 UPDATE connect_bridge_notice SET due_at = now() + make_interval(secs => %(wait)s), error = %(error)s WHERE id = %(id)s
 """
-NOTICE_PARTICIPANTS = """
-SELECT participant_id FROM connect_bridge_notice WHERE contact_id = %s AND participant_id <> ''
-"""
+NOTICE_PARTICIPANTS = "SELECT participant_id FROM connect_bridge_notice WHERE contact_id = %s AND participant_id <> ''"
 NOTICE_ITEMS = "SELECT item_id FROM connect_bridge_notice WHERE contact_id = %s AND item_id <> ''"
 
 
 async def notice_participants(connection: Connection, contact: uuid.UUID) -> set[str]:
     """Return the ids of the participants that we made in this chat to tell the agent something."""
-    rows = await (await connection.execute(NOTICE_PARTICIPANTS, [contact])).fetchall()
-    return {row[0] for row in rows}
+    return {row[0] for row in await (await connection.execute(NOTICE_PARTICIPANTS, [contact])).fetchall()}
 
 
 async def open_chat(connection: Connection, conversation: uuid.UUID) -> Chat | None:
@@ -371,8 +372,7 @@ def _pending(*row: Any) -> Pending:
 
 async def taken_items(connection: Connection, contact: uuid.UUID) -> set[str]:
     """Return the ids under which Connect has taken the contact's latest messages from us."""
-    rows = await (await connection.execute(TAKEN_ITEMS, [contact])).fetchall()
-    return {row[0] for row in rows}
+    return {row[0] for row in await (await connection.execute(TAKEN_ITEMS, [contact])).fetchall()}
 
 
 async def origin(connection: Connection, conversation: uuid.UUID) -> Origin:

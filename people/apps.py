@@ -11,8 +11,9 @@ class PeopleConfig(AppConfig):
     def ready(self) -> None:
         from django.contrib.auth.models import Group, User
 
-        from people import roles
+        from people import losses, roles
 
+        losses.watch()
         post_migrate.connect(roles.grant_after_the_last_app)
         m2m_changed.connect(roles.note_groups, sender=User.groups.through)
         m2m_changed.connect(roles.note_rights, sender=Group.permissions.through)
