@@ -32,6 +32,7 @@ from customers.merging import CannotMerge, Method, keep_apart, merge, unmerge
 from customers.models import Consent, Customer, Identity, LinkCode, Merge
 from customers.steps import Steps, take_now
 from people.audit import note_read
+from people.streaming import streamed
 
 
 class Conflict(APIException):
@@ -170,7 +171,7 @@ def exported(customer: Customer, request: Any) -> StreamingHttpResponse:
     shown = customer.merged_into or customer
     note_export(shown, by=request.user.get_username())
     note_read(request.user, "customer", [shown.pk])
-    answer = StreamingHttpResponse(export(shown), content_type="application/json")
+    answer = StreamingHttpResponse(streamed(request, export(shown)), content_type="application/json")
     answer["Content-Disposition"] = f'attachment; filename="customer-{shown.pk}.json"'
     return answer
 

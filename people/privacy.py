@@ -29,7 +29,7 @@ _LINK = re.compile(r"https?://\S+", re.IGNORECASE)
 _MAIL = re.compile(r"(?<![^\s@<>])[^\s@<>]++@[^\s@<>]+\.\w+")
 _HANDLE = re.compile(r"(?<!\w)@\w{2,}")
 #: Four digits or more, also with spaces, dots, slashes and dashes between: numbers of phones, cards, orders, dates.
-_DIGITS = re.compile(r"\+?\d(?:[\s./()-]?\d){3,}")
+_DIGITS = re.compile(r"\+?\d(?:[\s./()-]?\d){3,}+")
 #: Numbers that are long enough for a phone, and no part of an id.
 _LONG_DIGITS = re.compile(r"(?<![\w-])\+?\d(?:[\s./()-]?\d){6,}+")
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")

@@ -6,6 +6,7 @@ from typing import Any
 
 from allauth.account.decorators import reauthentication_required
 from allauth.mfa.models import Authenticator
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
@@ -38,12 +39,16 @@ def tokens_page(request: HttpRequest) -> HttpResponse:
 @reauthentication_required  # type: ignore[untyped-decorator, unused-ignore] # allauth is not typed
 def make_page(request: HttpRequest) -> HttpResponse:
     """Make a token for whoever asks, who has just proven who they are; it is shown on the next page, once."""
+    proven = _is_proven(request)
+    if settings.REQUIRE_MFA and not proven:
+        messages.warning(request, "A second factor is required here. Set one up, then make a token.")
+        return redirect("mfa_activate_totp")
     owner = User.objects.get(pk=request.user.pk)
     if in_force(owner.api_tokens.all()).count() >= MOST:
         messages.error(request, f"Nothing was made: you have {MOST} tokens. End one first.")
         return redirect("api-tokens")
     name = request.POST.get("name", "").replace("\0", "").strip()
-    request.session["api token"] = make_token(owner, name, by=owner.username, proven=_is_proven(request))
+    request.session["api token"] = make_token(owner, name, by=owner.username, proven=proven)
     return redirect("api-tokens")
 
 

@@ -5,6 +5,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 
+from channels_app.models import BusinessHours
 from people.models import TranscriptRead
 
 pytestmark = pytest.mark.django_db
@@ -80,6 +81,66 @@ def test_a_change_can_be_put_back(admin_client: Client) -> None:
     assert "new@example.org" in shown
     assert (ana.email, ana.first_name) == ("old@example.org", "Anna")
     assert ana.history.first().history_change_reason.startswith("put back")
+
+
+@pytest.mark.parametrize("role", ["Admin", "superuser"])
+def test_no_right_comes_back_out_of_the_past(role: str) -> None:
+    former = User.objects.create_user("former", is_staff=True, is_superuser=True, first_name="F")
+    former.is_superuser = former.is_staff = former.is_active = False
+    former.first_name = "G"
+    former.save()
+    ana = User.objects.create_user("ana", is_staff=True, is_superuser=role == "superuser")
+    if role == "Admin":
+        ana.groups.add(Group.objects.get(name="Admin"))
+    client = Client()
+    client.force_login(ana)
+
+    client.post(f"/admin/auth/user/{former.pk}/history/", {"change": former.history.first().history_id})
+
+    former.refresh_from_db()
+    assert (former.is_superuser, former.is_staff, former.is_active, former.first_name) == (False, False, False, "F")
+
+
+def test_a_change_of_rights_alone_is_not_put_back(admin_client: Client) -> None:
+    ana = User.objects.create_user("ana", is_superuser=True)
+    ana.is_superuser = False
+    ana.save()
+
+    page = admin_client.post(
+        f"/admin/auth/user/{ana.pk}/history/", {"change": ana.history.first().history_id}, follow=True
+    )
+
+    ana.refresh_from_db()
+    assert not ana.is_superuser
+    assert "Not put back. Only what the form offers you" in page.content.decode()
+
+
+def test_what_the_form_would_refuse_is_not_put_back(admin_client: Client) -> None:
+    ana = User.objects.create_user("ana", email="old@example.org")
+    User.objects.filter(pk=ana.pk).update(email="x")
+    row = ana.history.model.objects.create(
+        id=ana.pk, username="ana", history_date=ana.date_joined, history_type="~", date_joined=ana.date_joined,
+        differs={"email": ["no address", "x"]}, notes=[],
+    )
+
+    page = admin_client.post(f"/admin/auth/user/{ana.pk}/history/", {"change": row.history_id}, follow=True)
+
+    ana.refresh_from_db()
+    assert ana.email == "x"
+    assert "Not put back. email:" in page.content.decode()
+
+
+def test_hours_are_put_back_though_their_form_has_other_fields(admin_client: Client) -> None:
+    hours = BusinessHours.objects.create(name="Office", week={"monday": [["09:00", "17:00"]]})
+    hours.week = {}
+    hours.save()
+
+    admin_client.post(
+        f"/admin/channels_app/businesshours/{hours.pk}/history/", {"change": hours.history.first().history_id}
+    )
+
+    hours.refresh_from_db()
+    assert hours.week == {"monday": [["09:00", "17:00"]]}
 
 
 def test_only_who_may_change_a_row_puts_its_changes_back() -> None:
