@@ -161,7 +161,9 @@ def _numbers(request: HttpRequest) -> Numbers | HttpResponse:
 
 def _answer(request: HttpRequest, what: str, name: str, lines: Iterable[Sequence[Any]]) -> HttpResponse:
     Export.objects.create(by=request.user.get_username(), what=what, query=request.GET.urlencode()[:1000])
-    answer = StreamingHttpResponse(streamed(request, _in_pieces(written(lines))), content_type="text/csv; charset=utf-8")
+    answer = StreamingHttpResponse(
+        streamed(request, _in_pieces(written(lines))), content_type="text/csv; charset=utf-8"
+    )
     answer["Content-Disposition"] = f'attachment; filename="parley-{name}-{timezone.now():%Y%m%d-%H%M}.csv"'
     return answer  # type: ignore[return-value] # django-stubs keep the two apart
 

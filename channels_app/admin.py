@@ -147,7 +147,18 @@ class ChannelLogAdmin(ReadOnlyAdmin[ChannelLog]):
     list_select_related = ["account"]
     unloaded = account_columns("account")
     ordering = ["-at"]
-    fields = ["id", "the_account", "outbox_entry", "at", "method", "host", "the_path", "status", "milliseconds", "the_error"]
+    fields = [
+        "id",
+        "the_account",
+        "outbox_entry",
+        "at",
+        "method",
+        "host",
+        "the_path",
+        "status",
+        "milliseconds",
+        "the_error",
+    ]
     search_fields = ["outbox_entry", "account__id", "host", "path"]
     search_help_text = "An outbox entry's id, an account's id, a host or a whole path."
 

@@ -1,4 +1,4 @@
-"""Encrypt stored credentials, second factors and tokens of chats anew with the first key, so that the others can be thrown away."""
+"""Encrypt stored credentials, second factors and chats' tokens anew with the first key: the others can then go."""
 
 from __future__ import annotations
 

@@ -369,7 +369,7 @@ AUTH_PASSWORD_VALIDATORS = [
 # ── API ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 #: Days after which a token of the API ends, unless it was made for fewer.
 API_TOKEN_DAYS = env.int("API_TOKEN_DAYS", 90)
-if not 1 <= API_TOKEN_DAYS <= 3650:
+if not 1 <= API_TOKEN_DAYS <= 3650:  # noqa: PLR2004 - ten years
     raise ImproperlyConfigured(f"API_TOKEN_DAYS={API_TOKEN_DAYS}: give 1 to 3650")
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -377,6 +377,11 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
+    "DEFAULT_PARSER_CLASSES": [
+        "people.parsers.JSONParser",
+        "rest_framework.parsers.FormParser",
+        "rest_framework.parsers.MultiPartParser",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.CursorPagination",

@@ -36,7 +36,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/tokens/<int:pk>/end/", end_page, name="api-token-end"),
     path("accounts/", include("allauth.urls")),
     path("admin/audit/", admin.site.admin_view(audit_page), name="audit"),
-    path("admin/autocomplete/", nothing_here),
+    path("admin/autocomplete/", nothing_here, name="autocomplete"),
     path("admin/channels/", include("connect_bridge.wizard_urls")),
     path("admin/events/", include("connect_bridge.event_urls")),
     path("admin/", admin.site.urls),

@@ -27,6 +27,7 @@ from customers.merging import CannotMerge, Method, keep_apart, merge, unmerge
 from customers.models import Customer, Identity, Merge
 from customers.steps import Steps, take_now
 from customers.suggestions import suggest
+from people import moments
 from people.audit import note_read
 from people.privacy import Sight, named, sight_of
 
@@ -144,10 +145,10 @@ def _uuid(text: str) -> uuid.UUID | None:
 
 
 def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError:
-        raise Http404 from None
+    found = moments.day(text)
+    if text and found is None:
+        raise Http404
+    return found
 
 
 def _turn(asked: QueryDict, **cursor: str) -> str:

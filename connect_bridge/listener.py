@@ -143,7 +143,11 @@ class Listener:
     async def _open(self, *, backfill: bool) -> None:
         with self.hearing.held():
             connection = await self._change_sockets()
-            given = {"contact": self.chat.contact, "token": seal(connection.token), "expires": connection.token_expires_at}
+            given = {
+                "contact": self.chat.contact,
+                "token": seal(connection.token),
+                "expires": connection.token_expires_at,
+            }
             await self.house.execute(store.CHAT_CONNECTED, given)
             if backfill:
                 await self._recall()

@@ -67,7 +67,7 @@ class AuditedAdmin(ModelAdmin[M]):
         return TemplateResponse(request, "people/history.html", context)
 
     def _put_back(self, request: HttpRequest, row: Any) -> HttpResponse:
-        """Set the fields of one change to what they were before it, through the form. What changed since otherwise stays."""
+        """Set the fields of one change to what they were before it, through the form. What changed since stays."""
         pk, wanted = type(row)._meta.pk.attname, request.POST.get("change", "")
         if not (wanted.isascii() and wanted.isdigit() and len(wanted) < len(str(2**31))):
             raise Http404

@@ -1,4 +1,4 @@
-"""The base of every admin page: Unfold's, as far as types go Django's own; narrowed by nothing that it does not offer."""
+"""The base of every admin page: Unfold's, as far as types go Django's own; its lists filter by what they offer."""
 
 from __future__ import annotations
 

@@ -48,8 +48,8 @@ class DeclaredLookups:
         return bool(to_field == self.model._meta.pk.name)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        unknown = sorted(set(request.GET) - self.lookups(request) - _OF_EVERY_LIST)
-        if unknown:
+        asked = set(request.GET) - _OF_EVERY_LIST
+        if unknown := sorted(asked - self.lookups(request) if asked else ()):
             raise BadLookup(f"This list cannot be filtered by {', '.join(unknown)}. It offers what it has filters for.")
         try:
             return super().get_changelist_instance(request)  # type: ignore[misc] # of the page that this is mixed into

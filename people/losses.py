@@ -1,4 +1,4 @@
-"""Whoever loses what let them in loses their API tokens too: password changed, deactivated, out of a role or directory."""
+"""Whoever loses what let them in loses their API tokens too: a password, being active, a role, the directory."""
 
 from __future__ import annotations
 

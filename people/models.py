@@ -62,6 +62,7 @@ class ApiToken(models.Model):
 
     class Meta:
         verbose_name = "API token"
+        default_permissions = ()  # who may see or change a person sees and ends theirs
 
     def __str__(self) -> str:
         return f"{self.name} ({self.shown}…)"

@@ -35,15 +35,61 @@ _LONG_DIGITS = re.compile(r"(?<![\w-])\+?\d(?:[\s./()-]?\d){6,}+")
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 #: Last words of names whose values say what kind of event this is, when, and under which id: enough to follow it.
 _PLAIN = frozenset(
-    "id ids type kind object field event key time timestamp status sid mid seq watermark action state version at media "
-    "segments echo deleted product locale lang language".split()
+    [
+        "id",
+        "ids",
+        "type",
+        "kind",
+        "object",
+        "field",
+        "event",
+        "key",
+        "time",
+        "timestamp",
+        "status",
+        "sid",
+        "mid",
+        "seq",
+        "watermark",
+        "action",
+        "state",
+        "version",
+        "at",
+        "media",
+        "segments",
+        "echo",
+        "deleted",
+        "product",
+        "locale",
+        "lang",
+        "language",
+    ]
 )
 #: Codes that say what went wrong. Others, a postal code for one, lead to a person.
 _CODES = frozenset({"error", "status", "sub", "fault"})
 #: Words of names whose values, and all ids in them, are somebody's.
 _PERSON = frozenset(
-    "from to sender recipient wa psid user users author contact contacts phone address target external username handle "
-    "waid parent".split()
+    [
+        "from",
+        "to",
+        "sender",
+        "recipient",
+        "wa",
+        "psid",
+        "user",
+        "users",
+        "author",
+        "contact",
+        "contacts",
+        "phone",
+        "address",
+        "target",
+        "external",
+        "username",
+        "handle",
+        "waid",
+        "parent",
+    ]
 )
 #: Words of names whose values are what somebody is called.
 _NAME = frozenset({"name", "names", "username", "handle", "nickname", "firstname", "lastname"})

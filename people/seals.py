@@ -37,8 +37,9 @@ def seal(text: str) -> str:
 
 
 def unseal(kept: str) -> str:
-    """Return the text inside; what was written before texts were sealed, as it is. Raise ImproperlyConfigured if no
-    key opens it.
+    """Return the text inside; what was written before texts were sealed, as it is.
+
+    Raises ImproperlyConfigured if no key opens it.
     """
     if not kept.startswith(_SEALED):
         return kept

@@ -1,6 +1,6 @@
 """Tokens of the API: kept as digests, each with a name, an owner and an end. Who they belong to may lose them.
 
-A token is 256 bits of chance, so a plain SHA-256 of it cannot be turned back; a password's slow hash has nothing to add.
+A token is 256 bits of chance, so a plain SHA-256 of it cannot be turned back; a slow hash has nothing to add.
 """
 
 from __future__ import annotations

@@ -42,11 +42,7 @@ class Migration(migrations.Migration):
     dependencies = [("connect_bridge", "0014_notices_by_time")]
 
     operations = [
-        migrations.AlterField(
-            "contact", "participant_token", channels_app.fields.EncryptedTextField(blank=True)
-        ),
-        migrations.AlterField(
-            "contact", "connection_token", channels_app.fields.EncryptedTextField(blank=True)
-        ),
+        migrations.AlterField("contact", "participant_token", channels_app.fields.EncryptedTextField(blank=True)),
+        migrations.AlterField("contact", "connection_token", channels_app.fields.EncryptedTextField(blank=True)),
         migrations.RunPython(encrypt, decrypt),
     ]

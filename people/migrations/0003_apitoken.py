@@ -55,7 +55,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
-            options={"verbose_name": "API token"},
+            options={"verbose_name": "API token", "default_permissions": ()},
         ),
         migrations.RunSQL(TAKE_OVER.format(days=settings.API_TOKEN_DAYS), migrations.RunSQL.noop),
     ]

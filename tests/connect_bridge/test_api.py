@@ -199,16 +199,16 @@ def test_a_permitted_user_who_is_no_staff_sees_nothing() -> None:
     assert client.get("/api/v1/messages/").status_code == 403
 
 
-def test_the_schema_names_every_list_and_no_credential() -> None:
-    schema = Client().get("/api/schema/").content.decode()
+def test_the_schema_names_every_list_and_no_credential(admin_client: Client) -> None:
+    schema = admin_client.get("/api/schema/").content.decode()
 
     assert all(f"/api/v1/{name}/:" in schema for name in VIEWS)
     assert "credentials" not in schema
     assert "participant_token" not in schema
 
 
-def test_the_docs_load_nothing_from_elsewhere() -> None:
-    page = Client().get("/api/docs/").content.decode()
+def test_the_docs_load_nothing_from_elsewhere(admin_client: Client) -> None:
+    page = admin_client.get("/api/docs/").content.decode()
 
     assert "swagger" in page
     assert "//cdn" not in page

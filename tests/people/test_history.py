@@ -119,8 +119,13 @@ def test_what_the_form_would_refuse_is_not_put_back(admin_client: Client) -> Non
     ana = User.objects.create_user("ana", email="old@example.org")
     User.objects.filter(pk=ana.pk).update(email="x")
     row = ana.history.model.objects.create(
-        id=ana.pk, username="ana", history_date=ana.date_joined, history_type="~", date_joined=ana.date_joined,
-        differs={"email": ["no address", "x"]}, notes=[],
+        id=ana.pk,
+        username="ana",
+        history_date=ana.date_joined,
+        history_type="~",
+        date_joined=ana.date_joined,
+        differs={"email": ["no address", "x"]},
+        notes=[],
     )
 
     page = admin_client.post(f"/admin/auth/user/{ana.pk}/history/", {"change": row.history_id}, follow=True)

@@ -48,9 +48,7 @@ def paths(model: Any) -> Iterator[str]:
 def offered(page: ModelAdmin[Any], request: Any) -> set[str]:
     """Return what the page itself puts into its links: its filters' parameters, and keys of what a row belongs to."""
     found = {
-        str(name)
-        for spec in page.get_changelist_instance(request).filter_specs
-        for name in spec.expected_parameters()
+        str(name) for spec in page.get_changelist_instance(request).filter_specs for name in spec.expected_parameters()
     }
     for item in page.get_list_filter(request):
         if name := getattr(item, "parameter_name", ""):
@@ -73,15 +71,26 @@ def test_no_list_can_be_narrowed_by_what_it_does_not_offer(role: str, story: Sto
         for path in paths(model):
             for lookup in LOOKUPS:
                 asked += 1
-                assert page.lookup_allowed(path + lookup, "1", request) == (path + lookup in known), (model, path, lookup)
+                assert page.lookup_allowed(path + lookup, "1", request) == (path + lookup in known), (
+                    model,
+                    path,
+                    lookup,
+                )
     assert asked > 5_000
 
 
 @pytest.mark.parametrize(("app", "model"), PAGES)
 def test_what_is_not_offered_is_refused_with_words(app: str, model: str, story: Story, admin_client: Client) -> None:
-    page = next(one for of, one in admin.site._registry.items() if (of._meta.app_label, of._meta.model_name) == (app, model))
+    page = next(
+        one for of, one in admin.site._registry.items() if (of._meta.app_label, of._meta.model_name) == (app, model)
+    )
 
-    for name in ("pk__gte", "id__startswith", "conversation__contact__participant_token__gte", "user__password__contains"):
+    for name in (
+        "pk__gte",
+        "id__startswith",
+        "conversation__contact__participant_token__gte",
+        "user__password__contains",
+    ):
         answer = admin_client.get(list_page(app, model), {name: "1"})
         assert answer.status_code == 400, name
         assert "cannot be filtered by" in answer.content.decode()
