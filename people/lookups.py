@@ -12,6 +12,7 @@ from django.contrib.admin import FieldListFilter
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import get_fields_from_path
 from django.core.exceptions import SuspiciousOperation
+from django.db import DataError
 from django.db.models import ForeignKey, Model
 from django.http import HttpRequest
 
@@ -53,7 +54,7 @@ class DeclaredLookups:
             raise BadLookup(f"This list cannot be filtered by {', '.join(unknown)}. It offers what it has filters for.")
         try:
             return super().get_changelist_instance(request)  # type: ignore[misc] # of the page that this is mixed into
-        except (IncorrectLookupParameters, ValueError, OverflowError):
+        except (IncorrectLookupParameters, ValueError, OverflowError, DataError):
             asked = ", ".join(sorted(set(request.GET)))
             raise BadLookup(f"Nothing can be looked up with what was given for {asked}.") from None
 

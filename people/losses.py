@@ -6,12 +6,22 @@ from typing import Any
 
 from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.models import Group, User
+from django.db.models import QuerySet
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
+from django.utils import timezone
 
 from people.models import ApiToken
-from people.tokens import end_tokens
 
 _NEW_PASSWORD = "_parley_new_password"  # noqa: S105 - the name of an attribute
+
+
+def in_force(tokens: QuerySet[ApiToken]) -> QuerySet[ApiToken]:
+    return tokens.filter(ended_at=None, expires_at__gt=timezone.now())
+
+
+def end_tokens(tokens: QuerySet[ApiToken], because: str) -> int:
+    """End those that are in force, for good; the rows stay, and say why."""
+    return in_force(tokens).update(ended_at=timezone.now(), ended_because=because[:100])
 
 
 def watch() -> None:

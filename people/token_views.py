@@ -16,8 +16,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from people.history import note
+from people.losses import end_tokens, in_force
 from people.models import ApiToken
-from people.tokens import end_tokens, in_force, make_token
+from people.tokens import make_token
 
 #: Tokens that one person may have at once.
 MOST = 20

@@ -13,7 +13,7 @@ from typing import Any
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
@@ -48,15 +48,6 @@ def make_token(owner: User, name: str, *, by: str, proven: bool, ends: datetime 
     note(owner, f"API token “{given['name']}” ({key[:SHOWN]}…) made by {by}, good until {ends:%Y-%m-%d}")
     owner.save()
     return key
-
-
-def in_force(tokens: QuerySet[ApiToken]) -> QuerySet[ApiToken]:
-    return tokens.filter(ended_at=None, expires_at__gt=timezone.now())
-
-
-def end_tokens(tokens: QuerySet[ApiToken], because: str) -> int:
-    """End those that are in force, for good; the rows stay, and say why."""
-    return in_force(tokens).update(ended_at=timezone.now(), ended_because=because[:100])
 
 
 class TokenAuthentication(BaseAuthentication):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.db import DatabaseError, connection, transaction
@@ -194,3 +196,33 @@ def test_the_audit_page_asks_as_often_for_many_changes_as_for_few(
 @pytest.mark.parametrize("query", ["before=x", "before=2026-01-01", "by=%00", "model=x.y", "model=auth.user&by=nobody"])
 def test_an_odd_question_to_the_audit_breaks_nothing(admin_client: Client, query: str) -> None:
     assert admin_client.get(f"/admin/audit/?{query}").status_code == 200
+
+
+def test_a_second_role_cannot_touch_what_is_on_record() -> None:
+    """As deploy/postgres/second-role.sql sets it up; psql's own parts of it are read here as psql would."""
+    written = (Path(__file__).resolve().parents[2] / "deploy/postgres/second-role.sql").read_text()
+    steps = [line for line in written.splitlines() if not line.startswith("--")]
+    plain, _, generating = (
+        "\n".join(steps).replace(':"app"', "parley_app").replace(":'app'", "'parley_app'").partition("SELECT format")
+    )
+    User.objects.create_user("ana")
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE parley_app")
+        cursor.execute(plain)
+        cursor.execute("SELECT format" + generating.replace("\\gexec", ""))
+        for (step,) in cursor.fetchall():
+            cursor.execute(step)
+        cursor.execute("SET LOCAL ROLE parley_app")
+        TranscriptRead.objects.create(by="ana", what="message", object_id="1")
+        User.objects.create_user("ben").delete()
+        for statement in (
+            "UPDATE people_transcriptread SET by = ''",
+            "DELETE FROM people_historicaluser",
+            "TRUNCATE people_historicaluser",
+            "DROP TRIGGER append_only ON people_historicaluser",
+            "ALTER TABLE people_historicaluser DISABLE TRIGGER ALL",
+            "CREATE OR REPLACE FUNCTION parley_append_only() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+        ):
+            with pytest.raises(DatabaseError, match="permission denied|must be owner"), transaction.atomic():
+                cursor.execute(statement)
+        cursor.execute("RESET ROLE")
