@@ -20,15 +20,15 @@ from analytics.exports import safe, written
         "\t=1",
         "\r=1",
         "\n=1",
-        "＝1+1",
-        "＋1",
-        "－1",
-        "＠a",
+        "\uff1d1+1",
+        "\uff0b1",
+        "\uff0d1",
+        "\uff20a",
         " =1+1",
         "\ufeff=1",
         "\u200b=1",
         '"=1',
-    ],  # noqa: RUF001
+    ],
 )
 def test_no_text_is_a_formula(text: str) -> None:
     assert safe(text).startswith("'")
