@@ -12,7 +12,7 @@ import msgspec
 from connect_bridge.insights import Mood
 from connect_bridge.people import Whole
 from connect_bridge.timeline import WHO, Line, Mark, Timeline
-from people.privacy import Sight, named, seen
+from people.privacy import Sight, named, seen, told
 
 #: Characters of one message that a page shows; the admin shows the rest.
 MOST_SHOWN = 8_000
@@ -85,7 +85,7 @@ def _message(line: Line, name: str, kind: str, channel: str, mood: Mood | None) 
         speaker=name if line.direction == "in" else line.author or line.role.capitalize(),
         tick=tick,
         status=status,
-        why=(line.error_detail or line.error_code) if line.status in ("failed", "uncertain") else "",
+        why=(told(line.error_detail) or line.error_code) if line.status in ("failed", "uncertain") else "",
         mood=mood,
     )
 
