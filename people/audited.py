@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -53,7 +53,10 @@ class AuditedAdmin(ModelAdmin[M]):
             return self._put_back(request, row)
         model: Any = self.model
         rows = model.history.filter(**{model._meta.pk.attname: key}).order_by("-history_date", "-history_id")
-        changes = [change_of(model, one) for one in rows[:MOST_CHANGES]]
+        try:
+            changes = [change_of(model, one) for one in rows[:MOST_CHANGES]]
+        except (ValidationError, ValueError):
+            raise Http404 from None  # no id of such a row
         if row is None and not changes:
             raise Http404
         context = {

@@ -16,6 +16,8 @@ from django.db import DataError
 from django.db.models import ForeignKey, Model
 from django.http import HttpRequest
 
+from people import moments
+
 
 class BadLookup(SuspiciousOperation):
     """A list was asked for what it does not offer, or by a value that is none. Its words may be shown."""
@@ -52,15 +54,25 @@ class DeclaredLookups:
         asked = set(request.GET) - _OF_EVERY_LIST
         if unknown := sorted(asked - self.lookups(request) if asked else ()):
             raise BadLookup(f"This list cannot be filtered by {', '.join(unknown)}. It offers what it has filters for.")
+        if odd := sorted(name for name in asked if name.endswith(_OF_TIME) and not _is_time(request.GET[name])):
+            raise BadLookup(f"Give a day or a moment of our times for {', '.join(odd)}, as 2026-11-25.")
         try:
             return super().get_changelist_instance(request)  # type: ignore[misc] # of the page that this is mixed into
         except (IncorrectLookupParameters, ValueError, OverflowError, DataError):
-            asked = ", ".join(sorted(set(request.GET)))
-            raise BadLookup(f"Nothing can be looked up with what was given for {asked}.") from None
+            names = ", ".join(sorted(set(request.GET)))
+            raise BadLookup(f"Nothing can be looked up with what was given for {names}.") from None
 
 
 #: What Django's lists take beside filters: all, order, page, search, error, facets, popup, to_field.
 _OF_EVERY_LIST = frozenset({"all", "o", "p", "q", "e", "_facets", "_popup", "_to_field"})
+
+
+#: How filters by time end.
+_OF_TIME = ("__gte", "__lt")
+
+
+def _is_time(text: str) -> bool:
+    return moments.moment(text) is not None or moments.day(text) is not None
 
 
 def keys_of(model: type[Model]) -> list[str]:
