@@ -25,7 +25,7 @@ from people.privacy import Sight, sight_of
 from people.streaming import streamed
 
 #: A spreadsheet takes what begins so for a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "|", "%")  # noqa: RUF001 - full-width ones
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - full-width ones
 #: What stands before a formula without keeping it from being one.
 _UNSEEN = " \u00a0\u200b\u200e\u200f\u2060\ufeff\"'"
 #: Rows that the database hands over at once.

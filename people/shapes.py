@@ -36,8 +36,11 @@ class Told(Name):
 class Facts(serializers.DictField):
     """What systems told of a customer, redacted for who may not read every word."""
 
+    child = serializers.CharField()
+
     def __init__(self, **given: Any) -> None:
-        super().__init__(**{"read_only": True, "child": serializers.CharField()} | given)
+        given.setdefault("read_only", True)
+        super().__init__(**given)
 
     def to_representation(self, value: Any) -> dict[str, str]:
         whole = sight_here() is Sight.FULL

@@ -14,10 +14,14 @@ def streamed(request: Any, pieces: Iterator[str]) -> Iterator[str] | AsyncIterat
     return _one_by_one(pieces) if isinstance(getattr(request, "_request", request), ASGIRequest) else pieces
 
 
+def _next(pieces: Iterator[str]) -> str | None:
+    return next(pieces, None)
+
+
 async def _one_by_one(pieces: Iterator[str]) -> AsyncIterator[str]:
     """Make each piece once the one before is sent, in the request's own thread: a cursor stays with its connection."""
     try:
-        while (piece := await sync_to_async(next)(pieces, None)) is not None:
+        while (piece := await sync_to_async(_next)(pieces)) is not None:
             yield piece
     finally:
         if isinstance(pieces, Generator):

@@ -87,7 +87,7 @@ def _check(token: ApiToken) -> None:
 
 
 def _has_factor(user: int) -> bool:
-    return Authenticator.objects.filter(user=user).exclude(type="recovery_codes").exists()
+    return bool(Authenticator.objects.filter(user=user).exclude(type="recovery_codes").exists())
 
 
 def _note_use(token: ApiToken) -> None:
@@ -97,7 +97,7 @@ def _note_use(token: ApiToken) -> None:
         ApiToken.objects.filter(stale, pk=token.pk).update(last_used_at=now)
 
 
-class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[misc] # the library is not typed
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call] # the library is not typed
     target_class = "people.tokens.TokenAuthentication"
     name = "tokenAuth"
 
