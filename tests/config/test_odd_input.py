@@ -41,6 +41,17 @@ ODD = (
     "[]",
     "' OR 1=1 --",
 )
+#: Those of each kind, for pages that share their way of reading with one that is asked all of them.
+FEW = ("\x00", "(", "9" * 400, "0001-01-01", "9999-12-31T23:59:59-23:59", "²", "null")
+#: Pages that are asked everything.
+WHOLE = (
+    "/dashboards/chats/",
+    "/admin/events/",
+    "/admin/audit/",
+    "/customers/",
+    "/api/v1/stuck/",
+    "/api/v1/metrics/volume/",
+)
 CURSORS = tuple(
     base64.b64encode(text.encode()).decode()
     for text in ("p=0001-01-01", "p=9999-12-31T23:59:59-23:59", "p=\x00", "p=NaN", "o=99999999999999999999&p=1", "r=1")
@@ -74,43 +85,19 @@ PAGES: dict[str, tuple[str, ...]] = {
     "/api/v1/metrics/volume/": DASHBOARD,
 }
 API = ("accounts", "conversations", "contacts", "messages", "deliveries", "outbox", "customers", "identities", "merges")
-API_FILTERS = [
-    "cursor",
-    "page_size",
-    "account",
-    "identity",
-    "customer",
-    "active",
-    "conversation",
-    "contact",
-    "state",
-    "direction",
-    "status",
-    "kind",
-    "issuer",
-    "message",
-    "external_id",
-    "handle",
-    "phone",
-    "merged",
-    "erased",
-    "home",
-    "typed_by",
-    "form",
-    "outcome",
-    "purpose",
-    "granted",
-    "method",
-    "in_force",
-    "polled",
-    "enabled",
-    "request_id",
-    "initial_contact_id",
-    "ordering",
-    "search",
-    "text__regex",
-    "body__gt",
-]
+API_FILTERS = {
+    "accounts": "kind enabled",
+    "conversations": "account identity customer active",
+    "contacts": "conversation state initial_contact_id",
+    "messages": "conversation contact direction status",
+    "deliveries": "account state polled request_id",
+    "outbox": "conversation message state",
+    "customers": "kind external_id handle phone merged erased",
+    "identities": "customer home kind issuer external_id handle",
+    "merges": "customer method in_force",
+    "consents": "customer identity purpose granted",
+    "link-codes": "customer identity typed_by form outcome",
+}
 IN_PATHS = (
     "/admin/connect_bridge/message/{}/change/",
     "/admin/auth/user/{}/change/",
@@ -142,11 +129,8 @@ def client(admin_user: User) -> Client:
 def of_lists() -> Iterator[tuple[str, tuple[str, ...]]]:
     for model, page in admin.site._registry.items():
         filters = [getattr(one, "parameter_name", one) for one in page.list_filter if not isinstance(one, tuple)]
-        keys = [f"{one}{ending}" for one in filters for ending in ("", "__exact", "__gte", "__lt", "__isnull")]
-        yield (
-            list_page(model._meta.app_label, model._meta.model_name),
-            (*keys, "q", "p", "o", "all", "_to_field", "_popup", "e", "pk__gte", "text__regex"),
-        )
+        keys = [f"{one}{ending}" for one in filters for ending in ("", "__exact", "__gte")]
+        yield list_page(model._meta.app_label, model._meta.model_name), (*keys, "q", "p", "o", "all", "_to_field", "e")
 
 
 def broken(client: Client, asked: Iterator[tuple[str, dict[str, str]]]) -> list[tuple[str, dict[str, str], int]]:
@@ -161,30 +145,29 @@ def broken(client: Client, asked: Iterator[tuple[str, dict[str, str]]]) -> list[
     return found
 
 
-def each(names: tuple[str, ...] | list[str]) -> Iterator[dict[str, str]]:
+def each(names: tuple[str, ...] | list[str], values: tuple[str, ...] = ODD) -> Iterator[dict[str, str]]:
     """Yield every odd value, in all parameters' turn: what one parameter does with it does not hang on another."""
     for name in names:
-        for value in (*ODD, *(CURSORS if name == "cursor" else ())):
-            yield (
-                {"range": "custom", "since": "2026-01-01", "until": "2026-01-02", name: value}
-                if (name in ("since", "until"))
-                else {name: value}
-            )
+        for value in (*values, *(CURSORS if name == "cursor" else ())):
+            range_ = {"range": "custom", "since": "2026-01-01", "until": "2026-01-02"}
+            yield {**(range_ if name in ("since", "until") else {}), name: value}
 
 
 @pytest.mark.parametrize("path", PAGES)
 def test_no_odd_value_breaks_a_page(path: str, client: Client) -> None:
-    assert broken(client, ((path, values) for values in each(PAGES[path]))) == []
+    assert broken(client, ((path, values) for values in each(PAGES[path], ODD if path in WHOLE else FEW))) == []
 
 
 @pytest.mark.parametrize(("path", "names"), [pytest.param(*one, id=one[0]) for one in of_lists()])
 def test_no_odd_value_breaks_a_list(path: str, names: tuple[str, ...], client: Client) -> None:
-    assert broken(client, ((path, values) for values in each(names))) == []
+    assert broken(client, ((path, values) for values in each(names, FEW))) == []
 
 
-@pytest.mark.parametrize("name", [*API, "consents", "link-codes"])
+@pytest.mark.parametrize("name", API_FILTERS)
 def test_no_odd_value_breaks_the_api(name: str, client: Client) -> None:
-    assert broken(client, ((f"/api/v1/{name}/", values) for values in each(API_FILTERS))) == []
+    names = [*API_FILTERS[name].split(), "cursor", "page_size"]
+
+    assert broken(client, ((f"/api/v1/{name}/", values) for values in each(names))) == []
 
 
 @pytest.mark.parametrize("name", API)
