@@ -194,7 +194,7 @@ def _blurred(value: Any, sight: Sight, path: tuple[str, ...], depth: int) -> Any
             about = _of_person(path)
             return {
                 (person(str(key), Sight.NONE) if about and str(key).isdigit() else key): _blurred(
-                    one, sight, (*path[-1:], str(key)), depth + 1
+                    one, sight, (*path[-2:], str(key)), depth + 1
                 )
                 for key, one in value.items()
             }
@@ -211,7 +211,7 @@ def _blurred_text(text: str, sight: Sight, path: tuple[str, ...]) -> str:
         return named(text, sight)
     if _of_person(path):
         return person(text, Sight.NONE) if last not in _PLAIN - {"id", "ids", "key"} else text
-    if last in _PLAIN or (last == "code" and not _CODES.isdisjoint(words)) or last == "subcode":
+    if last in _PLAIN or _is_code(words):
         return text
     return seen(text, sight)
 
@@ -222,13 +222,17 @@ def _blurred_number(number: float, path: tuple[str, ...]) -> Any:
         return HIDDEN
     if _of_person(path) and not (words and words[-1] in _PLAIN - {"id", "ids"}):
         return person(str(number), Sight.NONE)
-    plain = bool(words) and words[-1] in _PLAIN
+    plain = bool(words) and (words[-1] in _PLAIN or _is_code(words))
     return number if plain or abs(number) < _LONG_NUMBER else HIDDEN
+
+
+def _is_code(words: list[str]) -> bool:
+    return words[-1:] == ["subcode"] or (words[-1:] == ["code"] and not _CODES.isdisjoint(words))
 
 
 def _of_person(path: tuple[str, ...]) -> bool:
     """Say whether a value is somebody's: its own name says so, or that of what it stands in."""
-    return any(not _PERSON.isdisjoint(_words((name,))) and not name.lower().startswith("for_") for name in path[-2:])
+    return any(not _PERSON.isdisjoint(_words((name,))) and not name.lower().startswith("for_") for name in path[-3:])
 
 
 def _words(path: tuple[str, ...]) -> list[str]:
