@@ -44,7 +44,7 @@ def make_page(request: HttpRequest) -> HttpResponse:
     if settings.REQUIRE_MFA and not proven:
         messages.warning(request, "A second factor is required here. Set one up, then make a token.")
         return redirect("mfa_activate_totp")
-    owner = User.objects.get(pk=request.user.pk)
+    owner = get_object_or_404(User, username=request.user.get_username())
     if in_force(owner.api_tokens.all()).count() >= MOST:
         messages.error(request, f"Nothing was made: you have {MOST} tokens. End one first.")
         return redirect("api-tokens")
@@ -76,4 +76,4 @@ def _is_proven(request: HttpRequest) -> bool:
     ways: list[dict[str, Any]] = request.session.get("account_authentication_methods", [])
     if any(one.get("method") in _STRONG for one in ways):
         return True
-    return Authenticator.objects.filter(user=request.user.pk).exclude(type="recovery_codes").exists()
+    return bool(Authenticator.objects.filter(user=request.user.pk).exclude(type="recovery_codes").exists())
