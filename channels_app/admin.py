@@ -71,7 +71,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
 
     @admin.display(description="query")
     def the_query(self, delivery: WebhookDelivery) -> str:
-        return shown(told(query_without_proofs(delivery.query)))
+        return shown(seen_body(query_without_proofs(delivery.query), sight_on(delivery)))
 
     @admin.display(description="headers")
     def the_headers(self, delivery: WebhookDelivery) -> str:

@@ -117,7 +117,7 @@ def test_nobody_is_named_to_who_may_not_read_their_words(role: str, story: Story
 def test_the_others_see_them_whole(role: str, story: Story) -> None:
     found = told(of_role(role), pages(story))
 
-    for path in ("/admin/customers/identity/", "/customers/", "/api/v1/identities/", "/api/v1/conversations/"):
+    for path in ("/admin/customers/identity/", "/api/v1/identities/", "/api/v1/conversations/"):
         assert found.get(path), path
 
 
