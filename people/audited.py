@@ -52,8 +52,8 @@ class AuditedAdmin(ModelAdmin[M]):
                 raise PermissionDenied
             return self._put_back(request, row)
         model: Any = self.model
-        rows = model.history.filter(**{model._meta.pk.attname: key}).order_by("-history_date", "-history_id")
         try:
+            rows = model.history.filter(**{model._meta.pk.attname: key}).order_by("-history_date", "-history_id")
             changes = [change_of(model, one) for one in rows[:MOST_CHANGES]]
         except (ValidationError, ValueError):
             raise Http404 from None  # no id of such a row
