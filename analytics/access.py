@@ -16,12 +16,15 @@ from analytics.filters import Filter
 from analytics.tile import Tile
 from analytics.tiles import OF_AGENTS
 from analytics.tiles_now import WORDS
-from people.privacy import Sight, seen
+from people.privacy import Sight, named, seen
 
 VIEW = "people.use_dashboards"
 AGENTS = "analytics.see_agents"
 SHARE = "people.manage_alerts"
 EXPORT = "people.export"
+
+#: Tiles whose rows are customers, beside those that show what these wrote.
+OF_CUSTOMERS = frozenset({"windows"})
 
 View = Callable[..., HttpResponse]
 
@@ -66,10 +69,14 @@ def dashboards(permission: str = VIEW) -> Callable[[View], View]:
 
 
 def redacted(tile: Tile, sight: Sight) -> Tile:
-    """Return a tile as somebody may read it: what customers wrote may be hidden, or parts of it."""
-    if sight is Sight.FULL or not any(column.label == WORDS for column in tile.columns):
+    """Return a tile as somebody may read it: what customers are called and what they wrote may be hidden, or parts."""
+    if sight is Sight.FULL:
         return tile
-    place = next(number for number, column in enumerate(tile.columns) if column.label == WORDS)
+    place = next((number for number, column in enumerate(tile.columns) if column.label == WORDS), None)
+    if place is not None or tile.key in OF_CUSTOMERS:
+        tile = replace(tile, rows=[replace(line, label=named(line.label, sight)) for line in tile.rows])
+    if place is None:
+        return tile
     rows = []
     for line in tile.rows:
         words = seen(str(line.values[place]), sight) if sight is Sight.REDACTED else ""

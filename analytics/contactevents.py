@@ -91,9 +91,19 @@ class Unreadable(ValueError):
 def read(raw: bytes) -> ContactEvent:
     """Return the event; raise Unreadable."""
     try:
-        return _decoder.decode(raw)
-    except (msgspec.DecodeError, msgspec.ValidationError) as problem:
+        event = _decoder.decode(raw)
+    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as problem:
         raise Unreadable(str(problem)) from None
+    if _holds_nul(msgspec.to_builtins(event)):
+        raise Unreadable("it holds a character that no text has")
+    return event
+
+
+def _holds_nul(value: Any) -> bool:
+    """Say whether the database would refuse a text in it."""
+    if isinstance(value, dict):
+        return any(map(_holds_nul, value.values()))
+    return isinstance(value, str) and "\x00" in value
 
 
 def take(event: ContactEvent) -> Taken:

@@ -24,7 +24,10 @@ def contact_events(request: HttpRequest) -> JsonResponse:
     given = request.headers.get("X-Parley-Token", "")
     if not hmac.compare_digest(given.encode(), settings.CONTACT_EVENTS_TOKEN.encode()):
         return JsonResponse({"error": "bad_token"}, status=401)
-    if int(request.headers.get("Content-Length") or 0) > LARGEST:
+    length = request.headers.get("Content-Length") or "0"
+    if not (length.isascii() and length.isdigit()):
+        return JsonResponse({"error": "bad_length"}, status=400)
+    if len(length) > len(str(LARGEST)) or int(length) > LARGEST:
         return JsonResponse({"error": "too_large"}, status=413)
     try:
         taken = take(read(request.body))

@@ -22,9 +22,12 @@ from analytics.numbers import Numbers
 from analytics.tile import Tile
 from analytics.tiles import TILES
 from people.privacy import Sight, sight_of
+from people.streaming import streamed
 
 #: A spreadsheet takes what begins so for a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - full-width ones
+#: What stands before a formula without keeping it from being one.
+_UNSEEN = " \u00a0\u200b\u200e\u200f\u2060\ufeff\"'"
 #: Rows that the database hands over at once.
 CHUNK = 2_000
 
@@ -130,7 +133,7 @@ def safe(value: Any) -> Any:
     """Return a cell that no spreadsheet takes for a formula; moments with their offset from UTC."""
     if isinstance(value, datetime):
         return local(value).isoformat()
-    if isinstance(value, str) and value.startswith(FORMULA):
+    if isinstance(value, str) and (value.startswith(FORMULA) or value.lstrip(_UNSEEN).startswith(FORMULA)):
         return f"'{value}"
     return value
 
@@ -143,8 +146,8 @@ class _Echo:
 
 
 def written(lines: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """Yield the lines as CSV."""
-    writer = csv.writer(_Echo())
+    """Yield the lines as CSV. All is quoted: where `;` separates, a text with one in it stays one cell."""
+    writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)
     for line in lines:
         yield writer.writerow([safe(value) for value in line])
 
@@ -158,7 +161,9 @@ def _numbers(request: HttpRequest) -> Numbers | HttpResponse:
 
 def _answer(request: HttpRequest, what: str, name: str, lines: Iterable[Sequence[Any]]) -> HttpResponse:
     Export.objects.create(by=request.user.get_username(), what=what, query=request.GET.urlencode()[:1000])
-    answer = StreamingHttpResponse(_in_pieces(written(lines)), content_type="text/csv; charset=utf-8")
+    answer = StreamingHttpResponse(
+        streamed(request, _in_pieces(written(lines))), content_type="text/csv; charset=utf-8"
+    )
     answer["Content-Disposition"] = f'attachment; filename="parley-{name}-{timezone.now():%Y%m%d-%H%M}.csv"'
     return answer  # type: ignore[return-value] # django-stubs keep the two apart
 

@@ -12,7 +12,7 @@ import msgspec
 from analytics import wording
 from analytics.models import ChatFact, Sentiment
 from connect_bridge.models import Contact, Message
-from people.privacy import Sight, seen
+from people.privacy import Sight, named, seen, told
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,13 +89,21 @@ def _said(message: Message, lowest: uuid.UUID | None, sight: Sight) -> Said:
         id=message.id,
         at=message.created_at,
         side=message.direction,
-        who=message.author or message.role.capitalize(),
+        who=(named(message.author, sight) if message.direction == "in" else message.author)
+        or message.role.capitalize(),
         text=seen(message.text, sight),
         status=message.status,
-        trouble=f"{message.error_code} {message.error_detail}".strip() if message.status == "failed" else "",
+        trouble=f"{message.error_code} {told(message.error_detail, sight)}".strip()
+        if message.status == "failed"
+        else "",
         mark=mark_of(getattr(message, "sentiment", None)),
         lowest=message.id == lowest,
     )
+
+
+def _who(message: Message, sight: Sight) -> str:
+    name = named(message.author, sight) if message.direction == Message.Direction.INBOUND else message.author
+    return name or message.role.capitalize()
 
 
 def mark_of(sentiment: Sentiment | None) -> Mark | None:

@@ -18,11 +18,11 @@ from analytics.access import allowed, dashboards, redacted, visible
 from analytics.filters import COMPARISONS, BadFilter, parse
 from analytics.models import AlertRule, Change, SavedView
 from analytics.numbers import Numbers
-from analytics.tile import Tile
+from analytics.tile import Row, Tile
 from analytics.tiles import OVERVIEW, PAGES
 from analytics.tiles_now import chat_columns, chat_row
 from people.audit import note_read
-from people.privacy import Sight, seen, sight_of
+from people.privacy import Sight, named, seen, sight_of
 
 #: Chats on the page of chats.
 MOST_CHATS = 200
@@ -87,6 +87,10 @@ def _page(request: HttpRequest, name: str, title: str, keys: Sequence[str]) -> H
     return render(request, "analytics/overview.html" if name == "overview" else "analytics/page.html", context)
 
 
+def _called(line: Row, sight: Sight) -> Row:
+    return replace(line, label=named(line.label, sight))
+
+
 def _chats(request: HttpRequest) -> HttpResponse:
     try:
         numbers = _numbers(request)
@@ -101,7 +105,7 @@ def _chats(request: HttpRequest) -> HttpResponse:
         "title": "Chats",
         "bar": bar.build(request, numbers, "chats"),
         "columns": columns,
-        "rows": [(one, chat_row(numbers, one, columns)) for one in shown],
+        "rows": [(one, _called(chat_row(numbers, one, columns), sight)) for one in shown],
         "words": {one.unit: seen(one.words or "", sight) for one in shown} if sight is not Sight.NONE else {},
         "more": len(found) > MOST_CHATS,
         "pick": pick,

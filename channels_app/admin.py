@@ -13,8 +13,8 @@ from channels_app.admin_parts import account_columns, account_filter, kind_filte
 from channels_app.hours_admin import AutoReplyAdmin, BusinessHoursAdmin, RoutingRuleAdmin
 from channels_app.models import ChannelLog, InboundCheck, InboundEntry, WebhookDelivery
 from channels_app.reprocess import read_again
-from customers.readonly import ReadOnlyAdmin, link, shown, shown_json, sight_on, words_json
-from people.privacy import seen_body
+from customers.readonly import ReadOnlyAdmin, link, masked, shown, sight_on, words_json
+from people.privacy import person, seen_body, told
 
 __all__ = [
     "AutoReplyAdmin",
@@ -71,11 +71,11 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
 
     @admin.display(description="query")
     def the_query(self, delivery: WebhookDelivery) -> str:
-        return shown(query_without_proofs(delivery.query))
+        return shown(seen_body(query_without_proofs(delivery.query), sight_on(delivery)))
 
     @admin.display(description="headers")
     def the_headers(self, delivery: WebhookDelivery) -> str:
-        return shown_json(without_proofs(delivery.headers))
+        return words_json(delivery, without_proofs(delivery.headers))
 
     @admin.display(description="body")
     def the_body(self, delivery: WebhookDelivery) -> str:
@@ -99,7 +99,8 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
 @admin.register(InboundEntry)
 class InboundEntryAdmin(ReadOnlyAdmin[InboundEntry]):
     shows_words = True
-    list_display = ["id", "created_at", "account", "type", "sender", "state", "outcome", "attempts"]
+    the_sender, the_outcome = masked("sender", person), masked("outcome", told)
+    list_display = ["id", "created_at", "account", "type", "the_sender", "state", "the_outcome", "attempts"]
     list_filter = ["state", "type", kind_filter(), account_filter(), "created_at"]
     list_select_related = ["account"]
     unloaded = account_columns("account")
@@ -110,9 +111,9 @@ class InboundEntryAdmin(ReadOnlyAdmin[InboundEntry]):
         "the_delivery",
         "key",
         "type",
-        "sender",
+        "the_sender",
         "state",
-        "outcome",
+        "the_outcome",
         "attempts",
         "due_at",
         "created_at",
@@ -139,12 +140,25 @@ class InboundEntryAdmin(ReadOnlyAdmin[InboundEntry]):
 
 @admin.register(ChannelLog)
 class ChannelLogAdmin(ReadOnlyAdmin[ChannelLog]):
-    list_display = ["at", "account", "method", "host", "path", "status", "milliseconds", "error"]
+    the_path, the_error = masked("path", told), masked("error", told)
+    list_display = ["at", "account", "method", "host", "the_path", "status", "milliseconds", "the_error"]
     list_filter = ["status", kind_filter(), account_filter(), "at"]
+    links = ("outbox_entry__exact",)
     list_select_related = ["account"]
     unloaded = account_columns("account")
     ordering = ["-at"]
-    fields = ["id", "the_account", "outbox_entry", "at", "method", "host", "path", "status", "milliseconds", "error"]
+    fields = [
+        "id",
+        "the_account",
+        "outbox_entry",
+        "at",
+        "method",
+        "host",
+        "the_path",
+        "status",
+        "milliseconds",
+        "the_error",
+    ]
     search_fields = ["outbox_entry", "account__id", "host", "path"]
     search_help_text = "An outbox entry's id, an account's id, a host or a whole path."
 

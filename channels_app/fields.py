@@ -1,4 +1,4 @@
-"""A JSON column that is encrypted at rest, with keys that can be rotated."""
+"""Columns that are encrypted at rest, with keys that can be rotated."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cryptography.fernet import InvalidToken
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 
-from people.seals import cipher
+from people.seals import cipher, seal, unseal
 
 
 def decrypt(token: bytes) -> dict[str, Any]:
@@ -34,6 +34,25 @@ class EncryptedJSONField(models.BinaryField[Any, Any]):
         if value is None or isinstance(value, (bytes, memoryview)):
             return value
         return cipher().encrypt(json.dumps(value).encode())
+
+    def get_lookup(self, lookup_name: str) -> Any:
+        if lookup_name == "isnull":
+            return super().get_lookup(lookup_name)
+        raise TypeError(f"{self.name} is encrypted and cannot be looked up by {lookup_name}")
+
+    def value_to_string(self, obj: models.Model) -> str:  # noqa: ARG002 - Django's signature
+        """Leave secrets out of fixtures."""
+        return ""
+
+
+class EncryptedTextField(models.TextField[Any, Any]):
+    """A text as Fernet ciphertext; an empty one stays empty, so that it can be seen which rows hold one."""
+
+    def from_db_value(self, value: Any, *_: Any) -> str | None:
+        return None if value is None else unseal(value)
+
+    def get_prep_value(self, value: Any) -> Any:
+        return value if value is None else seal(str(value))
 
     def get_lookup(self, lookup_name: str) -> Any:
         if lookup_name == "isnull":

@@ -123,6 +123,7 @@ class Holidays(TabularInline[Holiday, BusinessHours]):
 @admin.register(BusinessHours)
 class BusinessHoursAdmin(AuditedAdmin[BusinessHours]):
     form = HoursForm
+    behind_the_form = ("week",)
     inlines = [Holidays]
     list_display = ["name", "zone", "now"]
     fieldsets = [(None, {"fields": ["name", "zone", "now"]}), ("Week", {"fields": list(DAYS)})]

@@ -14,7 +14,7 @@ DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sun
 Spans = Sequence[Sequence[str]]
 #: How far the next opening is looked for.
 FURTHEST = 370
-_SPAN = re.compile(r"\s*(\d{1,2}:\d\d)\s*-\s*(\d{1,2}:\d\d)\s*")
+_SPAN = re.compile(r"(\d{1,2}:\d\d)\s*-\s*(\d{1,2}:\d\d)")
 
 
 class Hours(Struct, frozen=True, kw_only=True):
@@ -83,7 +83,7 @@ def read_spans(text: str) -> list[list[str]]:
         return []
     spans = []
     for part in text.split(","):
-        found = _SPAN.fullmatch(part)
+        found = _SPAN.fullmatch(part.strip())
         if found is None:
             raise ValueError(f"{part.strip()!r} is no span of time: write 09:00-17:30")
         begins, ends = (_clock(one) for one in found.groups())

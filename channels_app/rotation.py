@@ -1,4 +1,4 @@
-"""Encrypt stored credentials and second factors anew with the first key, so that the others can be thrown away."""
+"""Encrypt stored credentials, second factors and chats' tokens anew with the first key: the others can then go."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cryptography.fernet import InvalidToken
 from django.apps import apps
 from django.db import connection, models
 
-from channels_app.fields import EncryptedJSONField
+from channels_app.fields import EncryptedJSONField, EncryptedTextField
 from people.seals import cipher, is_current
 
 
@@ -34,7 +34,7 @@ def sealed(*, act: bool) -> Iterator[Sealed]:
     """
     for model in apps.get_models():
         for field in model._meta.concrete_fields:
-            if isinstance(field, EncryptedJSONField):
+            if isinstance(field, (EncryptedJSONField, EncryptedTextField)):
                 yield from _of(model, field, act=act)
     for factor in Authenticator.objects.exclude(type=Authenticator.Type.WEBAUTHN):
         yield from _of_factor(factor, act=act)
@@ -53,23 +53,24 @@ def _of_factor(factor: Any, *, act: bool) -> Iterator[Sealed]:
         yield one
 
 
-def _of(model: type[models.Model], field: EncryptedJSONField, *, act: bool) -> Iterator[Sealed]:
+def _of(model: type[models.Model], field: models.Field[Any, Any], *, act: bool) -> Iterator[Sealed]:
     table, column, key = model._meta.db_table, str(field.column), str(model._meta.pk.column)
     with connection.cursor() as cursor:
-        cursor.execute(f'SELECT "{key}", "{column}" FROM "{table}" WHERE "{column}" IS NOT NULL')  # noqa: S608 - our own names
+        # A text that is empty holds nothing; bytes never are.
+        cursor.execute(f"""SELECT "{key}", "{column}" FROM "{table}" WHERE "{column}" <> ''""")  # noqa: S608 - our own names
         rows = cursor.fetchall()
     for row, token in rows:
-        yield _looked_at(table, column, key, (row, bytes(token)), act=act)
+        yield _looked_at(table, column, key, (row, token), act=act)
 
 
-def _looked_at(table: str, column: str, key: str, found: tuple[Any, bytes], *, act: bool) -> Sealed:
+def _looked_at(table: str, column: str, key: str, found: tuple[Any, Any], *, act: bool) -> Sealed:
     row, token = found
-    one, anew = _judged((table, column, row), token)
+    one, anew = _judged((table, column, row), token.encode() if isinstance(token, str) else bytes(token))
     if act and anew:
         with connection.cursor() as cursor:
             cursor.execute(
                 f'UPDATE "{table}" SET "{column}" = %s WHERE "{key}" = %s AND "{column}" = %s',  # noqa: S608 - our own names
-                [anew, row, token],
+                [anew.decode() if isinstance(token, str) else anew, row, token],
             )
     return one
 

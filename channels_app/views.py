@@ -13,8 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.db import DataError, Error, connection
-from django.http import HttpRequest, HttpResponse, UnreadablePostError
-from django.views.defaults import bad_request
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, UnreadablePostError
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -27,6 +26,7 @@ from channels_app.intake import refusal_of as rejection_of
 from channels_app.knocks import REJECTED, SHOOK_HANDS, TELLING, Knocks
 from channels_app.replies import Refused, Reply, Visit, unavailable, visit_of
 from channels_app.store import refusal_of, store
+from people.views import refused
 
 log = logging.getLogger(__name__)
 
@@ -84,10 +84,10 @@ def answer(request: HttpRequest) -> HttpResponse:
     return _response(reply)
 
 
-def bad_host(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer what Django itself refuses: as JSON below /webhooks/, elsewhere as ever."""
+def bad_host(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Answer what Django itself refuses: as JSON below /webhooks/, elsewhere as pages do."""
     if not request.path.startswith(PREFIX):
-        return bad_request(request, exception)
+        return refused(request, exception)
     headers = {name.lower(): value for name, value in request.headers.items()}
     return _response(visit_of(headers).refused(Refused(HTTPStatus.BAD_REQUEST, "bad_host")))
 

@@ -216,6 +216,7 @@ UNFOLD: dict[str, Any] = {
             {"title": "Password", "link": reverse_lazy("account_change_password")},
             {"title": "Second factor", "link": reverse_lazy("mfa_index")},
             {"title": "Sessions", "link": reverse_lazy("usersessions_list")},
+            {"title": "API tokens", "link": reverse_lazy("api-tokens")},
         ]
     },
     "ENVIRONMENT": "config.look.environment",

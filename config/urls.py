@@ -12,7 +12,8 @@ from analytics.contactviews import contact_events
 from connect_bridge import api, customer_api
 from connect_bridge.agent_page import agent_page
 from connect_bridge.stuck_views import stuck_page
-from people.views import audit_page
+from people.token_views import end_page, make_page, tokens_page
+from people.views import audit_page, nothing_here
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign] # as allauth documents
 admin.site.site_header = admin.site.site_title = "Parley"
@@ -31,8 +32,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("-/", include("connect_bridge.health")),
     path("webhooks/", include("channels_app.urls")),
     path("admin/stuck/", admin.site.admin_view(stuck_page), name="stuck"),
+    path("accounts/tokens/", tokens_page, name="api-tokens"),
+    path("accounts/tokens/make/", make_page, name="api-token-make"),
+    path("accounts/tokens/<int:pk>/end/", end_page, name="api-token-end"),
     path("accounts/", include("allauth.urls")),
     path("admin/audit/", admin.site.admin_view(audit_page), name="audit"),
+    path("admin/autocomplete/", nothing_here, name="autocomplete"),
     path("admin/channels/", include("connect_bridge.wizard_urls")),
     path("admin/events/", include("connect_bridge.event_urls")),
     path("admin/", admin.site.urls),

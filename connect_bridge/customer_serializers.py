@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from customers.codes import LONGEST
 from customers.models import Consent, Customer, Identity, IdentityAlias, IdentityChange, LinkCode, Merge
+from people.shapes import Evidence, Facts, Name, Number, Told
 
 #: Facts become contact attributes, so their names are of Connect's alphabet.
 _FACT = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -27,18 +28,27 @@ class Strict(serializers.Serializer[Any]):
 
 
 class AliasSerializer(serializers.ModelSerializer[IdentityAlias]):
+    value = Number()
+
     class Meta:
         model = IdentityAlias
         fields: ClassVar[Any] = ["type", "value", "created_at"]
 
 
 class ChangeSerializer(serializers.ModelSerializer[IdentityChange]):
+    old = Name()
+    new = Name()
+
     class Meta:
         model = IdentityChange
         fields: ClassVar[Any] = ["field", "old", "new", "source", "at"]
 
 
 class IdentitySerializer(serializers.ModelSerializer[Identity]):
+    external_id = Number()
+    display_name = Name()
+    handle = Name()
+    picture_url = Name()
     aliases = AliasSerializer(many=True, read_only=True)
     changes = ChangeSerializer(many=True, read_only=True)
 
@@ -65,6 +75,10 @@ class IdentitySerializer(serializers.ModelSerializer[Identity]):
 
 
 class BriefIdentitySerializer(serializers.ModelSerializer[Identity]):
+    external_id = Number()
+    display_name = Name()
+    handle = Name()
+
     class Meta:
         model = Identity
         fields: ClassVar[Any] = ["id", "kind", "issuer", "external_id", "display_name", "handle", "last_seen_at"]
@@ -74,6 +88,8 @@ class CustomerSerializer(serializers.ModelSerializer[Customer]):
     """`merged_into` names the customer under whose id this person is shown now; its `identities` are all of theirs."""
 
     identities = BriefIdentitySerializer(many=True, read_only=True)
+    display_name = Name()
+    facts = Facts()
 
     class Meta:
         model = Customer
@@ -115,6 +131,7 @@ class CustomerChange(Strict):
 
 
 class MergeSerializer(serializers.ModelSerializer[Merge]):
+    evidence = Evidence()
     customers = serializers.SerializerMethodField()
 
     class Meta:
@@ -226,6 +243,7 @@ class HandedOut(LinkCodeSerializer):
 
 class ConsentSerializer(serializers.ModelSerializer[Consent]):
     customer = serializers.UUIDField(source="identity.customer_id")
+    evidence = Evidence()
 
     class Meta:
         model = Consent
@@ -266,12 +284,12 @@ class ConsentAsked(Strict):
 
 class PointSerializer(serializers.Serializer[Any]):
     weight = serializers.FloatField()
-    text = serializers.CharField()
+    text = Told()
 
 
 class SuggestionSerializer(serializers.Serializer[Any]):
     customer = serializers.UUIDField()
-    name = serializers.CharField()
+    name = Name()
     kinds = serializers.ListField(child=serializers.CharField())
     score = serializers.FloatField()
     speaks_for = PointSerializer(many=True)

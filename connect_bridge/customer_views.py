@@ -27,8 +27,9 @@ from customers.merging import CannotMerge, Method, keep_apart, merge, unmerge
 from customers.models import Customer, Identity, Merge
 from customers.steps import Steps, take_now
 from customers.suggestions import suggest
+from people import moments
 from people.audit import note_read
-from people.privacy import Sight, sight_of
+from people.privacy import Sight, named, sight_of
 
 #: Days of the sentiment in the header.
 TREND_DAYS = 90
@@ -42,7 +43,8 @@ may_merge = permission_required("customers.merge_customer", raise_exception=True
 def index(request: HttpRequest) -> HttpResponse:
     """Find a customer, or see who wrote last."""
     term = request.GET.get("q", "").replace("\0", "").strip()[:256]
-    found = (search(term) if term else latest()).prefetch_related("identities")
+    by_words = sight_of(request.user) is Sight.FULL
+    found = (search(term, by_words=by_words) if term else latest()).prefetch_related("identities")
     customers = sorted(found, key=_last_seen, reverse=True)
     if term and len(customers) == 1:
         return redirect("customers:page", customers[0].pk)
@@ -56,7 +58,8 @@ def _last_seen(customer: Customer) -> str:
 
 def _brief(customer: Customer) -> dict[str, Any]:
     identities = list(customer.identities.all())
-    name = customer.display_name or next((one.display_name for one in identities if one.display_name), str(customer))
+    found = customer.display_name or next((one.display_name for one in identities if one.display_name), "")
+    name = named(found) or str(customer)
     seen = [one.last_seen_at for one in identities if one.last_seen_at]
     return {"pk": customer.pk, "name": name, "identities": identities, "last_seen_at": max(seen, default=None)}
 
@@ -142,10 +145,10 @@ def _uuid(text: str) -> uuid.UUID | None:
 
 
 def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError:
-        raise Http404 from None
+    found = moments.day(text)
+    if text and found is None:
+        raise Http404
+    return found
 
 
 def _turn(asked: QueryDict, **cursor: str) -> str:

@@ -187,8 +187,8 @@ entries AS (
     SELECT e.id, e.delivery_id FROM channels_app_inboundentry e, accounts a
      WHERE e.account_id = ANY(a.ids) AND e.key = ANY(ARRAY[%(q)s, 'm:' || %(q)s]) LIMIT %(most)s),
 people AS (
-    SELECT id FROM customers_identity WHERE external_id = %(q)s OR handle = %(q)s OR id = %(u)s OR customer_id = %(u)s
-     UNION SELECT identity_id FROM customers_identityalias WHERE value = %(q)s LIMIT %(most)s),
+    SELECT id FROM customers_identity WHERE external_id = %(p)s OR handle = %(p)s OR id = %(u)s OR customer_id = %(u)s
+     UNION SELECT identity_id FROM customers_identityalias WHERE value = %(p)s LIMIT %(most)s),
 talks AS (
     SELECT id FROM connect_bridge_conversation WHERE id = %(u)s OR identity_id IN (SELECT id FROM people)
      UNION SELECT conversation_id FROM connect_bridge_contact
@@ -209,8 +209,11 @@ SELECT 'in', delivery_id FROM entries
 """
 
 
-def find(text: str) -> dict[str, list[uuid.UUID]]:
-    """Return the webhooks and sends to which an id, a number or a handle leads. One query."""
+def find(text: str, *, of_people: bool = True) -> dict[str, list[uuid.UUID]]:
+    """Return the webhooks and sends to which an id, a number or a handle leads. One query.
+
+    Not `of_people`: neither a number nor a handle, for who sees none.
+    """
     term = text.strip().replace("\0", "")[:300]
     try:
         as_uuid = uuid.UUID(term)
@@ -218,7 +221,8 @@ def find(text: str) -> dict[str, list[uuid.UUID]]:
         as_uuid = None
     found: dict[str, list[uuid.UUID]] = {Direction.IN: [], Direction.OUT: []}
     with connection.cursor() as cursor:
-        cursor.execute(_SEARCH, {"q": term, "u": as_uuid, "most": MOST_FOUND})
+        given = {"q": term, "p": term if of_people else None, "u": as_uuid, "most": MOST_FOUND}
+        cursor.execute(_SEARCH, given)
         for direction, key in cursor.fetchall():
             if key is not None:
                 found[direction].append(key)

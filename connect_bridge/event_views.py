@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,7 +15,6 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.timezone import is_aware
 from django.views.decorators.http import require_POST, require_safe
 
 from channels_app import reprocess
@@ -26,7 +25,8 @@ from connect_bridge.event_log import Direction, Fate, Wanted
 from connect_bridge.models import OutboxEntry, Replay
 from connect_bridge.replays import on_record, reprocess_counts, retry_counts
 from people.audit import note_read
-from people.privacy import seen, seen_body, seen_json, sight_of
+from people.moments import moment
+from people.privacy import Sight, seen, seen_body, seen_json, sight_of
 
 #: Rights by which one sees the log, retries sends, and has webhooks read again.
 SEE = ("channels_app.view_webhookdelivery", "connect_bridge.view_outboxentry")
@@ -71,7 +71,8 @@ def events_page(request: HttpRequest) -> HttpResponse:
 def _wanted(request: HttpRequest) -> tuple[Wanted, dict[str, str]]:
     """Return what is asked for, and the same for addresses; what is not understood is left out."""
     given = {name: request.GET.get(name, "").strip() for name in ("direction", "fate", "account", "since", "q")}
-    account, before = _uuid(given["account"]), _moment(request.GET.get("before", ""))
+    whole = sight_of(request.user) is Sight.FULL
+    account, before = _uuid(given["account"]), moment(request.GET.get("before", ""))
     asked = {
         "direction": given["direction"] if given["direction"] in list(Direction) else "",
         "fate": given["fate"] if given["fate"] in list(Fate) else "",
@@ -85,7 +86,7 @@ def _wanted(request: HttpRequest) -> tuple[Wanted, dict[str, str]]:
         account=account,
         since=timezone.now() - SINCE[asked["since"]] if asked["since"] else None,
         before=before,
-        found=event_log.find(asked["q"]) if asked["q"] else None,
+        found=event_log.find(asked["q"], of_people=whole) if asked["q"] else None,
     )
     return wanted, {name: text for name, text in asked.items() if text}
 
@@ -214,11 +215,3 @@ def _uuid(text: str) -> uuid.UUID | None:
         return uuid.UUID(text)
     except ValueError:
         return None
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if is_aware(found) else None

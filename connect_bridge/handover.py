@@ -14,6 +14,7 @@ import psycopg
 from connect_bridge import store
 from connect_bridge.house import House
 from connect_bridge.relay import Relay
+from people.seals import unseal
 
 log = logging.getLogger(__name__)
 
@@ -81,10 +82,10 @@ class HandOver:
 
     async def _unheard(self, relays: Collection[Relay]) -> set[uuid.UUID]:
         """Return whose chats are open, and not connected to by anybody since we did."""
-        given = {"tokens": [relay.listener.token for relay in relays if relay.listener is not None]}
+        ours = {relay.conversation: relay.listener.token for relay in relays if relay.listener is not None}
         async with self.house.pool.connection() as connection:
-            found = await connection.execute(store.STILL_OURS.encode(), given)
-            return {row[0] for row in await found.fetchall()}
+            found = await connection.execute(store.LAST_TOKENS.encode(), {"conversations": list(ours)})
+            return {row[0] for row in await found.fetchall() if unseal(row[1]) == ours[row[0]]}
 
 
 async def silence(relays: Sequence[Relay]) -> None:

@@ -22,6 +22,7 @@ from connect_bridge.house import House
 from connect_bridge.items import said_at
 from connect_bridge.store import Chat
 from connect_bridge.transcript import read_transcript
+from people.seals import seal
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +138,11 @@ class Listener:
     async def _open(self, *, backfill: bool) -> None:
         with self.hearing.held():
             connection = await self._change_sockets()
-            given = {"contact": self.chat.contact, "token": connection.token, "expires": connection.token_expires_at}
+            given = {
+                "contact": self.chat.contact,
+                "token": seal(connection.token),
+                "expires": connection.token_expires_at,
+            }
             await self.house.execute(store.CHAT_CONNECTED, given)
             if backfill:
                 self.hearing.recall(await self._transcript())

@@ -6,6 +6,7 @@ import uuid
 
 from django.db import models
 
+from channels_app.fields import EncryptedTextField
 from channels_app.models import ChannelAccount
 from customers.models import Identity
 
@@ -91,8 +92,8 @@ class Contact(models.Model):
     initial_contact_id = models.CharField(max_length=64, blank=True, db_index=True)
     contact_id = models.CharField(max_length=64, blank=True, db_index=True)
     participant_id = models.CharField(max_length=64, blank=True)
-    participant_token = models.TextField(blank=True)
-    connection_token = models.TextField(blank=True)
+    participant_token = EncryptedTextField(blank=True)
+    connection_token = EncryptedTextField(blank=True)
     connection_expires_at = models.DateTimeField(null=True, blank=True)
     first_message = models.UUIDField(null=True, blank=True, help_text="The message that went as InitialMessage.")
     agent_name = models.CharField(max_length=256, blank=True)

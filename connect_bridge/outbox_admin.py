@@ -13,7 +13,8 @@ from channels_app.admin_parts import account_columns, account_filter, kind_filte
 from channels_app.models import ChannelLog
 from connect_bridge.models import OutboxEntry
 from connect_bridge.resend import REVIVABLE, send_again
-from customers.readonly import ReadOnlyAdmin, link, list_link, shown_json, words
+from customers.readonly import ReadOnlyAdmin, link, list_link, masked, shown_json, words
+from people.privacy import told
 
 #: Entries that one confirmation sends again: as many as a person can look through.
 MOST_AT_ONCE = 200
@@ -23,13 +24,14 @@ MOST_AT_ONCE = 200
 class OutboxEntryAdmin(ReadOnlyAdmin[OutboxEntry]):
     actions = ["send_again"]
     shows_words = True
+    the_detail = masked("error_detail", told)
     list_display = [
         "__str__",
         "conversation",
         "state",
         "attempts",
         "error_code",
-        "error_detail",
+        "the_detail",
         "possible_duplicate",
         "due_at",
         "created_at",
@@ -59,7 +61,7 @@ class OutboxEntryAdmin(ReadOnlyAdmin[OutboxEntry]):
         "claimed_until",
         "error_code",
         "provider_code",
-        "error_detail",
+        "the_detail",
         "possible_duplicate",
         "looks",
         "look_at",
@@ -78,7 +80,7 @@ class OutboxEntryAdmin(ReadOnlyAdmin[OutboxEntry]):
 
     @admin.display(description="the provider's words", empty_value="-")
     def why(self, entry: OutboxEntry) -> str:
-        return " ".join(filter(None, (entry.error_code, entry.provider_code, entry.error_detail)))
+        return " ".join(filter(None, (entry.error_code, entry.provider_code, told(entry.error_detail))))
 
     @admin.display(description="message")
     def the_message(self, entry: OutboxEntry) -> str:

@@ -17,6 +17,7 @@ from connect_bridge.models import Contact, Conversation
 from connect_bridge.windows import window_closes
 from customers.models import Consent, Customer, Identity, Merge
 from customers.names import name_key
+from people.privacy import named
 
 #: For how long a user id that was made anew for a number is worth a caution (context.py says it to the chat).
 CAUTION_FOR = timedelta(days=90)
@@ -149,12 +150,17 @@ def whole(customer: Customer) -> Whole:
     return Whole(customer=customer, name=name, name_from=source, identities=known, merges=tuple(merges))
 
 
-def search(term: str) -> QuerySet[Customer]:
-    """Return customers, as shown now, that a term finds: an id of whatever kind, a number, a handle or a name."""
+def search(term: str, *, by_words: bool = True) -> QuerySet[Customer]:
+    """Return customers, as shown now, that a term finds: an id of whatever kind, a number, a handle or a name.
+
+    Not `by_words`: by our own ids alone, for who sees neither names nor numbers. A search would tell them.
+    """
     term = term.strip()
     try:
         found = _by_id(uuid.UUID(term))
     except ValueError:
+        if not by_words:
+            return Customer.objects.none()
         found = _by_term(term)
     exact = Customer.objects.filter(pk__in=found.values("customer"))[:MOST_FOUND]
     if exact or len(term) < 3:  # noqa: PLR2004 - two letters are in every second name
@@ -232,9 +238,8 @@ def _name(customer: Customer, known: Sequence[Known]) -> tuple[str, str]:
     """Return the name to show and who gave it."""
     if customer.display_name:
         same = [one.label for one in known if one.identity.display_name == customer.display_name]
-        return customer.display_name, same[0] if same else "your team"
-    named = [one for one in known if one.identity.display_name or one.identity.handle]
-    if not named:
+        return named(customer.display_name), same[0] if same else "your team"
+    first = next((one for one in known if one.identity.display_name or one.identity.handle), None)
+    if first is None:
         return str(customer), ""
-    first = named[0]
-    return first.identity.display_name or f"@{first.identity.handle}", first.label
+    return named(first.identity.display_name) or f"@{named(first.identity.handle)}", first.label

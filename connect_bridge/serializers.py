@@ -9,7 +9,8 @@ from rest_framework import serializers
 from channels_app.models import ChannelAccount, WebhookDelivery
 from channels_app.setup import webhook_url
 from connect_bridge.models import Contact, Conversation, Message, OutboxEntry
-from people.privacy import seen, sight_of
+from people.privacy import named, seen, sight_of
+from people.shapes import Name, Number, Told
 
 
 class AccountSerializer(serializers.ModelSerializer[ChannelAccount]):
@@ -41,8 +42,9 @@ class AccountSerializer(serializers.ModelSerializer[ChannelAccount]):
 class ConversationSerializer(serializers.ModelSerializer[Conversation]):
     kind = serializers.CharField(source="account.kind")
     customer = serializers.UUIDField(source="identity.customer_id")
-    customer_name = serializers.CharField(source="identity.display_name")
-    external_id = serializers.CharField(source="identity.external_id")
+    customer_name = Name(source="identity.display_name")
+    external_id = Number(source="identity.external_id")
+    recipient = Number()
 
     class Meta:
         model = Conversation
@@ -89,6 +91,11 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
     """The text is as whoever asks may read it: whole, redacted or not at all."""
 
     text = serializers.SerializerMethodField()
+    author = serializers.SerializerMethodField()
+    error_detail = Told()
+
+    def get_author(self, message: Message) -> str:
+        return named(message.author) if message.direction == Message.Direction.INBOUND else message.author
 
     def get_text(self, message: Message) -> str:
         return seen(message.text, sight_of(self.context["request"].user))
@@ -118,6 +125,8 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
 
 
 class OutboxEntrySerializer(serializers.ModelSerializer[OutboxEntry]):
+    error_detail = Told()
+
     class Meta:
         model = OutboxEntry
         fields: ClassVar[Any] = [

@@ -38,6 +38,7 @@ from connect_bridge.profiles import look_up
 from connect_bridge.services import Rule
 from connect_bridge.store import Chat, Connection, Origin, Pending
 from customers.identify import introduce
+from people.seals import seal
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +165,7 @@ class Starter:
             "contact": chat.contact,
             "contact_id": started.contact_id,
             "participant": started.participant_id,
-            "token": started.participant_token,
+            "token": seal(started.participant_token),
             "instance": chat.instance_id,
             "flow": chat.flow_id,
         }

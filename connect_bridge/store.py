@@ -11,6 +11,8 @@ import msgspec
 import psycopg
 from psycopg.rows import class_row
 
+from people.seals import unseal
+
 Connection = psycopg.AsyncConnection[Any]
 
 #: Seconds without a heartbeat after which a bridge's conversations are taken over.
@@ -43,6 +45,9 @@ class Chat(msgspec.Struct, kw_only=True):
     started_at: datetime | None
     told: Sequence[Sequence[str]] | None = None
     zone: str = ""
+
+    def __post_init__(self) -> None:
+        self.participant_token, self.connection_token = unseal(self.participant_token), unseal(self.connection_token)
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,9 +110,10 @@ SELECT count(*) FILTER (WHERE owner_id = %(bridge)s) AS mine, count(*) AS number
        (SELECT count(*) FROM connect_bridge_bridge WHERE beat_at > now() - interval '{BRIDGE_TTL} seconds') AS bridges
   FROM connect_bridge_conversation WHERE active
 """  # noqa: S608 - a constant
-#: Open chats to which nobody has connected since they had these tokens.
-STILL_OURS = """
-SELECT conversation_id FROM connect_bridge_contact WHERE state = 'connected' AND connection_token = ANY(%(tokens)s)
+#: The tokens with which open chats were last connected to, sealed.
+LAST_TOKENS = """
+SELECT conversation_id, connection_token FROM connect_bridge_contact
+ WHERE state = 'connected' AND conversation_id = ANY(%(conversations)s)
 """
 #: Bridges that died long ago and own nothing.
 FORGET = """
@@ -286,7 +292,6 @@ SELECT instance_id, operation, rate, EXTRACT(EPOCH FROM now() - cut_at)::float8 
        (SELECT count(*) FROM connect_bridge_bridge WHERE beat_at > now() - interval '{BRIDGE_TTL} seconds') AS bridges
   FROM connect_bridge_connectpace WHERE cut_at > now() - interval '1 minute' OR until > now()
 """  # noqa: S608 - a constant
-
 # ── notices to agents ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 #: What did not reach the customer and was not told yet, where an agent listens in the chat in which it was said. An

@@ -21,6 +21,7 @@ from rest_framework.views import APIView
 
 from connect_bridge import stuck
 from connect_bridge.stuck import Kind, StuckRow
+from people.shapes import Told
 
 TITLES = {
     Kind.INTAKE: "From customers, not looked at yet",
@@ -87,7 +88,7 @@ class StuckRowSerializer(serializers.Serializer[StuckRow]):
     account_name = serializers.CharField()
     conversation = serializers.UUIDField(allow_null=True)
     since = serializers.DateTimeField()
-    why = serializers.CharField()
+    why = Told()
     next = serializers.CharField()
     next_at = serializers.DateTimeField(allow_null=True)
 

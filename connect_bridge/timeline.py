@@ -18,6 +18,8 @@ import msgspec
 from django.db import connection
 from django.utils import timezone
 
+from people.moments import moment
+
 #: Messages on a page; around a message that somebody was sent to, half before and half after.
 PAGE = 100
 #: Active days that the overview of days shows.
@@ -258,6 +260,9 @@ def _cursor(line: Line) -> str:
 def _read(cursor: str) -> dict[str, Any]:
     try:
         told = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split(" ")
-        return {"at": datetime.fromisoformat(told[0]), "id": uuid.UUID(told[1])}
+        at, key = moment(told[0]), uuid.UUID(told[1])
     except (binascii.Error, ValueError, IndexError):
         raise NotThere from None
+    if at is None:
+        raise NotThere
+    return {"at": at, "id": key}

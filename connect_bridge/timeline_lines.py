@@ -12,7 +12,7 @@ import msgspec
 from connect_bridge.insights import Mood
 from connect_bridge.people import Whole
 from connect_bridge.timeline import WHO, Line, Mark, Timeline
-from people.privacy import Sight, seen
+from people.privacy import Sight, named, seen, told
 
 #: Characters of one message that a page shows; the admin shows the rest.
 MOST_SHOWN = 8_000
@@ -58,7 +58,7 @@ def shown(timeline: Timeline, person: Whole, moods: Mapping[uuid.UUID, Mood], si
         if mark.line is None
         else _message(
             msgspec.structs.replace(mark.line, text=seen(mark.line.text, sight)),
-            mark.line.author or person.name,
+            named(mark.line.author, sight) or person.name,
             kinds[mark.line.conversation],
             labels[mark.line.conversation],
             moods.get(mark.line.id),
@@ -85,7 +85,7 @@ def _message(line: Line, name: str, kind: str, channel: str, mood: Mood | None) 
         speaker=name if _side(line) == "customer" else line.author or line.role.capitalize(),
         tick=tick,
         status=status,
-        why=(line.error_detail or line.error_code) if line.status in ("failed", "uncertain") else "",
+        why=(told(line.error_detail) or line.error_code) if line.status in ("failed", "uncertain") else "",
         mood=mood,
     )
 

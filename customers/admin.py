@@ -8,7 +8,8 @@ from django.utils.html import format_html
 
 from customers.evidence_admin import ApartAdmin, ConsentAdmin, LinkCodeAdmin, MergeAdmin, PrivacyRequestAdmin
 from customers.models import Customer, Identity, IdentityAlias
-from customers.readonly import ReadOnlyAdmin, link, shown
+from customers.readonly import ReadOnlyAdmin, link, masked, shown
+from people.privacy import Sight, named, person, sight_here
 
 __all__ = [
     "ApartAdmin",
@@ -27,7 +28,8 @@ class CustomerAdmin(ReadOnlyAdmin[Customer]):
     list_display = ["__str__", "locale", "created_at"]
     list_filter = ["created_at"]
     ordering = ["-created_at"]
-    fields = ["id", "the_page", "display_name", "locale", "merged_into", "created_at", "erased_at", "see_also"]
+    the_name = masked("display_name", named)
+    fields = ["id", "the_page", "the_name", "locale", "merged_into", "created_at", "erased_at", "see_also"]
     search_fields = ["id", "identities__id", "identities__external_id", "identities__handle", "display_name__icontains"]
     search_help_text = "An id, a handle or a part of the name."
 
@@ -38,7 +40,8 @@ class CustomerAdmin(ReadOnlyAdmin[Customer]):
 
 @admin.register(Identity)
 class IdentityAdmin(ReadOnlyAdmin[Identity]):
-    list_display = ["__str__", "kind", "issuer", "external_id", "handle", "last_seen_at"]
+    the_id, the_name, the_handle = masked("external_id", person), masked("display_name", named), masked("handle", named)
+    list_display = ["__str__", "kind", "issuer", "the_id", "the_handle", "last_seen_at"]
     list_filter = ["kind", "last_seen_at"]
     list_select_related = ["customer"]
     ordering = ["-created_at"]
@@ -47,9 +50,9 @@ class IdentityAdmin(ReadOnlyAdmin[Identity]):
         "the_customer",
         "kind",
         "issuer",
-        "external_id",
-        "display_name",
-        "handle",
+        "the_id",
+        "the_name",
+        "the_handle",
         "the_picture",
         "locale",
         "created_at",
@@ -64,7 +67,9 @@ class IdentityAdmin(ReadOnlyAdmin[Identity]):
     @admin.display(description="picture URL")
     def the_picture(self, identity: Identity) -> str:
         """Return the address as a text: it came from outside, and as a link it could be a script."""
-        return shown(identity.picture_url) if identity.picture_url else "-"
+        if not identity.picture_url or sight_here() is not Sight.FULL:
+            return "-"
+        return shown(identity.picture_url)
 
     @admin.display(description="customer")
     def the_customer(self, identity: Identity) -> str:
@@ -73,11 +78,12 @@ class IdentityAdmin(ReadOnlyAdmin[Identity]):
 
 @admin.register(IdentityAlias)
 class IdentityAliasAdmin(ReadOnlyAdmin[IdentityAlias]):
-    list_display = ["value", "type", "kind", "issuer", "identity"]
+    the_value = masked("value", person)
+    list_display = ["the_value", "type", "kind", "issuer", "identity"]
     list_filter = ["kind", "type"]
     list_select_related = ["identity"]
     ordering = ["-id"]
-    fields = ["the_identity", "kind", "issuer", "type", "value", "created_at"]
+    fields = ["the_identity", "kind", "issuer", "type", "the_value", "created_at"]
     search_fields = ["value", "identity__id"]
     search_help_text = "A phone number or another id of the person."
 

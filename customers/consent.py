@@ -28,7 +28,7 @@ _STOP = frozenset(
 #: Whole messages that forbid offers, but in a chat may as well answer a bot's question.
 _PERHAPS_STOP = frozenset(("cancel", "end", "quit"))
 _START = frozenset(("start", "unstop", "subscribe", "optin", "opt in", "opt-in", "alta"))
-_EDGES = re.compile(r"^[\W_]+|[\W_]+$")
+_EDGES = re.compile(r"^[\W_]+|(?<![\W_])[\W_]++$")
 _LONGEST_WORD = 24
 
 RECORD = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from customers.models import Apart, Consent, LinkCode, Merge, PrivacyRequest
-from customers.readonly import ReadOnlyAdmin, link, shown_json
+from customers.readonly import ReadOnlyAdmin, link, shown_json, told_json
 
 
 @admin.register(Merge)
@@ -40,7 +40,7 @@ class MergeAdmin(ReadOnlyAdmin[Merge]):
 
     @admin.display(description="evidence")
     def the_evidence(self, merge: Merge) -> str:
-        return shown_json(merge.evidence)
+        return told_json(merge.evidence)
 
 
 @admin.register(Apart)
@@ -117,7 +117,7 @@ class ConsentAdmin(ReadOnlyAdmin[Consent]):
 
     @admin.display(description="evidence")
     def the_evidence(self, consent: Consent) -> str:
-        return shown_json(consent.evidence)
+        return told_json(consent.evidence)
 
 
 @admin.register(PrivacyRequest)

@@ -8,6 +8,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
 
+from people.privacy import named
+
 
 class Customer(models.Model):
     """A person, across channels.
@@ -44,7 +46,7 @@ class Customer(models.Model):
         indexes = [models.Index(fields=["-created_at"], name="customer_by_time")]
 
     def __str__(self) -> str:
-        return self.display_name or f"Customer {str(self.id)[:8]}"
+        return named(self.display_name) or f"Customer {str(self.id)[:8]}"
 
 
 class Identity(models.Model):
@@ -84,7 +86,7 @@ class Identity(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.display_name or self.handle or f"{self.kind} {str(self.id)[:8]}"
+        return named(self.display_name or self.handle) or f"{self.kind} {str(self.id)[:8]}"
 
 
 class IdentityAlias(models.Model):

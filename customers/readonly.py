@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlencode
@@ -21,7 +21,7 @@ from django.utils.safestring import SafeString
 
 from people.audit import note_read
 from people.looks import ModelAdmin
-from people.privacy import Sight, seen, seen_json, sight_of
+from people.privacy import Sight, seen, seen_json, sight_here, sight_of
 
 M = TypeVar("M", bound=Model)
 
@@ -80,9 +80,27 @@ def words_json(row: Any, value: Any) -> str:
     return "-" if value is None else shown_json(seen_json(value, sight_on(row)))
 
 
+def told_json(value: Any) -> str:
+    """Return a JSON value that may speak of persons as HTML, as far as whoever asks may see them."""
+    return "-" if value is None else shown_json(seen_json(value, sight_here()))
+
+
 def shown_json(value: Any) -> str:
     """Return a JSON value as HTML, indented."""
     return "-" if value is None else shown(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+#: What a search would tell to whoever sees it masked.
+_OF_PERSONS = frozenset({"external_id", "handle", "display_name", "value", "recipient", "sender"})
+
+
+def masked(name: str, mask: Callable[[str], str]) -> Callable[[Any, Any], str]:
+    """Return what an admin page shows of a column that says who somebody is. It cannot be sorted by."""
+
+    def show(_page: Any, row: Any) -> str:
+        return mask(getattr(row, name)) or "-"
+
+    return admin.display(description=name.replace("_", " "))(show)
 
 
 class FindableAdmin(ModelAdmin[M]):
@@ -99,6 +117,13 @@ class FindableAdmin(ModelAdmin[M]):
     list_per_page = 50
     list_select_related: ClassVar[Any] = ()
     unloaded: ClassVar[tuple[str, ...]] = ()
+
+    def get_search_fields(self, request: HttpRequest) -> Any:
+        """Leave out what says who somebody is, for who sees that masked."""
+        fields = super().get_search_fields(request)
+        if sight_of(request.user) is Sight.FULL:
+            return fields
+        return [one for one in fields if _OF_PERSONS.isdisjoint(str(one).split("__"))]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[M]:
         rows = super().get_queryset(request).defer(*self.unloaded)

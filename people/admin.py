@@ -14,9 +14,11 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 
 from people.audited import AuditedAdmin
 from people.looks import AdminPasswordChangeForm, AdminUserCreationForm, TabularInline, UserChangeForm
+from people.models import ApiToken
 from people.roles import ROLES
 
 #: The sign-in library's own pages would show tokens, and secrets of directories.
@@ -33,6 +35,32 @@ class SecondFactors(TabularInline[Authenticator, User]):
     fields = ("type", "created_at", "last_used_at")
     readonly_fields = ("type", "created_at", "last_used_at")
     extra = 0
+
+    def has_add_permission(self, request: HttpRequest, obj: User | None = None) -> bool:  # noqa: ARG002 - Django's signature
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:  # noqa: ARG002 - as above
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: User | None = None) -> bool:  # noqa: ARG002 - as above
+        return bool(request.user.has_perm("auth.view_user"))
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return _may_touch(request, obj) and bool(request.user.has_perm("auth.change_user"))
+
+
+class ApiTokens(TabularInline[ApiToken, User]):
+    """What opens the API in somebody's name: to look at, and to end."""
+
+    model = ApiToken
+    fields = readonly_fields = ("name", "shown", "made_at", "last_used_at", "expires_at", "state")
+    extra = 0
+
+    @admin.display(description="now")
+    def state(self, token: ApiToken) -> str:
+        if token.ended_at is not None:
+            return f"ended: {token.ended_because}"
+        return "in force" if token.expires_at > timezone.now() else "ended"
 
     def has_add_permission(self, request: HttpRequest, obj: User | None = None) -> bool:  # noqa: ARG002 - Django's signature
         return False
@@ -69,7 +97,10 @@ class UserAdmin(AuditedAdmin[User], DjangoUserAdmin[User]):
     filter_horizontal = ()
 
     def get_inlines(self, request: HttpRequest, obj: User | None) -> list[Any]:  # noqa: ARG002 - Django's signature
-        return [SecondFactors] if obj and Authenticator.objects.filter(user=obj).exists() else []
+        if obj is None:
+            return []
+        factors = [SecondFactors] if Authenticator.objects.filter(user=obj).exists() else []
+        return [*factors, ApiTokens] if obj.api_tokens.exists() else factors
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).prefetch_related("groups")

@@ -18,6 +18,10 @@ from people.looks import ModelAdmin
 
 M = TypeVar("M", bound=Model)
 
+#: What lets somebody in, or do more, is given by somebody and never by a look into the past.
+NEVER_PUT_BACK = frozenset(
+    {"is_superuser", "is_staff", "is_active", "password", "groups", "user_permissions", "permissions", "last_login"}
+)
 #: Changes on one page of a history.
 MOST_CHANGES = 100
 
@@ -28,6 +32,8 @@ class AuditedAdmin(ModelAdmin[M]):
     change_form_after_template = "people/reason.html"
     # A page of rows, counted once: with the count of all beside each search and filter, long lists take too long.
     list_per_page = 50
+    #: Columns that no field of the form has by that name, and that it writes all the same.
+    behind_the_form: tuple[str, ...] = ()
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
 
@@ -46,8 +52,11 @@ class AuditedAdmin(ModelAdmin[M]):
                 raise PermissionDenied
             return self._put_back(request, row)
         model: Any = self.model
-        rows = model.history.filter(**{model._meta.pk.attname: key}).order_by("-history_date", "-history_id")
-        changes = [change_of(model, one) for one in rows[:MOST_CHANGES]]
+        try:
+            rows = model.history.filter(**{model._meta.pk.attname: key}).order_by("-history_date", "-history_id")
+            changes = [change_of(model, one) for one in rows[:MOST_CHANGES]]
+        except (ValidationError, ValueError):
+            raise Http404 from None  # no id of such a row
         if row is None and not changes:
             raise Http404
         context = {
@@ -61,19 +70,37 @@ class AuditedAdmin(ModelAdmin[M]):
         return TemplateResponse(request, "people/history.html", context)
 
     def _put_back(self, request: HttpRequest, row: Any) -> HttpResponse:
-        """Set the fields of one change to what they were before it. What has changed since otherwise stays."""
+        """Set the fields of one change to what they were before it, through the form. What changed since stays."""
         pk, wanted = type(row)._meta.pk.attname, request.POST.get("change", "")
         if not (wanted.isascii() and wanted.isdigit() and len(wanted) < len(str(2**31))):
             raise Http404
         change = get_object_or_404(type(row).history, history_id=wanted, **{pk: row.pk})
-        for name, (was, _) in change.differs.items():
-            setattr(row, name, was)
-        try:
-            row.full_clean()
-        except ValidationError as problem:
-            self.message_user(request, f"Not put back: {' '.join(problem.messages)}", messages.ERROR)
-        else:
-            because(row, f"put back what was before {change.history_date:%Y-%m-%d %H:%M:%S}")
-            row.save()
-            self.message_user(request, "Put back.", messages.SUCCESS)
+        form_class = self.get_form(request, row, change=True)
+        wanted_fields, left = self._offered(form_class, change.differs)
+        for name in wanted_fields:
+            setattr(row, name, change.differs[name][0])
+        form = _as_sent(form_class, row)
+        if not wanted_fields or not form.is_valid():
+            why = f"Only what the form offers you can be put back, not: {', '.join(left)}."
+            told = " ".join(f"{name}: {' '.join(map(str, said))}" for name, said in form.errors.items())
+            self.message_user(request, f"Not put back. {told if wanted_fields else why}", messages.ERROR)
+            return HttpResponseRedirect(request.path)
+        kept = form.save(commit=False)
+        because(kept, f"put back what was before {change.history_date:%Y-%m-%d %H:%M:%S}")
+        kept.save()
+        more = f" Left as it is, because the form does not offer it to you: {', '.join(left)}." if left else ""
+        self.message_user(request, f"Put back.{more}", messages.WARNING if left else messages.SUCCESS)
         return HttpResponseRedirect(request.path)
+
+    def _offered(self, form_class: Any, differs: dict[str, Any]) -> tuple[list[str], list[str]]:
+        """Return what of a change whoever asks could set in the form, and the rest. Rights and secrets are the rest."""
+        fields = {self.model._meta.get_field(name) for name in differs}
+        offered = {*form_class.base_fields, *self.behind_the_form} - NEVER_PUT_BACK
+        good = {field.attname for field in fields if field.name in offered}
+        return [name for name in differs if name in good], [name for name in differs if name not in good]
+
+
+def _as_sent(form_class: Any, row: Any) -> Any:
+    """Return the row's form as if somebody had sent it with what the row says now."""
+    shown = form_class(instance=row)
+    return form_class(data={name: shown[name].value() for name in shown.fields}, instance=row)

@@ -18,6 +18,8 @@ from django.contrib.auth.models import Group
 from django.http import HttpRequest
 
 from people.history import because
+from people.losses import end_tokens
+from people.models import ApiToken
 from people.security import note
 
 NO_LOCAL_MEANS = "You come from your company's directory: sign in through it. There is no password for you here."
@@ -37,8 +39,9 @@ def set_groups(user: Any, names: list[str]) -> None:
 
 
 def forsake(user: Any, request: HttpRequest | None = None) -> None:
-    """End what somebody has here for whom the directory no longer vouches: its groups, a password, all sessions."""
+    """End what somebody has here for whom the directory no longer vouches: groups, a password, sessions, API tokens."""
     set_groups(user, [])
+    end_tokens(ApiToken.objects.filter(owner=user), "the directory no longer vouches for its owner")
     if user.has_usable_password():
         user.set_unusable_password()
         user.save(update_fields=["password"])

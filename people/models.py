@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.auth.models import Group, User
 from django.db import models
+from django.utils import timezone
 
-from people.history import record
+from people.history import note, record
 
 
 class Right(models.Model):  # noqa: DJ008 - has no rows
@@ -61,6 +64,43 @@ class SecurityEvent(models.Model):
     @property
     def words(self) -> str:
         return self.event.replace("_", " ")
+
+
+class ApiToken(models.Model):
+    """What opens the API in somebody's name. The token itself is not kept, only a digest; rows stay after its end."""
+
+    owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=100)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    shown = models.CharField("begins with", max_length=16, editable=False)
+    proven = models.BooleanField(
+        "made with a second factor", default=False, help_text="Or by whoever runs the machine: manage.py createtoken."
+    )
+    made_at = models.DateTimeField(auto_now_add=True)
+    made_by = models.CharField(max_length=150, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    ended_because = models.CharField(max_length=100, blank=True)
+
+    class Meta:
+        verbose_name = "API token"
+        default_permissions = ()  # who may see or change a person sees and ends theirs
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.shown}…)"
+
+    def __repr__(self) -> str:
+        return f"<ApiToken {self.pk}>"
+
+    def delete(self, *_: Any, **__: Any) -> tuple[int, dict[str, int]]:
+        """End it and keep the row, which says who ended it. It goes with its owner."""
+        if self.ended_at is None:
+            self.ended_at, self.ended_because = timezone.now(), "on its owner's page"
+            self.save(update_fields=["ended_at", "ended_because"])
+            note(self.owner, f"API token “{self.name}” ({self.shown}…) ended")
+            self.owner.save()
+        return 0, {}
 
 
 record(User, app="people", excluded_fields=["password", "last_login"])

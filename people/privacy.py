@@ -1,10 +1,14 @@
-"""Who may read what customers and agents wrote, and what the others see instead."""
+"""Who may read what customers and agents wrote and who they are, and what the others see instead.
+
+Every pattern here reads customers' words, so its time grows with their length and no faster.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
+from contextvars import ContextVar
 from enum import Enum
 from typing import Any
 from urllib.parse import parse_qsl
@@ -21,24 +25,116 @@ class Sight(Enum):
 
 
 _LINK = re.compile(r"https?://\S+", re.IGNORECASE)
-_MAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+\.\w+")
+#: Begins where a word does and gives nothing of it back: no place in a text is looked at from more than one start.
+_MAIL = re.compile(r"(?<![^\s@<>])[^\s@<>]++@[^\s@<>]+\.\w+")
 _HANDLE = re.compile(r"(?<!\w)@\w{2,}")
 #: Four digits or more, also with spaces, dots, slashes and dashes between: numbers of phones, cards, orders, dates.
-_DIGITS = re.compile(r"\+?\d(?:[\s./()-]?\d){3,}")
-#: Names of fields whose values say what kind of event this is, when, and under which id: enough to follow it.
-_PLAIN = re.compile(
-    r"(?:^|_|[a-z])(?:id|ids|type|kind|object|field|event|time|timestamp|status|sid|mid|seq|watermark|action|state|code|"
-    r"version|at|num_?media|num_?segments|is_echo|is_deleted)$",
-    re.IGNORECASE,
+_DIGITS = re.compile(r"\+?\d(?:[\s./()-]?\d){3,}+")
+#: Numbers that are long enough for a phone, and no part of an id.
+_LONG_DIGITS = re.compile(r"(?<![\w-])\+?\d(?:[\s./()-]?\d){6,}+")
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+#: Last words of names whose values say what kind of event this is, when, and under which id: enough to follow it.
+_PLAIN = frozenset(
+    [
+        "id",
+        "ids",
+        "type",
+        "kind",
+        "object",
+        "field",
+        "event",
+        "key",
+        "time",
+        "timestamp",
+        "status",
+        "sid",
+        "mid",
+        "seq",
+        "watermark",
+        "action",
+        "state",
+        "version",
+        "at",
+        "media",
+        "segments",
+        "echo",
+        "deleted",
+        "product",
+        "locale",
+        "lang",
+        "language",
+    ]
 )
-_PERSON = re.compile(r"^(?:from|to|wa_?id|sender|recipient|external_id|external_?user_?id)$", re.IGNORECASE)
+#: Codes that say what went wrong. Others, a postal code for one, lead to a person.
+_CODES = frozenset({"error", "status", "sub", "fault"})
+#: Words of names whose values, and all ids in them, are somebody's.
+_PERSON = frozenset(
+    [
+        "from",
+        "to",
+        "sender",
+        "recipient",
+        "wa",
+        "psid",
+        "user",
+        "users",
+        "author",
+        "contact",
+        "contacts",
+        "phone",
+        "address",
+        "target",
+        "external",
+        "username",
+        "handle",
+        "waid",
+        "parent",
+    ]
+)
+#: Words of names whose values are what somebody is called.
+_NAME = frozenset({"name", "names", "username", "handle", "nickname", "firstname", "lastname"})
+_PLACE = frozenset({"latitude", "longitude", "lat", "lng", "long", "coordinates"})
 _LEFT_OF_A_PERSON = 4
+#: Digits from which on a bare number is one of a phone, a card or an account.
+_LONG_NUMBER = 10**6
+#: Levels of a JSON value that are looked into; no messenger's event has half as many.
+_DEEPEST = 50
+#: Whoever this page or answer is for: the request, which learns who it is while it is served.
+_asking: ContextVar[Any] = ContextVar("parley_asking", default=None)
 
 
 def sight_of(user: Any) -> Sight:
     if user.has_perm("people.read_transcripts"):
         return Sight.FULL
     return Sight.REDACTED if user.has_perm("people.read_redacted") else Sight.NONE
+
+
+def asked_by(request: Any) -> None:
+    """Say for whom is worked from here on, until told otherwise: a request, a sight where no user is, or nobody."""
+    _asking.set(request)
+
+
+def sight_here() -> Sight:
+    """Return how much whoever is being answered may see. In a process that answers nobody: nothing."""
+    asking = _asking.get()
+    if isinstance(asking, Sight):
+        return asking
+    user = getattr(asking, "user", None)
+    return Sight.NONE if user is None else sight_of(user)
+
+
+def person(number: str, sight: Sight | None = None) -> str:
+    """Return a phone number or a messenger's id of a person: whole, or its last characters."""
+    if not number or (sight or sight_here()) is Sight.FULL:
+        return number
+    return HIDDEN + number[-_LEFT_OF_A_PERSON:] if len(number) > 2 * _LEFT_OF_A_PERSON else HIDDEN
+
+
+def named(name: str, sight: Sight | None = None) -> str:
+    """Return what a person is called: whole, or its first letter. A name may be a number, and then is seen as one."""
+    if not name or (sight or sight_here()) is Sight.FULL:
+        return name
+    return person(name, Sight.NONE) if _DIGITS.search(name) else name[0] + HIDDEN
 
 
 def seen(text: str, sight: Sight) -> str:
@@ -55,9 +151,19 @@ def redacted(text: str) -> str:
     return text
 
 
+def told(text: str, sight: Sight | None = None) -> str:
+    """Return what a provider told of a failure: without addresses and phone numbers, its codes and ids as they are."""
+    if not text or (sight or sight_here()) is Sight.FULL:
+        return text
+    return _LONG_DIGITS.sub("[number]", _MAIL.sub("[e-mail]", text))
+
+
 def seen_json(value: Any, sight: Sight) -> Any:
-    """Return a JSON value of a provider or of Connect: ids, times and kinds as they are, every other text as seen."""
-    return value if sight is Sight.FULL else _blurred(value, sight, "")
+    """Return a JSON value of a provider or of Connect: ids, times and kinds as they are, every other text as seen.
+
+    What says who somebody is keeps its last characters or first letter, wherever it stands and whatever its type.
+    """
+    return value if sight is Sight.FULL else _blurred(value, sight, (), 0)
 
 
 def seen_body(body: str, sight: Sight) -> str:
@@ -65,28 +171,69 @@ def seen_body(body: str, sight: Sight) -> str:
     if sight is Sight.FULL:
         return body
     try:
-        return json.dumps(_blurred(json.loads(body), sight, ""), indent=2, ensure_ascii=False)
-    except ValueError:
+        return json.dumps(_blurred(json.loads(body), sight, (), 0), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
         pass
     pairs = parse_qsl(body, keep_blank_values=True)
     if pairs and "=" in body.partition("&")[0]:
-        return "\n".join(f"{name}={_blurred(value, sight, name)}" for name, value in pairs)
+        return "\n".join(f"{name}={_blurred(value, sight, (name,), 0)}" for name, value in pairs)
     return seen(body, Sight.NONE)
 
 
-def _blurred(value: Any, sight: Sight, name: str) -> Any:
+def _blurred(value: Any, sight: Sight, path: tuple[str, ...], depth: int) -> Any:
+    if depth > _DEEPEST:
+        return HIDDEN
     match value:
-        case str():
-            return _blurred_text(value, sight, name)
-        case Mapping():
-            return {key: _blurred(one, sight, str(key)) for key, one in value.items()}
-        case list() | tuple():
-            return [_blurred(one, sight, name) for one in value]
-        case _:
+        case bool() | None:
             return value
+        case str():
+            return _blurred_text(value, sight, path)
+        case int() | float():
+            return _blurred_number(value, path)
+        case Mapping():
+            about = _of_person(path)
+            return {
+                (person(str(key), Sight.NONE) if about and str(key).isdigit() else key): _blurred(
+                    one, sight, (*path[-2:], str(key)), depth + 1
+                )
+                for key, one in value.items()
+            }
+        case list() | tuple():
+            return [_blurred(one, sight, path, depth + 1) for one in value]
+        case _:
+            return HIDDEN
 
 
-def _blurred_text(text: str, sight: Sight, name: str) -> str:
-    if _PERSON.match(name):
-        return HIDDEN + text[-_LEFT_OF_A_PERSON:] if len(text) > 2 * _LEFT_OF_A_PERSON else HIDDEN
-    return text if _PLAIN.search(name) else seen(text, sight)
+def _blurred_text(text: str, sight: Sight, path: tuple[str, ...]) -> str:
+    words = _words(path)
+    last = words[-1] if words else ""
+    if last in _NAME:
+        return named(text, sight)
+    if _of_person(path):
+        return person(text, Sight.NONE) if last not in _PLAIN - {"id", "ids", "key"} else text
+    if last in _PLAIN or _is_code(words):
+        return text
+    return seen(text, sight)
+
+
+def _blurred_number(number: float, path: tuple[str, ...]) -> Any:
+    words = _words(path)
+    if not _PLACE.isdisjoint(words):
+        return HIDDEN
+    if _of_person(path) and not (words and words[-1] in _PLAIN - {"id", "ids"}):
+        return person(str(number), Sight.NONE)
+    plain = bool(words) and (words[-1] in _PLAIN or _is_code(words))
+    return number if plain or abs(number) < _LONG_NUMBER else HIDDEN
+
+
+def _is_code(words: list[str]) -> bool:
+    return words[-1:] == ["subcode"] or (words[-1:] == ["code"] and not _CODES.isdisjoint(words))
+
+
+def _of_person(path: tuple[str, ...]) -> bool:
+    """Say whether a value is somebody's: its own name says so, or that of what it stands in."""
+    return any(not _PERSON.isdisjoint(_words((name,))) and not name.lower().startswith("for_") for name in path[-3:])
+
+
+def _words(path: tuple[str, ...]) -> list[str]:
+    return [word.lower() for word in _WORDS.findall(path[-1])] if path else []

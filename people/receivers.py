@@ -8,7 +8,6 @@ from allauth.account import signals as account
 from allauth.mfa import signals as mfa
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
-from django.apps import apps
 from django.contrib.auth import signals as auth
 from django.contrib.auth.models import User
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
@@ -41,9 +40,6 @@ def connect() -> None:
     pre_save.connect(remember_rights, sender=User)
     post_save.connect(user_saved, sender=User)
     m2m_changed.connect(groups_changed, sender=User.groups.through)
-    if apps.is_installed("rest_framework.authtoken"):
-        post_save.connect(token_saved, sender="authtoken.Token")
-        post_delete.connect(token_deleted, sender="authtoken.Token")
 
 
 def signed_in(sender: Any, request: Any, user: Any, **_: Any) -> None:  # noqa: ARG001 - a signal's arguments
@@ -106,13 +102,3 @@ def groups_changed(sender: Any, instance: Any, action: str, pk_set: Any, reverse
     for user in User.objects.filter(pk__in=pk_set or ()) if reverse else [instance]:
         names = sorted(user.groups.values_list("name", flat=True))
         note("role_changed", user=user, groups=",".join(names) or "none")
-
-
-def token_saved(sender: Any, instance: Any, created: bool, **_: Any) -> None:  # noqa: ARG001, FBT001 - as above
-    if created:
-        note("token_made", user=instance.user)
-
-
-def token_deleted(sender: Any, instance: Any, **_: Any) -> None:  # noqa: ARG001 - as above
-    if user := User.objects.filter(pk=instance.user_id).first():
-        note("token_ended", user=user)

@@ -9,6 +9,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 
 @lru_cache(maxsize=8)
@@ -24,6 +25,31 @@ def _derive(key: str) -> bytes:
 def cipher() -> MultiFernet:
     """Return the cipher of FIELD_ENCRYPTION_KEYS: the first key encrypts, all decrypt."""
     return _cipher(tuple(settings.FIELD_ENCRYPTION_KEYS))
+
+
+#: How whatever Fernet encrypts begins.
+_SEALED = "gAAAA"
+
+
+def seal(text: str) -> str:
+    """Return a text as it is kept; an empty one stays empty."""
+    return cipher().encrypt(text.encode()).decode() if text else ""
+
+
+def unseal(kept: str) -> str:
+    """Return the text inside; what was written before texts were sealed, as it is.
+
+    Raises ImproperlyConfigured if no key opens it.
+    """
+    if not kept.startswith(_SEALED):
+        return kept
+    try:
+        return cipher().decrypt(kept.encode()).decode()
+    except InvalidToken:
+        raise ImproperlyConfigured(
+            "None of FIELD_ENCRYPTION_KEYS opens a chat's token. Likely a key was replaced instead of put first: add "
+            "the former key behind the new one."
+        ) from None
 
 
 def is_current(token: bytes) -> bool:

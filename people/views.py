@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
 from django.template.response import TemplateResponse
-from django.utils.timezone import is_aware
 from django.views.decorators.http import require_safe
+from django.views.defaults import bad_request
 
 from people.audit import latest, recorded_models
+from people.lookups import BadLookup
 from people.models import SecurityEvent, TranscriptRead
+from people.moments import moment
 
 #: Changes, and looks, on one page.
 MOST_SHOWN = 100
@@ -26,7 +27,7 @@ def audit_page(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     models = [(model._meta.label_lower, str(model._meta.verbose_name)) for model in recorded_models()]
     model = request.GET.get("model", "")
-    by, before = request.GET.get("by", "").replace("\0", "")[:150], _moment(request.GET.get("before", ""))
+    by, before = request.GET.get("by", "").replace("\0", "")[:150], moment(request.GET.get("before", ""))
     changes = latest(MOST_SHOWN, before=before, by=by, model=model if model in dict(models) else "")
     reads = TranscriptRead.objects.order_by("-at")
     events = SecurityEvent.objects.order_by("-at")
@@ -47,9 +48,13 @@ def audit_page(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "people/audit.html", context)
 
 
-def _moment(text: str) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if is_aware(found) else None
+def refused(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Answer 400; with words where there are some for whoever asked."""
+    if not isinstance(exception, BadLookup):
+        return bad_request(request, exception)
+    return render(request, "people/refused.html", {"words": str(exception), "path": request.path}, status=400)
+
+
+def nothing_here(_request: HttpRequest) -> HttpResponse:
+    """Stand where Django offers what no page of ours uses: rows of any model that a form could point at, by name."""
+    raise Http404

@@ -14,6 +14,7 @@ from connect_bridge import stuck
 from connect_bridge.listener import ENDED_UNHEARD
 from connect_bridge.reconcile.words import Finding, Gap, Kind, Remark, Words
 from connect_bridge.stuck import StuckRow
+from people.seals import unseal
 
 T = TypeVar("T")
 #: Conversation → account, of one page.
@@ -28,6 +29,9 @@ class OpenChat(msgspec.Struct, frozen=True, kw_only=True):
     instance: str
     initial_contact: str
     token: str
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "token", unseal(self.token))
 
     def __repr__(self) -> str:
         return f"<OpenChat {self.contact}>"

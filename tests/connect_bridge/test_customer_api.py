@@ -281,8 +281,8 @@ def test_suggestions_are_told_with_their_reasons(api: Client) -> None:
     assert found["speaks_for"] == [{"weight": 0.5, "text": "the same handle, @ana_lopez"}]
 
 
-def test_the_schema_describes_every_verb() -> None:
-    schema = Client().get("/api/schema/").content.decode()
+def test_the_schema_describes_every_verb(admin_client: Client) -> None:
+    schema = admin_client.get("/api/schema/").content.decode()
     assert all(f"/api/v1/{name}/:" in schema for name in VIEWS)
     assert "/api/v1/merges/{id}/undo/:" in schema
     assert "/api/v1/customers/{id}/keep-apart/:" in schema

@@ -304,8 +304,8 @@ def test_the_api_refuses_what_it_does_not_know(admin_client: Client, wrong: dict
     assert set(answer.json()) == set(wrong)
 
 
-def test_the_schema_describes_it() -> None:
-    assert "/api/v1/stuck/:" in Client().get("/api/schema/").content.decode()
+def test_the_schema_describes_it(admin_client: Client) -> None:
+    assert "/api/v1/stuck/:" in admin_client.get("/api/schema/").content.decode()
 
 
 def run(*words: str) -> tuple[int, str]:

@@ -62,3 +62,52 @@ def test_a_form_keeps_its_ids_and_loses_its_words() -> None:
 
 def test_what_is_neither_json_nor_a_form_is_hidden() -> None:
     assert seen_body("\ufffdsecret words", Sight.REDACTED) == f"{HIDDEN} (13 characters)"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"sender": {"id": "1234567890123456"}},
+        {"sender_id": "1234567890123456"},
+        {"message_create": {"target": {"recipient_id": "1234567890123456"}}},
+        {"users": {"1234567890123456": {"name": "Ana", "screen_name": "ana_b", "id": 1234567890123456}}},
+        {"contacts": [{"wa_id": "1234567890123456", "profile": {"name": "Ana"}}]},
+        {"phone": 1234567890123456},
+        {"note": 1234567890123456},
+        {"postal_code": "1234567890123456"},
+        {"chat": "1234567890123456", "what_she_said": "1234567890123456"},
+        {"location": {"latitude": 40.1234567890123456, "longitude": -3.7}},
+    ],
+)
+@pytest.mark.parametrize("sight", [Sight.REDACTED, Sight.NONE])
+def test_what_names_somebody_is_masked_wherever_and_whatever_it_is(event: dict[str, object], sight: Sight) -> None:
+    shown = json.dumps(seen_json(event, sight), ensure_ascii=False)
+
+    for hidden in ("123456789012", "Ana", "ana_b", "40.12", "-3.7"):
+        assert hidden not in shown, shown
+
+
+def test_what_says_what_kind_of_event_it_is_stays() -> None:
+    event = {
+        "object": "page",
+        "entry": [{"id": "200000000000001", "time": 1700000000000}],
+        "MediaContentType0": "image/png",
+        "ErrorCode": "63016",
+        "error_subcode": 2018278,
+        "messaging_product": "whatsapp",
+        "for_user_id": "1000000001",
+        "locale": "es_ES",
+        "sender": {"type": "guest"},
+        "is_echo": True,
+        "seq": 12345678,
+    }
+
+    assert seen_json(event, Sight.REDACTED) == event
+
+
+def test_what_is_nested_beyond_any_event_is_hidden() -> None:
+    assert seen_body("[" * 3_000 + "]" * 3_000, Sight.REDACTED) == f"{HIDDEN} (6,000 characters)"
+    deep: object = "secret"
+    for _ in range(200):
+        deep = [deep]
+    assert "secret" not in json.dumps(seen_json(deep, Sight.REDACTED))

@@ -1,0 +1,28 @@
+"""Moments and days as addresses name them: of our times, so that no sum of days leads out of the calendar."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from django.utils.timezone import is_aware
+
+#: What anybody asks for lies between these.
+FIRST_YEAR, LAST_YEAR = 1971, 2200
+
+
+def moment(text: str) -> datetime | None:
+    """Return the moment that a text names with its offset from UTC, None if it names none of our times."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if is_aware(found) and FIRST_YEAR <= found.year <= LAST_YEAR else None
+
+
+def day(text: str) -> date | None:
+    """Return the day that a text names, None if it names none of our times."""
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if FIRST_YEAR <= found.year <= LAST_YEAR else None

@@ -1,0 +1,57 @@
+"""What the API tells of persons: as much as whoever asks may see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from people.privacy import Sight, named, person, redacted, seen_json, sight_here, told
+
+
+class Name(serializers.CharField):
+    """What somebody is called: whole, or its first letter."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**{"read_only": True} | given)
+
+    def to_representation(self, value: Any) -> str:
+        return named(str(value))
+
+
+class Number(Name):
+    """A number or a messenger's id of a person: whole, or its last characters."""
+
+    def to_representation(self, value: Any) -> str:
+        return person(str(value))
+
+
+class Told(Name):
+    """What a provider told, which may name a person by number or address."""
+
+    def to_representation(self, value: Any) -> str:
+        return told(str(value))
+
+
+class Facts(serializers.DictField):
+    """What systems told of a customer, redacted for who may not read every word."""
+
+    child = serializers.CharField()
+
+    def __init__(self, **given: Any) -> None:
+        given.setdefault("read_only", True)
+        super().__init__(**given)
+
+    def to_representation(self, value: Any) -> dict[str, str]:
+        whole = sight_here() is Sight.FULL
+        return {str(name): str(one) if whole else redacted(str(one)) for name, one in value.items()}
+
+
+class Evidence(serializers.JSONField):
+    """What was written down as proof, with persons in it as whoever asks may see them."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**{"read_only": True} | given)
+
+    def to_representation(self, value: Any) -> Any:
+        return seen_json(value, sight_here())

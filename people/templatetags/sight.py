@@ -1,0 +1,34 @@
+"""What templates say of persons: as much as whoever the page is for may see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+
+from people import privacy
+from people.privacy import Sight
+
+register = template.Library()
+
+
+@register.filter
+def named(name: Any) -> str:
+    return privacy.named(str(name or ""))
+
+
+@register.filter
+def person(number: Any) -> str:
+    return privacy.person(str(number or ""))
+
+
+@register.filter
+def told(text: Any) -> str:
+    return privacy.told(str(text or ""))
+
+
+@register.filter
+def seen_words(text: Any) -> str:
+    """Return somebody's or a provider's words; whoever may not read them all sees no number and no address in them."""
+    found = str(text or "")
+    return found if privacy.sight_here() is Sight.FULL else privacy.redacted(found)
