@@ -13,7 +13,7 @@ MADE_KEY := $$($(RUN) -c "import secrets; print(secrets.token_urlsafe(48))")
 DEPLOYED := PUBLIC_BASE_URL=https://parley.example.com FIELD_ENCRYPTION_KEYS=$(MADE_KEY) SECRET_KEY=$(MADE_KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check audit chaos lock bench lint
+.PHONY: help demo test check clocks audit chaos lock bench lint
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ lint: $(VENV)/installed-for-tests
 	$(DEPLOYED) $(RUN) manage.py check --deploy --fail-level WARNING
 
 check: lint test ## What CI runs first: style, types, layers, migrations, settings, tests
+
+clocks: $(VENV)/installed-for-tests ## Run tests as if it were another time: make clocks ARGS="midnight --zone Europe/Madrid"
+	@.ci/tools
+	@$(RUN) -m tests.at $(ARGS) -n $(JOBS) $(TESTS)
 
 audit: $(VENV)/installed-for-tests ## List what Parley is made of in var/bom.json, and ask whether any of it is known to be weak
 	@$(RUN) .ci/audit.py
