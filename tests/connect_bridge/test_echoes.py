@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from connect_bridge.gateway import Item, Throttled, Unreachable
-from connect_bridge.hearing import MARK
+from connect_bridge.marks import NOT_DELIVERED
 from connect_bridge.models import Message
 from sandbox.world.faults import Fault
 from tests.connect_bridge.listening_kit import OneChat, said
@@ -39,9 +39,9 @@ PLACES: dict[str, tuple[list[Item], dict[str, str], str, str]] = {
     "an earlier part whose id was written over": ([FIRST, ours("a", 2), ours("b", 3, id="known")], HELLO, "c", ""),
     "the same text twice, the second is there": ([FIRST, SECOND, ours("Hello", 3, id="it")], HELLO, "Hello", "it"),
     "told out of order": ([ours("[CARD]", 3, id="it"), SECOND, FIRST], HELLO, "1111 2222", "it"),
-    "our own word to the agent": ([FIRST, SECOND, ours(f"{MARK}: not delivered] …", 3)], HELLO, "Hello", ""),
+    "our own word to the agent": ([FIRST, SECOND, ours(f"{NOT_DELIVERED}…", 3)], HELLO, "Hello", ""),
     "and before it the message": (
-        [FIRST, SECOND, ours("[CARD]", 3, id="it"), ours(f"{MARK}: not delivered] …", 4)],
+        [FIRST, SECOND, ours("[CARD]", 3, id="it"), ours(f"{NOT_DELIVERED}…", 4)],
         HELLO,
         "1111 2222",
         "it",

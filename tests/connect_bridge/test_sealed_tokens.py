@@ -17,7 +17,7 @@ from people.seals import seal, unseal
 from tests.factories import ContactFactory
 
 pytestmark = pytest.mark.django_db
-migration = importlib.import_module("connect_bridge.migrations.0015_sealed_tokens")
+migration = importlib.import_module("connect_bridge.migrations.0019_sealed_tokens")
 
 
 def kept() -> list[str]:
