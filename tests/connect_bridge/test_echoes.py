@@ -90,6 +90,20 @@ async def test_which_part_was_cut_is_told_by_its_length_when_its_text_was_rewrit
     assert ear.hearing.echo_of([for_bot, for_agent], {}) == (for_bot, "it")
 
 
+async def test_our_words_to_the_agent_are_no_message_of_ours_though_their_mark_was_rewritten(monkeypatch):
+    told_before, told_now = (ours("[NAME] not delivered] …", second, id=f"told {second}") for second in (3, 4))
+    chat = OneChat(FIRST, SECOND, told_before)
+    ear = chat.listener(monkeypatch, told_agent=["told 3"])
+    await ear.open(backfill=True)
+    chat.lines[-1].bring(told_now)
+    await ear.hearing.settled()
+    ear.hearing.told_agent(told_now.id)
+    assert ear.hearing.echo_of(["Hello"], HELLO) is None
+    chat.transcript_.append(told_now)
+    await ear.fill()
+    assert ear.hearing.echo_of(["Hello"], HELLO) is None
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("ahead", [-300.0, -30.0, 0.0, 30.0, 300.0])
 def test_rewritten_with_a_lost_answer_and_a_killed_bridge_it_arrives_once(aws, pointed_at, phone, ahead):

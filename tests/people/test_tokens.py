@@ -216,7 +216,7 @@ def test_a_command_makes_one_for_a_machine(ana: User) -> None:
 
 
 def test_tokens_from_before_become_digests_that_end(ana: User) -> None:
-    migration = importlib.import_module("people.migrations.0003_apitoken")
+    migration = importlib.import_module("people.migrations.0004_apitoken")
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE authtoken_token (key text, created timestamptz, user_id int)")
         cursor.execute("INSERT INTO authtoken_token VALUES (%s, now(), %s)", ["ab" * 20, ana.pk])
