@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from django.conf import settings
 
+from channels_app.text import is_blank
 from connect_bridge.context import fit
 from connect_bridge.marks import escaped_name
 from connect_bridge.services import Rule
@@ -29,7 +30,7 @@ def display_name(origin: Origin, name: str) -> str:
     Never one that is blank, which Connect refuses, nor one that looks like ours.
     """
     known = (escaped_name(one) for one in (origin.display_name, name, origin.handle))
-    return next((one for one in known if one), "Customer")[:LONGEST_NAME]
+    return next((one for one in known if not is_blank(one)), "Customer")[:LONGEST_NAME]
 
 
 def attributes_for(

@@ -71,6 +71,7 @@ class Hearing:
     _failures: int = 0
     _recent: deque[str] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     _own: dict[str, Echo] = field(default_factory=dict)
+    _told: set[str] = field(default_factory=set)
     _is_whole: bool = False
     _persons: Presence = field(init=False)
     _shown: str = ""
@@ -80,6 +81,7 @@ class Hearing:
     def __post_init__(self) -> None:
         self._persons = Presence.restored(self.chat.told or ())
         self._shown = self._persons.agent
+        self._told.update(self.chat.told_agent)
 
     @property
     def agent(self) -> str:
@@ -101,6 +103,11 @@ class Hearing:
     def heard(self) -> None:
         """Note traffic in either direction, for the sweep."""
         self.traffic_at = time.monotonic()
+
+    def told_agent(self, item: str) -> None:
+        """Take note that this item is our word to the agent alone, whatever Connect makes of its mark."""
+        self._told.add(item)
+        self._own.pop(item, None)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -197,7 +204,9 @@ class Hearing:
     def _note_own(self, items: Iterable[Item]) -> None:
         """Remember our messages as Connect has them, the InitialMessage among them, but not our words to the agent."""
         for item in items:
-            if item.participant_role == "CUSTOMER" and item.type == "MESSAGE" and not is_marked(item.content):
+            if item.id in self._told or is_marked(item.content):
+                continue
+            if item.participant_role == "CUSTOMER" and item.type == "MESSAGE":
                 self._own[item.id] = Echo(item.id, item.content, moment(item))
         for old in list(self._own)[:-REMEMBERED]:
             del self._own[old]

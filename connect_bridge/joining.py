@@ -26,6 +26,8 @@ SELECT c.id, a.kind, i.locale, a.default_language, c.last_inbound_at
  WHERE i.id = %(identity)s AND a.enabled AND i.suppressed_at IS NULL AND c.last_inbound_at IS NOT NULL
  ORDER BY c.last_inbound_at DESC LIMIT 1
 """
+#: Where that may be said: whoever stores in several conversations locks them first, in order.
+MAYBE = "SELECT id FROM connect_bridge_conversation WHERE identity_id = ANY(%s)"
 KIND = "SELECT kind FROM customers_identity WHERE id = %(identity)s"
 #: How the other chat is called where nothing is known of it.
 ELSEWHERE = {
@@ -89,8 +91,16 @@ WORDS: dict[News, dict[str, str]] = {
 }
 
 
+async def to_lock(connection: Connection, told: Iterable[Told]) -> list[uuid.UUID]:
+    """Return the conversations of which tell() may take some."""
+    identities = [one.identity for one in told]
+    if not identities:
+        return []
+    return [row[0] for row in await (await connection.execute(MAYBE, [identities])).fetchall()]
+
+
 async def tell(connection: Connection, told: Iterable[Told]) -> None:
-    """Say it to each, where each wrote last. Needs a transaction."""
+    """Say it to each, where each wrote last. Needs a transaction that holds what to_lock() names."""
     for one in told:
         row = await (await connection.execute(WHERE, {"identity": one.identity})).fetchone()
         if row is None:

@@ -49,7 +49,7 @@ from connect_bridge.entries import (
     patience,
     person_of,
 )
-from connect_bridge.joining import tell
+from connect_bridge.joining import tell, to_lock
 from connect_bridge.receipts import Joined, apply_receipt
 from connect_bridge.store import RELAY_CHANNEL, SHARD_LOCKS, Connection
 from customers.changes import update
@@ -180,7 +180,8 @@ class Router:
                 continue
             if arrival is not None:
                 found.append(arrival)
-        await self._connection.execute(LOCK_IN_ORDER, [[one.conversation for one in found]])
+        told = await to_lock(self._connection, self._news)
+        await self._connection.execute(LOCK_IN_ORDER, [[*(one.conversation for one in found), *told]])
         stored = [await self._store(one) for one in found]
         await tell(self._connection, self._news)
         return [routed for routed in stored if routed is not None]

@@ -45,6 +45,7 @@ class Chat(msgspec.Struct, kw_only=True):
     started_at: datetime | None
     told: Sequence[Sequence[str]] | None = None
     zone: str = ""
+    told_agent: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         self.participant_token, self.connection_token = unseal(self.participant_token), unseal(self.connection_token)
@@ -217,7 +218,8 @@ SELECT 1 FROM (
 # ── contacts ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 #: `first_message` is still to be written down as relayed, by whoever has the chat now: it went as the InitialMessage.
-#: `told` is what events told of the persons in it, as presence.Told; `zone` is the account's.
+#: `told` is what events told of the persons in it, as presence.Told; `zone` is the account's. `told_agent`: the items
+#: of our notices to its agent.
 _CHAT = """id AS contact, state, instance_id, flow_id, contact_id, initial_contact_id, participant_token,
            connection_token, bot, requested_at, started_at,
            (SELECT m.id FROM connect_bridge_message m WHERE m.id = connect_bridge_contact.first_message
@@ -228,7 +230,9 @@ _CHAT = """id AS contact, state, instance_id, flow_id, contact_id, initial_conta
            COALESCE((SELECT h.zone FROM connect_bridge_conversation c
                        JOIN channels_app_channelaccount a ON a.id = c.account_id
                        JOIN channels_app_businesshours h ON h.id = a.hours_id
-                      WHERE c.id = connect_bridge_contact.conversation_id), '') AS zone"""
+                      WHERE c.id = connect_bridge_contact.conversation_id), '') AS zone,
+           ARRAY(SELECT n.item_id FROM connect_bridge_notice n
+                  WHERE n.contact_id = connect_bridge_contact.id AND n.item_id <> '') AS told_agent"""
 OPEN_CHAT = f"""
 SELECT {_CHAT} FROM connect_bridge_contact
  WHERE conversation_id = %s AND state IN ('requested', 'started', 'connected')

@@ -54,7 +54,12 @@ _OPEN: dict[Kind, tuple[str, str, str]] = {
     Kind.OUTBOX: ("connect_bridge_outboxentry", "created_at", "state IN ('pending', 'claimed')"),
     Kind.UNCERTAIN: ("connect_bridge_outboxentry", "settled_at", "state = 'uncertain' AND look_at IS NOT NULL"),
     Kind.UNDECIDED: ("connect_bridge_outboxentry", "settled_at", "state = 'uncertain' AND look_at IS NULL"),
-    Kind.NOTICE: ("connect_bridge_notice", "created_at", "told_at IS NULL AND due_at IS NOT NULL"),
+    Kind.NOTICE: (
+        "connect_bridge_notice",
+        "created_at",
+        """told_at IS NULL AND due_at IS NOT NULL AND EXISTS (
+            SELECT 1 FROM connect_bridge_contact t WHERE t.id = connect_bridge_notice.contact_id AND t.state = 'connected')""",
+    ),
 }
 _CONVERSATION = "JOIN connect_bridge_conversation c ON c.id = r.conversation_id"
 _ENTRY = "NULL::uuid AS conversation, r.account_id AS account, r.outcome AS detail, r.attempts, r.due_at AS next_at"

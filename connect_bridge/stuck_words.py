@@ -135,7 +135,9 @@ def _undecided(case: Case) -> Told:
 
 def _notice(case: Case) -> Told:
     why = case.said or "The agent has not been told yet that a message did not arrive."
-    return Told(NO_BRIDGE if case.bridge_gone else why, "It is tried again, the last time through the customer's side.")
+    return Told(
+        NO_BRIDGE if case.bridge_gone else why, "It is tried again while the chat is open and an agent is in it."
+    )
 
 
 #: By the values of stuck.Kind.

@@ -42,7 +42,14 @@ class Whisper(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def say_whisper(house: House, listener: Listener, whisper: Whisper, known: Collection[str] = ()) -> str:
-    """Say it once and return its item id. Raises GatewayError.
+    """Say it once and return its item id, of which the listener takes note. Raises GatewayError."""
+    item = await _said(house, listener, whisper, known)
+    listener.hearing.told_agent(item)
+    return item
+
+
+async def _said(house: House, listener: Listener, whisper: Whisper, known: Collection[str]) -> str:
+    """Say it, or find that it was said. Raises GatewayError.
 
     A ClientToken is good within one connection only: if an attempt is in doubt, Connect's transcript tells. `known` are
     the items that are other whispers.
@@ -70,7 +77,8 @@ async def _said_before(house: House, listener: Listener, whisper: Whisper, known
     """
     pace = house.paces.of(listener.chat.instance_id, "transcript")
     items = await read_transcript(house.participants, pace, listener.token, whisper.since)
-    own = (one for one in items if one.participant_role == "CUSTOMER" and one.id not in known)
+    here = (one for one in items if not one.related_contact_id)  # an earlier chat's agent is another
+    own = (one for one in here if one.participant_role == "CUSTOMER" and one.id not in known)
     marked = [one for one in own if one.content.startswith(whisper.mark.rstrip())]
     ours = [one for one in marked if one.content == whisper.line] or (marked if len(marked) == 1 else [])
     return ours[0].id if ours else ""

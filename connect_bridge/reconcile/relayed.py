@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from channels_app.text import split_text
+from channels_app.text import is_blank, split_text
 from connect_bridge.gateway import Item
 from connect_bridge.parts import FOR_AGENT, FOR_BOT
 
@@ -36,11 +36,11 @@ class Relayed:
         """Take the item if it has this message's id, which is that of the last part."""
         if not self.left or item.id != self.item:
             return False
-        if self.left.endswith(item.content):
-            rest = self.left.removesuffix(item.content)
-        else:
+        before = _before(self.left, item.content)
+        if before is None:
             self.rewritten = True
-            rest = "" if self.begun else self.left.removesuffix(split_text(self.left, FOR_BOT)[-1])
+            before = "" if self.begun else _before(self.left, split_text(self.left, FOR_BOT)[-1])
+        rest = before or ""
         # What comes first of it may be in a former chat.
         self.left, self.earlier = (rest, "") if self.begun else ("", rest)
         self.begun = self.ended = True
@@ -48,9 +48,10 @@ class Relayed:
 
     def goes_on_with(self, item: Item) -> bool:
         """Take the item if its text is what comes next of this message."""
-        if not self.left or not item.content or not self.left.startswith(item.content):
+        rest = _after(self.left, item.content)
+        if not self.left or not item.content or rest is None:
             return False
-        self.left = self.left[len(item.content) :]
+        self.left = rest
         self.begun = True
         return True
 
@@ -61,10 +62,29 @@ class Relayed:
             return False
         parts = [split_text(missing, limit)[0] for limit in (FOR_BOT, FOR_AGENT)]
         part = min(parts, key=lambda one: abs(len(one) - len(item.content)))
-        rest = missing[len(part) :]
+        rest = _after(missing, part) or ""
         self.left, self.earlier = ("", rest) if self.earlier else (rest, "")
         self.rewritten = True
         return True
+
+
+def _after(text: str, part: str) -> str | None:
+    """Return what of a text comes after the part with which it begins, None if it does not.
+
+    Blanks that are a part of their own are never sent, so they are not missed.
+    """
+    begin = text.find(part)
+    return _seen(text[begin + len(part) :]) if begin >= 0 and is_blank(text[:begin]) else None
+
+
+def _before(text: str, part: str) -> str | None:
+    """Return what of a text comes before the part with which it ends, None if it does not. Blanks as in _after."""
+    begin = text.rfind(part)
+    return _seen(text[:begin]) if begin >= 0 and is_blank(text[begin + len(part) :]) else None
+
+
+def _seen(text: str) -> str:
+    return "" if is_blank(text) else text
 
 
 @dataclass(slots=True)

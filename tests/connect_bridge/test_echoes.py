@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from connect_bridge.gateway import Item, Throttled, Unreachable
-from connect_bridge.hearing import MARK
+from connect_bridge.marks import NOT_DELIVERED
 from connect_bridge.models import Message
 from sandbox.world.faults import Fault
 from tests.connect_bridge.listening_kit import OneChat, said
@@ -39,9 +39,9 @@ PLACES: dict[str, tuple[list[Item], dict[str, str], str, str]] = {
     "an earlier part whose id was written over": ([FIRST, ours("a", 2), ours("b", 3, id="known")], HELLO, "c", ""),
     "the same text twice, the second is there": ([FIRST, SECOND, ours("Hello", 3, id="it")], HELLO, "Hello", "it"),
     "told out of order": ([ours("[CARD]", 3, id="it"), SECOND, FIRST], HELLO, "1111 2222", "it"),
-    "our own word to the agent": ([FIRST, SECOND, ours(f"{MARK}: not delivered] …", 3)], HELLO, "Hello", ""),
+    "our own word to the agent": ([FIRST, SECOND, ours(f"{NOT_DELIVERED}…", 3)], HELLO, "Hello", ""),
     "and before it the message": (
-        [FIRST, SECOND, ours("[CARD]", 3, id="it"), ours(f"{MARK}: not delivered] …", 4)],
+        [FIRST, SECOND, ours("[CARD]", 3, id="it"), ours(f"{NOT_DELIVERED}…", 4)],
         HELLO,
         "1111 2222",
         "it",
@@ -88,6 +88,20 @@ async def test_which_part_was_cut_is_told_by_its_length_when_its_text_was_rewrit
     await ear.open(backfill=True)
     for_bot, for_agent = "y" * 1020, "y" * 5000
     assert ear.hearing.echo_of([for_bot, for_agent], {}) == (for_bot, "it")
+
+
+async def test_our_words_to_the_agent_are_no_message_of_ours_though_their_mark_was_rewritten(monkeypatch):
+    told_before, told_now = (ours("[NAME] not delivered] …", second, id=f"told {second}") for second in (3, 4))
+    chat = OneChat(FIRST, SECOND, told_before)
+    ear = chat.listener(monkeypatch, told_agent=["told 3"])
+    await ear.open(backfill=True)
+    chat.lines[-1].bring(told_now)
+    await ear.hearing.settled()
+    ear.hearing.told_agent(told_now.id)
+    assert ear.hearing.echo_of(["Hello"], HELLO) is None
+    chat.transcript_.append(told_now)
+    await ear.fill()
+    assert ear.hearing.echo_of(["Hello"], HELLO) is None
 
 
 @pytest.mark.django_db(transaction=True)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
+from threading import Thread
 from typing import Any
 
+import psycopg
 import pytest
 
+from channels_app.db import connect_parameters
 from connect_bridge.models import Conversation, Message, OutboxEntry
 from customers.claims import Reply, reply_in
 from customers.codes import make_link_code, make_one_time_code
 from customers.models import Apart, Identity, LinkCode, Merge
-from tests.connect_bridge.routing_kit import wrote
+from tests.connect_bridge.routing_kit import came, message, route, wrote
 from tests.factories import ChannelAccountFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -170,3 +174,28 @@ def test_guesses_by_the_dozen_in_one_message_are_not_looked_at(ana: Identity, wh
 )
 def test_a_whole_message_is_an_answer(text: str, reply: Reply | None) -> None:
     assert reply_in(text) is reply
+
+
+def test_the_chats_of_both_are_locked_in_the_order_of_all_who_lock_several(messenger: Any, whatsapp: Any) -> None:
+    both = [wrote(messenger, "7001", "Hello"), wrote(whatsapp, ANA, "Hello")]
+    low, high = Conversation.objects.order_by("pk")
+    [asker] = [one for one in both if one.pk == high.identity_id]
+    came(high.account, message(asker.external_id, code_of(Identity.objects.get(pk=low.identity_id))))
+    with psycopg.connect(**connect_parameters()) as other:
+        other.execute("SELECT 1 FROM connect_bridge_conversation WHERE id = %s FOR NO KEY UPDATE", [low.pk])
+        routing = Thread(target=route)
+        routing.start()
+        _waits_for_a_lock()
+        other.execute("SELECT 1 FROM connect_bridge_conversation WHERE id = %s FOR NO KEY UPDATE NOWAIT", [high.pk])
+        other.rollback()
+        routing.join()
+    assert all(said_to(one) for one in both)
+
+
+def _waits_for_a_lock() -> None:
+    deadline = time.monotonic() + 20
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with psycopg.connect(**connect_parameters(), autocommit=True) as looking:
+        while looking.execute(waiting).fetchone() is None:
+            assert time.monotonic() < deadline, "nobody waits for a lock"
+            time.sleep(0.02)

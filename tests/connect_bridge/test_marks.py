@@ -109,6 +109,7 @@ def test_other_names_stay(name: str) -> None:
         (("", "[Parley: last time]", ""), 'customer wrote "Parley: last time]'),
         ((" ", "\n", "@ana"), "@ana"),
         ((" ", "", " "), "Customer"),
+        (("\u200b", "\u3164", "@ana"), "@ana"),
         (("x" * 300, "", ""), "x" * 256),
     ],
 )

@@ -210,6 +210,25 @@ def test_the_initial_message_has_no_id_and_is_known_by_its_text(world: RunningWo
     assert gaps_of() == []
 
 
+#: What Connect has of a text: stretches of nothing but blanks are never sent.
+BLANKS: dict[str, tuple[str, list[str], bool]] = {
+    "between two parts": ("a" + "\n" * 2500 + "b", ["a" + "\n" * 1023, "\n" * 453 + "b"], True),
+    "at the end": ("x" * 1024 + "\n", ["x" * 1024], True),
+    "at the end of the InitialMessage": ("x" * 1024 + "\n" * 1500, ["x" * 1024], False),
+    "before the InitialMessage": ("\n" * 1500 + "abc", ["\n" * 476 + "abc"], False),
+}
+
+
+@pytest.mark.parametrize(("text", "parts", "named"), BLANKS.values(), ids=BLANKS)
+def test_blanks_that_are_never_sent_are_not_missing(
+    world: RunningWorld, text: str, parts: list[str], *, named: bool
+) -> None:
+    talk = Talk(world)
+    items = [talk.customer.say(part)["Id"] for part in parts]
+    talk.stored(text=text, relayed=len(text), connect_item_id=items[-1] if named else None)
+    assert gaps_of() == []
+
+
 def test_what_is_in_the_chat_twice_is_named(world: RunningWorld) -> None:
     talk = Talk(world)
     talk.asked("Hello")

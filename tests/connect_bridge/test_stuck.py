@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from channels_app.explain import explain
 from connect_bridge import stuck, vitals
-from connect_bridge.models import AccountPause, Message, Notice
+from connect_bridge.models import AccountPause, Contact, Message, Notice
 from connect_bridge.stuck import Kind, StuckRow
 from tests.factories import (
     BridgeFactory,
@@ -67,6 +67,14 @@ def one_of(kind: Kind, age: float = 120) -> Any:
     return OutboxEntryFactory(
         message=message, state="uncertain", settled_at=at, look_at=looked_for, error_detail="The line broke."
     )
+
+
+def test_a_notice_whose_chat_is_over_waits_for_nobody() -> None:
+    one_of(Kind.NOTICE)
+    assert stuck.counts()[Kind.NOTICE] == 1
+    Contact.objects.update(state="ended")
+    assert stuck.counts()[Kind.NOTICE] == 0
+    assert stuck.look().rows == []
 
 
 def only() -> StuckRow:
