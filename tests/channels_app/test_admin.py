@@ -196,7 +196,7 @@ def test_an_odd_search_finds_nothing_and_breaks_nothing(admin_client: Client, se
 def test_an_odd_filter_breaks_nothing(admin_client: Client, query: str) -> None:
     WebhookDeliveryFactory()
 
-    assert admin_client.get(f"/admin/channels_app/webhookdelivery/?{query}").status_code in (200, 302)
+    assert admin_client.get(f"/admin/channels_app/webhookdelivery/?{query}").status_code in (200, 302, 400)
 
 
 @pytest.mark.parametrize(

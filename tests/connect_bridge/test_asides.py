@@ -29,7 +29,7 @@ from connect_bridge.lifecycle import ASIDE
 from connect_bridge.light import lights
 from connect_bridge.models import Contact, Conversation, Message, SentId
 from customers.codes import make_link_code
-from customers.models import Customer, Identity, Tombstone
+from customers.models import Customer, Identity, LinkCode, Tombstone
 from customers.tombstones import digest_of
 from tests.connect_bridge.outbox_kit import entries_of, say
 from tests.connect_bridge.routing_kit import came, message, route, wrote
@@ -170,14 +170,30 @@ def test_an_edit_that_overtakes_its_message_waits_for_it(messenger: Any) -> None
     assert Message.objects.filter(text="[edited: Hello you]\n[before: Hello]").count() == 1
 
 
-def test_a_link_code_that_comes_with_the_link_alone_still_proves_who_came(messenger: Any) -> None:
+def test_a_link_code_that_comes_with_the_link_alone_is_asked_about(messenger: Any) -> None:
     before = wrote(ChannelAccountFactory(kind="whatsapp"), "+34600000042", "Hello")
+    came(messenger, message(ANA, "Hello there"))
+    route()
     _, code = make_link_code(before.home_id, before.pk, by="ana")
     came(messenger, Referred(key="p:1", sender=ANA, referral=f"{code} · SHORTLINK"))
     route()
+    here = Identity.objects.get(external_id="7001")
+    assert Message.objects.filter(conversation__identity=here, direction="out", text__contains="YES").count() == 1
+    assert here.customer_id != before.customer_id
+    came(messenger, message(ANA, "Yes"))
+    route()
+    here.refresh_from_db()
     before.refresh_from_db()
-    assert Identity.objects.get(external_id="7001").customer_id == before.customer_id
-    assert Conversation.objects.count() == 1
+    assert here.customer_id == before.customer_id
+
+
+def test_a_link_code_of_somebody_who_has_not_written_stays_unused(messenger: Any) -> None:
+    before = wrote(ChannelAccountFactory(kind="whatsapp"), "+34600000042", "Hello")
+    _, code = make_link_code(before.home_id, before.pk, by="ana")
+    came(messenger, Referred(key="p:1", sender=ANA, referral=code))
+    route()
+    assert not Identity.objects.filter(external_id="7001").exists()
+    assert LinkCode.objects.get().used_at is None
 
 
 def test_a_tapped_button_is_the_customer_who_speaks(messenger: Any, talked: Conversation) -> None:
