@@ -282,9 +282,9 @@ def test_every_tile_can_be_exported_with_its_formula(manager: Client, story: Any
     settings.TIME_ZONE = "Asia/Tokyo"
     answer = manager.get(f"/dashboards/export/tile/{key}.csv?range=24h")
     text = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
-    assert text.startswith("tile,")
-    assert "formula," in text
-    assert 'zone,"Asia/Tokyo, UTC+9"' in text
+    assert text.startswith('"tile",')
+    assert '"formula",' in text
+    assert '"zone","Asia/Tokyo, UTC+9"' in text
 
 
 def test_a_view_is_saved_shared_pinned_and_deleted(manager: Client, story: Any) -> None:
