@@ -245,7 +245,7 @@ def _consent(about: _About, raw: Any) -> InboundEvent:
     granted = text_at(raw, "notification_messages_status") != "STOP_NOTIFICATIONS"
     topic = next(filter(None, (text_at(raw, name) for name in ("title", "payload", "ref", "type"))), "")
     key, at = hash_key("c", about.raw), about.occurred_at
-    return types.ConsentChanged(key=key, sender=about.sender, occurred_at=at, granted=granted, topic=topic)
+    return types.ConsentChanged(key=key, sender=about.sender, occurred_at=at, granted=granted, topic=topic, offers=True)
 
 
 def _linked(about: _About, raw: Any) -> InboundEvent:

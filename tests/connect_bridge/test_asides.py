@@ -29,7 +29,7 @@ from connect_bridge.lifecycle import ASIDE
 from connect_bridge.light import lights
 from connect_bridge.models import Contact, Conversation, Message, SentId
 from customers.codes import make_link_code
-from customers.models import Customer, Identity, Tombstone
+from customers.models import Customer, Identity, LinkCode, Tombstone
 from customers.tombstones import digest_of
 from tests.connect_bridge.outbox_kit import entries_of, say
 from tests.connect_bridge.routing_kit import came, message, route, wrote
@@ -74,6 +74,9 @@ GESTURES = [
     (lambda: Referred(key="p:1", sender=ANA, referral="promo"), "[opened the chat]\n[came from: promo]"),
     (lambda: ConsentChanged(key="c:1", sender=ANA, granted=True, topic="News"), "[opted in: News]"),
     (lambda: ConsentChanged(key="c:1", sender=ANA, granted=True, topic="follow"), "[follows us now]"),
+    (lambda: ConsentChanged(key="c:1", sender=ANA, granted=True, topic="Start", offers=True), "[opted in: Start]"),
+    (lambda: ConsentChanged(key="c:1", sender=ANA, granted=True, topic="START", offers=True), "[opted in: START]"),
+    (lambda: ConsentChanged(key="c:1", sender=ANA, granted=False, topic="block", offers=True), "[opted out: block]"),
     (
         lambda: Echoed(key="echo:9", sender=ANA, message_id="m_9", text="We are on it.", app="the Page's inbox"),
         "[answered elsewhere: We are on it.]",
@@ -170,14 +173,28 @@ def test_an_edit_that_overtakes_its_message_waits_for_it(messenger: Any) -> None
     assert Message.objects.filter(text="[edited: Hello you]\n[before: Hello]").count() == 1
 
 
-def test_a_link_code_that_comes_with_the_link_alone_still_proves_who_came(messenger: Any) -> None:
+def test_a_link_code_that_comes_with_the_link_alone_waits_for_who_came_to_write(messenger: Any) -> None:
     before = wrote(ChannelAccountFactory(kind="whatsapp"), "+34600000042", "Hello")
     _, code = make_link_code(before.home_id, before.pk, by="ana")
     came(messenger, Referred(key="p:1", sender=ANA, referral=f"{code} · SHORTLINK"))
     route()
+    assert not Identity.objects.filter(external_id="7001").exists()
+    assert LinkCode.objects.get().used_at is None
+
+
+def test_whoever_has_written_is_asked_about_a_link_code_and_a_yes_joins(messenger: Any) -> None:
+    before = wrote(ChannelAccountFactory(kind="whatsapp"), "+34600000042", "Hello")
+    _, code = make_link_code(before.home_id, before.pk, by="ana")
+    came(messenger, message(ANA, "Hi"))
+    came(messenger, Referred(key="p:1", sender=ANA, referral=f"{code} · SHORTLINK"))
+    route()
+    before.refresh_from_db()
+    assert Identity.objects.get(external_id="7001").customer_id != before.customer_id
+    assert LinkCode.objects.get().outcome == "asked"
+    came(messenger, message(ANA, "Yes"))
+    route()
     before.refresh_from_db()
     assert Identity.objects.get(external_id="7001").customer_id == before.customer_id
-    assert Conversation.objects.count() == 1
 
 
 def test_a_tapped_button_is_the_customer_who_speaks(messenger: Any, talked: Conversation) -> None:

@@ -132,6 +132,16 @@ CASES: list[tuple[str, Json, list[tuple[str, Json]]]] = [
     ),
     ("opt-in", batch(item(optin=OPTIN)), [("ConsentChanged", {"who": "7", "granted": True, "topic": "News"})]),
     (
+        "an opt-in whose name is a word of consent",
+        batch(item(optin={"ref": "start"})),
+        [("ConsentChanged", {"granted": True, "topic": "start", "offers": True})],
+    ),
+    (
+        "a shared link as older clients send it",
+        message(attachments=[{"type": "fallback", "title": "Shop", "URL": "https://x", "payload": None}]),
+        parts(PartKind.LINK, name="Shop", media_ref="https://x"),
+    ),
+    (
         "opt-out",
         batch(item(optin={**OPTIN, "notification_messages_status": "STOP_NOTIFICATIONS"})),
         [("ConsentChanged", {"granted": False})],
