@@ -132,6 +132,12 @@ CASES: list[tuple[str, Json, list[tuple[str, Json]]]] = [
     ),
     ("opt-in", batch(item(optin=OPTIN)), [("ConsentChanged", {"who": "7", "granted": True, "topic": "News"})]),
     (
+        "unsent, as some clients get it",
+        message(is_deleted="true"),
+        [("MessageUnsent", {"who": "7", "message_id": "m_1"})],
+    ),
+    ("not unsent", message(text="hi", is_deleted="false", is_echo="false"), [("MessageReceived", {"text": "hi"})]),
+    (
         "an opt-in whose name is a word of consent",
         batch(item(optin={"ref": "start"})),
         [("ConsentChanged", {"granted": True, "topic": "start", "offers": True})],
