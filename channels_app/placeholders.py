@@ -163,9 +163,10 @@ def _reacted(event: Reacted, about: str) -> str:
 
 
 def _decided(event: ConsentChanged) -> str | None:
-    if event.topic in _WRITTEN:
+    if event.topic in _WRITTEN and not event.offers:
         return None
-    return _DECIDED.get(event.topic) or _line("opted in" if event.granted else "opted out", event.topic)
+    own = "" if event.offers else _DECIDED.get(event.topic)
+    return own or _line("opted in" if event.granted else "opted out", event.topic)
 
 
 def _quote(text: str, most: int = LONGEST_QUOTE) -> str:

@@ -20,8 +20,9 @@ from channels_app.errors import (
 #: Longest wait that a provider's header may impose, in seconds: a day, the longest window of any of their limits.
 LONGEST_WAIT = 86_400
 _LONGEST_DETAIL = 400
-#: Providers quote the phone number, id or token that they refuse; none of them belongs in a log.
-_SECRETS = re.compile(r"\+\d[\d ().-]{5,}\d|\d{7,}|\b(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{20,}")
+#: Providers quote the phone number, id or token that they refuse; none of them belongs in a log. A token is looked for
+#: where a word begins and nowhere within it: else a long one would be read again from each of its letters.
+_SECRETS = re.compile(r"(?<![\w-])(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{20,}|\+\d[\d ().-]{5,}\d|\d{7,}")
 
 #: Where the status is all we have. It never says that it is the customer who does not want, or cannot be found: a 403
 #: stands for missing rights as well, a 404 for a wrong address. Every 5xx counts as "not taken" and is retried: none of

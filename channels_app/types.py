@@ -202,10 +202,14 @@ class TypingShown(Event, frozen=True, kw_only=True, omit_defaults=True, tag="typ
 
 
 class ConsentChanged(Event, frozen=True, kw_only=True, omit_defaults=True, tag="consent"):
-    """The customer opted in or out, followed, or blocked us. `topic` is the provider's word for it."""
+    """The customer opted in or out, followed, or blocked us. `topic` is the provider's word for it.
+
+    `offers`: it is about offers alone, and `topic` is only their name, whatever that says.
+    """
 
     granted: bool
     topic: str = ""
+    offers: bool = False
 
 
 class AccountLinked(Event, frozen=True, kw_only=True, omit_defaults=True, tag="linked"):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
-_LINK = re.compile(r"https?://\S+", re.IGNORECASE)
+#: With a scheme or without one: X makes a link of both. What only looks like a host counts as one on both sides.
+_LINK = re.compile(
+    r"https?://\S+|(?<![\w@.-])(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}(?![\w@-])\S*", re.IGNORECASE | re.ASCII
+)
 
 
 def words_of(text: str) -> list[str]:

@@ -27,9 +27,8 @@ MOST_CODES = 3
 #: Messengers' words that are about every message. Any other, such as a follower gained or lost, is about offers.
 ABOUT_EVERYTHING = frozenset(("stop", "start", "block", "unblock"))
 
-KNOWN = """
-SELECT id FROM customers_identity WHERE kind = %(kind)s AND issuer = %(issuer)s AND external_id = %(external_id)s
-"""
+#: A STOP holds until the customer says START or writes: that they no longer block us is neither.
+STOPPED = "SELECT 1 FROM customers_identity WHERE id = %s AND suppressed_at IS NOT NULL AND suppressed_by <> 'block'"
 
 
 async def attend(connection: Connection, identity: uuid.UUID, event: InboundEvent, text: str, entry: int) -> list[Told]:
@@ -48,18 +47,19 @@ async def attend(connection: Connection, identity: uuid.UUID, event: InboundEven
     return told
 
 
-async def note_consent(connection: Connection, kind: str, event: ConsentChanged, entry: int) -> str:
+async def note_consent(connection: Connection, person: Person, event: ConsentChanged, entry: int) -> str:
     """Write down what a messenger says a customer allowed or forbade; return what became of it, for the log."""
-    sender = {"kind": kind, "issuer": event.sender.issuer, "external_id": event.sender.external_id[:256]}
-    row = await (await connection.execute(KNOWN, sender)).fetchone()
-    if row is None:
+    identity = await recognise(connection, person)
+    if identity is None:
         return "consent of somebody who never wrote: nothing is ever sent there"
-    word = consent.Word(source="messenger", topic=event.topic, evidence={"entry": entry})
-    if event.topic.casefold() not in ABOUT_EVERYTHING:
-        await take(connection, consent.record(row[0], [consent.Purpose.MARKETING], word, granted=event.granted))
+    word, topic = consent.Word(source="messenger", topic=event.topic, evidence={"entry": entry}), event.topic.casefold()
+    if event.offers or topic not in ABOUT_EVERYTHING:
+        await take(connection, consent.record(identity, [consent.Purpose.MARKETING], word, granted=event.granted))
         return "offers allowed" if event.granted else "no more offers"
+    if topic == "unblock" and await (await connection.execute(STOPPED, [identity])).fetchone():
+        return "no longer blocked; their STOP holds"
     decide = consent.allow_answers if event.granted else consent.withdraw_all
-    await take(connection, decide(row[0], word))
+    await take(connection, decide(identity, word))
     return "messages allowed again" if event.granted else "no more messages: suppressed"
 
 

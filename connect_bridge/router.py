@@ -378,11 +378,12 @@ class Router:
         return None
 
     async def _about_sender(self, entry: Entry, event: IdentityChanged | ConsentChanged | AccountLinked) -> str:
+        person = person_of(entry.kind, event.sender)
         if isinstance(event, ConsentChanged):
-            return await note_consent(self._connection, entry.kind, event, entry.id)
+            return await note_consent(self._connection, person, event, entry.id)
         if isinstance(event, AccountLinked):
-            return await note_linking(self._connection, person_of(entry.kind, event.sender), event, entry.id)
-        known = await update(self._connection, person_of(entry.kind, event.sender), event.former_id)
+            return await note_linking(self._connection, person, event, entry.id)
+        known = await update(self._connection, person, event.former_id)
         return "identity changed" if known else "identity changed: nobody we know"
 
     async def _settle(self, entry: Entry, outcome: str, state: str = "done") -> None:

@@ -36,8 +36,10 @@ INSERT INTO customers_consent (identity_id, purpose, granted, source, topic, evi
 SELECT %(identity)s, purpose, %(granted)s, %(source)s, %(topic)s, %(evidence)s, %(by)s, %(at)s
   FROM unnest(%(purposes)s::text[]) AS given (purpose)
 """
+#: A STOP stays the reason, also if a block comes after it.
 SUPPRESS = """
-UPDATE customers_identity SET suppressed_at = COALESCE(suppressed_at, now()), suppressed_by = %(topic)s
+UPDATE customers_identity SET suppressed_at = COALESCE(suppressed_at, now()),
+       suppressed_by = CASE WHEN suppressed_at IS NOT NULL AND %(topic)s = 'block' THEN suppressed_by ELSE %(topic)s END
  WHERE id = %(identity)s
 """
 LIFT = "UPDATE customers_identity SET suppressed_at = NULL WHERE id = %(identity)s"

@@ -48,7 +48,8 @@ def parts_of(message: Any) -> Iterator[Part]:
 def _part(message: Any, raw: Any) -> Part:
     name, payload = text_at(raw, "type"), object_at(raw, "payload")
     kind = PartKind.STICKER if _sticker(message, raw) else _KINDS.get(name, PartKind.UNSUPPORTED)
-    place, address, words = object_at(payload, "coordinates"), text_at(payload, "url") or text_at(raw, "url"), ""
+    address = next(filter(None, (text_at(payload, "url"), text_at(raw, "url"), text_at(raw, "URL"))), "")
+    place, words = object_at(payload, "coordinates"), ""
     if bare := text_at(raw, "payload").strip():
         address, words = (address or bare, "") if _ADDRESS.fullmatch(bare) else (address, bare)
     titles = [text_at(payload, "title") or text_at(raw, "title"), words, *_other_words(kind, raw, address)]

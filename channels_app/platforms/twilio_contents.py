@@ -35,6 +35,8 @@ _MEDIA = {
 }
 #: A Flow's answers, by the names that Twilio has given them.
 _FORMS = ("FlowData", "InteractiveData", "FlowResponse")
+#: Values of these fields with which no form came. One that asked for nothing has a token at least.
+_NO_FORM = ("", "{}", "[]", "null")
 #: Fields of content that we have no reader for begin like this.
 _MORE = re.compile(r"(?:Order|Product|Catalog|Contact|Poll|Event|List|Button|Interactive|Flow|Vcard|Reaction)\w*")
 _READ = frozenset((*_FORMS, "ButtonText", "ButtonPayload", "ListTitle", "ListId"))
@@ -89,10 +91,20 @@ def parts_of(form: Mapping[str, str]) -> Iterator[Part]:
         )
     yield from _cards(form)
     answers = [pair for name in _FORMS for pair in answers_in(form.get(name, ""))]
-    if answers:
+    if answers or any(form.get(name, "").strip() not in _NO_FORM for name in _FORMS):
         yield Part(kind=PartKind.FORM, answers=tuple(dict.fromkeys(answers)))
     elif count == "0" and "Latitude" not in form:
         yield from _unknown(form, kind)
+
+
+def reaction_in(form: Mapping[str, str]) -> str | None:
+    """Return the emoji, "" where it was taken back, None if this is no reaction.
+
+    Twilio documents none; where a message says that it is one, it asks for nothing.
+    """
+    if form.get("MessageType") != "reaction":
+        return None
+    return form.get("ReactionEmoji") or form.get("Body", "")
 
 
 def _cards(form: Mapping[str, str]) -> Iterator[Part]:
@@ -104,11 +116,12 @@ def _cards(form: Mapping[str, str]) -> Iterator[Part]:
 
 
 def _unknown(form: Mapping[str, str], kind: str) -> Iterator[Part]:
-    """Yield what a message without text, file or place has to show: what the provider tells of it."""
+    """Yield what a message without file or place has to show beside its text: what the provider tells of it."""
     more = {name: text for name, text in form.items() if _MORE.fullmatch(name) and name not in _READ}
     told = tuple((question or name, answer) for name, text in more.items() for question, answer in answers_in(text))
     picked = any(form.get(name) for name in _READ)
-    if form.get("Body") or any(map(is_card, more.values())) or (not told and (kind in _WITHOUT_MORE or picked)):
+    plain, words = kind in _WITHOUT_MORE, bool(form.get("Body"))
+    if any(map(is_card, more.values())) or (plain and words) or (not told and (plain or picked or words)):
         return
     yield Part(kind=PartKind.ORDER if kind == "order" else PartKind.UNSUPPORTED, detail=kind, answers=told)
 

@@ -39,6 +39,8 @@ from channels_app.wording import words_of
 
 #: The CRC answer is made with the key that signs webhooks: to sign JSON here would be to forge events for a stranger.
 _CRC_TOKEN = re.compile(r"[A-Za-z0-9_=+/-]{1,128}")
+#: Where the link goes that X puts at the end of a message with a file.
+_OWN = "/messages/media/"
 #: Direct messages that one look at what was sent reads: a page.
 NEWEST = 100
 #: Pages that one look at what was received reads. X answers 15 such calls in 15 minutes, and so three looks.
@@ -199,9 +201,13 @@ def as_activity(us: str, url: str, listed: Listed) -> VerifiedWebhook:
     event, media = listed.raw["event"], listed.raw["media"]
     data = {"text": text_at(event, "text"), "entities": object_at(event, "entities")}
     if media:
+        own = (
+            text_at(link, "url") for link in list_at(event, "entities", "urls") if _OWN in text_at(link, "expanded_url")
+        )
         clips = [{"bitrate": one.get("bit_rate"), "url": one.get("url")} for one in list_at(media, "variants")]
         file = {
             "type": text_at(media, "type"),
+            "url": next(own, ""),
             "media_url_https": text_at(media, "url") or text_at(media, "preview_image_url"),
         }
         data["attachment"] = {"type": "media", "media": file | ({"video_info": {"variants": clips}} if clips else {})}

@@ -49,8 +49,8 @@ class _Item(Payload, frozen=True):
 class _Message(Payload, frozen=True):
     mid: Id
     text: str | None = None
-    is_echo: bool = False
-    is_deleted: bool = False
+    is_echo: bool | str = False
+    is_deleted: bool | str = False
     metadata: Any = None
     quick_reply: Any = None
     reply_to: Any = None
@@ -170,11 +170,12 @@ def _message(about: _About, raw: Any) -> InboundEvent:
     message, sender = payloads.read_as(_Message, raw), about.sender
     key, name, text = key_of("m", message.mid), short_id(message.mid), message.text or meta_contents.likes(raw)
     parts = () if text and not message.text else tuple(meta_contents.parts_of(raw))
-    if message.is_deleted and about.by_us:
+    deleted, echo = (flag in (True, "true") for flag in (message.is_deleted, message.is_echo))  # either is reported
+    if deleted and about.by_us:
         return payloads.unrecognised(sender.issuer, "our own unsending", raw)
-    if message.is_deleted:
+    if deleted:
         return types.MessageUnsent(key=key_of("u", message.mid), sender=sender, message_id=name)
-    if message.is_echo or about.by_us:
+    if echo or about.by_us:
         ours, app, at = text_at(message.metadata), meta_contents.app_of(raw), about.occurred_at
         return types.Echoed(
             key=key, sender=sender, occurred_at=at, message_id=name, text=text, correlation=ours, parts=parts, app=app
@@ -245,7 +246,7 @@ def _consent(about: _About, raw: Any) -> InboundEvent:
     granted = text_at(raw, "notification_messages_status") != "STOP_NOTIFICATIONS"
     topic = next(filter(None, (text_at(raw, name) for name in ("title", "payload", "ref", "type"))), "")
     key, at = hash_key("c", about.raw), about.occurred_at
-    return types.ConsentChanged(key=key, sender=about.sender, occurred_at=at, granted=granted, topic=topic)
+    return types.ConsentChanged(key=key, sender=about.sender, occurred_at=at, granted=granted, topic=topic, offers=True)
 
 
 def _linked(about: _About, raw: Any) -> InboundEvent:

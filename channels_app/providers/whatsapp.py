@@ -19,7 +19,7 @@ from channels_app.channel import Channel
 from channels_app.errors import UnknownOutcome
 from channels_app.payloads import key_of, misaddressed, read_object, unrecognised
 from channels_app.platforms import setting_up, twilio, twilio_codes, twilio_setup
-from channels_app.platforms.twilio_contents import PHONE, PREFIX, parts_of, referral_of, sender_of
+from channels_app.platforms.twilio_contents import PHONE, PREFIX, parts_of, reaction_in, referral_of, sender_of
 from channels_app.signatures import Credentials
 from channels_app.text import TextLimit
 from channels_app.types import InboundEvent, Secret, Sender, VerifiedWebhook, WebhookRequest
@@ -155,15 +155,18 @@ class WhatsApp(setting_up.SetUpByApi, Channel[Config]):
 
 
 def _message(form: Mapping[str, str], sid: str) -> InboundEvent:
+    sender, about = sender_of(form, form.get("From", "")), form.get("OriginalRepliedMessageSid", "")
+    if (emoji := reaction_in(form)) is not None:
+        return types.Reacted(key=key_of("m", sid), sender=sender, message_id=about, emoji=emoji)
     title = form.get("ButtonText") or form.get("ListTitle") or ""
     text, picked = form.get("Body") or title, form.get("ButtonPayload") or form.get("ListId", "")
     return types.MessageReceived(
         key=key_of("m", sid),
-        sender=sender_of(form, form["From"]),
+        sender=sender,
         message_id=sid,
         text=text,
         parts=tuple(parts_of(form)),
-        reply_to=form.get("OriginalRepliedMessageSid", ""),
+        reply_to=about,
         selection=types.Selection(title=title, id=picked) if title or picked else None,
         referral=referral_of(form),
         forwarded="true" in (form.get("Forwarded"), form.get("FrequentlyForwarded")),
@@ -175,7 +178,7 @@ def _consent(form: Mapping[str, str], sid: str) -> list[InboundEvent]:
     word = form.get("OptOutType", "")
     if word not in ("STOP", "START"):
         return []
-    sender = sender_of(form, form["From"])
+    sender = sender_of(form, form.get("From", ""))
     return [types.ConsentChanged(key=key_of("c", sid), sender=sender, granted=word == "START", topic=word)]
 
 

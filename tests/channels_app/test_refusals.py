@@ -76,6 +76,8 @@ def test_no_status_alone_says_anything_of_the_customer() -> None:
         ("Malformed access token EAAGm0PX4ZCpsBAKZCZCq7", "Malformed access token …"),
         ("/Accounts/AC0123456789abcdef0123456789abcdef/Messages", "/Accounts/…/Messages"),
         ("to +34 600 111 222 failed", "to … failed"),
+        ("token 1234567-abcdefgh1ijklmnopqrstuvwx", "token …"),
+        ("token -abcdefghij1234567890xyz", "token …"),
         ("to +1 (555) 000-1234", "to …"),
         ("retry in 24 hours, code 63016", "retry in 24 hours, code 63016"),
     ],

@@ -74,6 +74,9 @@ GESTURES = [
     (lambda: Referred(key="p:1", sender=ANA, referral="promo"), "[opened the chat]\n[came from: promo]"),
     (lambda: ConsentChanged(key="c:1", sender=ANA, granted=True, topic="News"), "[opted in: News]"),
     (lambda: ConsentChanged(key="c:1", sender=ANA, granted=True, topic="follow"), "[follows us now]"),
+    (lambda: ConsentChanged(key="c:1", sender=ANA, granted=True, topic="Start", offers=True), "[opted in: Start]"),
+    (lambda: ConsentChanged(key="c:1", sender=ANA, granted=True, topic="START", offers=True), "[opted in: START]"),
+    (lambda: ConsentChanged(key="c:1", sender=ANA, granted=False, topic="block", offers=True), "[opted out: block]"),
     (
         lambda: Echoed(key="echo:9", sender=ANA, message_id="m_9", text="We are on it.", app="the Page's inbox"),
         "[answered elsewhere: We are on it.]",
@@ -170,30 +173,28 @@ def test_an_edit_that_overtakes_its_message_waits_for_it(messenger: Any) -> None
     assert Message.objects.filter(text="[edited: Hello you]\n[before: Hello]").count() == 1
 
 
-def test_a_link_code_that_comes_with_the_link_alone_is_asked_about(messenger: Any) -> None:
+def test_a_link_code_that_comes_with_the_link_alone_waits_for_who_came_to_write(messenger: Any) -> None:
     before = wrote(ChannelAccountFactory(kind="whatsapp"), "+34600000042", "Hello")
-    came(messenger, message(ANA, "Hello there"))
-    route()
     _, code = make_link_code(before.home_id, before.pk, by="ana")
     came(messenger, Referred(key="p:1", sender=ANA, referral=f"{code} · SHORTLINK"))
     route()
-    here = Identity.objects.get(external_id="7001")
-    assert Message.objects.filter(conversation__identity=here, direction="out", text__contains="YES").count() == 1
-    assert here.customer_id != before.customer_id
-    came(messenger, message(ANA, "Yes"))
-    route()
-    here.refresh_from_db()
-    before.refresh_from_db()
-    assert here.customer_id == before.customer_id
-
-
-def test_a_link_code_of_somebody_who_has_not_written_stays_unused(messenger: Any) -> None:
-    before = wrote(ChannelAccountFactory(kind="whatsapp"), "+34600000042", "Hello")
-    _, code = make_link_code(before.home_id, before.pk, by="ana")
-    came(messenger, Referred(key="p:1", sender=ANA, referral=code))
-    route()
     assert not Identity.objects.filter(external_id="7001").exists()
     assert LinkCode.objects.get().used_at is None
+
+
+def test_whoever_has_written_is_asked_about_a_link_code_and_a_yes_joins(messenger: Any) -> None:
+    before = wrote(ChannelAccountFactory(kind="whatsapp"), "+34600000042", "Hello")
+    _, code = make_link_code(before.home_id, before.pk, by="ana")
+    came(messenger, message(ANA, "Hi"))
+    came(messenger, Referred(key="p:1", sender=ANA, referral=f"{code} · SHORTLINK"))
+    route()
+    before.refresh_from_db()
+    assert Identity.objects.get(external_id="7001").customer_id != before.customer_id
+    assert LinkCode.objects.get().outcome == "asked"
+    came(messenger, message(ANA, "Yes"))
+    route()
+    before.refresh_from_db()
+    assert Identity.objects.get(external_id="7001").customer_id == before.customer_id
 
 
 def test_a_tapped_button_is_the_customer_who_speaks(messenger: Any, talked: Conversation) -> None:

@@ -106,6 +106,44 @@ def test_a_messengers_word_on_consent_is_honoured(whatsapp, granted, topic, outc
     assert set(Consent.objects.values_list("evidence__entry", flat=True)) == {entry.pk}
 
 
+def test_a_stop_that_comes_under_another_id_of_the_customers_is_honoured(whatsapp) -> None:
+    """WhatsApp hides the number of who has a username: what the messenger took for STOP then names the user id."""
+    user = Alias(type=AliasType.BSUID, value="ES.1349120865530274")
+    wrote(whatsapp, Sender(external_id=ANA, aliases=(user,)), "Hello")
+    hidden = Sender(external_id=user.value, aliases=(user,))
+    came(whatsapp, message(hidden, "ALTO"))
+    entry = came(whatsapp, ConsentChanged(key="c:1", sender=hidden, granted=False, topic="STOP"))
+    route()
+    entry.refresh_from_db()
+    assert entry.outcome == "no more messages: suppressed"
+    ana = Identity.objects.get()
+    assert (ana.suppressed_at is not None, ana.suppressed_by) == (True, "STOP")
+
+
+@pytest.mark.parametrize("words", [["STOP"], ["STOP", "block"], ["block", "STOP"]])
+def test_lifting_a_block_lifts_no_stop(whatsapp, words) -> None:
+    wrote(whatsapp, ANA, "Hello")
+    for number, topic in enumerate(words):
+        came(whatsapp, ConsentChanged(key=f"c:{number}", sender=Sender(external_id=ANA), granted=False, topic=topic))
+        route()
+    entry = came(whatsapp, ConsentChanged(key="c:9", sender=Sender(external_id=ANA), granted=True, topic="unblock"))
+    route()
+    entry.refresh_from_db()
+    ana = Identity.objects.get()
+    assert (ana.suppressed_at is not None, ana.suppressed_by) == (True, "STOP")
+    assert entry.outcome == "no longer blocked; their STOP holds"
+    assert not Consent.objects.filter(granted=True).exists()
+    assert wrote(whatsapp, ANA, "Hello again").suppressed_at is None
+
+
+def test_a_block_and_its_end_leave_answers_allowed(whatsapp) -> None:
+    wrote(whatsapp, ANA, "Hello")
+    for number, (topic, granted) in enumerate((("block", False), ("unblock", True))):
+        came(whatsapp, ConsentChanged(key=f"c:{number}", sender=Sender(external_id=ANA), granted=granted, topic=topic))
+        route()
+    assert Identity.objects.get().suppressed_at is None
+
+
 def test_a_strangers_consent_makes_nobody(whatsapp) -> None:
     came(whatsapp, ConsentChanged(key="c:1", sender=Sender(external_id=ANA), granted=True, topic="follow"))
     route()

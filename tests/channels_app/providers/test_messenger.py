@@ -132,6 +132,22 @@ CASES: list[tuple[str, Json, list[tuple[str, Json]]]] = [
     ),
     ("opt-in", batch(item(optin=OPTIN)), [("ConsentChanged", {"who": "7", "granted": True, "topic": "News"})]),
     (
+        "unsent, as some clients get it",
+        message(is_deleted="true"),
+        [("MessageUnsent", {"who": "7", "message_id": "m_1"})],
+    ),
+    ("not unsent", message(text="hi", is_deleted="false", is_echo="false"), [("MessageReceived", {"text": "hi"})]),
+    (
+        "an opt-in whose name is a word of consent",
+        batch(item(optin={"ref": "start"})),
+        [("ConsentChanged", {"granted": True, "topic": "start", "offers": True})],
+    ),
+    (
+        "a shared link as older clients send it",
+        message(attachments=[{"type": "fallback", "title": "Shop", "URL": "https://x", "payload": None}]),
+        parts(PartKind.LINK, name="Shop", media_ref="https://x"),
+    ),
+    (
         "opt-out",
         batch(item(optin={**OPTIN, "notification_messages_status": "STOP_NOTIFICATIONS"})),
         [("ConsentChanged", {"granted": False})],

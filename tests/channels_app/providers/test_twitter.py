@@ -553,6 +553,40 @@ def test_links_that_x_shortened_and_signs_that_it_escaped_are_known_again(api: P
     assert found(api, sent, text="a <b> & https://example.com/long").message_ids == ("1",)
 
 
+@pytest.mark.parametrize(
+    ("sent", "written"),
+    [
+        ("see example.com", "see https://t.co/Xy1"),
+        ("see example.com.", "see https://t.co/Xy1."),
+        ("see www.example.co.uk/a?b=1 now", "see https://t.co/Xy1 now"),
+        ("(Example.com)", "(https://t.co/Xy1)"),
+        ("write to ann.lee@example.com", "write to ann.lee@example.com"),
+    ],
+)
+def test_x_shortens_links_without_a_scheme_too(api: ProviderApi, sent: str, written: str) -> None:
+    assert found(api, listed("1", written, 11), text=sent).message_ids == ("1",)
+    assert found(api, listed("1", f"{written} more", 11), text=sent).message_ids == ()
+
+
+def test_a_listed_picture_comes_without_the_link_to_itself(api: ProviderApi) -> None:
+    link = {"url": "https://t.co/m", "expanded_url": "https://x.com/messages/media/95", "display_url": "pic.x.com/m"}
+    event = {
+        "id": "95",
+        "text": "Look https://t.co/m",
+        "sender_id": "7",
+        "created_at": "2026-11-23T10:00:00.000Z",
+        "attachments": {"media_keys": ["3_1"]},
+        "entities": {"urls": [link]},
+    }
+    media = {"media_key": "3_1", "type": "photo", "url": "https://ton/1.jpg"}
+    api.body = json.dumps({"data": [event], "includes": {"media": [media]}}).encode()
+    channel = channel_of("twitter", api.http())
+    (listed,) = channel.list_inbound(datetime(2026, 11, 23, tzinfo=UTC)).messages
+    (message,) = channel.parse(channel.as_webhook(listed))
+    assert message.text == "Look"
+    assert [(one.kind, one.media_ref) for one in message.parts] == [(PartKind.IMAGE, "https://ton/1.jpg")]
+
+
 def test_what_was_sent_earlier_with_the_same_words_is_another_message(api: ProviderApi) -> None:
     assert found(api, listed("1", OUT.text, 9)).message_ids == ()
 

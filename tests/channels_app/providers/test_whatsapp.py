@@ -77,6 +77,54 @@ CASES: list[tuple[str, Form, list[tuple[str, dict[str, Any]]]]] = [
     ("blank", form(Body="  "), [("MessageReceived", {"text": "  ", "parts": ()})]),
     ("NUL", form(Body="a\x00b"), [("MessageReceived", {"text": "a\ufffdb"})]),
     (
+        "an order with words of its own",
+        form(MessageType="order", Body="Please", OrderItems='[{"name":"Shoes"}]'),
+        [
+            (
+                "MessageReceived",
+                {"text": "Please", "parts": (Part(kind=PartKind.ORDER, detail="order", answers=(("name", "Shoes"),)),)},
+            )
+        ],
+    ),
+    (
+        "a kind that is not known, with words",
+        form(MessageType="poll", Body="Which?", PollName="Colour"),
+        [
+            (
+                "MessageReceived",
+                {
+                    "text": "Which?",
+                    "parts": (Part(kind=PartKind.UNSUPPORTED, detail="poll", answers=(("PollName", "Colour"),)),),
+                },
+            )
+        ],
+    ),
+    (
+        "a Flow that asked for nothing",
+        form(MessageType="interactive", InteractiveData='{"flow_token":"unused"}'),
+        [("MessageReceived", {"parts": (Part(kind=PartKind.FORM),)})],
+    ),
+    (
+        "a Flow that was sent with words",
+        form(MessageType="interactive", Body="Sent", InteractiveData='{"flow_token":"unused"}'),
+        [("MessageReceived", {"text": "Sent", "parts": (Part(kind=PartKind.FORM),)})],
+    ),
+    (
+        "reaction",
+        form(MessageType="reaction", Body="👍", OriginalRepliedMessageSid="SM" + "b" * 32),
+        [("Reacted", {"who": "+15550001", "message_id": "SM" + "b" * 32, "emoji": "👍"})],
+    ),
+    (
+        "a reaction in a field of its own",
+        form(MessageType="reaction", ReactionEmoji="❤️", OriginalRepliedMessageSid="SM" + "b" * 32),
+        [("Reacted", {"emoji": "❤️"})],
+    ),
+    (
+        "a reaction taken back",
+        form(MessageType="reaction", OriginalRepliedMessageSid="SM" + "b" * 32),
+        [("Reacted", {"emoji": "", "message_id": "SM" + "b" * 32})],
+    ),
+    (
         "image with a caption",
         media("image/jpeg", "image", Body="look"),
         [("MessageReceived", {"text": "look", "parts": part(PartKind.IMAGE, "image/jpeg")})],
@@ -323,6 +371,7 @@ def test_a_number_that_is_not_in_its_documented_form_is_nobodys(number: str) -> 
         {"MessageSid": SID + "MessageTypetext", "MessageType": "-"},
         {"MessageSid": "SM" + "g" * 32},
         {"From": "whatsapp:bob", "WaId": "-"},
+        {"From": "-", "WaId": "-"},
     ],
 )
 def test_what_cannot_be_read_is_unusable(changed: Form) -> None:
