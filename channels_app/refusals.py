@@ -21,7 +21,7 @@ from channels_app.errors import (
 LONGEST_WAIT = 86_400
 _LONGEST_DETAIL = 400
 #: Providers quote the phone number, id or token that they refuse; none of them belongs in a log.
-_SECRETS = re.compile(r"\+\d[\d ().-]{5,}\d|\d{7,}|\b(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{20,}")
+_SECRETS = re.compile(r"\+\d[\d ().-]{5,}\d|\d{7,}|\b(?=[\w-]{0,99}\d)(?=[\w-]{0,99}[A-Za-z])[\w-]{20,}")
 
 #: Where the status is all we have. It never says that it is the customer who does not want, or cannot be found: a 403
 #: stands for missing rights as well, a 404 for a wrong address. Every 5xx counts as "not taken" and is retried: none of
