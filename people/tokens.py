@@ -72,7 +72,8 @@ class TokenAuthentication(BaseAuthentication):
             raise AuthenticationFailed("Give the header as Authorization: Token, a space, and one token.") from None
         token = ApiToken.objects.select_related("owner").filter(digest=digest_of(key)).first()
         if token is None:
-            security.note("token_refused", request._request, name=key, why="unknown")  # noqa: SLF001 - see _note_use
+            # Without a digest of it: who guesses would fill the table.
+            security.note("token_refused", request._request, why="unknown")  # noqa: SLF001 - see _note_use
             raise AuthenticationFailed("This is no token of ours. Make one under Accounts → API tokens.")
         if refusal := _refusal(token):
             why, words = refusal
@@ -97,11 +98,8 @@ def _refusal(token: ApiToken) -> tuple[str, str] | None:
             "A second factor is required here, and this token was made without one. Set one up and make a new token.",
         )
     if _is_forgotten(token.owner_id):
-        return (
-            "not_vouched_for",
-            f"The company's directory has not vouched for this token's owner for {VOUCHED_FOR.days} days. Sign in "
-            "through it once, and the token opens again.",
-        )
+        days = VOUCHED_FOR.days
+        return "not_vouched_for", f"Its owner has not signed in through the company's directory for {days} days."
     return None
 
 
