@@ -76,10 +76,10 @@ class TokenAuthentication(BaseAuthentication):
             security.note("token_refused", request._request, why="unknown")  # noqa: SLF001 - see _note_use
             raise AuthenticationFailed("This is no token of ours. Make one under Accounts → API tokens.")
         if refusal := _refusal(token):
-            why, words = refusal
-            about = {"user": token.owner, "token": token.shown, "why": why}
-            security.note("token_refused", request._request, **about)  # noqa: SLF001 - as above
-            raise AuthenticationFailed(words)
+            why, told = refusal
+            asking = request._request  # noqa: SLF001 - as above
+            security.note("token_refused", asking, user=token.owner, token=token.shown, why=why)
+            raise AuthenticationFailed(told)
         _note_use(token, request)
         return token.owner, token
 
