@@ -37,6 +37,8 @@ _INWARD_4 = [
 #: IPv6 on the internet, and what in it leads to IPv4 or nowhere: Teredo and others, documentation, 6to4.
 _INTERNET_6 = ipaddress.ip_network("2000::/3")
 _INWARD_6 = [ipaddress.ip_network(one) for one in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")]
+#: RFC 6052, 2.1: the last 32 bits are the IPv4 address.
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 #: Where clouds answer for a machine's own credentials, and what is nobody's: not even for hosts that are named.
 _NEVER = [ipaddress.ip_network(one) for one in ("169.254.0.0/16", "fe80::/10", "fd00:ec2::/32", "0.0.0.0/8", "::/128")]
 
@@ -97,6 +99,14 @@ def is_public(address: _Address) -> bool:
     return address in _INTERNET_6 and address.is_global and not any(address in net for net in _INWARD_6)
 
 
+def _meant(address: _Address) -> _Address:
+    """Return the IPv4 address to which an IPv6 one leads: mapped, by 6to4 or by NAT64; any other as it is."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    nat = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF) if address in _NAT64 else None
+    return address.ipv4_mapped or address.sixtofour or nat or address
+
+
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
@@ -155,7 +165,7 @@ class _Reach:
         return made
 
     def _may_reach(self, address: _Address) -> bool:
-        plain = getattr(address, "ipv4_mapped", None) or address
+        plain = _meant(address)
         if plain.is_multicast or any(plain in net for net in _NEVER if net.version == plain.version):
             return False
         return self._named or is_public(address)

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from analytics import tiles, wording
-from analytics.access import reachable, redacted, visible
+from analytics.access import VIEW, allowed, reachable, redacted, visible
 from analytics.clock import local
 from analytics.exports import tile_lines, written
 from analytics.filters import parse
@@ -48,6 +48,7 @@ class NobodyLeft(Exception):
 
 #: What its page says of a report that stays here.
 OWNER_GONE = "Not sent: its owner is deactivated. Somebody else may make one like it."
+OWNER_MAY_NOT = "Not sent: its owner may not see dashboards any more. Somebody else may make one like it."
 
 
 def due(report: Report, now: datetime) -> bool:
@@ -63,13 +64,15 @@ def due(report: Report, now: datetime) -> bool:
 def send_due() -> int:
     """Send what is due; return how many went out. Who claims a report sends it: two workers do not.
 
-    Nothing goes out for an owner who is deactivated: nobody answers for it any more.
+    Nothing goes out for an owner who is deactivated, or may not see the numbers: nobody answers for it any more.
     """
     now, sent = timezone.now(), 0
     Report.objects.filter(owner__is_active=False).exclude(trouble=OWNER_GONE).update(trouble=OWNER_GONE)
     for report in Report.objects.filter(owner__is_active=True).select_related("owner"):
         before = report.sent_at
-        if due(report, now) and Report.objects.filter(pk=report.pk, sent_at=before).update(sent_at=now):
+        if not report.owner.has_perm(VIEW):
+            Report.objects.filter(pk=report.pk).exclude(trouble=OWNER_MAY_NOT).update(trouble=OWNER_MAY_NOT)
+        elif due(report, now) and Report.objects.filter(pk=report.pk, sent_at=before).update(sent_at=now):
             sent += _send(report, now, before)
     return sent
 
@@ -95,7 +98,7 @@ def _post(mail: EmailMessage) -> None:
 
 def mail_of(report: Report, now: datetime) -> EmailMessage:
     """Write a report, as its owner may see the numbers; without words of customers."""
-    numbers = Numbers(parse(QueryDict(report.query).dict(), now))
+    numbers = Numbers(allowed(report.owner, parse(QueryDict(report.query).dict(), now)))
     made = [redacted(tiles.make(key, numbers), Sight.NONE) for key in visible(report.owner, TILES)]
     address = f"{settings.PUBLIC_BASE_URL}{reverse('dashboards:overview')}?{report.query}"
     span = f"{wording.hour(numbers.filter.start)} to {wording.hour(min(numbers.filter.end, now))}"

@@ -151,7 +151,10 @@ class _InOneLoop:
             await connection.execute(f"LISTEN {STREAM}")
             self._listens.set()
             async for note in connection.notifies():
-                self._take(note.payload)
+                try:
+                    self._take(note.payload)
+                except (ValueError, TypeError, msgspec.MsgspecError) as failure:
+                    log.warning("the channel layer heard what is none of ours (%s)", type(failure).__name__)
 
     def _take(self, payload: str) -> None:
         name, left, piece = payload.split(":", 2)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from customers.codes import FIND_LINK, Outcome, digest, prove
+from customers.codes import FIND_LINK, Outcome, digests, prove
 from customers.merging import CannotMerge, Method, keep_apart, unmerge
 from customers.steps import Steps
 
@@ -88,7 +88,7 @@ def reply_in(text: str) -> Reply | None:
 
 def claim(identity: uuid.UUID, code: str) -> Steps[tuple[Outcome, list[Told]]]:
     """Use up a link code that came from this identity, and say who is to be asked and told. Needs a transaction."""
-    rows = yield FIND_LINK, {"digest": digest(code)}
+    rows = yield FIND_LINK, {"digests": digests(code)}
     if not rows:
         return Outcome.UNKNOWN, []
     [(found, customer, source, used, expired)] = rows

@@ -42,7 +42,7 @@ _LONGEST_WITH_DIGITS = 80
 
 FIND_LINK = """
 SELECT id, customer_id, identity_id, used_at IS NOT NULL, expires_at < now() FROM customers_linkcode
- WHERE digest = %(digest)s FOR UPDATE
+ WHERE digest = ANY(%(digests)s) FOR UPDATE
 """
 FIND_ONE_TIME = """
 SELECT id, customer_id, identity_id, digest FROM customers_linkcode
@@ -143,7 +143,7 @@ def redeem(
 
     For a way that shows that its holder knows what it does. What comes in a message is claimed (claims.py).
     """
-    rows = yield FIND_LINK, {"digest": digest(code)}
+    rows = yield FIND_LINK, {"digests": digests(code)}
     if not rows:
         return Redeemed(Outcome.UNKNOWN)
     [(found, customer, source, used, expired)] = rows
@@ -160,7 +160,7 @@ def redeem_digits(identity: uuid.UUID, digits: str, evidence: dict[str, Any]) ->
     """Try what may be a one-time code that this identity was asked to type. Needs a transaction."""
     rows = yield FIND_ONE_TIME, {"identity": identity, "most": MOST_GUESSES, "most_in_a_day": MOST_IN_A_DAY}
     for found, customer, source, kept in rows:
-        if hmac.compare_digest(digest(digits, str(found)), kept):
+        if any(hmac.compare_digest(one, kept) for one in digests(digits, str(found))):
             told = {**evidence, "code": str(found), "identities": [str(source), str(identity)]}
             proven = yield from prove(found, identity, customer, Method.ONE_TIME_CODE, told)
             return replace(proven, source=source)
@@ -203,17 +203,24 @@ def _is_ours(letters: str) -> bool:
             return False
         number = number << 5 | place
     raw = number.to_bytes(_RANDOM + _SIGNATURE, "big")
-    return hmac.compare_digest(_signature(raw[:_RANDOM]), raw[_RANDOM:])
+    return any(hmac.compare_digest(one[:_SIGNATURE], raw[_RANDOM:]) for one in _macs(b"link code", raw[:_RANDOM]))
 
 
 def _signature(drawn: bytes) -> bytes:
-    return _mac(b"link code", drawn)[:_SIGNATURE]
+    return _macs(b"link code", drawn)[0][:_SIGNATURE]
 
 
 def digest(*told: str) -> str:
     """Return what the database keeps of a code."""
-    return _mac(b"digest", "\0".join(told).encode()).hex()
+    return digests(*told)[0]
 
 
-def _mac(purpose: bytes, told: bytes) -> bytes:
-    return hmac.new(settings.SECRET_KEY.encode(), b"parley " + purpose + b"\0" + told, hashlib.sha256).digest()
+def digests(*told: str) -> list[str]:
+    """Return all that it may have kept of it: under our key, first, and under those that this one replaced."""
+    return [one.hex() for one in _macs(b"digest", "\0".join(told).encode())]
+
+
+def _macs(purpose: bytes, told: bytes) -> list[bytes]:
+    keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    said = b"parley " + purpose + b"\0" + told
+    return [hmac.new(str(key).encode(), said, hashlib.sha256).digest() for key in keys]

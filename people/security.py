@@ -21,7 +21,7 @@ from people.models import SecurityEvent
 log = logging.getLogger("parley.security")
 
 #: Events that strangers can cause as often as they like: one row in so many seconds for each of them.
-NOISY = frozenset({"sign_in_failed", "locked_out", "second_factor_failed"})
+NOISY = frozenset({"sign_in_failed", "locked_out", "second_factor_failed", "token_refused"})
 ONCE_IN = 60
 #: Events that an operator should see among others.
 GRAVE = NOISY | {"directory_refused", "local_means_refused"}

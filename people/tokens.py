@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db.models import Q
+from django.db.models import Max, Q
 from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
@@ -29,6 +30,9 @@ KEYWORD = "Token"
 BEGINS = "parley_"
 #: Characters of it that lists show.
 SHOWN = 12
+#: How long after their last sign-in there the company's directory counts as vouching for the owner of a token. It never
+#: tells by itself that somebody has left.
+VOUCHED_FOR = timedelta(days=30)
 #: `last_used_at` is no older than this while a token is used.
 NOTED_EVERY = timedelta(minutes=1)
 
@@ -68,24 +72,41 @@ class TokenAuthentication(BaseAuthentication):
             raise AuthenticationFailed("Give the header as Authorization: Token, a space, and one token.") from None
         token = ApiToken.objects.select_related("owner").filter(digest=digest_of(key)).first()
         if token is None:
+            # Without a digest of it: who guesses would fill the table.
+            security.note("token_refused", request._request, why="unknown")  # noqa: SLF001 - see _note_use
             raise AuthenticationFailed("This is no token of ours. Make one under Accounts → API tokens.")
-        _check(token)
+        if refusal := _refusal(token):
+            why, told = refusal
+            asking = request._request  # noqa: SLF001 - as above
+            security.note("token_refused", asking, user=token.owner, token=token.shown, why=why)
+            raise AuthenticationFailed(told)
         _note_use(token, request)
         return token.owner, token
 
 
-def _check(token: ApiToken) -> None:
-    """Refuse, with the reason, what was a token."""
+def _refusal(token: ApiToken) -> tuple[str, str] | None:
+    """Return why what was a token opens nothing, in a word and in words for people; None if it does open."""
     if token.ended_at is not None:
-        raise AuthenticationFailed(f"This token was ended: {token.ended_because}. Make a new one.")
+        return "ended", f"This token was ended: {token.ended_because}. Make a new one."
     if token.expires_at <= timezone.now():
-        raise AuthenticationFailed(f"This token ended on {token.expires_at:%Y-%m-%d}. Make a new one.")
+        return "over", f"This token ended on {token.expires_at:%Y-%m-%d}. Make a new one."
     if not token.owner.is_active:
-        raise AuthenticationFailed("Whoever this token belongs to is not active any more.")
+        return "inactive", "Whoever this token belongs to is not active any more."
     if settings.REQUIRE_MFA and not (token.proven or _has_factor(token.owner_id)):
-        raise AuthenticationFailed(
-            "A second factor is required here, and this token was made without one. Set one up and make a new token."
+        return (
+            "no_factor",
+            "A second factor is required here, and this token was made without one. Set one up and make a new token.",
         )
+    if _is_forgotten(token.owner_id):
+        days = VOUCHED_FOR.days
+        return "not_vouched_for", f"Its owner has not signed in through the company's directory for {days} days."
+    return None
+
+
+def _is_forgotten(user: int) -> bool:
+    """Say whether somebody of the company's directory has not come through it for too long."""
+    latest = SocialAccount.objects.filter(user_id=user).aggregate(latest=Max("last_login"))["latest"]
+    return latest is not None and latest < timezone.now() - VOUCHED_FOR
 
 
 def _has_factor(user: int) -> bool:

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.core import mail
 from django.utils import timezone
 from moto.server import ThreadedMotoServer
@@ -312,6 +312,34 @@ def test_a_report_of_somebody_who_is_deactivated_stops_and_says_so(settings: Any
     assert reports.send_due() == 0
     assert mail.outbox == []
     assert "owner is deactivated" in login(*RIGHTS).get("/dashboards/alerts/").content.decode()
+
+
+def test_a_report_of_somebody_who_lost_the_dashboards_stops_and_says_so(settings: Any) -> None:
+    settings.EMAIL_URL = "smtp://"
+    owner = User.objects.create_user("moved", "moved@example.com")
+    Report.objects.create(name="Daily", owner=owner, hour=0, emails="ana@example.com", query="range=24h")
+
+    assert reports.send_due() == 0
+    assert mail.outbox == []
+    assert "may not see dashboards" in Report.objects.get().trouble
+    owner.user_permissions.add(Permission.objects.get(codename="use_dashboards"))
+    assert reports.send_due() == 1
+    assert Report.objects.get().trouble == ""
+
+
+def test_a_report_names_no_agent_to_whom_its_owner_may_not_see(settings: Any) -> None:
+    settings.EMAIL_URL = "smtp://"
+    owner = User.objects.create_user("eve", "eve@example.com")
+    owner.user_permissions.add(Permission.objects.get(codename="use_dashboards"))
+    Report.objects.create(name="A", owner=owner, hour=0, emails="eve@example.com", query="range=24h&agent=Ana")
+
+    def is_by_agent() -> bool:
+        mail = reports.mail_of(Report.objects.get(), timezone.now())
+        return "agent=Ana" in next(str(text) for name, text, _ in mail.attachments if name == "volume.csv")
+
+    before = is_by_agent()
+    owner.user_permissions.add(Permission.objects.get(codename="see_agents"))
+    assert (before, is_by_agent()) == (False, True)
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,16 @@ def test_a_clouds_own_address_is_never_told_though_named(settings: Any, reached:
     assert reached == []
 
 
+@pytest.mark.parametrize("host", ["64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1", "::ffff:169.254.169.254"])
+def test_nor_by_an_address_that_leads_to_it(host: str, settings: Any, reached: list[Any]) -> None:
+    settings.ALERT_WEBHOOK_HOSTS = [f"[{host}]"]
+
+    with pytest.raises(outward.Forbidden):
+        outward.post_json(f"http://[{host}]/", {"a": 1})
+
+    assert reached == []
+
+
 def test_no_redirect_is_followed_and_no_proxy_used(
     settings: Any, canary: Canary, monkeypatch: pytest.MonkeyPatch
 ) -> None:

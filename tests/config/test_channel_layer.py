@@ -89,6 +89,15 @@ async def test_it_listens_again_when_its_connection_died(layer: ChannelLayer, ot
     assert await heard(layer, channel) == {"type": "knock"}
 
 
+@pytest.mark.parametrize("odd", ["", "nothing of ours", "a:b:c", "a:0:no base 85 \u00fc", "a:0:00000"])
+async def test_what_is_none_of_ours_makes_nobody_deaf(layer: ChannelLayer, other: ChannelLayer, odd: str) -> None:
+    channel = await layer.new_channel()
+    await layer.group_add("pages", channel)
+    await ask("SELECT pg_notify(%s, %s)", [STREAM, odd])
+    await other.group_send("pages", {"type": "knock"})
+    assert await heard(layer, channel) == {"type": "knock"}
+
+
 async def test_it_sends_again_when_its_connection_died(layer: ChannelLayer) -> None:
     channel = await layer.new_channel()
     await layer.group_add("pages", channel)

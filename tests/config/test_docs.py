@@ -49,7 +49,9 @@ def test_no_setting_is_documented_that_is_not_read() -> None:
     documented = re.findall(r"^\| `([A-Z_]+)`", words("docs/reference/settings.md"), re.MULTILINE)
 
     assert len(documented) > 20
-    assert {name for name in documented if f'"{name}"' not in code} == set()
+    # Read by a name that is put together: channels_app/wayout.py.
+    put_together = {"HTTPS_PROXY"} if '{scheme.upper()}_PROXY"' in code else set()
+    assert {name for name in documented if f'"{name}"' not in code} - put_together == set()
 
 
 def test_every_command_is_documented() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -186,6 +187,17 @@ def test_new_codes_give_no_endless_guesses() -> None:
 
     assert typed(twitter, one_time(whatsapp, typed_by=twitter)) == Outcome.UNKNOWN
     assert len(people()) == 2
+
+
+@pytest.mark.django_db
+def test_codes_outlive_the_change_of_our_key(settings: Any) -> None:
+    whatsapp, twitter, messenger = IdentityFactory(), IdentityFactory(kind="twitter"), IdentityFactory(kind="messenger")
+    link, digits = link_code(whatsapp), one_time(whatsapp, typed_by=messenger)
+    settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another key, put in its place"
+
+    [found] = codes.link_codes_in(f"hello {link}")
+    assert redeemed(twitter, found).outcome == Outcome.MERGED
+    assert typed(messenger, digits) == Outcome.MERGED
 
 
 @pytest.mark.django_db

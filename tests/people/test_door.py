@@ -15,7 +15,7 @@ from django.contrib.auth.models import Group, User
 from django.contrib.sessions.models import Session
 from django.core import mail
 from django.core.cache import cache, caches
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from pytest_django.fixtures import Settings
@@ -230,6 +230,18 @@ def test_each_attempt_at_a_name_that_is_guessed_at_waits(ana: User, monkeypatch:
     assert waited == pytest.approx([0.1, 0.2, 0.3])
 
 
+@pytest.mark.django_db(transaction=True)
+def test_who_waits_holds_no_connection_that_others_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[object] = []
+    monkeypatch.setattr(limits.time, "sleep", lambda _: held.append(connection.connection))
+    for _ in range(limits.FREE + 1):
+        limits.slowed_by_failure("ana")
+
+    limits.slow_down("ana")
+
+    assert held == [None]
+
+
 def test_a_reset_link_leads_to_us_whatever_host_is_named(ana: User, settings: Settings) -> None:
     settings.PUBLIC_BASE_URL = "https://parley.example.com"
     settings.ALLOWED_HOSTS = ["*"]
@@ -335,6 +347,27 @@ def test_guessers_do_not_fill_the_table(ana: User) -> None:
 
     assert len(events("sign_in_failed")) == 1
     assert len(events("locked_out")) == 1
+
+
+def test_what_happened_at_the_door_stays_written_down(ana: User) -> None:
+    sign_in(Client())
+
+    for change in (events("signed_in")[0].delete, lambda: SecurityEvent.objects.update(about="ben")):
+        with pytest.raises(DatabaseError, match="rows are only added"), transaction.atomic():
+            change()
+
+
+def test_a_token_that_opens_nothing_is_written_down(ana: User) -> None:
+    key = make_token(ana, "for a script", by="ana", proven=True)
+    end_tokens(ApiToken.objects.filter(owner=ana), "by ana")
+    for tried in (key, key, "parley_guessed", "parley_guessed_again"):
+        Client().get("/api/v1/accounts/", headers={"Authorization": f"Token {tried}"})
+
+    assert [(event.about, event.detail["why"]) for event in events("token_refused")] == [
+        ("ana", "ended"),
+        ("", "unknown"),
+    ]
+    assert not any(tried in str(event.__dict__) for event in events("token_refused") for tried in (key, "guessed"))
 
 
 # ── in the clear ──────────────────────────────────────────────────────────────────────────────────────────────────────

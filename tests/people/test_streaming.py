@@ -54,7 +54,7 @@ async def test_the_exports_are_sent_so() -> None:
     client = AsyncClient()
     await client.aforce_login(boss)
 
-    for path in ("/dashboards/export/rows/chats/", f"/api/v1/customers/{customer.pk}/export/"):
+    for path in ("/dashboards/export/rows/chats.csv", f"/api/v1/customers/{customer.pk}/export/"):
         answer = await client.get(path)
         assert answer.status_code == 200
         assert answer.is_async

@@ -18,7 +18,7 @@ from django.test import Client
 from django.utils import timezone
 
 from people.models import ApiToken
-from people.tokens import digest_of, make_token
+from people.tokens import VOUCHED_FOR, digest_of, make_token
 
 pytestmark = pytest.mark.django_db
 
@@ -130,6 +130,18 @@ def test_who_loses_what_let_them_in_loses_their_tokens_for_good(loses: Callable[
     assert opens(key) == 401
     assert opens(others) == 200
     assert ApiToken.objects.get(owner=ana).ended_because
+
+
+def test_a_token_outlives_the_directory_no_longer_than_a_month(ana: User) -> None:
+    """Who left the company never comes here again, so that the directory is never asked about them."""
+    key = made(ana, ends=timezone.now() + timedelta(days=300))
+    account = SocialAccount.objects.create(user=ana, provider="saml", uid="1")
+    while_there = opens(key)
+    SocialAccount.objects.update(last_login=timezone.now() - VOUCHED_FOR - timedelta(minutes=1))
+    afterwards = opens(key)
+    account.save()  # as each sign-in does
+
+    assert (while_there, afterwards, opens(key)) == (200, 401, 200)
 
 
 def test_signing_in_and_other_changes_leave_tokens_alone(ana: User) -> None:
