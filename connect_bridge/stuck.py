@@ -58,7 +58,8 @@ _OPEN: dict[Kind, tuple[str, str, str]] = {
         "connect_bridge_notice",
         "created_at",
         """told_at IS NULL AND due_at IS NOT NULL AND EXISTS (
-            SELECT 1 FROM connect_bridge_contact t WHERE t.id = connect_bridge_notice.contact_id AND t.state = 'connected')""",
+            SELECT 1 FROM connect_bridge_contact t
+             WHERE t.id = connect_bridge_notice.contact_id AND t.state = 'connected')""",
     ),
 }
 _CONVERSATION = "JOIN connect_bridge_conversation c ON c.id = r.conversation_id"
