@@ -170,14 +170,24 @@ def test_an_edit_that_overtakes_its_message_waits_for_it(messenger: Any) -> None
     assert Message.objects.filter(text="[edited: Hello you]\n[before: Hello]").count() == 1
 
 
-def test_a_link_code_that_comes_with_the_link_alone_still_proves_who_came(messenger: Any) -> None:
+def test_a_link_code_that_comes_with_the_link_alone_is_asked_about(messenger: Any, talked: Conversation) -> None:
     before = wrote(ChannelAccountFactory(kind="whatsapp"), "+34600000042", "Hello")
     _, code = make_link_code(before.home_id, before.pk, by="ana")
     came(messenger, Referred(key="p:1", sender=ANA, referral=f"{code} · SHORTLINK"))
     route()
     before.refresh_from_db()
+    assert talked.identity.customer_id != before.customer_id
+    wrote(messenger, ANA, "yes")
+    before.refresh_from_db()
     assert Identity.objects.get(external_id="7001").customer_id == before.customer_id
-    assert Conversation.objects.count() == 1
+
+
+def test_a_link_code_makes_nobody_a_customer_who_has_not_written_here(messenger: Any) -> None:
+    before = wrote(ChannelAccountFactory(kind="whatsapp"), "+34600000042", "Hello")
+    _, code = make_link_code(before.home_id, before.pk, by="ana")
+    came(messenger, Referred(key="p:1", sender=ANA, referral=f"{code} · SHORTLINK"))
+    route()
+    assert Identity.objects.count() == Conversation.objects.count() == 1
 
 
 def test_a_tapped_button_is_the_customer_who_speaks(messenger: Any, talked: Conversation) -> None:
