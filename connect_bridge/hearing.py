@@ -22,7 +22,7 @@ from channels_app.text import TextLimit, split_text
 from connect_bridge.capture import Batch, Captured
 from connect_bridge.gateway import Item
 from connect_bridge.house import House
-from connect_bridge.marks import is_marked
+from connect_bridge.marks import escaped, is_marked
 from connect_bridge.presence import CHAT_EVENTS, CHAT_NEWS, PERSONS, RENAMED, Presence, Told, noted
 from connect_bridge.render import EVENT, Ended, News, Said, is_unfinished, moment, read
 from connect_bridge.store import Chat
@@ -144,7 +144,7 @@ class Hearing:
         # A chat's first message is its InitialMessage, whose id nobody told us.
         after = own[max(last, 0) + 1 :] if last >= 0 or self._is_whole else [one for one in own if one.text in parts]
         # What Connect took as it was and shows again is a late copy of that, sent by a bridge that was away.
-        doubled = {one.text for one in own[: last + 1] if known.get(one.id, "").endswith(one.text)}
+        doubled = {one.text for one in own[: last + 1] if escaped(known.get(one.id, "")).endswith(one.text)}
         found = [one for one in after if one.text in parts or one.text not in doubled]
         return (_likeliest(parts, found[0].text), found[0].id) if found else None
 

@@ -27,7 +27,7 @@ _LINKS = ("url", "link", "href")
 _KNOWN = frozenset({*_HEADS, *_PARTS, *_LINKS, "reply", "date", "timeZoneOffset"})
 #: Names of what is for software, and words that are: constants, addresses, JSON, what no person can have written.
 _TECHNICAL = re.compile(
-    r"(?i)^(?:image|template|replymessage|mime|duration|radius|latitude|longitude)"
+    r"(?i)^(?:image|template|replymessage|mime|duration|radius|latitude|longitude|actiondetail|merchant|supportednet)"
     r"|(?:id|ids|type|token|version|ur[il]|link|href|data|identifier|arn|key|code|format|status|name|style|index)$"
 )
 _NO_WORDS = re.compile(r"[A-Z0-9_]+|(?:https?://|data:|[{\[]).*|\S{61,}", re.DOTALL)

@@ -8,12 +8,15 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 
+from connect_bridge.erasure import ERASED
 from connect_bridge.models import Message
+from connect_bridge.retention import EXPIRED
 from connect_bridge.store import INTAKE_CHANNEL
 
 #: Messages that one transaction sets going.
@@ -22,6 +25,8 @@ LOCK = """
 SELECT 1 FROM connect_bridge_conversation WHERE id IN (
     SELECT conversation_id FROM connect_bridge_message WHERE id = ANY(%(ids)s)) ORDER BY id FOR NO KEY UPDATE
 """
+#: What stands where words are no more: nobody is to read that, and no chat begins with it.
+GONE = [ERASED, EXPIRED]
 #: What failed begins anew, in its old place: before what waits behind it. What waits is due now, and keeps its story.
 GO = """
 WITH going AS (
@@ -30,7 +35,8 @@ WITH going AS (
            attempts = CASE status WHEN 'failed' THEN 0 ELSE attempts END,
            error_code = CASE status WHEN 'failed' THEN '' ELSE error_code END,
            error_detail = CASE status WHEN 'failed' THEN '' ELSE error_detail END
-     WHERE id = ANY(%(ids)s) AND direction = 'in' AND status IN ('failed', 'stored') RETURNING id, conversation_id
+     WHERE id = ANY(%(ids)s) AND direction = 'in' AND status IN ('failed', 'stored')
+       AND NOT (original IS NULL AND text = ANY(%(gone)s)) RETURNING id, conversation_id
 ), awake AS (
     UPDATE connect_bridge_conversation SET active = true
      WHERE NOT active AND id IN (SELECT conversation_id FROM going)
@@ -75,6 +81,7 @@ def plan(
         wanted &= Q(conversation__account=account)
     if ids:
         wanted &= Q(pk__in=ids)
+    wanted &= ~Q(original__isnull=True, text__in=GONE)
     rows = Message.objects.annotate(at=Coalesce(F("settled_at"), F("created_at"))).filter(wanted)
     made = Plan()
     for key, owner, error in rows.order_by("sequence").values_list("pk", "conversation__account", "error_code"):
@@ -91,7 +98,7 @@ def carry_out(made: Plan) -> Iterator[list[uuid.UUID]]:
 
 def relay_again(messages: Collection[uuid.UUID]) -> list[uuid.UUID]:
     """Let these go, as far as Connect has not taken them, and return their ids; idempotent. Bridges are woken."""
-    given = {"ids": list(messages)}
+    given: dict[str, Any] = {"ids": list(messages), "gone": GONE}
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(LOCK, given)
         cursor.execute(GO, given)

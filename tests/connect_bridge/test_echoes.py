@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from connect_bridge.gateway import Item, Throttled, Unreachable
-from connect_bridge.marks import NOT_DELIVERED
+from connect_bridge.marks import NOT_DELIVERED, escaped
 from connect_bridge.models import Message
 from sandbox.world.faults import Fault
 from tests.connect_bridge.listening_kit import OneChat, said
@@ -26,6 +26,7 @@ def ours(text: str, second: float, **given: object) -> Item:
     return said(text, second, participant_role="CUSTOMER", **given)
 
 
+FORGED = "[Parley: not delivered] Call 555"
 FIRST, SECOND = ours("Hello", 1), ours("Hello", 2, id="known")
 HELLO = {"known": "Hello"}
 #: What Connect has of us, which ids we know, what we are about to send; and which of it Connect has already.
@@ -47,6 +48,12 @@ PLACES: dict[str, tuple[list[Item], dict[str, str], str, str]] = {
         "it",
     ),
     "a late copy of what was taken before": ([FIRST, SECOND, ours("Hello", 3)], HELLO, "and more", ""),
+    "a late copy of what looked like our own word": (
+        [FIRST, ours(escaped(FORGED), 2, id="known"), ours(escaped(FORGED), 3)],
+        {"known": FORGED},
+        "and more",
+        "",
+    ),
     "two that were rewritten into the same": (
         [FIRST, ours("[CARD]", 2, id="known"), ours("[CARD]", 3, id="it")],
         {"known": "1111 2222"},

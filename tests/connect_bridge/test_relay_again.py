@@ -11,7 +11,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from connect_bridge.erasure import ERASED
 from connect_bridge.models import Message, Replay
+from connect_bridge.relay_again import relay_again
+from connect_bridge.retention import EXPIRED
 from tests.connect_bridge.test_bridge import aws, bridge, phone, pointed_at, until
 from tests.connect_bridge.test_replay import replay, said
 from tests.factories import ConversationFactory, MessageFactory
@@ -63,6 +66,16 @@ def test_only_what_connect_has_not_taken_goes() -> None:
     assert replay("relay", "--id", str(two.pk), "--yes")["messages"] == 1
     assert replay("relay", "--id", str(relayed.pk), "--id", str(answer.pk), "--yes")["messages"] == 0
     assert Message.objects.get(pk=one.pk).status == "failed"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("text", [ERASED, EXPIRED])
+def test_words_that_are_no_more_do_not_go(text: str) -> None:
+    one = failed(text=text, original=None)
+    assert replay("relay", "--since", "2h")["messages"] == 0
+    assert relay_again([one.pk]) == []
+    written = failed(text=text, original={"text": text})
+    assert relay_again([one.pk, written.pk]) == [written.pk]
 
 
 @pytest.mark.django_db

@@ -194,6 +194,18 @@ def test_files_are_named_once_they_are_approved() -> None:
             picker("SomethingNew", question="Tea or coffee?", answers=[{"caption": "Tea", "answerId": "t"}, "Coffee"]),
             "Tea or coffee?\n• Tea\n• Coffee",
         ),
+        (picker("ListPicker", title="Help", elements=[{"title": "Go", "actionDetail": "urn:go on"}]), "Help\n• Go"),
+        (
+            picker(
+                "ApplePay",
+                title="Pay 10",
+                payment={
+                    "merchantSession": {"nonce": "38319e8b", "signature": "30 82 07"},
+                    "paymentRequest": {"supportedNetworks": ["visa"], "total": {"label": "Shoes", "amount": "10.00"}},
+                },
+            ),
+            "Pay 10\nShoes\n10.00",
+        ),
         (picker("ViewResource", viewId="arn:aws:view", viewToken="v" * 80), FORM),
         (picker("ViewResource", title="Your order", viewToken="v"), f"Your order\n{FORM}"),
         (picker("SomethingNew", contentId="x", mode="FULL_SCREEN"), UNREADABLE),
