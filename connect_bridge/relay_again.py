@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import F, Q
@@ -97,7 +98,7 @@ def carry_out(made: Plan) -> Iterator[list[uuid.UUID]]:
 
 def relay_again(messages: Collection[uuid.UUID]) -> list[uuid.UUID]:
     """Let these go, as far as Connect has not taken them, and return their ids; idempotent. Bridges are woken."""
-    given = {"ids": list(messages), "gone": GONE}
+    given: dict[str, Any] = {"ids": list(messages), "gone": GONE}
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(LOCK, given)
         cursor.execute(GO, given)
