@@ -34,12 +34,12 @@ class UnusableBundle(ValueError):
 
 
 def proxy_for(url: str) -> str | None:
-    """Return the address of the proxy for this one, credentials included; None: it goes direct.
+    """Return the address of the proxy for this one, credentials included; None: it goes direct. Raises UnusableProxy.
 
-    This machine's own addresses always go direct. Raises UnusableProxy.
+    As with other tools this machine's own addresses are no exception, unless NO_PROXY names them.
     """
     asked = urlsplit(url)
-    if _is_ours(asked.hostname or "") or _goes_direct(asked):
+    if _goes_direct(asked):
         return None
     name, proxy = _variable(_SCHEMES.get(asked.scheme, asked.scheme))
     return _usable(name, proxy) if proxy else None
@@ -121,13 +121,6 @@ def _usable(name: str, proxy: str) -> str:
     if parts.scheme not in ("http", "https"):
         raise UnusableProxy(f"{name} names a {parts.scheme} proxy; Parley goes through http:// and https:// ones")
     return address if port else f"{parts.scheme}://{parts.netloc}:{443 if parts.scheme == 'https' else 80}"
-
-
-def _is_ours(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    address = _address(host)
-    return address is not None and address.is_loopback
 
 
 def _goes_direct(asked: SplitResult) -> bool:

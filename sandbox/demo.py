@@ -55,7 +55,14 @@ def move_in(world: str, port: int, database_url: str) -> None:
     for name in (*LEFT_BEHIND, *(f"{name}_FILE" for name in ours)):
         os.environ.pop(name, None)
     os.environ.update(ours)
+    os.environ.update(dict.fromkeys(("NO_PROXY", "no_proxy"), _without_proxy()))
     os.environ.setdefault("LOG_LEVEL", "WARNING")
+
+
+def _without_proxy() -> str:
+    """Return NO_PROXY with this machine in it: behind a company's proxy the simulated world is not to be sought."""
+    listed = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    return ",".join(filter(None, [listed, "localhost", "127.0.0.0/8", "127.0.0.1", "::1"]))
 
 
 def environment(world: str, port: int, database_url: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from channels_app import wayout
 from channels_app.errors import Unavailable
 from channels_app.http import Http
 from channels_app.wayout import UnusableBundle, UnusableProxy, ca_bundle, proxy_for, shown
+from sandbox import demo
 from tests.wayout_kit import HOST, VARIABLES, Proxy, authority, listening
 
 AMAZON = "https://connect.eu-west-1.amazonaws.com/contact/chat"
@@ -85,12 +87,21 @@ def test_no_proxy_names_hosts_domains_addresses_networks_and_ports(monkeypatch, 
     assert (proxy_for(url) is None) == direct
 
 
-@pytest.mark.parametrize(
-    "host", ["127.0.0.1:8000", "127.9.9.9", "localhost:1", "x.localhost", "[::1]:1", "[::ffff:127.0.0.1]"]
-)
-def test_this_machine_is_never_reached_through_a_proxy(monkeypatch, host) -> None:
-    with_proxy(monkeypatch, HTTP_PROXY="http://proxy.corp:3128", ALL_PROXY="http://proxy.corp:3128")
+@pytest.mark.parametrize("host", ["127.0.0.1:8000", "127.9.9.9", "localhost:1", "[::1]:1", "[::ffff:127.0.0.1]"])
+def test_this_machine_goes_direct_where_no_proxy_names_it(monkeypatch, host) -> None:
+    with_proxy(monkeypatch, HTTP_PROXY="http://proxy.corp:3128")
+    assert proxy_for(f"http://{host}/") == "http://proxy.corp:3128"
+    monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.0/8,::1")
     assert proxy_for(f"http://{host}/") is None
+
+
+def test_the_sandbox_goes_direct_to_its_world_and_keeps_what_else_does(monkeypatch) -> None:
+    with_proxy(monkeypatch, HTTP_PROXY="http://proxy.corp:3128", NO_PROXY="intranet.corp")
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    demo.move_in("http://127.0.0.1:9", 8000, "postgres://x/y")
+    assert proxy_for("http://127.0.0.1:9/") is None
+    assert proxy_for("http://intranet.corp/") is None
+    assert proxy_for("http://other.example/") == "http://proxy.corp:3128"
 
 
 @pytest.mark.parametrize("value", ["socks5://a:1", "http://", "http://a:port", "ftp://a"])
