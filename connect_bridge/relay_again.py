@@ -14,9 +14,8 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 
-from connect_bridge.erasure import ERASED
 from connect_bridge.models import Message
-from connect_bridge.retention import EXPIRED
+from connect_bridge.resend import GONE
 from connect_bridge.store import INTAKE_CHANNEL
 
 #: Messages that one transaction sets going.
@@ -26,7 +25,6 @@ SELECT 1 FROM connect_bridge_conversation WHERE id IN (
     SELECT conversation_id FROM connect_bridge_message WHERE id = ANY(%(ids)s)) ORDER BY id FOR NO KEY UPDATE
 """
 #: What stands where words are no more: nobody is to read that, and no chat begins with it.
-GONE = [ERASED, EXPIRED]
 #: What failed begins anew, in its old place: before what waits behind it. What waits is due now, and keeps its story.
 GO = """
 WITH going AS (
@@ -98,7 +96,7 @@ def carry_out(made: Plan) -> Iterator[list[uuid.UUID]]:
 
 def relay_again(messages: Collection[uuid.UUID]) -> list[uuid.UUID]:
     """Let these go, as far as Connect has not taken them, and return their ids; idempotent. Bridges are woken."""
-    given: dict[str, Any] = {"ids": list(messages), "gone": GONE}
+    given: dict[str, Any] = {"ids": list(messages), "gone": list(GONE)}
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(LOCK, given)
         cursor.execute(GO, given)

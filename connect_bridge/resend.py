@@ -9,10 +9,14 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from connect_bridge.erasure import ERASED
 from connect_bridge.models import Message, Notice, OutboxEntry
+from connect_bridge.retention import EXPIRED
 
 #: What a person may send again. Of the uncertain ones the customer may have a first copy already.
 REVIVABLE = (OutboxEntry.State.DEAD, OutboxEntry.State.UNCERTAIN)
+#: What stands in the place of words that are not there any more: nobody is to get that.
+GONE = (ERASED, EXPIRED)
 
 
 @transaction.atomic
@@ -21,9 +25,10 @@ def send_again(entries: Collection[UUID]) -> list[OutboxEntry]:
 
     With an entry go the other such parts of its message, because half a message helps nobody. What was uncertain is
     marked as a possible duplicate. This is the one step down on the ladder of a message's status: a person takes back
-    its failure. The log of calls keeps what the provider answered before. The next sweep of the outbox sends.
+    its failure. The log of calls keeps what the provider answered before. The next sweep of the outbox sends. What was
+    erased or has expired stays as it is.
     """
-    left = OutboxEntry.objects.filter(state__in=REVIVABLE)
+    left = OutboxEntry.objects.filter(state__in=REVIVABLE).exclude(text__in=GONE)
     messages = left.filter(pk__in=entries).values("message")
     revived = list(left.filter(message__in=messages).select_for_update().order_by("message", "part"))
     ids = [entry.pk for entry in revived]

@@ -288,6 +288,16 @@ def test_a_person_may_have_an_uncertain_message_sent_again_and_it_is_marked(mess
     assert revived.message_id == message.pk
 
 
+@pytest.mark.parametrize("left", ["[erased]", "[removed: kept long enough]"])
+def test_what_was_erased_or_has_expired_is_not_sent_again(messenger: FakeMessenger, left: str) -> None:
+    message = say(talk(), "hello")
+    messenger.will_answer(errors.Blocked("Blocked."))
+    outbox.drain(message.conversation_id)
+    message.outbox.update(text=left)
+    assert send_again([entries_of(message)[0].pk]) == []
+    assert states_of(message) == ["failed", "dead"]
+
+
 def test_a_dead_message_that_is_sent_again_is_no_duplicate(messenger: FakeMessenger) -> None:
     message = say(talk(), "hello")
     messenger.will_answer(errors.Blocked("Blocked."))
