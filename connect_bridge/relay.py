@@ -135,10 +135,15 @@ class Relay:
                 return False
             self._again = True
         if self._chat is not None and self.listener is None and not pending:
-            with suppress(Refused):
-                await self._connect(self._chat)
+            await self._go_on(self._chat)
         self._failures = 0
         return self._chat is None and not pending
+
+    async def _go_on(self, chat: Chat) -> None:
+        """Listen to a chat in which nothing waits to be said; give up one that nothing is left to begin."""
+        begun = chat.state != State.REQUESTED
+        with suppress(Refused):
+            await (self._connect(chat) if begun else self._over(chat, Event.GAVE_UP, "what was to begin it is settled"))
 
     async def _load(self) -> None:
         """Read once what this conversation is, and the chat that another bridge may have left open."""
@@ -208,8 +213,7 @@ class Relay:
             return False
         requested = chat.state == State.REQUESTED
         blamed = Unreachable if requested else Unreachable | Unclear
-        tried = requested or self.listener is not None
-        if not tried or isinstance(failure, NoWay) or not isinstance(failure, blamed):
+        if not (requested or self.listener) or isinstance(failure, NoWay) or not isinstance(failure, blamed):
             return False
         flow = chat.flow_id if requested else None  # a chat that runs has its flow behind it
         given = {"id": message.id, "instance": chat.instance_id, "flow": flow, "after": POISON_AFTER}

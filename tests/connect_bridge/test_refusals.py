@@ -15,7 +15,7 @@ from connect_bridge.bridge import Bridge
 from connect_bridge.gateway import Invalid
 from connect_bridge.models import Contact, Message
 from sandbox.world.faults import Fault
-from tests.connect_bridge.test_bridge import accepted, aws, bridge, phone, pointed_at, until
+from tests.connect_bridge.test_bridge import accepted, aws, bridge, bridging, phone, pointed_at, until
 from tests.sandbox.conftest import RunningWorld
 
 __all__ = ["aws", "bridge", "phone", "pointed_at"]
@@ -165,3 +165,16 @@ def test_a_403_that_is_not_connects_own_ends_no_chat(aws, bridge, phone, monkeyp
     assert Contact.objects.get().state == "connected"
     aws.world.faults.on.remove(fault)
     until(lambda: agent.said() == ["Hello", "second"], "the second")
+
+
+def test_a_chat_that_nothing_is_left_to_begin_is_given_up(aws, pointed_at, phone):
+    """A bridge may die between the failure of a chat's first message and noting that there is no chat then."""
+    with bridging():
+        phone.write("Hello")
+        accepted(aws, aws.agent())
+        until(lambda: Message.objects.filter(status="relayed").exists(), "the relay")
+    Contact.objects.update(state="requested", participant_token="", connection_token="")
+    with bridging():
+        until(lambda: Contact.objects.get().state == "failed", "the chat given up")
+        phone.write("Hello again")
+        until(lambda: Contact.objects.filter(state="connected").exists(), "another chat")
