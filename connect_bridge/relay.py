@@ -205,8 +205,7 @@ class Relay:
     async def _is_poison(self, message: Pending, failure: GatewayError) -> bool:
         """Whether Connect has been failing with this message for long, and took others meanwhile: no outage then.
 
-        Never where Connect lets nobody into the chat: no message is to blame for that. Nor where it says that a chat
-        cannot be started as things are set up.
+        Never where Connect lets nobody into the chat, nor where it says that none can be started as things are set up.
         """
         chat, long_ago = self._chat, datetime.now(UTC) - POISON_AFTER
         if chat is None or message.attempts < POISON_ATTEMPTS or message.created_at > long_ago:
