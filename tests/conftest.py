@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from django.conf import settings as django_settings
 from django.core.cache import cache
-from django.db import connection
+from django.db import connection, connections
 from django.test import TransactionTestCase
 from kombu.transport import memory
 from pytest_django.fixtures import Settings
@@ -119,6 +119,16 @@ def _swift_flush() -> Iterator[None]:
     TransactionTestCase._fixture_teardown = swift
     yield
     TransactionTestCase._fixture_teardown = slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _pool_of_its_own() -> Iterator[None]:
+    """Give each file of tests a pool of its own: what a thread borrowed that a test started and let end stays away."""
+    yield
+    ours = connections["default"]
+    if ours.alias in type(ours)._connection_pools:
+        ours.close()
+        ours.close_pool()
 
 
 def _with_database(address: str, name: str) -> str:
