@@ -70,7 +70,7 @@ def summary(evidence: Evidence, judgement: Judgement) -> str:
         ("out of order", f"{rules['d in order for the agent'] + rules['d in order for the customer']}"),
         ("doubled customer-side", f"{len(twice)}, {flagged} of them flagged"),
         ("told to agents", f"{len(trial.notices)} times that a message did not arrive, or perhaps did not"),
-        ("repeated in a new chat", f"{sum(trial.repeated_for_nobody(w) for w, n in trial.seen.items() if n > 1)}"),
+        ("repeated in a new chat", f"{_repeated(trial)}"),
         ("ended unheard", f"{sum(trial.unheard(item) and item.id not in trial.status for item in trial.outbound)}"),
         ("ended untold", f"{sum(trial.untold(item) and item.id not in trial.status for item in trial.outbound)}"),
         ("takeovers", _histogram(takeovers(evidence))),
@@ -78,6 +78,11 @@ def summary(evidence: Evidence, judgement: Judgement) -> str:
         ("violations", f"{len(judgement.violations)}"),
     ]
     return "\n".join([f"  {name:22} {value}" for name, value in rows] + list(_violations(judgement)))
+
+
+def _repeated(trial: Trial) -> int:
+    """Return of how many messages, not words, there are copies in chats that ended unheard."""
+    return len({word[:3] for word, times in trial.seen.items() if times > 1 and trial.repeated_for_nobody(word)})
 
 
 def _acknowledged(trial: Trial) -> int:
