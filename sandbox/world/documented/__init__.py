@@ -43,3 +43,20 @@ class Rule:
     here: Here
     does: str
     test: str = ""
+
+
+def same(call: str, real: str, source: str, test: str, evidence: Evidence = Evidence.DOCUMENT) -> Rule:
+    """Return a rule that this world keeps as it is written."""
+    return Rule(call=call, real=real, source=source, evidence=evidence, here=Here.SAME, does="as documented", test=test)
+
+
+def unsure(call: str, real: str, source: str, does: str, test: str) -> Rule:
+    """Return a rule of which how the real service goes about it is not documented: a strict reading is taken."""
+    return Rule(
+        call=call, real=real, source=source, evidence=Evidence.UNVERIFIED, here=Here.STRICTER, does=does, test=test
+    )
+
+
+def kinder(call: str, real: str, source: str, does: str, evidence: Evidence = Evidence.DOCUMENT) -> Rule:
+    """Return a rule that this world does not keep."""
+    return Rule(call=call, real=real, source=source, evidence=evidence, here=Here.KINDER, does=does)

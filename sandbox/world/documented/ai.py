@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from sandbox.world.documented import Evidence, Here, Rule
+from functools import partial
+
+from sandbox.world.documented import Evidence, Rule, kinder, same
 
 TESTS = "tests/sandbox/test_comprehend_and_lex.py::"
 REFUSALS = f"{TESTS}test_comprehends_refusals"
 
 
-def _same(call: str, real: str, source: str, test: str, evidence: Evidence = Evidence.MODEL) -> Rule:
-    return Rule(call=call, real=real, source=source, evidence=evidence, here=Here.SAME, does="as documented", test=test)
-
-
-def _kinder(call: str, real: str, source: str, does: str) -> Rule:
-    return Rule(call=call, real=real, source=source, evidence=Evidence.DOCUMENT, here=Here.KINDER, does=does)
-
+_same = partial(same, evidence=Evidence.MODEL)
 
 RULES: tuple[Rule, ...] = (
     _same("DetectSentiment", "5,120 bytes, not empty: 400", "API Reference, DetectSentiment", REFUSALS),
@@ -25,9 +21,11 @@ RULES: tuple[Rule, ...] = (
         "API Reference, BatchDetectSentiment",
         f"{TESTS}test_a_batch_scores_what_it_can_and_names_the_rest",
     ),
-    _same("DetectDominantLanguage", "Not under 20 characters: 400", "API Reference", REFUSALS, Evidence.DOCUMENT),
+    _same(
+        "DetectDominantLanguage", "Not under 20 characters: 400", "API Reference", REFUSALS, evidence=Evidence.DOCUMENT
+    ),
     _same("every call", "Another language: 400 UnsupportedLanguageException", "API Reference", REFUSALS),
-    _kinder(
+    kinder(
         "every call",
         "Above the account's rate: 400 or 429 ThrottlingException, TooManyRequestsException",
         "developer guide, quotas",
@@ -39,13 +37,13 @@ RULES: tuple[Rule, ...] = (
         "Lex V2 API Reference",
         f"{TESTS}test_lex_refuses_what_its_model_forbids",
     ),
-    _kinder(
+    kinder(
         "RecognizeText",
         "A bot, alias or locale that does not exist: 404",
         "Lex V2 API Reference",
         "each id is the same small bot",
     ),
-    _kinder(
+    kinder(
         "RecognizeText", "A session ends after its time to live", "Lex V2 API Reference", "sessions last as the world"
     ),
 )

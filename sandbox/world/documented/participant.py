@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sandbox.world.documented import Evidence, Here, Rule
+from functools import partial
+
+from sandbox.world.documented import Evidence, Here, Rule, kinder, same, unsure
 
 SERVICE = "tests/sandbox/test_participant_service.py::"
 TRANSCRIPT = "tests/sandbox/test_transcript.py::"
@@ -12,83 +14,70 @@ POSITIONS = f"{TRANSCRIPT}test_positions_and_tokens_that_do_not_exist"
 REFERENCE = "Participant Service API Reference"
 
 
-def _same(call: str, real: str, source: str, test: str, evidence: Evidence = Evidence.DOCUMENT) -> Rule:
-    return Rule(call=call, real=real, source=source, evidence=evidence, here=Here.SAME, does="as documented", test=test)
-
-
-def _unsure(call: str, real: str, source: str, does: str, test: str) -> Rule:
-    """Return a rule of which it is not documented how the real service goes about it."""
-    return Rule(
-        call=call, real=real, source=source, evidence=Evidence.UNVERIFIED, here=Here.STRICTER, does=does, test=test
-    )
-
-
-def _kinder(call: str, real: str, source: str, does: str) -> Rule:
-    return Rule(call=call, real=real, source=source, evidence=Evidence.REPORT, here=Here.KINDER, does=does)
-
+_kinder = partial(kinder, evidence=Evidence.REPORT)
 
 RULES: tuple[Rule, ...] = (
-    _same(
+    same(
         "every call",
         "After the end of the chat: 403 AccessDeniedException",
         REFERENCE,
         f"{SERVICE}test_after_the_end_every_call_is_denied",
     ),
-    _same(
+    same(
         "every call",
         "With the participant's token in the place of the connection's: 403",
         "amazon-connect-chatjs, issue 120",
         f"{SERVICE}test_a_participant_token_is_no_connection_token",
         Evidence.REPORT,
     ),
-    _same(
+    same(
         "every call",
         "A connection token lives one day; the participant token gets another",
         f"{REFERENCE}, CreateParticipantConnection",
         f"{SERVICE}test_a_connection_token_expires_and_the_participant_token_gets_a_new_one",
     ),
-    _same(
+    same(
         "every call",
         "Above the instance's rate (SendMessage and SendEvent 10 a second, burst 15): 429 ThrottlingException",
         "administrator guide, service quotas",
         "tests/sandbox/test_quotas_and_faults.py::test_above_the_rate_the_participant_service_throttles",
     ),
-    _unsure(
+    unsure(
         "SendEvent",
         "Its rate is listed together with SendMessage's",
         "administrator guide, service quotas",
         "one bucket for both",
         "tests/sandbox/test_quotas_and_faults.py::test_messages_and_events_share_a_bucket_and_instances_do_not",
     ),
-    _same(
+    same(
         "CreateParticipantConnection",
         "ConnectParticipant for a customer only after StartContactStreaming",
         "administrator guide, chat-message-streaming",
         "tests/sandbox/test_contacts.py::test_a_customer_is_connected_without_a_socket_only_while_streaming",
     ),
-    _same(
+    same(
         "CreateParticipantConnection",
         "A Type, unless ConnectParticipant; none that is for calls",
         REFERENCE,
         f"{SERVICE}test_a_connection_needs_a_type_that_chats_have",
     ),
-    _same("SendMessage", "16,384 bytes, and not empty: 400 ValidationException", "service model", CONTENT),
-    _unsure("SendMessage", "Content that is blank", REFERENCE, "400 ValidationException", CONTENT),
-    _same("SendMessage", "A content type that StartChatContact did not name: 400", REFERENCE, CONTENT),
-    _same(
+    same("SendMessage", "16,384 bytes, and not empty: 400 ValidationException", "service model", CONTENT),
+    unsure("SendMessage", "Content that is blank", REFERENCE, "400 ValidationException", CONTENT),
+    same("SendMessage", "A content type that StartChatContact did not name: 400", REFERENCE, CONTENT),
+    same(
         "SendMessage",
         "A repeated ClientToken is said once",
         REFERENCE,
         f"{SERVICE}test_a_repeated_client_token_says_it_once_on_each_connection",
     ),
-    _unsure(
+    unsure(
         "SendMessage",
         "For how long, and over how many connections, a ClientToken is remembered",
         REFERENCE,
         "within one connection only",
         f"{SERVICE}test_a_repeated_client_token_says_it_once_on_each_connection",
     ),
-    _same(
+    same(
         "SendMessage",
         "A Lex bot reads 1,024 characters",
         "administrator guide, feature specifications",
@@ -100,85 +89,85 @@ RULES: tuple[Rule, ...] = (
         "public reports",
         "it is kept; only the bot does not answer it",
     ),
-    _same(
+    same(
         "SendEvent",
         "Receipts with more than two active participants: 409 ConflictException",
         f"{REFERENCE}, SendEvent",
         f"{SERVICE}test_receipts_conflict_when_more_than_two_are_present",
         Evidence.MODEL,
     ),
-    _same(
+    same(
         "SendEvent",
         "connection.acknowledged is not taken since 31 Dec 2024, nor are events that Connect makes",
         f"{REFERENCE}, SendEvent",
         f"{SERVICE}test_events_that_a_participant_may_not_send",
     ),
-    _same(
+    same(
         "SendEvent",
         "amazon-connect-chatjs sends one constant ClientToken with every receipt, and all count",
         "amazon-connect-chatjs, its source",
         f"{SERVICE}test_chatjs_sends_one_constant_token_with_every_receipt_and_none_is_lost",
         Evidence.REPORT,
     ),
-    _same(
+    same(
         "GetTranscript",
         "ScanDirection FORWARD without a StartPosition, or with an empty one: 400",
         "amazon-connect-chatjs, issue 19 and README",
         f"{TRANSCRIPT}test_forwards_needs_a_start",
         Evidence.REPORT,
     ),
-    _same(
+    same(
         "GetTranscript",
         "Backwards by default, ten items, the newest first; an empty StartPosition is none",
         f"{REFERENCE}, GetTranscript; amazon-connect-chatjs sends one",
         f"{TRANSCRIPT}test_by_default_the_ten_newest_come_the_newest_first",
         Evidence.MODEL,
     ),
-    _unsure(
+    unsure(
         "GetTranscript",
         "AbsoluteTime is yyyy-MM-ddThh:mm:ss.SSSZ",
         f"{REFERENCE}, StartPosition",
         "any other form is 400",
         POSITIONS,
     ),
-    _unsure("GetTranscript", "StartPosition with two members", REFERENCE, "400 ValidationException", POSITIONS),
-    _same("GetTranscript", "MaxResults from 0 to 100", "service model", POSITIONS, Evidence.MODEL),
-    _unsure(
+    unsure("GetTranscript", "StartPosition with two members", REFERENCE, "400 ValidationException", POSITIONS),
+    same("GetTranscript", "MaxResults from 0 to 100", "service model", POSITIONS, Evidence.MODEL),
+    unsure(
         "GetTranscript",
         "A ContactId of another chat: 200 with nothing in it",
         "amazon-connect-chatjs, issue 28",
         "400 ValidationException",
         POSITIONS,
     ),
-    _same(
+    same(
         "GetTranscript",
         "NextToken may be an empty string, which may not be sent",
         "amazon-connect-chatjs, issue 28; service model",
         f"{TRANSCRIPT}test_an_empty_token_is_refused",
         Evidence.REPORT,
     ),
-    _unsure(
+    unsure(
         "GetTranscript",
         "What the last page's NextToken is",
         REFERENCE,
         "none; by the faults token_empty and token_same an empty one, or the same for ever",
         f"{TRANSCRIPT}test_the_last_page_may_have_a_token_that_leads_nowhere",
     ),
-    _unsure(
+    unsure(
         "GetTranscript",
         "Whether pages overlap",
         REFERENCE,
         "not; by the fault page_overlap they do",
         f"{TRANSCRIPT}test_pages_may_overlap",
     ),
-    _unsure(
+    unsure(
         "GetTranscript",
         "Whether members that are not set are absent or null",
         REFERENCE,
         "absent; by the fault null_members null, on the websocket too",
         f"{TRANSCRIPT}test_members_that_are_not_set_may_be_null",
     ),
-    _same(
+    same(
         "GetTranscript",
         "Typing is not kept, nor are idle, returned and autodisconnection",
         f"{REFERENCE}, GetTranscript",
@@ -190,39 +179,39 @@ RULES: tuple[Rule, ...] = (
         f"{REFERENCE}, GetTranscript",
         "these events do not happen here",
     ),
-    _same(
+    same(
         "StartAttachmentUpload",
         "Only the listed file types: no .ogg, .amr, .webp",
         "administrator guide, feature specifications",
         f"{FILES}test_file_types_that_amazon_does_not_take",
     ),
-    _same(
+    same(
         "StartAttachmentUpload",
         "20 MB a file and 35 files a chat: 402 ServiceQuotaExceededException",
         "administrator guide, feature specifications",
         f"{FILES}test_size_and_number_are_quotas",
     ),
-    _same(
+    same(
         "UploadMetadata",
         "Every header of HeadersToInclude must come with the PUT, to the letter",
         "amazon-connect-streams, issue 712",
         f"{FILES}test_the_upload_must_be_what_was_announced_and_in_time",
         Evidence.REPORT,
     ),
-    _same(
+    same(
         "CompleteAttachmentUpload",
         "A second time: 409 ConflictException",
         "service model",
         f"{FILES}test_announcing_is_idempotent_and_completing_twice_conflicts",
         Evidence.MODEL,
     ),
-    _same(
+    same(
         "CompleteAttachmentUpload",
         "A scan may reject the file in a later item",
         REFERENCE,
         f"{FILES}test_a_scan_may_reject_a_file_later",
     ),
-    _same(
+    same(
         "GetAttachment",
         "UrlExpiryInSeconds from 5 to 300; not for files that are not approved",
         "service model",
