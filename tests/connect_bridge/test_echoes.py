@@ -8,13 +8,12 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from connect_bridge.gateway import Item, Throttled, Unreachable
+from connect_bridge.gateway import Item
 from connect_bridge.marks import NOT_DELIVERED, escaped
 from connect_bridge.models import Message
-from sandbox.world.faults import Fault
 from tests.connect_bridge.listening_kit import OneChat, said
 from tests.connect_bridge.test_bridge import accepted, aws, bridge, bridging, phone, pointed_at, until
-from tests.connect_bridge.test_relaying import _another_line
+from tests.connect_bridge.test_relaying import fall_silent
 
 __all__ = ["aws", "bridge", "phone", "pointed_at"]
 
@@ -179,21 +178,7 @@ def test_rewritten_over_a_silent_line_it_is_not_sent_again_over_the_next(aws, br
     phone.write("Hello")
     agent = accepted(aws, aws.agent())
     until(lambda: agent.said() == ["Hello"], "the first")
-    participants = bridge._house.participants
-    send, attempts = participants.send_message, []
-
-    async def troubled(token, text, client_token):
-        attempts.append(text)
-        if len(attempts) == 1:
-            await send(token, text, client_token)
-            raise Unreachable("the answer was lost, and so was the echo")
-        if len(attempts) == 2:
-            await _another_line(bridge)
-            raise Throttled
-        return await send(token, text, client_token)
-
-    aws.world.faults.on.append(Fault(name="frame_drop", target="CUSTOMER", times=1))
-    participants.send_message = troubled
+    fall_silent(aws, bridge)
     phone.write("1111 2222", "and this after it")
     until(lambda: agent.said()[-1] == "and this after it", "both", 30)
     assert agent.said() == ["Hello", "[CARD]", "and this after it"]
