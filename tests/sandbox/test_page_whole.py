@@ -156,6 +156,11 @@ async def test_what_a_phone_writes_moves_the_dashboard(page: Window, sandbox: st
     await board.goto(f"{sandbox}dashboards/?range=24h")
     await expect(board.locator("[data-live-text]")).not_to_contain_text("polling", timeout=PATIENCE)
     volume, scored = board.locator("#tile-volume .value"), board.locator("#tile-sentiment .n")
+    await page.phone("messenger").get_by_role("button", name="Ana").click()
+    # Nobody may have written before, and a tile that counts nothing shows no number.
+    await page.write("messenger", "Good morning, this is lovely")
+    await volume.wait_for(timeout=PATIENCE)
+    await scored.wait_for(timeout=PATIENCE)
     before, n = await volume.inner_text(), await scored.inner_text()
 
     await page.phone("messenger").get_by_role("button", name="Ben").click()
