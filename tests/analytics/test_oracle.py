@@ -109,7 +109,9 @@ def same_percentiles(bins: dict[int, int], values: list[float]) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.timeout(600)
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+@settings(
+    max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], derandomize=True
+)
 @given(data=st.data(), where=st.sampled_from(MOMENTS))
 def test_the_rollups_are_what_a_naive_look_at_all_rows_says(data: Any, where: Any, settings: Any) -> None:
     settings.TIME_ZONE, start = where

@@ -36,7 +36,9 @@ def nonzero(found: dict[Any, dict[str, int]]) -> dict[Any, dict[str, int]]:
 
 @pytest.mark.django_db
 @pytest.mark.timeout(600)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+@settings(
+    max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], derandomize=True
+)
 @given(data=st.data())
 def test_rollups_and_facts_answer_alike(data: Any, settings: Any) -> None:
     settings.TIME_ZONE = "Europe/Madrid"

@@ -82,7 +82,7 @@ def play(steps: list[tuple[Any, ...]], identities: list[Identity]) -> list[tuple
 
 
 @pytest.mark.django_db(transaction=True)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps=STEPS)
 def test_any_sequence_of_merges_and_undos_leaves_all_as_it_was(steps: list[tuple[Any, ...]]) -> None:
     with transaction.atomic():
