@@ -1,6 +1,8 @@
 """What is worth telling an agent and asks for nothing: reactions, edits, deletions, our own side's words past us.
 
-It stands in the open chat, else on the timeline alone; it begins no chat and keeps none alive. All runs in the router's
+It stands in the open chat, else on the timeline alone; it begins no chat and keeps none alive. Nor is it said while a
+flow or a bot has the chat: to a bot whatever the customer's connection says is an utterance, and it would answer a
+thumb. Then it stands on the timeline, and is told once somebody is there. All but that runs in the router's
 transaction, under the conversation's row lock.
 """
 
@@ -15,8 +17,9 @@ from psycopg.types.json import Jsonb
 
 from channels_app.placeholders import describe, elsewhere
 from channels_app.types import Echoed, InboundEvent, MessageEdited, MessageReceived, MessageUnsent, Reacted
+from connect_bridge.house import House
 from connect_bridge.lifecycle import ASIDE
-from connect_bridge.store import Connection
+from connect_bridge.store import RELAY_CHANNEL, Chat, Connection
 
 #: What an aside is about, or a customer replies to: something that we sent, or words of their own, in this conversation
 #: and no other.
@@ -53,6 +56,20 @@ SELECT owner_id, heard.listening FROM conversation, heard
 """
 #: The chat that it was for ended before it could be told.
 NOTED = "UPDATE connect_bridge_message SET status = 'noted' WHERE id = %(id)s AND status = 'stored'"
+#: Nobody is in the chat that it is for: it waits for somebody, and holds nothing up.
+HELD_BACK = """
+UPDATE connect_bridge_message SET status = 'noted', contact_id = %(contact)s WHERE id = %(id)s AND status = 'stored'
+"""
+#: Somebody is there now. What was erased meanwhile, or has expired, has lost its original, and is told to nobody.
+TELL = f"""
+WITH told AS (
+    UPDATE connect_bridge_message SET status = 'stored', due_at = NULL
+     WHERE contact_id = %(contact)s AND status = 'noted' AND content_type = '{ASIDE}' AND original IS NOT NULL
+    RETURNING conversation_id
+)
+SELECT pg_notify('{RELAY_CHANNEL}', owner_id::text) FROM connect_bridge_conversation
+ WHERE id IN (SELECT conversation_id FROM told) AND owner_id IS NOT NULL
+"""  # noqa: S608 - constants
 
 
 class Aside(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,3 +130,16 @@ async def store(connection: Connection, aside: Aside) -> tuple[uuid.UUID | None,
     row = await (await connection.execute(STORE, given)).fetchone()
     assert row is not None
     return row[0], bool(row[1])
+
+
+async def note(house: House, message: uuid.UUID, chat: Chat | None) -> None:
+    """Let an aside stand on the timeline: its chat is over, or nobody is in `chat` (yet).
+
+    Whoever comes while this is being written is told, too.
+    """
+    if chat is None:
+        await house.execute(NOTED, {"id": message})
+        return
+    await house.execute(HELD_BACK, {"id": message, "contact": chat.contact})
+    if not chat.bot:
+        await house.execute(TELL, {"contact": chat.contact})

@@ -19,6 +19,7 @@ from django.conf import settings
 
 from channels_app.failpoints import failpoint
 from channels_app.text import TextLimit, split_text
+from connect_bridge.asides import TELL
 from connect_bridge.capture import Batch, Captured
 from connect_bridge.gateway import Item
 from connect_bridge.house import House
@@ -77,6 +78,7 @@ class Hearing:
     _shown: str = ""
     _followed: str = ""
     _leaving: bool = False
+    _held_back: bool = True  # something may wait for somebody to be there
 
     def __post_init__(self) -> None:
         self._persons = Presence.restored(self.chat.told or ())
@@ -227,6 +229,10 @@ class Hearing:
             given = {"contact": self.chat.contact, "contact_id": segment, "agent": self.agent, "bot": bot}
             await self.house.execute(CHAT_NEWS, given)
             self._shown, self.chat.bot, self.chat.contact_id = self.agent, bot, segment
+        self._held_back |= bot
+        if self._held_back and not bot:
+            await self.house.execute(TELL, {"contact": self.chat.contact})
+            self._held_back = False
         self._followed = max([self._followed, *(item.absolute_time for item in items)])
 
     def _captured(self, said: Said) -> Captured:

@@ -17,7 +17,7 @@ import psycopg
 
 from channels_app.failpoints import failpoint
 from connect_bridge import store
-from connect_bridge.asides import NOTED
+from connect_bridge.asides import note
 from connect_bridge.cards import read_cards
 from connect_bridge.gateway import (
     CONNECT_WITHIN,
@@ -180,8 +180,8 @@ class Relay:
         try:
             message = await read_cards(self.house, message)
             chat = await self._chat_for(message)
-            if chat is None:
-                await self.house.execute(NOTED, {"id": message.id})
+            if chat is None or (message.content_type == ASIDE and chat.bot):
+                await note(self.house, message.id, chat)
             else:
                 await self._send(chat, message)
         except Invalid as refusal:

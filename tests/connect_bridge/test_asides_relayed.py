@@ -10,6 +10,7 @@ from django.db import connection
 from channels_app.types import Echoed, InboundEvent, Reacted
 from connect_bridge.models import Contact, Conversation, Message, OutboxEntry
 from tests.connect_bridge.test_bridge import accepted, aws, bridge, bridging, phone, pointed_at, until
+from tests.connect_bridge.test_relaying import told
 
 __all__ = ["aws", "bridge", "phone", "pointed_at"]
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -60,3 +61,33 @@ def test_what_was_for_a_chat_that_ended_unheard_is_noted(aws, pointed_at, phone)
         until(lambda: Message.objects.filter(status="noted").exists(), "the note", 20)
         until(lambda: not Conversation.objects.get().active, "letting go", 20)
     assert Contact.objects.get().state == "ended"
+
+
+def test_a_bot_that_has_the_chat_hears_no_aside_and_who_comes_after_it_does(aws, bridge, phone):
+    aws.call("PUT", "/world/flows/flow", {"bot": True})
+    phone.write("Hello")
+    until(lambda: Message.objects.filter(status="relayed", direction="in").exists(), "the first words")
+    comes(phone, thumb(phone, "x:1"))
+    comes(phone, Echoed(key="echo:9", sender=phone.sender, message_id="m_9", text="We are on it."))
+    until(lambda: Message.objects.filter(status="noted").count() == 2, "the notes")
+    assert [line for line in told(aws) if line.startswith("[")] == []
+    assert set(Message.objects.filter(status="noted").values_list("contact__state", flat=True)) == {"connected"}
+    phone.write("agent")
+    agent = accepted(aws, aws.agent())
+    until(lambda: len([line for line in agent.said() if line.startswith("[")]) == 2, "what was held back")
+    assert told(aws)[-2:] == ["[reacted 👍 to: Hello]", "[answered elsewhere: We are on it.]"]
+    comes(phone, Reacted(key="x:2", sender=phone.sender, message_id=f"{phone.external_id}-1"))
+    until(lambda: told(aws)[-1] == "[reaction removed from: Hello]", "one that is told at once")
+    assert told(aws).count("[reacted 👍 to: Hello]") == 1
+
+
+def test_what_was_erased_while_it_was_held_back_is_told_to_nobody(aws, bridge, phone):
+    phone.write("Hello")
+    until(lambda: Message.objects.filter(status="relayed").exists(), "the first words")
+    comes(phone, thumb(phone, "x:1"))
+    until(lambda: Message.objects.filter(status="noted").exists(), "the note")
+    Message.objects.filter(status="noted").update(text="[erased]", original=None)
+    agent = accepted(aws, aws.agent())
+    phone.write("and?")
+    until(lambda: agent.said()[-1] == "and?", "the next words")
+    assert agent.said() == ["Hello", "and?"]
