@@ -23,7 +23,8 @@ class Account(msgspec.Struct):
     """One Page, handle or number of the company, as its provider knows it.
 
     `webhook_url` is the public address, which Twilio signs; `deliver_to`, when given, is where to connect
-    instead. `read_after` (seconds; None: only when asked) makes the customers read what they get.
+    instead. `read_after` (seconds; None: only when asked) makes the customers read what they get. `limits`: the
+    provider's documented limits hold, `raised` times as high, as for who has asked for more and got it.
     """
 
     kind: str
@@ -33,7 +34,8 @@ class Account(msgspec.Struct):
     deliver_to: str = ""
     shape: str = ""
     read_after: float | None = None
-    limits: bool = False
+    limits: bool = True
+    raised: float = 1.0
     retries: int | None = None
     name: str = "Parley Demo"
     handshake: str = ""
@@ -41,7 +43,7 @@ class Account(msgspec.Struct):
     subscriptions: dict[str, dict[str, object]] = {}
     fields: list[str] | None = None
     customers: dict[str, Customer] = {}
-    sends: list[float] = []
+    calls: dict[str, list[float]] = {}
     aliases: dict[str, str] = {}
 
     def find(self, recipient: str) -> Customer | None:
@@ -79,7 +81,7 @@ class Phones:
         for account in self.accounts.values():
             account.customers.clear()
             account.aliases.clear()
-            account.sends.clear()
+            account.calls.clear()
 
     async def close(self) -> None:
         """Nothing is open here."""

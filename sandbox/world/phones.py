@@ -39,7 +39,8 @@ class AccountForm(msgspec.Struct, forbid_unknown_fields=True):
     deliver_to: str = ""
     shape: str = ""
     read_after: float | None = None
-    limits: bool = False
+    limits: bool = True
+    raised: float = 1.0
     retries: int | None = None
     name: str = ""
 
@@ -256,7 +257,8 @@ def file_response(phones: Phones, file_id: str) -> web.Response:
 
 
 def _public(account: Account) -> dict[str, Any]:
-    shown = ("kind", "address", "name", "webhook_url", "deliver_to", "shape", "handshake", "read_after", "limits")
+    shown = ("kind", "address", "name", "webhook_url", "deliver_to", "shape", "handshake", "read_after", "limits",
+             "raised")  # fmt: skip
     people = {c.id: {"name": c.name, "messages": len(c.thread)} for c in account.customers.values()}
     return {**{name: getattr(account, name) for name in shown}, "customers": people}
 

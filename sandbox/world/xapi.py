@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -23,16 +23,17 @@ from sandbox.world.phones_twitter import HANDSET, compose, escaped
 from sandbox.world.threads import Content, Customer, Message, x_id
 from sandbox.world.world import World
 from sandbox.world.xauth import XAuth, unauthorized
+from sandbox.world.xlimits import count, too_many
 
 Json = dict[str, Any]
 
 LONGEST_TEXT = 10_000
-#: Sends per user: so many in so many seconds. Applied to accounts that are registered with `limits`.
-LIMITS = ((15, 15 * 60), (1_440, 24 * 3600))
 _USER_ID = re.compile(r"[0-9]{1,19}")
 #: What a send may hold, and what a list of events may be asked for: "Manage Direct Messages", "Direct Messages lookup".
 SEND_FIELDS = frozenset(("text", "attachments"))
 LARGEST_PAGE = 100
+#: Seconds for which a message is listed.
+LISTED_FOR = 30 * 24 * 3600
 LIST_VALUES = {
     "dm_event.fields": frozenset(
         ("id", "text", "event_type", "created_at", "dm_conversation_id", "sender_id", "participant_ids",
@@ -56,13 +57,6 @@ def invalid(parameter: str, value: str, message: str) -> Refusal:
         "type": "https://api.twitter.com/2/problems/invalid-request",
     }
     return Refusal(400, body, "invalid-request")
-
-
-def too_many(reset: int, limit: int = 15) -> Refusal:
-    """Refuse until `reset` (Unix seconds)."""
-    refusal = problem(429, "Too Many Requests", "Too Many Requests")
-    left = {"x-rate-limit-limit": str(limit), "x-rate-limit-remaining": "0", "x-rate-limit-reset": str(reset)}
-    return Refusal(429, refusal.body, 429, left)
 
 
 def no_permission() -> Refusal:
@@ -105,6 +99,7 @@ class XApi:
         return await self._send_v2(request, account, others[0])
 
     async def _send_v2(self, request: web.Request, account: Account, recipient: str) -> web.Response:
+        headers = count(account, "send")
         body = _json(await request.read())
         for name in body.keys() - SEND_FIELDS:
             raise invalid(
@@ -113,7 +108,6 @@ class XApi:
         if not isinstance(body.get("text", ""), str):
             raise invalid("text", "", "$.text: is of the wrong type, string expected")
         text, media = str(body.get("text") or ""), [str(a.get("media_id", "")) for a in body.get("attachments") or []]
-        headers = self._limit(account)
         message = self._deliver(request, account, recipient, text, media)
         pair = "-".join(sorted((account.address, recipient), key=int))
         data = {"dm_conversation_id": pair, "dm_event_id": message.id}
@@ -131,7 +125,7 @@ class XApi:
             {"title": option.get("label", ""), "payload": option.get("metadata", "")}
             for option in (data.get("quick_reply") or {}).get("options", [])
         ]
-        headers = self._limit(account)
+        headers = count(account, "send by v1.1")
         text = str(data.get("text") or "")
         message = self._deliver(request, account, recipient, text, [str(media)] if media else [], choices)
         sent = {"type": "message_create", "id": message.id, "created_timestamp": str(int(message.at * 1000))}
@@ -172,22 +166,6 @@ class XApi:
             raise no_permission()
         return customer
 
-    def _limit(self, account: Account) -> Mapping[str, str]:
-        """Count a send; refuse the one too many. Returns the rate headers of the short window."""
-        if not account.limits:
-            return {}
-        now = time.time()
-        account.sends = [at for at in account.sends if now - at < LIMITS[-1][1]]
-        for most, seconds in LIMITS:
-            recent = [at for at in account.sends if now - at < seconds]
-            if len(recent) >= most:
-                raise too_many(int(recent[0] + seconds) + 1, most)
-        account.sends.append(now)
-        most, seconds = LIMITS[0]
-        left = most - sum(now - at < seconds for at in account.sends)
-        return {"x-rate-limit-limit": str(most), "x-rate-limit-remaining": str(left),
-                "x-rate-limit-reset": str(int(now + seconds))}  # fmt: skip
-
     async def me(self, request: web.Request) -> web.Response:
         account = self.auth.user(request, await request.read())
         return reply({"data": {"id": account.address, "name": account.name, "username": "company"}})
@@ -216,10 +194,12 @@ class XApi:
         `pagination_token` is where the next page begins; the sender and the files are included when asked for.
         """
         account = self.auth.user(request, await request.read())
-        _check_list(request)
         other = request.match_info.get("participant_id")
+        headers = count(account, "list with one" if other else "list")
+        _check_list(request)
         people = [c for c in account.customers.values() if other in (None, c.id)]
-        pairs = [(m, c) for c in people for m in c.thread if m.id.isdecimal() and m.type != "unsent"]
+        since = time.time() - LISTED_FOR
+        pairs = [(m, c) for c in people for m in c.thread if m.id.isdecimal() and m.type != "unsent" and m.at > since]
         pairs.sort(key=lambda pair: int(pair[0].id), reverse=True)
         start, size = (
             int(request.query.get("pagination_token") or 0),
@@ -231,7 +211,7 @@ class XApi:
             meta["next_token"] = str(start + size)
         includes = _includes(shown, request.query.get("expansions", "").split(","))
         found = [_event(account, c, m) for m, c in shown]
-        return reply({"data": found, "meta": meta, **({"includes": includes} if includes else {})})
+        return reply({"data": found, "meta": meta, **({"includes": includes} if includes else {})}, 200, headers)
 
     async def signal(self, request: web.Request) -> web.Response:
         """Typing and mark-read of v1.1: no answer body (204)."""

@@ -27,6 +27,8 @@ FLOW_BODY = {
 }
 #: How often a webhook is delivered at once, and how often again if nobody takes it.
 TIMES, RETRIES = 3, 12
+#: How many times X's documented limits our account there has: a run says in minutes what they allow in days.
+RAISED = 1_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class Outside:
         for name in ("agent", "second"):
             await self.call("POST", "/ccp/agents", {"name": name, "agent_id": name})
         for account in ACCOUNTS:
-            form = {"kind": account.kind, "webhook_url": webhooks[account.number], "retries": RETRIES}
+            form = {"kind": account.kind, "webhook_url": webhooks[account.number], "retries": RETRIES, "raised": RAISED}
             await self.call("POST", "/phones/accounts", form | {"credentials": dict(account.credentials)})
 
     async def faults(self, *faults: Mapping[str, Any]) -> None:

@@ -141,14 +141,56 @@ async def test_x_app_only_token_may_not_write() -> None:
         assert statuses == {"oauth2_token": 201, "bearer_token": 403}
 
 
-async def test_x_counts_sends_when_limits_are_on() -> None:
+@pytest.mark.parametrize(("how", "most"), [({}, 15), ({"raised": 2.0}, 30)])
+async def test_x_counts_sends(how: dict[str, Any], most: int) -> None:
     async with messengers() as lab:
-        await opened(lab, "twitter", limits=True)
-        for _ in range(15):
+        await opened(lab, "twitter", **how)
+        for _ in range(most):
             await x_send(lab)
         with pytest.raises(TooManyRequests) as refused:
             await x_send(lab)
         assert 0 < refused.value.reset_time - time.time() <= 15 * 60 + 1
+
+
+async def test_x_counts_nothing_for_whom_it_has_no_limits() -> None:
+    async with messengers() as lab:
+        await opened(lab, "twitter", limits=False)
+        for _ in range(16):
+            await x_send(lab)
+
+
+@pytest.mark.parametrize(("call", "most"), [("send", 1_440), ("send by v1.1", 1_000)])
+async def test_x_names_the_limit_of_a_day(call: str, most: int) -> None:
+    async with messengers() as lab:
+        await opened(lab, "twitter")
+        hour_ago = time.time() - 3600
+        lab.account("twitter").calls[call] = [hour_ago] * most
+        send = x_send(lab) if call == "send" else asyncio.to_thread(x_api(lab).send_direct_message, ZOE_X, "hi")
+        with pytest.raises(TooManyRequests) as refused:
+            await send
+        headers = refused.value.response.headers
+        assert headers["x-user-limit-24hour-remaining"] == "0"
+        assert int(headers["x-user-limit-24hour-reset"]) == pytest.approx(hour_ago + 24 * 3600, abs=2)
+
+
+async def test_x_counts_lists() -> None:
+    async with messengers() as lab:
+        await opened(lab, "twitter")
+        client = x_client(lab)
+        for _ in range(15):
+            await asyncio.to_thread(client.get_direct_message_events)
+        with pytest.raises(TooManyRequests):
+            await asyncio.to_thread(client.get_direct_message_events)
+        await asyncio.to_thread(client.get_direct_message_events, participant_id=ZOE_X)
+
+
+async def test_x_lists_the_last_thirty_days() -> None:
+    async with messengers() as lab:
+        await opened(lab, "twitter")
+        await lab.write("twitter", "long ago", ago=31 * 24 * 3600)
+        await lab.write("twitter", "lately", ago=29 * 24 * 3600)
+        found = await asyncio.to_thread(x_client(lab).get_direct_message_events, dm_event_fields=["text"])
+        assert [event.text for event in found.data if "l" in event.text] == ["lately"]
 
 
 async def test_x_media_with_tweepy() -> None:
