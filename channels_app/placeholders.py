@@ -6,7 +6,7 @@ Text stays as the customer wrote it, to the letter; every other part becomes one
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import assert_never
 
 from channels_app.failpoints import failpoint
@@ -23,6 +23,7 @@ from channels_app.types import (
     Misaddressed,
     Part,
     PartKind,
+    Rated,
     Reacted,
     ReceiptReceived,
     Referred,
@@ -130,7 +131,7 @@ def describe(event: InboundEvent, about: str = "") -> str | None:
             return _edited(event, about)
         case MessageUnsent():
             return f"[deleted: {_quote(about)}]" if about else "[message deleted by the customer]"
-        case Reacted():
+        case Reacted() | Rated():
             return _reacted(event, about)
         case Referred():
             return f"{OPENED}\n[came from: {_quote(event.referral)}]"
@@ -156,7 +157,9 @@ def _edited(event: MessageEdited, about: str) -> str:
     return f"[edited: {'the text was removed' if is_blank(event.text) else event.text}]{before}"
 
 
-def _reacted(event: Reacted, about: str) -> str:
+def _reacted(event: Reacted | Rated, about: str) -> str:
+    if isinstance(event, Rated):
+        return _with_answers(_line("feedback on" if about else "feedback", about), event.answers)
     if event.emoji:
         return f"[reacted {_quote(event.emoji)} to: {_quote(about)}]" if about else f"[reacted {_quote(event.emoji)}]"
     return f"[reaction removed from: {_quote(about)}]" if about else "[reaction removed]"
@@ -181,12 +184,12 @@ def _line(noun: str, *details: str) -> str:
 
 
 def _named(part: Part) -> str:
-    return _with_answers(_line(_NOUNS[part.kind], part.name, part.caption, part.detail), part)
+    return _with_answers(_line(_NOUNS[part.kind], part.name, part.caption, part.detail), part.answers)
 
 
-def _with_answers(line: str, part: Part) -> str:
+def _with_answers(line: str, answers: Iterable[tuple[str, str]]) -> str:
     """Return the line and below it each answer of a form by itself."""
-    told = ((_quote(question), _quote(answer, LONGEST_ANSWER)) for question, answer in part.answers)
+    told = ((_quote(question), _quote(answer, LONGEST_ANSWER)) for question, answer in answers)
     return "\n".join([line, *(f"{question}: {answer}" if question else answer for question, answer in told)])
 
 
@@ -214,7 +217,7 @@ def _encrypted(_part: Part) -> str:
 
 def _unsupported(part: Part) -> str:
     words = (part.name, part.caption, part.detail, part.media_ref)
-    return _with_answers(_line("a kind of message that cannot be shown here", *words), part)
+    return _with_answers(_line("a kind of message that cannot be shown here", *words), part.answers)
 
 
 _LINES: dict[PartKind, Callable[[Part], str]] = {

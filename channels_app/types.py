@@ -156,6 +156,16 @@ class Reacted(Event, frozen=True, kw_only=True, omit_defaults=True, tag="reactio
     emoji: str = ""
 
 
+class Rated(Event, frozen=True, kw_only=True, omit_defaults=True, tag="feedback"):
+    """A customer said what they think of us, where they were asked: (question, answer) pairs.
+
+    `message_id` is the message that they rate, where it is one.
+    """
+
+    answers: tuple[tuple[str, str], ...]
+    message_id: str = ""
+
+
 class Referred(Event, frozen=True, kw_only=True, omit_defaults=True, tag="referral"):
     """A customer came to a chat that exists through a link or an ad, and has not written (yet)."""
 
@@ -252,6 +262,7 @@ InboundEvent = (
     | MessageEdited
     | MessageUnsent
     | Reacted
+    | Rated
     | Referred
     | Echoed
     | ReceiptReceived

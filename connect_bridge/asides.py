@@ -16,7 +16,7 @@ import msgspec
 from psycopg.types.json import Jsonb
 
 from channels_app.placeholders import describe, elsewhere
-from channels_app.types import Echoed, InboundEvent, MessageEdited, MessageReceived, MessageUnsent, Reacted
+from channels_app.types import Echoed, InboundEvent, MessageEdited, MessageReceived, MessageUnsent, Rated, Reacted
 from connect_bridge.house import House
 from connect_bridge.lifecycle import ASIDE
 from connect_bridge.store import RELAY_CHANNEL, Chat, Connection
@@ -90,7 +90,7 @@ def subject_of(event: InboundEvent) -> str:
     """Return the provider's id of the message that the event is about or replies to, "" if there is none."""
     if isinstance(event, MessageReceived):
         return event.reply_to
-    return event.message_id if isinstance(event, (MessageEdited, MessageUnsent, Reacted)) else ""
+    return event.message_id if isinstance(event, (MessageEdited, MessageUnsent, Reacted, Rated)) else ""
 
 
 def wording(event: InboundEvent, about: str = "") -> str:

@@ -28,6 +28,7 @@ from channels_app.types import (
     MessageReceived,
     MessageUnsent,
     Misaddressed,
+    Rated,
     Reacted,
     ReceiptReceived,
     Referred,
@@ -322,7 +323,7 @@ class Router:
         match event:
             case MessageReceived():
                 return await self._told(entry, event)
-            case MessageEdited() | MessageUnsent() | Reacted() | Referred():
+            case MessageEdited() | MessageUnsent() | Reacted() | Rated() | Referred():
                 return await self._gesture(entry, event)
             case ReceiptReceived() | Echoed():
                 return await self._receipt(entry, event)

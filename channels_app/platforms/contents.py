@@ -14,10 +14,13 @@ _TELLING = ("title", "name", "subtitle", "text", "description", "body", "caption
 #: Words of one content, and answers of one form, that are read.
 MOST = 50
 #: Values that only programs understand.
-_NOT_FOR_PEOPLE = frozenset(("flow_token", "flow_id", "version", "token", "wa_flow_response_params"))
+_NOT_FOR_PEOPLE = frozenset(
+    ("flow_token", "flow_id", "version", "token", "wa_flow_response_params", "screen_id", "form_id", "lead_id",
+     "leadgen_id", "page_id", "ad_id", "adgroup_id", "created_time")
+)  # fmt: skip
 
 #: What a question and its answer are called where they come as a pair.
-_QUESTIONS, _GIVEN = ("label", "question", "title", "name"), ("value", "answer", "response")
+_QUESTIONS, _GIVEN = ("label", "question", "title", "name", "key"), ("value", "values", "answer", "response")
 
 
 def words_in(raw: Any) -> list[str]:
@@ -47,6 +50,11 @@ def answers_in(text: str) -> tuple[tuple[str, str], ...]:
         found = _list(text)
     pairs = list(_answers("", found)) if found is not None else []
     return tuple(pairs[:MOST]) if found is not None else ((("", text),) if text.strip() else ())
+
+
+def answers_of(raw: Any) -> tuple[tuple[str, str], ...]:
+    """Return the (question, answer) pairs of a form that came as an object, as `answers_in` reads them."""
+    return tuple(_answers("", raw))[:MOST]
 
 
 def _list(text: str) -> Any:

@@ -24,6 +24,12 @@ LIKES = frozenset(("369239263222822", "369239343222814", "369239383222810"))
 LIKE = "👍"
 #: The Page's own inbox, as echoes name it ("Handover protocol").
 _APPS = {"263902037430900": "the Page's inbox"}
+#: What a survey's scores are about, and their highest.
+_SCORES = {
+    "csat": ("satisfied", " of 5"),
+    "nps": ("would recommend us", " of 10"),
+    "ces": ("it was easy", " of 7"),
+}
 _ADDRESS = re.compile(r"(?:https?:)?//\S+|www\.\S+", re.IGNORECASE)
 
 
@@ -102,3 +108,21 @@ def owner_changed(name: str, raw: Any) -> str:
 
 def _app(app: Any) -> str:
     return _APPS.get(str(app), f"app {app}") if app else "nobody"
+
+
+def feedback(raw: Any) -> tuple[tuple[str, str], ...]:
+    """Return what a customer answered to a survey, or thinks of one answer, as (question, answer) pairs.
+
+    Sources: "Customer Feedback Template", "Webhook events: response_feedback".
+    """
+    if said := text_at(raw, "feedback"):
+        return (("", said),)
+    told: list[tuple[str, str]] = []
+    for screen in list_at(raw, "feedback_screens"):
+        for name, question in object_at(screen, "questions").items():
+            label, most = _SCORES.get(text_at(question, "type"), (name, ""))
+            score = object_at(question).get("payload")
+            if isinstance(score, (str, int)) and str(score).strip():
+                told.append((label if most else "", f"{score}{most}"))
+            told.append(("", text_at(question, "follow_up", "payload")))
+    return tuple(pair for pair in told if pair[1].strip())

@@ -17,6 +17,7 @@ from channels_app.channel import Channel
 from channels_app.errors import UnknownOutcome, Unusable
 from channels_app.payloads import Id, Payload, PersonId, Piece, hash_key, key_of, object_at, short_id, text_at
 from channels_app.platforms import meta, meta_codes, meta_contents, meta_setup, setting_up
+from channels_app.platforms.contents import answers_of
 from channels_app.signatures import Credentials
 from channels_app.text import TextLimit
 from channels_app.types import InboundEvent, Secret, Sender, VerifiedWebhook, WebhookRequest
@@ -116,11 +117,16 @@ class Messenger(setting_up.SetUpByApi, Channel[Config]):
             page, fields = text_at(entry, "id"), object_at(entry)
             for name in filter(fields.__contains__, ("messaging", "standby", "changes")):
                 found = fields[name]
-                read: Any = {"messaging": self._item, "standby": standing_by}.get(name)
-                read = read or partial(payloads.unrecognised, self.address, name)
+                read: Any = {"messaging": self._item, "standby": standing_by}.get(name, self._change)
                 if page != self.address:
                     read = partial(payloads.misaddressed, self.address, page)
                 yield from ((read, raw) for raw in (found if isinstance(found, list) else [found]))
+
+    def _change(self, raw: Any) -> InboundEvent:
+        """Read an event that comes by the name of its field: the pages on single events show them so."""
+        value, us = object_at(raw, "value"), self.address
+        ours = us in (text_at(value, "recipient", "id"), text_at(value, "sender", "id"))
+        return self._item(value) if ours else payloads.unrecognised(us, "changes", raw)
 
     def _item(self, raw: Any) -> InboundEvent:
         item, us = payloads.read_as(_Item, raw), self.address
@@ -224,6 +230,20 @@ def _reaction(about: _About, raw: Any) -> InboundEvent:
     return types.Reacted(key=key, sender=about.sender, occurred_at=about.occurred_at, message_id=name, emoji=emoji)
 
 
+def _rated(about: _About, raw: Any) -> InboundEvent:
+    said, key, name = meta_contents.feedback(raw), hash_key("f", about.raw), short_id(text_at(raw, "mid"))
+    return types.Rated(key=key, sender=about.sender, occurred_at=about.occurred_at, message_id=name, answers=said)
+
+
+def _filled_in(noun: str, about: _About, raw: Any) -> InboundEvent:
+    """Read a form that the customer sent back: it has no id of its own ("Structured Information Template")."""
+    key, answers = hash_key("f", about.raw), answers_of(payloads.read_as(dict[str, Any], raw))
+    form = types.Part(kind=types.PartKind.FORM, name=noun, answers=answers)
+    return types.MessageReceived(
+        key=key, sender=about.sender, occurred_at=about.occurred_at, message_id=key, parts=(form,)
+    )
+
+
 def _edited(about: _About, raw: Any) -> InboundEvent:
     edit = payloads.read_as(_Edit, raw)
     key, at, name = key_of("e", edit.mid, str(edit.num_edit)), about.occurred_at, short_id(edit.mid)
@@ -275,6 +295,9 @@ _READERS: dict[str, Callable[[_About, Any], InboundEvent]] = {
     "optin": _consent,
     "referral": _referred,
     "account_linking": _linked,
+    **dict.fromkeys(("messaging_feedback", "response_feedback"), _rated),
+    "messaging_customer_information": partial(_filled_in, "address"),
+    **dict.fromkeys(("messaging_in_thread_lead_form_submit", "lead_form_submit"), partial(_filled_in, "lead form")),
     "policy-enforcement": _enforced,
 }
 

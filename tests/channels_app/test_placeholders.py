@@ -14,6 +14,7 @@ from channels_app.types import (
     MessageUnsent,
     Part,
     PartKind,
+    Rated,
     Reacted,
     ReceiptReceived,
     ReceiptStatus,
@@ -108,6 +109,7 @@ def test_what_was_replied_to_is_quoted_if_the_caller_has_it() -> None:
         (MessageUnsent(message_id="m", **WHO), "[message deleted by the customer]"),
         (Reacted(message_id="m", emoji="❤️", **WHO), "[reacted ❤️]"),
         (Reacted(message_id="m", **WHO), "[reaction removed]"),
+        (Rated(answers=(("satisfied", "4 of 5"), ("", "Quick!")), **WHO), "[feedback]\nsatisfied: 4 of 5\nQuick!"),
         (Referred(referral="promo", **WHO), "[opened the chat]\n[came from: promo]"),
         (ConsentChanged(granted=True, topic="follow", **WHO), "[follows us now]"),
         (ConsentChanged(granted=False, topic="block", **WHO), "[blocked us]"),
@@ -132,6 +134,7 @@ def test_agents_see_what_customers_do_and_nothing_else(event: Any, shown: str | 
         (MessageUnsent(message_id="m", **WHO), "[deleted: Hello there]"),
         (Reacted(message_id="m", emoji="👍", **WHO), "[reacted 👍 to: Hello there]"),
         (Reacted(message_id="m", **WHO), "[reaction removed from: Hello there]"),
+        (Rated(message_id="m", answers=(("", "Bad response"),), **WHO), "[feedback on: Hello there]\nBad response"),
     ],
 )
 def test_what_an_event_is_about_is_quoted_if_the_caller_has_it(event: Any, shown: str) -> None:

@@ -18,6 +18,7 @@ from channels_app.types import (
     MessageUnsent,
     Part,
     PartKind,
+    Rated,
     Reacted,
     ReceiptReceived,
     ReceiptStatus,
@@ -71,6 +72,10 @@ GESTURES = [
         "[edited: Hello you]\n[before: Hello there]",
     ),
     (lambda: MessageUnsent(key="u:1", sender=ANA, message_id=id_of_hello()), "[deleted: Hello there]"),
+    (
+        lambda: Rated(key="f:1", sender=ANA, message_id=id_of_hello(), answers=(("", "Bad response"),)),
+        "[feedback on: Hello there]\nBad response",
+    ),
     (lambda: Referred(key="p:1", sender=ANA, referral="promo"), "[opened the chat]\n[came from: promo]"),
     (lambda: ConsentChanged(key="c:1", sender=ANA, granted=True, topic="News"), "[opted in: News]"),
     (lambda: ConsentChanged(key="c:1", sender=ANA, granted=True, topic="follow"), "[follows us now]"),

@@ -38,6 +38,10 @@ def parts(kind: PartKind, **fields: Any) -> list[tuple[str, Json]]:
     return [("MessageReceived", {"key": "m:m_1", "text": "", "parts": (Part(kind=kind, **fields),)})]
 
 
+def form(name: str, *answers: tuple[str, str]) -> list[tuple[str, Json]]:
+    return [("MessageReceived", {"text": "", "parts": (Part(kind=PartKind.FORM, name=name, answers=answers),)})]
+
+
 TEXT = {"mid": "m_1", "text": "hi"}
 PLACE = {"coordinates": {"lat": 41.38, "long": 2.17}}
 REFERRAL = {"ref": "promo", "source": "ADS", "type": "OPEN_THREAD", "ad_id": "9"}
@@ -304,6 +308,98 @@ CASES: list[tuple[str, Json, list[tuple[str, Json]]]] = [
             {"recipient": {"id": "200"}, "timestamp": 1, "policy-enforcement": {"action": "block", "reason": "spam"}}
         ),
         [("AccountChanged", {"topic": "policy-enforcement", "detail": "block spam"})],
+    ),
+    (
+        "a survey filled in",
+        batch(
+            item(
+                messaging_feedback={
+                    "feedback_screens": [
+                        {
+                            "screen_id": 0,
+                            "questions": {
+                                "q1": {
+                                    "type": "csat",
+                                    "payload": "4",
+                                    "follow_up": {"type": "free_form", "payload": "Quick!"},
+                                },
+                                "q2": {"type": "nps", "payload": "0"},
+                                "q3": {"type": "free_form", "payload": "Nothing else"},
+                            },
+                        }
+                    ]
+                }
+            )
+        ),
+        [
+            (
+                "Rated",
+                {
+                    "who": "7",
+                    "answers": (
+                        ("satisfied", "4 of 5"),
+                        ("", "Quick!"),
+                        ("would recommend us", "0 of 10"),
+                        ("", "Nothing else"),
+                    ),
+                },
+            )
+        ],
+    ),
+    (
+        "an answer of ours rated",
+        batch(item(response_feedback={"feedback": "Bad response", "mid": "m_9"})),
+        [("Rated", {"message_id": "m_9", "answers": (("", "Bad response"),)})],
+    ),
+    (
+        "an address filled in",
+        batch(
+            item(
+                messaging_customer_information={
+                    "screens": [
+                        {
+                            "screen_id": "shipping_address",
+                            "responses": [{"key": "street", "value": "1 High St"}, {"key": "city", "value": "York"}],
+                        }
+                    ]
+                }
+            )
+        ),
+        form("address", ("street", "1 High St"), ("city", "York")),
+    ),
+    (
+        "a lead form filled in",
+        batch(
+            item(
+                messaging_in_thread_lead_form_submit={
+                    "lead_id": "1",
+                    "form_id": "2",
+                    "field_data": [{"name": "email", "values": ["ann@x.example"]}],
+                }
+            )
+        ),
+        form("lead form", ("email", "ann@x.example")),
+    ),
+    (
+        "a lead form with ids alone",
+        batch(item(messaging_in_thread_lead_form_submit={"lead_id": "1", "form_id": "2"})),
+        form("lead form"),
+    ),
+    (
+        "an event by the name of its field",
+        {
+            "object": "page",
+            "entry": [{"id": "200", "changes": [{"field": "messages", "value": item(message=TEXT)}]}],
+        },
+        [("MessageReceived", {"who": "7", "text": "hi"})],
+    ),
+    (
+        "a sample that the app's settings send",
+        {
+            "object": "page",
+            "entry": [{"id": "200", "changes": [{"field": "messages", "value": item("1", "2", message=TEXT)}]}],
+        },
+        [("Unrecognised", {"type": "changes"})],
     ),
     ("an unknown event", batch(item(hologram={"x": 1})), [("Unrecognised", {"type": "hologram"})]),
     ("another Page", batch(item(recipient="201", message=TEXT), page="201"), [("Misaddressed", {"address": "201"})]),
