@@ -20,7 +20,7 @@ from channels_app.codec import encode_event
 from channels_app.errors import BadRequest, BadSignature, Unusable, WebhookRejected
 from channels_app.models import InboundEntry, WebhookDelivery, shard_of
 from channels_app.payloads import LONGEST_ID, short_id, storable
-from channels_app.redaction import redacted, without
+from channels_app.redaction import redacted, without, written_in
 from channels_app.replies import Refused
 from channels_app.types import (
     InboundEvent,
@@ -99,6 +99,8 @@ def interpret(
     account: Account, webhook: VerifiedWebhook, request_id: str, *, channel: Channel[Any] | None = None
 ) -> Taken:
     """Return the rows for what a provider said, whether it was signed just now, stored long ago or asked for."""
+    if account.redact:
+        webhook = VerifiedWebhook(replace(webhook, body=without(webhook.body, written_in(webhook.body))))
     taken = Taken(
         id=uuid.uuid4(),
         account=account.id,

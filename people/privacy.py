@@ -93,6 +93,8 @@ _PERSON = frozenset(
 )
 #: Words of names whose values are what somebody is called.
 _NAME = frozenset({"name", "names", "username", "handle", "nickname", "firstname", "lastname"})
+#: What is called an id and is what a customer chose: a payload, which may say anything of them.
+_CHOSEN = (["selection", "id"], ["list", "id"])
 _PLACE = frozenset({"latitude", "longitude", "lat", "lng", "long", "coordinates"})
 _LEFT_OF_A_PERSON = 4
 #: Digits from which on a bare number is one of a phone, a card or an account.
@@ -211,7 +213,8 @@ def _blurred_text(text: str, sight: Sight, path: tuple[str, ...]) -> str:
         return named(text, sight)
     if _of_person(path):
         return person(text, Sight.NONE) if last not in _PLAIN - {"id", "ids", "key"} else text
-    if last in _PLAIN or _is_code(words):
+    chosen = [word for name in path[-2:] for word in _words((name,))][-2:] in _CHOSEN
+    if (last in _PLAIN and not chosen) or _is_code(words):
         return text
     return seen(text, sight)
 

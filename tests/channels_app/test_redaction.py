@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 import json
+import uuid
 from urllib.parse import quote_plus, urlencode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from channels_app.accounts import Account
+from channels_app.intake import Taken, interpret
 from channels_app.models import WebhookDelivery
 from channels_app.redaction import redacted, without
-from channels_app.types import MessageEdited, MessageReceived, Part, PartKind, Reacted, Selection, Sender
+from channels_app.types import (
+    AccountChanged,
+    ConsentChanged,
+    Echoed,
+    InboundEvent,
+    MessageEdited,
+    MessageReceived,
+    Part,
+    PartKind,
+    Rated,
+    Reacted,
+    Referred,
+    Selection,
+    Sender,
+    VerifiedWebhook,
+    WebhookRequest,
+)
 from tests.channels_app.intake_kit import COMMITTED, LANES, entries, take, twilio, whatsapp_fields
+from tests.channels_app.providers.provider_kit import channel_of
 from tests.factories import ChannelAccountFactory
 
 ANA = Sender(external_id="+34600112233")
@@ -71,6 +91,64 @@ def test_captions_names_titles_and_edits_are_cleaned_too() -> None:
     assert set(replaced) == {(card, "[card number ending in 1111]")}
     edited, _ = redacted(MessageEdited(key="e", sender=ANA, message_id="1", text=card))
     assert card not in edited.text
+
+
+CARD = "4111111111111111"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        message("see", selection=Selection(title="Pay", id=f"pay:{CARD}")),
+        message("see", referral=f"promo {CARD} · ad 9"),
+        Referred(key="p:1", sender=ANA, referral=f"{CARD} · SHORTLINK"),
+        Rated(key="f:1", sender=ANA, answers=(("", f"you charged {CARD}"),)),
+        ConsentChanged(key="c:1", sender=ANA, granted=True, topic=f"news for {CARD}", offers=True),
+        Echoed(key="m:2", sender=ANA, message_id="2", text="see", parts=(Part(kind=PartKind.FILE, name=CARD),)),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_whatever_holds_words_is_cleaned(event: InboundEvent) -> None:
+    cleaner, replaced = redacted(event)
+    assert CARD not in repr(cleaner)
+    assert replaced == [(CARD, "[card number ending in 1111]")]
+    assert (cleaner.key, cleaner.sender) == (event.key, event.sender)
+
+
+def test_the_id_of_an_ad_and_of_an_app_is_no_card() -> None:
+    for event in (
+        message("hi", referral=f"promo · ad {CARD} · product {CARD}"),
+        AccountChanged(key="a", sender=ANA, topic="handover", detail=f"app {CARD} took a customer over from nobody"),
+    ):
+        assert redacted(event) == (event, [])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"entry": [{"id": "200", "standby": [{"message": {"mid": "m", "text": f"pay {CARD}"}}]}]},
+        {"entry": [{"id": "1", "messaging": [{"postback": {"title": "x", "payload": CARD}}]}]},
+        {"surprise": {"text": f"pay {CARD}"}},
+        {"entry": [{"id": "200", "messaging": [{"hologram": {"caption": CARD}, "message": {"mid": 1}}]}]},
+    ],
+)
+def test_raw_bytes_of_which_no_message_comes_lose_it_too(said: dict[str, object]) -> None:
+    taken = kept_of(json.dumps(said).encode())
+    assert CARD.encode() not in taken.body
+    assert b"[card number ending in 1111]" in taken.body
+
+
+def test_a_tap_without_an_id_is_known_again_when_its_bytes_are_read_again() -> None:
+    tap = {"sender": {"id": "7"}, "recipient": {"id": "200"}, "postback": {"payload": CARD}}
+    first = kept_of(json.dumps({"entry": [{"id": "200", "messaging": [tap]}]}).encode())
+    assert [one.key for one in kept_of(first.body).entries] == [one.key for one in first.entries]
+    assert CARD not in first.entries[0].event
+
+
+def kept_of(body: bytes) -> Taken:
+    """Return what a Page that asks for it keeps of a webhook."""
+    page = Account(uuid.uuid4(), "messenger", "200", channel_of("messenger"), redact=True)
+    return interpret(page, VerifiedWebhook(WebhookRequest(method="POST", url="", headers={}, body=body)), "request")
 
 
 def test_an_event_without_words_is_left_alone() -> None:

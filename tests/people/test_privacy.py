@@ -111,3 +111,12 @@ def test_what_is_nested_beyond_any_event_is_hidden() -> None:
     for _ in range(200):
         deep = [deep]
     assert "secret" not in json.dumps(seen_json(deep, Sight.REDACTED))
+
+
+@pytest.mark.parametrize("sight", [Sight.NONE, Sight.REDACTED])
+def test_what_a_customer_chose_is_no_id_though_it_is_called_one(sight: Sight) -> None:
+    event = {"event": "message", "selection": {"title": "Pay", "id": "pay:600111222"}, "message_id": "SM600111222"}
+    shown = json.dumps(seen_json(event, sight)) + seen_body("ListId=pay%3A600111222&ButtonPayload=600111222&A=1", sight)
+    assert "pay:600111222" not in shown
+    assert shown.count("600111222") == 1
+    assert "SM600111222" in shown
