@@ -16,8 +16,8 @@ from channels_app import payloads, types
 from channels_app.channel import Channel
 from channels_app.errors import UnknownOutcome, Unusable
 from channels_app.payloads import Id, Payload, PersonId, Piece, hash_key, key_of, object_at, short_id, text_at
-from channels_app.platforms import meta, meta_codes, meta_contents, meta_setup, setting_up
-from channels_app.platforms.contents import answers_of
+from channels_app.platforms import meta, meta_codes, meta_contents, meta_events, meta_setup, setting_up
+from channels_app.platforms.meta_events import About
 from channels_app.signatures import Credentials
 from channels_app.text import TextLimit
 from channels_app.types import InboundEvent, Secret, Sender, VerifiedWebhook, WebhookRequest
@@ -58,29 +58,9 @@ class _Message(Payload, frozen=True):
     referral: Any = None
 
 
-class _Edit(Payload, frozen=True):
-    mid: Id
-    text: str
-    num_edit: int | str = 0
-
-
-class _Reaction(Payload, frozen=True):
-    mid: Id
-    action: str
-
-
 class _Receipt(Payload, frozen=True):
     watermark: int | str | None = None
     mids: list[Id] = []
-
-
-class _About(Payload, frozen=True):
-    """The customer, the time and the whole item, for whoever reads one kind of event."""
-
-    sender: Sender
-    occurred_at: datetime | None
-    raw: Any
-    by_us: bool
 
 
 class Messenger(setting_up.SetUpByApi, Channel[Config]):
@@ -142,7 +122,7 @@ class Messenger(setting_up.SetUpByApi, Channel[Config]):
         if kind is None:
             return payloads.unrecognised(us, " ".join(names), raw)
         sender = Sender(external_id=customer, issuer=us)
-        return _READERS[kind](_About(sender, payloads.moment(item.timestamp), raw, writer == us), raw[kind])
+        return _READERS[kind](About(sender, payloads.moment(item.timestamp), raw, writer == us), raw[kind])
 
     def send(self, message: types.OutboundMessage) -> types.SendReceipt:
         """POST /{page}/messages. No idempotency key: `metadata` comes back in the echo and tells what arrived."""
@@ -172,7 +152,7 @@ class Messenger(setting_up.SetUpByApi, Channel[Config]):
         return meta.Graph(self.http, self.config.page_access_token, self.config.app_secret)
 
 
-def _message(about: _About, raw: Any) -> InboundEvent:
+def _message(about: About, raw: Any) -> InboundEvent:
     message, sender = payloads.read_as(_Message, raw), about.sender
     key, name, text = key_of("m", message.mid), short_id(message.mid), message.text or meta_contents.likes(raw)
     parts = () if text and not message.text else tuple(meta_contents.parts_of(raw))
@@ -200,7 +180,7 @@ def _message(about: _About, raw: Any) -> InboundEvent:
     )
 
 
-def _postback(about: _About, raw: Any) -> InboundEvent:
+def _postback(about: About, raw: Any) -> InboundEvent:
     """Read a tap on a button: the customer speaks, in words that we gave."""
     raw = payloads.read_as(dict[str, Any], raw)
     mid, title, payload = text_at(raw, "mid"), text_at(raw, "title"), text_at(raw, "payload")
@@ -216,41 +196,7 @@ def _postback(about: _About, raw: Any) -> InboundEvent:
     )
 
 
-def _referred(about: _About, raw: Any) -> InboundEvent:
-    """Read an m.me link or an ad that opened a thread which existed: the customer has not said anything yet."""
-    led = meta.referral(payloads.read_as(dict[str, Any], raw)) or "a link"
-    return types.Referred(
-        key=hash_key("p", about.raw), sender=about.sender, occurred_at=about.occurred_at, referral=led
-    )
-
-
-def _reaction(about: _About, raw: Any) -> InboundEvent:
-    reaction, emoji = payloads.read_as(_Reaction, raw), text_at(raw, "emoji") or text_at(raw, "reaction")
-    emoji, name, key = emoji if reaction.action == "react" else "", short_id(reaction.mid), hash_key("x", about.raw)
-    return types.Reacted(key=key, sender=about.sender, occurred_at=about.occurred_at, message_id=name, emoji=emoji)
-
-
-def _rated(about: _About, raw: Any) -> InboundEvent:
-    said, key, name = meta_contents.feedback(raw), hash_key("f", about.raw), short_id(text_at(raw, "mid"))
-    return types.Rated(key=key, sender=about.sender, occurred_at=about.occurred_at, message_id=name, answers=said)
-
-
-def _filled_in(noun: str, about: _About, raw: Any) -> InboundEvent:
-    """Read a form that the customer sent back: it has no id of its own ("Structured Information Template")."""
-    key, answers = hash_key("f", about.raw), answers_of(payloads.read_as(dict[str, Any], raw))
-    form = types.Part(kind=types.PartKind.FORM, name=noun, answers=answers)
-    return types.MessageReceived(
-        key=key, sender=about.sender, occurred_at=about.occurred_at, message_id=key, parts=(form,)
-    )
-
-
-def _edited(about: _About, raw: Any) -> InboundEvent:
-    edit = payloads.read_as(_Edit, raw)
-    key, at, name = key_of("e", edit.mid, str(edit.num_edit)), about.occurred_at, short_id(edit.mid)
-    return types.MessageEdited(key=key, sender=about.sender, occurred_at=at, message_id=name, text=edit.text)
-
-
-def _receipt(status: types.ReceiptStatus, about: _About, raw: Any) -> InboundEvent:
+def _receipt(status: types.ReceiptStatus, about: About, raw: Any) -> InboundEvent:
     receipt = payloads.read_as(_Receipt, raw)
     return types.ReceiptReceived(
         key=hash_key(f"r:{status}", about.sender.external_id, receipt.watermark, receipt.mids),
@@ -262,19 +208,14 @@ def _receipt(status: types.ReceiptStatus, about: _About, raw: Any) -> InboundEve
     )
 
 
-def _consent(about: _About, raw: Any) -> InboundEvent:
+def _consent(about: About, raw: Any) -> InboundEvent:
     granted = text_at(raw, "notification_messages_status") != "STOP_NOTIFICATIONS"
     topic = next(filter(None, (text_at(raw, name) for name in ("title", "payload", "ref", "type"))), "")
     key, at = hash_key("c", about.raw), about.occurred_at
     return types.ConsentChanged(key=key, sender=about.sender, occurred_at=at, granted=granted, topic=topic, offers=True)
 
 
-def _linked(about: _About, raw: Any) -> InboundEvent:
-    code, linked, key = text_at(raw, "authorization_code"), text_at(raw, "status") == "linked", hash_key("l", about.raw)
-    return types.AccountLinked(key=key, sender=about.sender, occurred_at=about.occurred_at, code=code, linked=linked)
-
-
-def _enforced(about: _About, raw: Any) -> InboundEvent:
+def _enforced(about: About, raw: Any) -> InboundEvent:
     detail = f"{text_at(raw, 'action')} {text_at(raw, 'reason')}".strip()
     return _account(about.sender.external_id, "policy-enforcement", detail, about.raw)
 
@@ -285,19 +226,21 @@ def _account(ours: str, topic: str, detail: str, raw: Any) -> InboundEvent:
 
 
 _HANDOVERS = frozenset(("pass_thread_control", "take_thread_control", "request_thread_control", "app_roles"))
-_READERS: dict[str, Callable[[_About, Any], InboundEvent]] = {
+_READERS: dict[str, Callable[[About, Any], InboundEvent]] = {
     "message": _message,
     "postback": _postback,
-    "reaction": _reaction,
-    "message_edit": _edited,
+    "reaction": meta_events.reaction,
+    "message_edit": meta_events.edited,
     "read": partial(_receipt, types.ReceiptStatus.READ),
     "delivery": partial(_receipt, types.ReceiptStatus.DELIVERED),
     "optin": _consent,
-    "referral": _referred,
-    "account_linking": _linked,
-    **dict.fromkeys(("messaging_feedback", "response_feedback"), _rated),
-    "messaging_customer_information": partial(_filled_in, "address"),
-    **dict.fromkeys(("messaging_in_thread_lead_form_submit", "lead_form_submit"), partial(_filled_in, "lead form")),
+    "referral": meta_events.referred,
+    "account_linking": meta_events.linked,
+    **dict.fromkeys(("messaging_feedback", "response_feedback"), meta_events.rated),
+    "messaging_customer_information": partial(meta_events.filled_in, "address"),
+    **dict.fromkeys(
+        ("messaging_in_thread_lead_form_submit", "lead_form_submit"), partial(meta_events.filled_in, "lead form")
+    ),
     "policy-enforcement": _enforced,
 }
 

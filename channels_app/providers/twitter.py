@@ -195,14 +195,17 @@ class Twitter(setting_up.SetUpByApi, Channel[Config]):
         key, name, at = key_of("m", event.id), short_id(event.id), payloads.moment(text_at(raw, "created_at_msec"))
         if event.sender_id == self.address:
             others = {*text_at(raw, "conversation_id").split(":")} - {self.address, ""}
-            sender = Sender(external_id=min(others, default=self.address))
+            if not re.fullmatch("(?!0+$)[0-9]{1,20}", other := min(others, default="")):
+                return payloads.unrecognised(self.address, "an encrypted message to a group", raw)
+            sender = Sender(external_id=other)
             return types.Echoed(key=key, sender=sender, occurred_at=at, message_id=name, parts=parts)
         sender = Sender(external_id=event.sender_id)
         return types.MessageReceived(key=key, sender=sender, occurred_at=at, message_id=name, parts=parts)
 
     def _renamed(self, whose: str, what: str, raw: Any) -> InboundEvent:
         field = "handle" if what.endswith("handle") else "display_name"
-        sender = payloads.read_as(Sender, {"external_id": whose, field: plain(text_at(raw, "after"))})
+        known = {"external_id": payloads.read_as(PersonId, whose), field: plain(text_at(raw, "after"))}
+        sender = payloads.read_as(Sender, known)
         return types.IdentityChanged(key=hash_key(what, whose, raw), sender=sender, former_id=whose)
 
     def _revoked(self, user: str, raw: Any) -> InboundEvent:

@@ -655,7 +655,10 @@ def test_without_consent_there_is_no_profile(api: ProviderApi) -> None:
     assert channel_of("messenger", api.http()).look_up_profile("7") == {}
 
 
-@pytest.mark.parametrize("who", ["", " ", "null", "undefined", "000", "Anonymous", "1.2", "\uff11\uff12", "7" * 129])
+@pytest.mark.parametrize(
+    "who",
+    ["", " ", "null", "undefined", "000", "Anonymous", "1.2", "\uff11\uff12", "7" * 21, "PSID", "7a", "-7", "7\n"],
+)
 def test_a_sender_whose_id_is_none_is_nobody(who: str) -> None:
     with pytest.raises(errors.Unusable):
         received("messenger", batch(item(who, message=TEXT)))

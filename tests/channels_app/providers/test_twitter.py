@@ -640,9 +640,35 @@ def test_in_doubt_a_text_is_compared_as_it_was_typed(api: ProviderApi, listed: s
     assert channel_of("twitter", api.http()).find_sent(message, since).message_ids == found
 
 
-@pytest.mark.parametrize(
-    "who", ["", " ", "null", "Undefined", "0", "anonymous", "1 2", "\uff11\uff12", "1.2", "7" * 129]
-)
+NOBODY = [
+    "",
+    " ",
+    "null",
+    "Undefined",
+    "0",
+    "anonymous",
+    "1 2",
+    "\uff11\uff12",
+    "1.2",
+    "7" * 21,
+    "ann",
+    "U1",
+    "-7",
+    "7\n",
+]
+
+
+@pytest.mark.parametrize("who", NOBODY)
 def test_a_sender_whose_id_is_none_is_nobody(who: str) -> None:
     with pytest.raises(errors.Unusable):
         received("twitter", message(TEXT, sender=who))
+
+
+@pytest.mark.parametrize("who", NOBODY)
+def test_nobody_gets_a_new_name_and_no_group_is_a_person(who: str) -> None:
+    if who:
+        with pytest.raises(errors.Unusable):
+            received("twitter", activity("profile.update.handle", {"after": "anna"}, user=who))
+    sent = {**CHAT, "sender_id": "100", "conversation_id": f"{who}:100"}
+    (event,) = received("twitter", activity("chat.sent", sent))
+    assert type(event).__name__ == "Unrecognised"

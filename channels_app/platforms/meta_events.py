@@ -1,0 +1,75 @@
+"""What customers do beside writing to a Page, as Meta tells it: each reader makes one event of one kind.
+
+Facts: developers.facebook.com, Messenger Platform, "Webhook events", "Customer Feedback Template", "Structured
+Information Template".
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from channels_app import payloads, types
+from channels_app.payloads import Id, Payload, hash_key, key_of, short_id, text_at
+from channels_app.platforms import meta, meta_contents
+from channels_app.platforms.contents import answers_of
+from channels_app.types import InboundEvent, Sender
+
+
+class About(Payload, frozen=True):
+    """The customer, the time and the whole item, for whoever reads one kind of event."""
+
+    sender: Sender
+    occurred_at: datetime | None
+    raw: Any
+    by_us: bool
+
+
+class _Edit(Payload, frozen=True):
+    mid: Id
+    text: str
+    num_edit: int | str = 0
+
+
+class _Reaction(Payload, frozen=True):
+    mid: Id
+    action: str
+
+
+def referred(about: About, raw: Any) -> InboundEvent:
+    """Read an m.me link or an ad that opened a thread which existed: the customer has not said anything yet."""
+    led = meta.referral(payloads.read_as(dict[str, Any], raw)) or "a link"
+    return types.Referred(
+        key=hash_key("p", about.raw), sender=about.sender, occurred_at=about.occurred_at, referral=led
+    )
+
+
+def reaction(about: About, raw: Any) -> InboundEvent:
+    given, emoji = payloads.read_as(_Reaction, raw), text_at(raw, "emoji") or text_at(raw, "reaction")
+    emoji, name, key = emoji if given.action == "react" else "", short_id(given.mid), hash_key("x", about.raw)
+    return types.Reacted(key=key, sender=about.sender, occurred_at=about.occurred_at, message_id=name, emoji=emoji)
+
+
+def rated(about: About, raw: Any) -> InboundEvent:
+    said, key, name = meta_contents.feedback(raw), hash_key("f", about.raw), short_id(text_at(raw, "mid"))
+    return types.Rated(key=key, sender=about.sender, occurred_at=about.occurred_at, message_id=name, answers=said)
+
+
+def filled_in(noun: str, about: About, raw: Any) -> InboundEvent:
+    """Read a form that the customer sent back: it has no id of its own ("Structured Information Template")."""
+    key, answers = hash_key("f", about.raw), answers_of(payloads.read_as(dict[str, Any], raw))
+    form = types.Part(kind=types.PartKind.FORM, name=noun, answers=answers)
+    return types.MessageReceived(
+        key=key, sender=about.sender, occurred_at=about.occurred_at, message_id=key, parts=(form,)
+    )
+
+
+def edited(about: About, raw: Any) -> InboundEvent:
+    edit = payloads.read_as(_Edit, raw)
+    key, at, name = key_of("e", edit.mid, str(edit.num_edit)), about.occurred_at, short_id(edit.mid)
+    return types.MessageEdited(key=key, sender=about.sender, occurred_at=at, message_id=name, text=edit.text)
+
+
+def linked(about: About, raw: Any) -> InboundEvent:
+    code, linked, key = text_at(raw, "authorization_code"), text_at(raw, "status") == "linked", hash_key("l", about.raw)
+    return types.AccountLinked(key=key, sender=about.sender, occurred_at=about.occurred_at, code=code, linked=linked)
