@@ -36,6 +36,7 @@ BY_STATUS: Mapping[int, type[SendFailed]] = {
     404: AccountProblem,
     408: Unavailable,
     413: InvalidContent,
+    420: Throttled,
     422: InvalidContent,
     429: Throttled,
 }

@@ -80,6 +80,9 @@ def _answers(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _answers_by_name(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if (inner := found.get("response_json") or found.get(str(found.get("type")))) and isinstance(inner, (dict, str)):
+        yield from _answers("", inner)
+        return
     asked = next((found[key] for key in _QUESTIONS if isinstance(found.get(key), str)), "")
     given = next((key for key in _GIVEN if key in found), "")
     if asked and given:

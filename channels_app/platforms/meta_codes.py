@@ -45,6 +45,8 @@ CODES: Mapping[str, type[SendFailed]] = {
     **dict.fromkeys(("368", "2022"), PolicyViolation),
     **dict.fromkeys((*_ACCOUNT, *_REVIEW), AccountProblem),
 }
+#: A subcode of seven digits has one meaning, whatever code it stands beside, or instead of.
+_BY_SUBCODE = {sub: kind for code, kind in CODES.items() if (sub := code.partition("/")[2]) and len(sub) > len("1000")}
 _GENERAL = ("10", "100", "200")
 #: Where the number is a general one, Meta's documented sentences still say which of its meanings it has.
 _WORDS: tuple[tuple[re.Pattern[str], type[SendFailed]], ...] = (
@@ -56,7 +58,7 @@ _WORDS: tuple[tuple[re.Pattern[str], type[SendFailed]], ...] = (
 
 def meaning(code: str, subcode: str, words: str, *, transient: bool) -> type[SendFailed] | None:
     """Return the class of an error, None if nothing of it is documented. `transient` is Graph's `is_transient`."""
-    exact = CODES.get(f"{code}/{subcode}") if subcode else None
+    exact = CODES.get(f"{code}/{subcode}") or _BY_SUBCODE.get(subcode) or _BY_SUBCODE.get(code)
     if exact is not None:
         return exact
     said = next((kind for pattern, kind in _WORDS if pattern.search(words)), None)

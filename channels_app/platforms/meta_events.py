@@ -27,13 +27,17 @@ class About(Payload, frozen=True):
 
 class _Edit(Payload, frozen=True):
     mid: Id
-    text: str
+    text: str = ""
     num_edit: int | str = 0
 
 
 class _Reaction(Payload, frozen=True):
     mid: Id
     action: str
+
+
+#: Reactions by the names that Meta gives them, where the emoji itself is missing ("Webhook events: message_reactions").
+_REACTIONS = {"smile": "😆", "angry": "😠", "sad": "😢", "wow": "😮", "love": "❤", "like": "👍", "dislike": "👎"}
 
 
 def referred(about: About, raw: Any) -> InboundEvent:
@@ -45,7 +49,8 @@ def referred(about: About, raw: Any) -> InboundEvent:
 
 
 def reaction(about: About, raw: Any) -> InboundEvent:
-    given, emoji = payloads.read_as(_Reaction, raw), text_at(raw, "emoji") or text_at(raw, "reaction")
+    given, called = payloads.read_as(_Reaction, raw), text_at(raw, "reaction")
+    emoji = text_at(raw, "emoji") or _REACTIONS.get(called, called or "…")
     emoji, name, key = emoji if given.action == "react" else "", short_id(given.mid), hash_key("x", about.raw)
     return types.Reacted(key=key, sender=about.sender, occurred_at=about.occurred_at, message_id=name, emoji=emoji)
 

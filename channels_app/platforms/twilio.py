@@ -51,11 +51,25 @@ PAGE = 500
 _SID = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}")
 _MEDIA_PATH = re.compile(r"/2010-04-01/Accounts/AC\w{1,64}/Messages/\w{1,64}/Media/\w{1,128}\Z", re.ASCII)
 STATUSES = {
-    **dict.fromkeys(("accepted", "scheduled", "queued", "sending", "sent"), ReceiptStatus.ACCEPTED),
+    **dict.fromkeys(
+        ("accepted", "scheduled", "queued", "sending", "sent", "partially_delivered"), ReceiptStatus.ACCEPTED
+    ),
     "delivered": ReceiptStatus.DELIVERED,
     "read": ReceiptStatus.READ,
     **dict.fromkeys(("undelivered", "failed", "canceled"), ReceiptStatus.FAILED),
 }
+
+
+def status_of(form: Mapping[str, str]) -> str:
+    """Return what a form says became of a message, "received" if it is one that came in.
+
+    A channel's own receipt says so in EventType, which may be ahead of the status beside it: read is read.
+    """
+    event = form.get("EventType", "").lower()
+    told = (form.get("MessageStatus") or form.get("SmsStatus") or "").lower()
+    if event in STATUSES and (not told or (event == "read" and told in ("sent", "delivered"))):
+        return event
+    return told or "received"
 
 
 def media_type(request: WebhookRequest) -> str:

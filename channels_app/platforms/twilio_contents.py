@@ -72,8 +72,8 @@ def sender_of(form: Mapping[str, str], address: str) -> Sender:
 def referral_of(form: Mapping[str, str]) -> str:
     """Return what led the customer here: the ad's own words and address, else its id."""
     told = [form.get(f"Referral{name}", "") for name in ("Headline", "Body", "SourceUrl")]
-    source = form.get("ReferralSourceId", "")
-    return " · ".join(filter(None, told)) or (f"ad {source}" if source else "")
+    source, clicked = form.get("ReferralSourceId", ""), form.get("ReferralCtwaClid") or form.get("ReferralSourceType")
+    return " · ".join(filter(None, told)) or (f"ad {source}" if source else "an ad" if clicked else "")
 
 
 def parts_of(form: Mapping[str, str]) -> Iterator[Part]:

@@ -43,6 +43,8 @@ _CRC_TOKEN = re.compile(r"[A-Za-z0-9_=+/-]{1,128}")
 _OWN = "/messages/media/"
 #: Direct messages that one look at what was sent reads: a page.
 NEWEST = 100
+#: Where X's words stand, in v1.1, v2 and OAuth, the more telling first.
+_SAYING = ("detail", "message", "error_description", "error", "title")
 #: Pages that one look at what was received reads. X answers 15 such calls in 15 minutes, and so three looks.
 MOST_PAGES = 4
 
@@ -228,7 +230,7 @@ def _refusal(response: requests.Response) -> SendFailed:
         body = {}
     problems = [body, *filter(None, map(object_at, list_at(body, "errors")))]
     codes = [_code(one.get("code")) or text_at(one, "type").rpartition("/")[2] for one in problems]
-    words = [text_at(one, name) for one in problems for name in ("detail", "message", "title")]
+    words = [text_at(one, name) for one in problems for name in _SAYING]
     code, kind = meaning(codes, words)
     window = "user-limit-24hour" if response.headers.get("x-user-limit-24hour-remaining") == "0" else "rate-limit"
     again = retry_at(response.headers, f"x-{window}-reset")

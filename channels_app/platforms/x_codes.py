@@ -52,6 +52,12 @@ _NAMES_RECIPIENT = re.compile(
     r"|users? who (?:are|is) not following you|recipient is not following you|you have been blocked",
     re.IGNORECASE,
 )
+#: v2 says some of what v1.1 has numbers for in the same sentences, and with no number.
+_SENTENCES: tuple[tuple[re.Pattern[str], type[SendFailed]], ...] = (
+    (_NAMES_RECIPIENT, Blocked),
+    (re.compile(r"looks like it might be automated", re.IGNORECASE), PolicyViolation),
+    (re.compile(r"app permissions|not allowed to access or delete your direct messages", re.IGNORECASE), AuthFailed),
+)
 
 
 def meaning(codes: Iterable[str], words: Iterable[str]) -> tuple[str, type[SendFailed] | None]:
@@ -64,7 +70,8 @@ def meaning(codes: Iterable[str], words: Iterable[str]) -> tuple[str, type[SendF
     if known:
         return known, CODES[known]
     first = given[0] if given else ""
-    return first, Blocked if any(map(_NAMES_RECIPIENT.search, words)) else None
+    said = list(words)
+    return first, next((kind for pattern, kind in _SENTENCES if any(map(pattern.search, said))), None)
 
 
 ADVICE: Mapping[str, Advice] = {

@@ -61,6 +61,7 @@ class _Message(Payload, frozen=True):
 class _Receipt(Payload, frozen=True):
     watermark: int | str | None = None
     mids: list[Id] = []
+    mid: str = ""
 
 
 class Messenger(setting_up.SetUpByApi, Channel[Config]):
@@ -114,7 +115,7 @@ class Messenger(setting_up.SetUpByApi, Channel[Config]):
         customer = item.recipient.id if writer == us else writer
         if us not in (writer, item.recipient.id):
             return payloads.misaddressed(us, item.recipient.id, raw)
-        likely = _READERS.keys() if writer != us else {"message"} if customer != us else {"policy-enforcement"}
+        likely = _READERS.keys() if writer != us else {"message"} if customer != us else _POLICY
         names = [name for name in raw if name not in ("sender", "recipient", "timestamp")]
         if handed := next((name for name in names if name in _HANDOVERS), None):
             return _account(us, "handover", meta_contents.owner_changed(handed, raw[handed]), raw)
@@ -198,12 +199,13 @@ def _postback(about: About, raw: Any) -> InboundEvent:
 
 def _receipt(status: types.ReceiptStatus, about: About, raw: Any) -> InboundEvent:
     receipt = payloads.read_as(_Receipt, raw)
+    mids = [*receipt.mids, *filter(None, [receipt.mid])]
     return types.ReceiptReceived(
-        key=hash_key(f"r:{status}", about.sender.external_id, receipt.watermark, receipt.mids),
+        key=hash_key(f"r:{status}", about.sender.external_id, receipt.watermark, mids),
         sender=about.sender,
         occurred_at=about.occurred_at,
         status=status,
-        message_ids=tuple(map(short_id, receipt.mids)),
+        message_ids=tuple(map(short_id, mids)),
         watermark=payloads.unix_milliseconds(receipt.watermark) or None,
     )
 
@@ -225,6 +227,8 @@ def _account(ours: str, topic: str, detail: str, raw: Any) -> InboundEvent:
     return types.AccountChanged(key=key, sender=Sender(external_id=ours), topic=topic, detail=detail)
 
 
+#: Both spellings are in Meta's pages.
+_POLICY = {"policy-enforcement", "policy_enforcement"}
 _HANDOVERS = frozenset(("pass_thread_control", "take_thread_control", "request_thread_control", "app_roles"))
 _READERS: dict[str, Callable[[About, Any], InboundEvent]] = {
     "message": _message,
@@ -241,7 +245,7 @@ _READERS: dict[str, Callable[[About, Any], InboundEvent]] = {
     **dict.fromkeys(
         ("messaging_in_thread_lead_form_submit", "lead_form_submit"), partial(meta_events.filled_in, "lead form")
     ),
-    "policy-enforcement": _enforced,
+    **dict.fromkeys(_POLICY, _enforced),
 }
 
 channel = Messenger

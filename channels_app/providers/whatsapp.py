@@ -76,7 +76,7 @@ class WhatsApp(setting_up.SetUpByApi, Channel[Config]):
         form = twilio.fields_of(webhook)
         sid = twilio.message_sid(form)
         writer, reader = form.get("From", ""), form.get("To", "")
-        status = form.get("MessageStatus") or form.get("SmsStatus") or "received"
+        status = twilio.status_of(form)
         is_receipt = status not in ("received", "receiving")
         us = PREFIX + self.address
         if form.get("AccountSid") != self.config.account_sid or us not in (writer, *([] if is_receipt else [reader])):

@@ -269,6 +269,10 @@ def test_a_callback_says_the_code_in_one_form(said: str | None, code: str) -> No
         ({"code": 10, "message": "This person isn't receiving messages from you right now."}, BLOCKED),
         ({"code": 100, "message": "Invalid appsecret_proof provided in the API argument"}, AUTH),
         ({"code": 100, "error_subcode": 0}, CONTENT),
+        ({"code": 100, "error_subcode": 2018278}, WINDOW),
+        ({"code": 1545041, "error_subcode": 1545041}, BLOCKED),
+        ({"code": 2018001}, RECIPIENT),
+        ({"code": 31415, "error_subcode": 33}, SendFailed),
     ],
 )
 def test_graph_says_it_in_other_ways_too(api: ProviderApi, error: dict[str, Any], meant: type[SendFailed]) -> None:
@@ -286,7 +290,10 @@ def problem(detail: str, kind: str = "about:blank") -> dict[str, Any]:
         (problem("You cannot send messages to this user."), BLOCKED),
         (problem("Forbidden"), ACCOUNT),
         (problem("You are not permitted to attach this media to a DM event."), ACCOUNT),
-        (problem("This application is not allowed to access or delete your direct messages."), ACCOUNT),
+        (problem("This application is not allowed to access or delete your direct messages."), AUTH),
+        (problem("Your client app is not configured with the appropriate oauth1 app permissions for this call."), AUTH),
+        (problem("This request looks like it might be automated. Please try again later."), POLICY),
+        (problem("Your account is suspended and is not permitted to access this feature."), ACCOUNT),
         (problem("You are not permitted to perform this action."), ACCOUNT),
         (problem("Sorry", "https://api.twitter.com/2/problems/not-authorized-for-resource"), SendFailed),
         ({"errors": [{"code": 31415, "message": "No."}]}, SendFailed),
@@ -313,6 +320,21 @@ def test_a_body_that_says_nothing_leaves_the_status(
     api: ProviderApi, kind: str, status: int, meant: type[SendFailed], body: bytes
 ) -> None:
     assert type(refused(api, kind, body, status)) is meant
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"error": "Sorry, that is not allowed"}, "Sorry, that is not allowed"),
+        ({"error": "invalid_request", "error_description": "No such token"}, "No such token"),
+    ],
+)
+def test_what_x_says_is_shown_wherever_it_stands(api: ProviderApi, body: dict[str, str], words: str) -> None:
+    assert refused(api, "twitter", body).detail == words
+
+
+def test_who_is_to_be_calm_waits(api: ProviderApi) -> None:
+    assert type(refused(api, "twitter", b"", 420)) is THROTTLED
 
 
 def test_every_number_of_the_tables_is_a_number_of_its_provider() -> None:

@@ -310,6 +310,33 @@ CASES: list[tuple[str, Json, list[tuple[str, Json]]]] = [
         [("AccountChanged", {"topic": "policy-enforcement", "detail": "block spam"})],
     ),
     (
+        "a reaction by its name alone",
+        batch(item(reaction={"mid": "m_9", "action": "react", "reaction": "love"})),
+        [("Reacted", {"emoji": "❤"})],
+    ),
+    (
+        "a reaction with neither",
+        batch(item(reaction={"mid": "m_9", "action": "react"})),
+        [("Reacted", {"emoji": "…"})],
+    ),
+    (
+        "one message read, and another",
+        batch(item(read={"mid": "m_9"}), item(read={"mid": "m_8"})),
+        [("ReceiptReceived", {"message_ids": ("m_9",)}), ("ReceiptReceived", {"message_ids": ("m_8",)})],
+    ),
+    (
+        "an edit that leaves nothing",
+        batch(item(message_edit={"mid": "m_9", "text": None, "num_edit": 2})),
+        [("MessageEdited", {"message_id": "m_9", "text": ""})],
+    ),
+    (
+        "a policy enforced, spelled the other way",
+        batch(
+            {"recipient": {"id": "200"}, "timestamp": 1, "policy_enforcement": {"action": "block", "reason": "spam"}}
+        ),
+        [("AccountChanged", {"topic": "policy-enforcement", "detail": "block spam"})],
+    ),
+    (
         "a survey filled in",
         batch(
             item(
@@ -447,6 +474,11 @@ def test_the_same_event_has_the_same_key_and_another_one_has_not() -> None:
     delivered = item(delivery={"watermark": STAMP})
     events = received("messenger", batch(once, again, once, tapped, tapped, read, read, delivered))
     assert len({event.key for event in events}) == 5
+
+
+def test_each_message_that_was_read_has_a_key_of_its_own() -> None:
+    first, second = received("messenger", batch(item(read={"mid": "m_9"}), item(read={"mid": "m_8"})))
+    assert first.key != second.key
 
 
 def test_a_thousand_events_are_all_read() -> None:

@@ -60,6 +60,7 @@ def part(kind: PartKind, mime: str) -> tuple[Part, ...]:
     return (Part(kind=kind, media_ref="https://m/0", mime=mime),)
 
 
+FLOW = '{"flow_token":"t","name":"Ann"}'
 PLACE = Part(kind=PartKind.LOCATION, latitude=41.38, longitude=2.17, name="Plaza", caption="Barcelona")
 REFERRED = {"ReferralHeadline": "Chat", "ReferralSourceUrl": "https://fb.me/1", "ReferralCtwaClid": "clid"}
 
@@ -227,6 +228,16 @@ CASES: list[tuple[str, Form, list[tuple[str, dict[str, Any]]]]] = [
         form(Body="hi", ReferralBody="Ask us", ReferralSourceId="9"),
         [("MessageReceived", {"referral": "Ask us"})],
     ),
+    (
+        "through an ad of which only the click is known",
+        form(Body="hi", ReferralCtwaClid="c"),
+        [("MessageReceived", {"referral": "an ad"})],
+    ),
+    (
+        "a form in the frame that its kind gives it",
+        form(InteractiveData=json.dumps({"type": "nfm_reply", "nfm_reply": {"name": "flow", "response_json": FLOW}})),
+        [("MessageReceived", {"parts": answers(("name", "Ann"))})],
+    ),
     ("through an ad without", form(Body="hi", ReferralSourceId="9"), [("MessageReceived", {"referral": "ad 9"})]),
     (
         "what only looks escaped",
@@ -296,6 +307,15 @@ CASES: list[tuple[str, Form, list[tuple[str, dict[str, Any]]]]] = [
         status("undelivered", ErrorCode="63024", ErrorMessage="no such user"),
         [("ReceiptReceived", {"status": ReceiptStatus.FAILED, "error_detail": "no such user"})],
     ),
+    ("read by the channel's word alone", status("", EventType="READ"), [("ReceiptReceived", {"status": "read"})]),
+    ("read before its status says so", status("sent", EventType="READ"), [("ReceiptReceived", {"status": "read"})]),
+    (
+        "failed, whatever else is said",
+        status("undelivered", EventType="READ", ErrorCode="63016"),
+        [("ReceiptReceived", {"status": "failed", "error_code": "63016"})],
+    ),
+    ("a status in capitals", status("DELIVERED"), [("ReceiptReceived", {"status": "delivered"})]),
+    ("delivered to some", status("partially_delivered"), [("ReceiptReceived", {"status": "accepted"})]),
     ("status that nobody knows", status("teleported"), [("Unrecognised", {"type": "status teleported"})]),
     ("status of another number's message", status("sent", From="whatsapp:+1999"), [("Misaddressed", {})]),
 ]
