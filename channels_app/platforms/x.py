@@ -43,6 +43,8 @@ _CRC_TOKEN = re.compile(r"[A-Za-z0-9_=+/-]{1,128}")
 _OWN = "/messages/media/"
 #: Direct messages that one look at what was sent reads: a page.
 NEWEST = 100
+#: Limits of a day, as the headers call them (public reports).
+_OF_A_DAY = ("user-limit-24hour", "app-limit-24hour")
 #: Where X's words stand, in v1.1, v2 and OAuth, the more telling first.
 _SAYING = ("detail", "message", "error_description", "error", "title")
 #: Pages that one look at what was received reads. X answers 15 such calls in 15 minutes, and so three looks.
@@ -232,8 +234,8 @@ def _refusal(response: requests.Response) -> SendFailed:
     codes = [_code(one.get("code")) or text_at(one, "type").rpartition("/")[2] for one in problems]
     words = [text_at(one, name) for one in problems for name in _SAYING]
     code, kind = meaning(codes, words)
-    window = "user-limit-24hour" if response.headers.get("x-user-limit-24hour-remaining") == "0" else "rate-limit"
-    again = retry_at(response.headers, f"x-{window}-reset")
+    used_up = [name for name in _OF_A_DAY if response.headers.get(f"x-{name}-remaining") == "0"]
+    again = retry_at(response.headers, *(f"x-{name}-reset" for name in (*used_up, "rate-limit")))
     return refusal(response.status_code, next(filter(None, words), ""), code, kind=kind, retry_at=again)
 
 

@@ -497,11 +497,12 @@ def test_a_gateways_html_is_unavailable(api: ProviderApi, status: int) -> None:
         channel_of("twitter", api.http()).send(OUT)
 
 
-def test_too_fast_says_when_to_try_again(api: ProviderApi) -> None:
+@pytest.mark.parametrize("day", ["user", "app"])
+def test_too_fast_says_when_to_try_again(api: ProviderApi, day: str) -> None:
     now = int(datetime.now(UTC).timestamp())
-    resets = {"x-rate-limit-reset": now + 600, "x-user-limit-24hour-reset": now + 6000}
+    resets = {"x-rate-limit-reset": str(now + 600), f"x-{day}-limit-24hour-reset": str(now + 6000)}
     for left, wait in (("5", 600), ("0", 6000)):
-        api.status, api.headers = 429, {**{k: str(v) for k, v in resets.items()}, "x-user-limit-24hour-remaining": left}
+        api.status, api.headers = 429, {**resets, f"x-{day}-limit-24hour-remaining": left}
         with pytest.raises(errors.Throttled) as refusal:
             channel_of("twitter", api.http()).send(OUT)
         assert refusal.value.retry_at == datetime.fromtimestamp(now + wait, UTC)
