@@ -6,14 +6,14 @@ Facts: developers.facebook.com, "Webhooks: getting started", "Graph API: handlin
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 import requests
 
-from channels_app.errors import BadHandshake, BadSignature, HandshakeRefused, SendFailed, Unusable
+from channels_app.errors import BadHandshake, BadSignature, HandshakeRefused, InvalidContent, SendFailed, Unusable
 from channels_app.http import Http
 from channels_app.payloads import list_at, number, object_at, read_object, text_at
 from channels_app.platforms.meta_codes import meaning
@@ -93,10 +93,20 @@ class Graph:
         lacking = [name for name in needed if name not in self._subscribed(page)]
         return f"The app is not subscribed to the Page's {', '.join(lacking)}." if lacking else ""
 
-    def subscribe(self, page: str, needed: Sequence[str]) -> None:
+    def subscribe(self, page: str, needed: Sequence[str], wanted: Sequence[str] = ()) -> None:
         """Subscribe our app to the fields, besides those that it has: Meta replaces the whole list."""
-        fields = dict.fromkeys((*self._subscribed(page), *needed))
-        self.call("POST", f"{page}/subscribed_apps", subscribed_fields=",".join(fields))
+        had, path = self._subscribed(page), f"{page}/subscribed_apps"
+        self.with_fields(lambda told: self.call("POST", path, subscribed_fields=told), [*had, *needed], wanted)
+
+    @staticmethod
+    def with_fields(ask: Callable[[str], Any], needed: Sequence[str], wanted: Sequence[str]) -> None:
+        """Ask for all of the fields or, if Meta does not know one that is only wanted, for those that are needed."""
+        try:
+            ask(",".join(dict.fromkeys((*needed, *wanted))))
+        except InvalidContent:
+            if not wanted:
+                raise
+            ask(",".join(dict.fromkeys(needed)))
 
     def _subscribed(self, page: str) -> list[str]:
         """Return our app's fields. Other apps may be subscribed too; then Graph is asked which of them is ours."""

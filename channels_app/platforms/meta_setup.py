@@ -30,10 +30,16 @@ _SUBSCRIBE = "Press “Register our address” in the step Webhook."
 
 
 class Setup:
-    """One Page's side of Meta, with the channel's config. `url` is our webhook, `needed` what the Page must tell us."""
+    """One Page's side of Meta, with the channel's config. `url` is our webhook.
 
-    def __init__(self, http: Http, graph: meta.Graph, config: Any, url: str, needed: Sequence[str]) -> None:
-        self._http, self._graph, self._config, self._url, self._needed = http, graph, config, url, needed
+    `fields` are what the Page must tell us, and what else we would like to hear.
+    """
+
+    def __init__(
+        self, http: Http, graph: meta.Graph, config: Any, url: str, fields: tuple[Sequence[str], Sequence[str]]
+    ) -> None:
+        self._http, self._graph, self._config, self._url = http, graph, config, url
+        self._needed, self._wanted = fields
         self._page: str = config.page_id
 
     def points(self) -> Mapping[str, Callable[[], Checked]]:
@@ -46,16 +52,19 @@ class Setup:
 
     def register(self) -> str:
         """Set the app's callback for Pages, which Meta checks at once, and subscribe the Page to the app."""
+        self._graph.with_fields(self._set_callback, self._needed, self._wanted)
+        self._graph.subscribe(self._page, self._needed, self._wanted)
+        return "Meta checked our address and took it; the Page is subscribed to the app."
+
+    def _set_callback(self, fields: str) -> None:
         self._as_app().call(
             "POST",
             f"{self._app_id()}/subscriptions",
             object="page",
             callback_url=self._url,
             verify_token=self._config.verify_token.reveal(),
-            fields=",".join(self._needed),
+            fields=fields,
         )
-        self._graph.subscribe(self._page, self._needed)
-        return "Meta checked our address and took it; the Page is subscribed to the app."
 
     def _token(self) -> Checked:
         told = self._debugged()

@@ -27,6 +27,13 @@ WINDOW = timedelta(hours=24)
 #: What Meta must tell us: what customers write and tap, and what became of our own messages.
 NEEDED = ("messages", "messaging_postbacks", "message_deliveries", "message_reads", "message_echoes")
 
+#: What else customers do there, and what Meta does: without these fields it never comes.
+WANTED = (
+    "message_reactions", "message_edits", "messaging_referrals", "messaging_optins", "messaging_handovers", "standby",
+    "messaging_policy_enforcement", "messaging_account_linking", "messaging_feedback",
+    "messaging_customer_information", "messaging_in_thread_lead_form_submit",
+)  # fmt: skip
+
 
 class Config(Credentials, frozen=True, kw_only=True):
     """One Page and the Meta app that it is connected to."""
@@ -142,11 +149,11 @@ class Messenger(setting_up.SetUpByApi, Channel[Config]):
         return self._graph.unsubscribed(self.address, NEEDED)
 
     def subscribe(self) -> None:
-        self._graph.subscribe(self.address, NEEDED)
+        self._graph.subscribe(self.address, NEEDED, WANTED)
 
     @property
     def setup(self) -> meta_setup.Setup:
-        return meta_setup.Setup(self.http, self._graph, self.config, self.webhook_url, NEEDED)
+        return meta_setup.Setup(self.http, self._graph, self.config, self.webhook_url, (NEEDED, WANTED))
 
     @property
     def _graph(self) -> meta.Graph:

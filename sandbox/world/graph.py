@@ -39,7 +39,8 @@ PAGE_FIELDS = frozenset(
     ("messages", "messaging_postbacks", "message_deliveries", "message_reads", "message_echoes", "message_edits",
      "message_reactions", "messaging_optins", "messaging_optouts", "messaging_referrals", "messaging_handovers",
      "messaging_account_linking", "messaging_policy_enforcement", "standby", "feed", "message_context",
-     "response_feedback", "messaging_game_plays", "messaging_customer_information")
+     "response_feedback", "messaging_game_plays", "messaging_customer_information", "messaging_feedback",
+     "messaging_in_thread_lead_form_submit")
 )  # fmt: skip
 ACTIONS = {"typing_on", "typing_off", "mark_seen", "react", "unreact"}
 VERSION = r"/graph/{version:v\d+\.\d+}"

@@ -12,6 +12,7 @@ from channels_app import errors
 from channels_app.channel import ChecksSubscription, ListsSent, Reconciles
 from channels_app.http import Http
 from channels_app.platforms import twilio, x
+from channels_app.providers.messenger import NEEDED
 from channels_app.registry import channels
 from channels_app.types import InboundEvent, Listed, ListedInbound, OutboundMessage, WebhookRequest
 from tests.sandbox.messengers_kit import CREDENTIALS, CUSTOMERS, PUBLIC, Hook, Lab, messengers
@@ -190,6 +191,18 @@ async def test_a_page_that_is_not_subscribed_any_more_is_told_and_can_be_subscri
         await asyncio.to_thread(channel.subscribe)
         assert await asyncio.to_thread(channel.unsubscribed) == ""
         assert {"feed", "messages", "message_echoes"} <= set(lab.account("messenger").fields or [])
+        assert {"message_reactions", "messaging_feedback", "standby"} <= set(lab.account("messenger").fields or [])
+
+
+async def test_a_page_without_a_field_that_is_only_wanted_gets_those_that_are_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sandbox.world.graph.PAGE_FIELDS", frozenset((*NEEDED, "feed")))
+    async with messengers() as lab:
+        await lab.register("messenger")
+        lab.account("messenger").fields = ["feed"]
+        await asyncio.to_thread(channel_at(lab, "messenger").subscribe)
+        assert set(lab.account("messenger").fields or []) == {"feed", *NEEDED}
 
 
 def test_each_channel_offers_what_its_provider_can() -> None:
