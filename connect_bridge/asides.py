@@ -9,6 +9,7 @@ transaction, under the conversation's row lock.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,6 @@ from psycopg.types.json import Jsonb
 
 from channels_app.placeholders import describe, elsewhere
 from channels_app.types import Echoed, InboundEvent, MessageEdited, MessageReceived, MessageUnsent, Rated, Reacted
-from connect_bridge.house import House
 from connect_bridge.lifecycle import ASIDE
 from connect_bridge.store import RELAY_CHANNEL, Chat, Connection
 
@@ -132,14 +132,14 @@ async def store(connection: Connection, aside: Aside) -> tuple[uuid.UUID | None,
     return row[0], bool(row[1])
 
 
-async def note(house: House, message: uuid.UUID, chat: Chat | None) -> None:
+async def note(execute: Callable[[str, Any], Awaitable[int]], message: uuid.UUID, chat: Chat | None) -> None:
     """Let an aside stand on the timeline: its chat is over, or nobody is in `chat` (yet).
 
-    Whoever comes while this is being written is told, too.
+    Whoever comes while this is being written is told, too. `execute` runs one statement by itself.
     """
     if chat is None:
-        await house.execute(NOTED, {"id": message})
+        await execute(NOTED, {"id": message})
         return
-    await house.execute(HELD_BACK, {"id": message, "contact": chat.contact})
+    await execute(HELD_BACK, {"id": message, "contact": chat.contact})
     if not chat.bot:
-        await house.execute(TELL, {"contact": chat.contact})
+        await execute(TELL, {"contact": chat.contact})

@@ -181,7 +181,7 @@ class Relay:
             message = await read_cards(self.house, message)
             chat = await self._chat_for(message)
             if chat is None or (message.content_type == ASIDE and chat.bot):
-                await note(self.house, message.id, chat)
+                await note(self.house.execute, message.id, chat)
             else:
                 await self._send(chat, message)
         except Invalid as refusal:
