@@ -26,9 +26,14 @@ Piece = tuple[Callable[[Any], InboundEvent], Any]
 
 #: A provider's id of a message or event.
 Id = Annotated[str, msgspec.Meta(min_length=1)]
-#: Meta's and X's id of a person, a Page or an account: a number of 64 bits, in digits ("Page-scoped IDs"; X's OpenAPI
-#: description, UserId). Whatever else stands there is nobody's: everybody who came with it would be the same person.
-PersonId = Annotated[str, msgspec.Meta(pattern=r"\A(?!0+\Z)[0-9]{1,20}\Z")]
+#: A provider's id of a person or of our own account. It also stands in URL paths, so no slash, dot or space. What
+#: programs write where they know no value is none: everybody who came with it would be the same person.
+PersonId = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"\A(?!(?i:0+|null|none|nil|nan|undefined|unknown|anonymous|na|-1?|_)\Z)[0-9A-Za-z_-]{1,128}\Z"
+    ),
+]
 
 #: Longer keys and ids are hashed: a provider's id is a name, not a place to store things.
 LONGEST_ID = 200

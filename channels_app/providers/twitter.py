@@ -16,13 +16,15 @@ import msgspec
 from channels_app import payloads, types
 from channels_app.channel import Channel
 from channels_app.errors import Unusable
-from channels_app.payloads import Id, Payload, PersonId, Piece, hash_key, key_of, object_at, short_id, text_at
+from channels_app.payloads import Id, Payload, Piece, hash_key, key_of, object_at, short_id, text_at
 from channels_app.platforms import setting_up, x, x_codes, x_setup
 from channels_app.platforms.x_contents import own_words, parts_of, plain, sender_of, with_links
 from channels_app.signatures import Credentials
 from channels_app.text import TextLimit
 from channels_app.types import InboundEvent, Part, PartKind, Secret, Sender, VerifiedWebhook, WebhookRequest
 
+#: A number of 64 bits (X's OpenAPI description, UserId). Whatever else stands there is nobody's.
+UserId = Annotated[str, msgspec.Meta(pattern=r"\A(?!0+\Z)[0-9]{1,20}\Z")]
 _CONSENT = {"follow": True, "unfollow": False, "block": False, "unblock": True}
 _EPOCH = 1_288_834_974_657  # X's ids hold a time: milliseconds since this one, in the bits above the 22nd
 
@@ -34,15 +36,15 @@ class Config(Credentials, frozen=True, kw_only=True):
     consumer_secret: Annotated[Secret, msgspec.Meta(description="API key secret; X signs webhooks with it.")]
     access_token: Annotated[Secret, msgspec.Meta(description="Access token, with permission to read and write DMs.")]
     access_token_secret: Annotated[Secret, msgspec.Meta(description="Access token secret.")]
-    user_id: Annotated[PersonId, msgspec.Meta(description="Numeric id of the account that customers write to.")]
+    user_id: Annotated[UserId, msgspec.Meta(description="Numeric id of the account that customers write to.")]
 
 
 class _Target(Payload, frozen=True):
-    recipient_id: PersonId
+    recipient_id: UserId
 
 
 class _Signal(Payload, frozen=True, kw_only=True):
-    sender_id: PersonId
+    sender_id: UserId
     target: _Target
     created_timestamp: int | str | None = None
 
@@ -65,7 +67,7 @@ class _DirectMessage(Payload, frozen=True):
 
 class _Encrypted(Payload, frozen=True):
     id: Id
-    sender_id: PersonId
+    sender_id: UserId
 
 
 class Twitter(setting_up.SetUpByApi, Channel[Config]):
@@ -186,7 +188,7 @@ class Twitter(setting_up.SetUpByApi, Channel[Config]):
         who, whom = (object_at(raw, side, "data") or object_at(raw, side) for side in ("source", "target"))
         if text_at(whom, "id") != self.address or verb not in _CONSENT:
             return payloads.unrecognised(self.address, verb, raw)
-        sender, key = sender_of(payloads.read_as(PersonId, who.get("id")), {who["id"]: who}), hash_key("c", verb, raw)
+        sender, key = sender_of(payloads.read_as(UserId, who.get("id")), {who["id"]: who}), hash_key("c", verb, raw)
         return types.ConsentChanged(key=key, sender=sender, occurred_at=at, granted=_CONSENT[verb], topic=verb)
 
     def _encrypted(self, raw: Any) -> InboundEvent:
@@ -204,7 +206,7 @@ class Twitter(setting_up.SetUpByApi, Channel[Config]):
 
     def _renamed(self, whose: str, what: str, raw: Any) -> InboundEvent:
         field = "handle" if what.endswith("handle") else "display_name"
-        known = {"external_id": payloads.read_as(PersonId, whose), field: plain(text_at(raw, "after"))}
+        known = {"external_id": payloads.read_as(UserId, whose), field: plain(text_at(raw, "after"))}
         sender = payloads.read_as(Sender, known)
         return types.IdentityChanged(key=hash_key(what, whose, raw), sender=sender, former_id=whose)
 

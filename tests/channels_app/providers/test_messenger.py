@@ -689,7 +689,7 @@ def test_without_consent_there_is_no_profile(api: ProviderApi) -> None:
 
 @pytest.mark.parametrize(
     "who",
-    ["", " ", "null", "undefined", "000", "Anonymous", "1.2", "\uff11\uff12", "7" * 21, "PSID", "7a", "-7", "7\n"],
+    ["", " ", "null", "undefined", "000", "Anonymous", "1.2", "\uff11\uff12", "7" * 129, "-1", "7\n"],
 )
 def test_a_sender_whose_id_is_none_is_nobody(who: str) -> None:
     with pytest.raises(errors.Unusable):
