@@ -370,7 +370,11 @@ def _failures(messages: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[str, str, 
 
 
 def _rows(query: str, ids: Sequence[uuid.UUID]) -> list[Any]:
-    given = {"ids": list(ids), "sent": ["accepted", "delivered", "read"], "person": sorted(NEEDS_A_PERSON)}
+    given: dict[str, Any] = {
+        "ids": list(ids),
+        "sent": ["accepted", "delivered", "read"],
+        "person": sorted(NEEDS_A_PERSON),
+    }
     with connection.cursor() as cursor:
         cursor.execute(query, given)
         return list(cursor.fetchall())

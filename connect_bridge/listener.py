@@ -35,6 +35,7 @@ RENEW_BEFORE = 90.0
 RENEW_AFTER = 20.0
 #: Connect lets nobody read the transcript of a chat that is over, so all that can be done is to say so.
 ENDED_UNHEARD = "The chat ended while nobody listened: what was said last may be missing"
+CHAT_SWEPT = "UPDATE connect_bridge_contact SET swept_at = now() WHERE id = %s"
 #: Seconds to wait before the first, and at most before any, new attempt to reconnect or sweep.
 RECONNECT_FIRST, RECONNECT_MOST = 0.5, 20.0
 #: How often the transcript of a chat that has ended is asked for what perhaps nobody heard.
@@ -119,7 +120,7 @@ class Listener:
         self._sweep_at = time.monotonic() + RECONNECT_MOST
         try:
             await self.fill()
-            await self.house.execute(store.CHAT_SWEPT, [self.chat.contact])
+            await self.house.execute(CHAT_SWEPT, [self.chat.contact])
         except Exception as failure:  # noqa: BLE001 - see renew()
             log.info("contact %s: sweep failed: %s", self.chat.contact, described(failure))
 

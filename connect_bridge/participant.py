@@ -10,7 +10,7 @@ import msgspec
 
 from channels_app.wayout import UnusableBundle, UnusableProxy, proxy_for, tls_context, why_no_way
 from connect_bridge.answers import PARTICIPANT, SEND_MESSAGE, Table, meaning
-from connect_bridge.gateway import Connection, GatewayError, NoWay, SetUp, Transcript, Unclear, Unreachable
+from connect_bridge.gateway import Connection, GatewayError, NotPassed, NoWay, SetUp, Transcript, Unclear, Unreachable
 from connect_bridge.items import read_items
 
 #: Seconds for one call.
@@ -39,8 +39,13 @@ class _Connected(msgspec.Struct, rename="pascal"):
     connection_credentials: _Credentials
 
 
+class _Processing(msgspec.Struct, rename="pascal"):
+    message_processing_status: Any = None
+
+
 class _Sent(msgspec.Struct, rename="pascal"):
     id: str
+    message_metadata: _Processing | None = None
 
 
 class _Page(msgspec.Struct, rename="pascal"):
@@ -73,7 +78,11 @@ class AwsParticipants:
 
     async def send_message(self, connection_token: str, text: str, client_token: str) -> str:
         body = {"ContentType": "text/plain", "Content": text, "ClientToken": client_token}
-        return (await self._post("/participant/message", connection_token, body, _Sent, SEND_MESSAGE)).id
+        sent = await self._post("/participant/message", connection_token, body, _Sent, SEND_MESSAGE)
+        status = sent.message_metadata and sent.message_metadata.message_processing_status
+        if isinstance(status, str) and status in NotPassed.STATUSES:
+            raise NotPassed(status, sent.id)
+        return sent.id
 
     async def transcript(self, connection_token: str, next_token: str) -> Transcript:
         # Forwards would need a StartPosition; backwards from the end is what the service does by itself.

@@ -42,8 +42,7 @@ log = logging.getLogger(__name__)
 RETRY_FIRST, RETRY_MOST = 0.25, 30.0
 #: A message that Connect keeps failing with, while it takes others, stops blocking its conversation after so long and
 #: so many attempts. Neither an outage, in which Connect takes nothing of the instance, nor a set-up that is wrong does.
-POISON_AFTER = timedelta(minutes=15)
-POISON_ATTEMPTS = 5
+POISON_AFTER, POISON_ATTEMPTS = timedelta(minutes=15), 5
 #: Seconds before another chat is begun when Connect let nobody into the last one; four times as long each time.
 ANOTHER_FIRST, ANOTHER_MOST = 1.0, 300.0
 #: Seconds that a message waits for the transcript when Connect may have it already.
@@ -289,9 +288,7 @@ class Relay:
             await self._done(chat, message, "", "")
         while next_part(message, FOR_BOT):
             part, item = await self._already_there(message) or await self._send_part(chat, message)
-            if item:
-                message = await self._done(chat, message, part, item)
-                self._taken[item] = part
+            message = await self._done(chat, message, part, item) if item else message
 
     async def _done(self, chat: Chat, message: Pending, part: str, item: str) -> Pending:
         """Write down that this part is with Connect, and return what is left."""
@@ -301,7 +298,10 @@ class Relay:
         except psycopg.Error:
             self._in_doubt = True  # Connect has it, and our next attempt must find that out
             raise
-        return msgspec.structs.replace(message, relayed=done)
+        if item and self.listener is not None:
+            self._taken[item] = part
+            await self.listener.hearing.unpassed.taken(item, message.id)
+        return msgspec.structs.replace(message, relayed=done, item=item or message.item)
 
     async def _already_there(self, message: Pending) -> tuple[str, str] | None:
         """Return a part that Connect may have taken without our knowing, with its item id, if it did.
@@ -385,7 +385,7 @@ class Relay:
     async def _undeliverable(self, message: Pending, refusal: GatewayError) -> None:
         """Connect will never take this message: it fails, and the next one has its turn."""
         log.warning("message %s cannot be relayed: %s", message.id, refusal)
-        given = {"id": message.id, "code": refusal.code, "detail": str(refusal)[:500]}
+        given = {"id": message.id, "code": refusal.code, "detail": str(refusal)[:500], "item": refusal.item[:64]}
         await self.house.execute(store.UNDELIVERABLE, given)
         if self._chat is not None and self._chat.state == State.REQUESTED:
             await self._over(self._chat, Event.GAVE_UP, "its first message cannot be relayed")

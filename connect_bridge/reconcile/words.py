@@ -122,7 +122,7 @@ WORDS: dict[Kind, Words] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """Something is missing, may be, or is not as it was. `id` names it; `detail` and `fix` say more than the words of its kind."""
+    """Something is missing, may be, or is not as it was. `id` names it; `detail` and `fix` say more than its kind."""
 
     kind: Kind
     id: str
