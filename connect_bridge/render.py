@@ -9,7 +9,7 @@ from html import unescape
 import msgspec
 
 from channels_app.text import is_blank
-from connect_bridge.gateway import Attached, Item
+from connect_bridge.gateway import Attached, Item, NotPassed
 from connect_bridge.interactive import lines_of
 from connect_bridge.presence import JOINED, LEFT, PERSONS, RENAMED, Told
 
@@ -27,7 +27,7 @@ _TEMPLATE = ('"templateType"', '"replyMessage"', '"genericAttachments"')
 #: Who speaks to the customer. CUSTOMER is our own echo; whoever else Connect may let speak is software.
 SPEAKERS = frozenset({"AGENT", "SYSTEM", "CUSTOM_BOT", "SUPERVISOR"})
 #: What a message processor has not passed, or never will: nobody in the chat is to read it (MessageProcessingStatus).
-UNPASSED = frozenset({"PROCESSING", "FAILED", "REJECTED"})
+UNPASSED = frozenset({"PROCESSING", *NotPassed.STATUSES})
 #: What a scan of a file comes to.
 _SCANNED = frozenset({"APPROVED", "REJECTED"})
 #: Events of older clients, told by the item's type alone (Item in the participant service's API reference).
@@ -112,6 +112,12 @@ def is_unfinished(item: Item) -> bool:
         return False
     piece = said.chunk_number is not None and said.message_completed is not True
     return piece or said.message_completed is False or said.message_processing_status in UNPASSED
+
+
+def is_under_way(item: Item) -> bool:
+    """Return whether more is to come under the same id: it is unfinished, and no message processor has decided."""
+    said = item.message_metadata
+    return is_unfinished(item) and (said is None or said.message_processing_status not in NotPassed.STATUSES)
 
 
 def _is_ours(item: Item) -> bool:

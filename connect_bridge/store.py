@@ -204,21 +204,6 @@ UPDATE connect_bridge_message SET status = 'failed', error_code = %(code)s, erro
  WHERE id = %(id)s AND status = 'stored'
 """
 
-#: A row if the message has been at the head of its conversation for long, while Connect took messages of others, not
-#: only in the last minute: it had its chances since.
-POISON = """
-SELECT 1 FROM (
-    SELECT x.conversation_id, GREATEST(x.created_at, (
-        SELECT max(GREATEST(p.relayed_at, p.settled_at)) FROM connect_bridge_message p
-         WHERE p.conversation_id = x.conversation_id AND p.direction = 'in' AND p.sequence < x.sequence)) AS since
-      FROM connect_bridge_message x WHERE x.id = %(id)s) head
- WHERE head.since < now() - %(after)s AND EXISTS (
-    SELECT 1 FROM connect_bridge_message m JOIN connect_bridge_contact t ON t.id = m.contact_id
-     WHERE t.instance_id = %(instance)s AND COALESCE(t.flow_id = %(flow)s, true) AND m.direction = 'in'
-       AND m.conversation_id <> head.conversation_id AND m.created_at > head.since - interval '1 hour'
-       AND m.relayed_at BETWEEN head.since AND now() - interval '1 minute')
-"""
-
 # ── contacts ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 #: `first_message` is still to be written down as relayed, by whoever has the chat now: it went as the InitialMessage.
