@@ -144,22 +144,34 @@ class Listener:
 
     async def _open(self, *, backfill: bool) -> None:
         with self.hearing.held():
-            connection = await self._change_sockets()
-            given = {
-                "contact": self.chat.contact,
-                "token": seal(connection.token),
-                "expires": connection.token_expires_at,
-            }
-            await self.house.execute(store.CHAT_CONNECTED, given)
+            await self._reconnect()
             if backfill:
-                self.hearing.recall(await self._transcript())
+                self.hearing.recall(await self._transcript_anew())
         await self._settle()
 
     async def _fill(self) -> None:
         failpoint("O2", Unreachable)
         with self.hearing.held():
-            self.hearing.recall(await self._transcript())
+            self.hearing.recall(await self._transcript_anew())
         await self._settle()
+
+    async def _transcript_anew(self) -> Sequence[Item]:
+        """Return the transcript, over another connection if this one is refused.
+
+        Refused is Connect's word for a token that has expired, too: only who gets no connection any more is out.
+        """
+        try:
+            return await self._transcript()
+        except Refused:
+            await self._reconnect()
+            return await self._transcript()
+
+    async def _reconnect(self) -> None:
+        """Open another connection and note it. Raises Refused if the chat is over, and any other GatewayError."""
+        connection = await self._change_sockets()
+        sealed, expires = seal(connection.token), connection.token_expires_at
+        given = {"contact": self.chat.contact, "token": sealed, "expires": expires}
+        await self.house.execute(store.CHAT_CONNECTED, given)
 
     async def _settle(self) -> None:
         await self.hearing.settled()

@@ -106,7 +106,7 @@ class AwsParticipants:
                 if answer.status == 200:  # noqa: PLR2004 - HTTP
                     return msgspec.json.decode(raw, type=expected)
                 raise _meaning(table, path, answer, raw)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             raise Unreachable(f"the participant service answered {path} with something unreadable") from None
         except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as failure:
             raise NoWay(f"no connection to Amazon Connect's participant service: {why_no_way(failure)}") from None
@@ -140,7 +140,7 @@ class _Refusal(msgspec.Struct):
 def _meaning(table: Table, path: str, answer: aiohttp.ClientResponse, raw: bytes) -> GatewayError:
     try:
         code = str(msgspec.json.decode(raw, type=_Refusal)) if raw else ""
-    except msgspec.MsgspecError:  # no answer of Amazon's: something in between speaks
+    except (msgspec.MsgspecError, RecursionError):  # no answer of Amazon's: something in between speaks
         if answer.status == 403:  # noqa: PLR2004 - HTTP
             return Unclear(f"something between Parley and Amazon Connect refused {path} (403): is a proxy in the way?")
         code = ""

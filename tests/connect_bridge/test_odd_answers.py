@@ -13,7 +13,8 @@ from aiohttp import web
 
 from connect_bridge import listener, relay
 from connect_bridge.chat_request import display_name
-from connect_bridge.gateway import GatewayError, Invalid, Metadata, Throttled
+from connect_bridge.chatsocket import ChatSocket
+from connect_bridge.gateway import GatewayError, Invalid, Item, Metadata, Refused, Throttled
 from connect_bridge.items import read_item
 from connect_bridge.models import Message
 from connect_bridge.participant import AwsParticipants
@@ -189,3 +190,35 @@ async def test_a_chat_in_which_something_is_being_processed_is_swept_again(monke
     await ear.sweep()
     assert chat.stored == ["later"]
     assert not ear.is_to_sweep
+
+
+async def test_a_connection_that_expired_before_the_transcript_was_read_is_not_the_end(monkeypatch):
+    """403 is Connect's word for an expired token, too: only who gets no connection any more is out."""
+    chat = OneChat(said("meanwhile", 1))
+    ear = chat.listener(monkeypatch)
+    chat.trouble["transcript"] = [Refused()]
+    await ear.open(backfill=True)
+    assert (ear.listening, chat.stored) == (True, ["meanwhile"])
+
+    chat.transcript_.append(said("and later", 2))
+    chat.trouble["transcript"] = [Refused()]
+    await ear.fill()
+    assert (ear.over, chat.stored) == ("", ["meanwhile", "and later"])
+    assert sum(line.alive for line in chat.lines) == 1
+
+
+async def test_a_chat_whose_transcript_is_refused_over_every_new_connection_is_over(monkeypatch):
+    chat = OneChat(said("meanwhile", 1))
+    ear = chat.listener(monkeypatch)
+    chat.trouble["transcript"] = [Refused()] * 10
+    with pytest.raises(Refused):
+        await ear.open(backfill=True)
+
+
+@pytest.mark.parametrize("frame", ["[" * 100_000, '{"topic":"aws/chat","content":' + "[" * 100_000, "null", "5", '"x"'])
+async def test_a_frame_that_nobody_can_read_costs_itself_alone(frame: str) -> None:
+    heard: list[Item] = []
+    socket = ChatSocket(heard.append, lambda _lost: None)
+    socket._read(frame.encode())
+    socket._read(b'{"topic":"aws/chat","content":"{\\"Id\\":\\"1\\",\\"Type\\":\\"MESSAGE\\"}"}')
+    assert [item.id for item in heard] == ["1"]
