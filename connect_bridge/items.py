@@ -67,7 +67,7 @@ def said_at(item: Item) -> datetime | None:
 def _with_kept_ids(item: Item) -> Item:
     names = ("id", "contact_id", "initial_contact_id", "participant_id")
     given = {name: told for name in names if len(told := getattr(item, name)) > LONGEST_ID}
-    changed = {name: kept_id(told) for name, told in given.items()}
+    changed: dict[str, Any] = {name: kept_id(told) for name, told in given.items()}
     said = item.message_metadata
     if said is not None and len(said.message_id) > LONGEST_ID:
         changed["message_metadata"] = msgspec.structs.replace(said, message_id=kept_id(said.message_id))
