@@ -162,6 +162,12 @@ KNOWN: Mapping[str, _Known] = {
         fix="Tell the agent by another way what it says; its text is in the list of messages.",
         again="Later messages went on. `replay relay`, or “Relay to Amazon Connect again”, tries it once more.",
     ),
+    "connect_not_passed": _Known(
+        happened="Amazon Connect took this message and passed it on to nobody.",
+        cause="The redaction or the message processor of the contact flow rejected it, or failed on it.",
+        fix="Look at the log of the processor's Lambda function; tell the agent by another way what it says.",
+        again="Later messages went on. `replay relay`, or “Relay to Amazon Connect again”, tries it once more.",
+    ),
     "connect_quota": _Known(
         happened="Amazon Connect takes no more chats.",
         cause="As many chats are open as the instance may have.",

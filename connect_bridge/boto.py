@@ -41,6 +41,7 @@ from connect_bridge.gateway import (
     StartedChat,
     Unreachable,
 )
+from connect_bridge.items import kept_id
 
 log = logging.getLogger(__name__)
 
@@ -100,8 +101,8 @@ class BotoConnect:
         expected = ("ContactId", "ParticipantId", "ParticipantToken")
         answer = self._call("StartChatContact", start_chat_arguments(request), expected)
         return StartedChat(
-            contact_id=answer["ContactId"],
-            participant_id=answer["ParticipantId"],
+            contact_id=kept_id(answer["ContactId"]),
+            participant_id=kept_id(answer["ParticipantId"]),
             participant_token=answer["ParticipantToken"],
         )
 

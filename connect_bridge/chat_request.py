@@ -30,7 +30,12 @@ def display_name(origin: Origin, name: str) -> str:
     Never one that is blank, which Connect refuses, nor one that looks like ours.
     """
     known = (escaped_name(one) for one in (origin.display_name, name, origin.handle))
-    return next((one for one in known if not is_blank(one)), "Customer")[:LONGEST_NAME]
+    return _cut(next((one for one in known if not is_blank(one)), "Customer"))
+
+
+def _cut(name: str) -> str:
+    """Return as much of a name as Connect takes. What it counts is not said: so as UTF-16, which is never less."""
+    return name.encode("utf-16-le", "ignore")[: 2 * LONGEST_NAME].decode("utf-16-le", "ignore")
 
 
 def attributes_for(

@@ -153,7 +153,7 @@ class ChatSocket(picows.WSListener):
                 self.missed = 0
             elif frame.topic == "aws/subscribe":
                 self._on_subscribe(msgspec.json.decode(frame.content, type=_Subscribed))
-        except (msgspec.MsgspecError, UnicodeError):
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
             UNREADABLE_ITEMS.labels("websocket").inc()
             log.warning("an unreadable frame of %d bytes came over a chat's websocket", len(raw))
 

@@ -11,6 +11,7 @@ GatewayError
 ├── Unclear          an answer that is not documented for this call: nothing is known of its cause
 ├── Held             not asked: the account says so
 └── Invalid          what this one message holds is refused; repeating it will not help
+    └── NotPassed    taken, and passed on to nobody: a message processor rejected it, or failed
 
 Which answer is which: connect_bridge/answers.py. Only Invalid is about one message for sure.
 """
@@ -32,9 +33,10 @@ CONNECT_WITHIN = 300.0
 
 
 class GatewayError(Exception):
-    """Connect did not do what we asked. `str()` is safe to show."""
+    """Connect did not do what we asked. `str()` is safe to show. `item`: what it took nevertheless, by its id."""
 
     code: ClassVar[str] = "connect"
+    item = ""
     retryable: ClassVar[bool] = False
 
 
@@ -89,6 +91,15 @@ class Held(GatewayError):
 
 class Invalid(GatewayError):
     code = "connect_invalid"
+
+
+class NotPassed(Invalid):
+    code = "connect_not_passed"
+    STATUSES: ClassVar[frozenset[str]] = frozenset({"FAILED", "REJECTED"})
+
+    def __init__(self, status: str, item: str = "") -> None:
+        super().__init__(f"Amazon Connect's message processing did not pass it on: {status}")
+        self.item = item
 
 
 class Continued(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,7 +200,7 @@ class ParticipantService(Protocol):
     async def connect(self, participant_token: str) -> Connection: ...
 
     async def send_message(self, connection_token: str, text: str, client_token: str) -> str:
-        """Send one text and return its item id. The same client token is the same message."""
+        """Send one text and return its item id. The same client token is the same message. Raises NotPassed, too."""
         ...
 
     async def transcript(self, connection_token: str, next_token: str) -> Transcript:

@@ -8,7 +8,7 @@ import random
 import time
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,6 +27,7 @@ from connect_bridge.marks import escaped, is_marked
 from connect_bridge.presence import CHAT_EVENTS, CHAT_NEWS, PERSONS, RENAMED, Presence, Told, noted
 from connect_bridge.render import EVENT, Ended, News, Said, is_unfinished, moment, read
 from connect_bridge.store import Chat
+from connect_bridge.unpassed import Unpassed, refusals
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ class Hearing:
     _told: set[str] = field(default_factory=set)
     _is_whole: bool = False
     _persons: Presence = field(init=False)
+    unpassed: Unpassed = field(init=False)
     _shown: str = ""
     _followed: str = ""
     _leaving: bool = False
@@ -83,6 +85,7 @@ class Hearing:
     def __post_init__(self) -> None:
         self._persons = Presence.restored(self.chat.told or ())
         self._shown = self._persons.agent
+        self.unpassed = Unpassed(self.house, self.chat.contact)
         self._told.update(self.chat.told_agent)
 
     @property
@@ -192,6 +195,7 @@ class Hearing:
             failpoint("O4b")
             if stored:
                 self.house.said(self.conversation, stored)
+        await self.unpassed.hear(items)
         await self._follow(news, new)
         self._recent.extend(item.id for item in new if item.id and not is_unfinished(item))
         self._note_own(new)
@@ -203,10 +207,17 @@ class Hearing:
             self._is_whole |= bool(found)
             self._queue.extend(found)
 
-    def _note_own(self, items: Iterable[Item]) -> None:
-        """Remember our messages as Connect has them, the InitialMessage among them, but not our words to the agent."""
+    def _note_own(self, items: Sequence[Item]) -> None:
+        """Remember our messages as Connect has them, the InitialMessage among them.
+
+        But neither our words to the agent nor what nobody in the chat gets to see.
+        """
+        refused = dict(refusals(items))
         for item in items:
             if item.id in self._told or is_marked(item.content):
+                continue
+            if item.id in refused:
+                self._own.pop(item.id, None)
                 continue
             if item.participant_role == "CUSTOMER" and item.type == "MESSAGE":
                 self._own[item.id] = Echo(item.id, item.content, moment(item))

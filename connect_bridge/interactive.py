@@ -63,7 +63,7 @@ def _lines(node: Any, depth: int, zone: tzinfo | None) -> Iterator[str]:
         return
     if isinstance(node, list):
         for one in node:
-            yield from _lines(one, depth + 1, zone)
+            yield from _lines(one, depth + 1, zone) if isinstance(one, dict | list) else _listed(one)
     elif isinstance(node, dict):
         zone = _offset(node.get("timeZoneOffset")) or zone
         yield from _said(node)
@@ -80,8 +80,13 @@ def _choices(node: Any, depth: int, zone: tzinfo | None) -> Iterator[str]:
             yield from _lines(one, depth + 1, zone)
         elif isinstance(one, dict):
             yield _choice(one, zone)
-        elif text := _words(one):
-            yield f"• {text}"
+        else:
+            yield from _listed(one)
+
+
+def _listed(one: Any) -> Iterator[str]:
+    if text := _words(one):
+        yield f"• {text}"
 
 
 def _choice(one: dict[str, Any], zone: tzinfo | None) -> str:
@@ -98,6 +103,8 @@ def _said(node: dict[str, Any]) -> Iterator[str]:
     """Yield the words of one part: those that head it in their order, then what else reads like words."""
     yield from (words for name in _HEADS if (words := _words(node.get(name))))
     for name, value in node.items():
+        if name == "value" and "text" in node:  # what a button of a bot's card says to the bot
+            continue
         if name not in _KNOWN and isinstance(value, str) and not _TECHNICAL.search(name):
             words = _words(value)
             if words and not _NO_WORDS.fullmatch(words):

@@ -6,6 +6,7 @@ documented. What says who spoke, when and what must be readable. Unknown members
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -22,19 +23,21 @@ log = logging.getLogger(__name__)
 _NEEDED = frozenset({
     "Id", "Type", "AbsoluteTime", "Content", "ContentType", "ParticipantRole", "MessageVisibility", "RelatedContactId"
 })  # fmt: skip
+#: Characters of an id that our tables keep. Documents allow 256, the real ones are UUIDs.
+LONGEST_ID = 64
 _items: msgspec.json.Decoder[Item] = msgspec.json.Decoder(Item)
 
 
 def read_item(raw: bytes | str | msgspec.Raw, where: str) -> Item | None:
     """Return the item; None if it cannot be read, which is logged without its words and counted under `where`."""
     try:
-        return _items.decode(raw)
+        return _with_kept_ids(_items.decode(raw))
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         pass
     given: Any = None
     try:
         given = _without_nulls(msgspec.json.decode(raw))
-        return msgspec.convert(_readable(given), Item)
+        return _with_kept_ids(msgspec.convert(_readable(given), Item))
     except (msgspec.MsgspecError, UnicodeError, RecursionError, TypeError):
         known = given if isinstance(given, dict) else {}
         log.warning("%s: item %r of type %r cannot be read", where, *(_short(known.get(one)) for one in ("Id", "Type")))
@@ -47,6 +50,11 @@ def read_items(raws: Iterable[msgspec.Raw], where: str) -> list[Item]:
     return [item for raw in raws if (item := read_item(raw, where)) is not None]
 
 
+def kept_id(told: str) -> str:
+    """Return an id as our tables keep it: itself, or in the place of one that is too long, what stands for it alone."""
+    return told if len(told) <= LONGEST_ID else hashlib.sha256(told.encode()).hexdigest()
+
+
 def said_at(item: Item) -> datetime | None:
     """Return Connect's time of an item, None if it has none that can be read."""
     try:
@@ -54,6 +62,16 @@ def said_at(item: Item) -> datetime | None:
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def _with_kept_ids(item: Item) -> Item:
+    names = ("id", "contact_id", "initial_contact_id", "participant_id")
+    given = {name: told for name in names if len(told := getattr(item, name)) > LONGEST_ID}
+    changed: dict[str, Any] = {name: kept_id(told) for name, told in given.items()}
+    said = item.message_metadata
+    if said is not None and len(said.message_id) > LONGEST_ID:
+        changed["message_metadata"] = msgspec.structs.replace(said, message_id=kept_id(said.message_id))
+    return msgspec.structs.replace(item, **changed) if changed else item
 
 
 def _without_nulls(value: Any) -> Any:

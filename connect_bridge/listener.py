@@ -20,6 +20,7 @@ from connect_bridge.gateway import Connection, GatewayError, Invalid, Item, Refu
 from connect_bridge.hearing import Hearing
 from connect_bridge.house import House
 from connect_bridge.items import said_at
+from connect_bridge.render import is_under_way
 from connect_bridge.store import Chat
 from connect_bridge.transcript import read_transcript
 from people.seals import seal
@@ -35,6 +36,10 @@ RENEW_BEFORE = 90.0
 RENEW_AFTER = 20.0
 #: Connect lets nobody read the transcript of a chat that is over, so all that can be done is to say so.
 ENDED_UNHEARD = "The chat ended while nobody listened: what was said last may be missing"
+CHAT_SWEPT = "UPDATE connect_bridge_contact SET swept_at = now() WHERE id = %s"
+#: Seconds for which what is still being processed or scanned is looked for. A message processor has three minutes
+#: (administrator guide, in-flight message processing), a file's scan one.
+LONGEST_UNFINISHED = 300.0
 #: Seconds to wait before the first, and at most before any, new attempt to reconnect or sweep.
 RECONNECT_FIRST, RECONNECT_MOST = 0.5, 20.0
 #: How often the transcript of a chat that has ended is asked for what perhaps nobody heard.
@@ -65,6 +70,8 @@ class Listener:
     _sweep_at: float = 0.0
     _swept_at: float = field(default_factory=time.monotonic)
     _read_until: datetime | None = None
+    #: Items that were not there as a whole, and since when we know that.
+    _under_way: dict[str, float] = field(default_factory=dict)
     #: Whether something may have been said that neither a socket nor the transcript has brought yet.
     _gap: bool = False
 
@@ -119,7 +126,7 @@ class Listener:
         self._sweep_at = time.monotonic() + RECONNECT_MOST
         try:
             await self.fill()
-            await self.house.execute(store.CHAT_SWEPT, [self.chat.contact])
+            await self.house.execute(CHAT_SWEPT, [self.chat.contact])
         except Exception as failure:  # noqa: BLE001 - see renew()
             log.info("contact %s: sweep failed: %s", self.chat.contact, described(failure))
 
@@ -137,22 +144,34 @@ class Listener:
 
     async def _open(self, *, backfill: bool) -> None:
         with self.hearing.held():
-            connection = await self._change_sockets()
-            given = {
-                "contact": self.chat.contact,
-                "token": seal(connection.token),
-                "expires": connection.token_expires_at,
-            }
-            await self.house.execute(store.CHAT_CONNECTED, given)
+            await self._reconnect()
             if backfill:
-                self.hearing.recall(await self._transcript())
+                self.hearing.recall(await self._transcript_anew())
         await self._settle()
 
     async def _fill(self) -> None:
         failpoint("O2", Unreachable)
         with self.hearing.held():
-            self.hearing.recall(await self._transcript())
+            self.hearing.recall(await self._transcript_anew())
         await self._settle()
+
+    async def _transcript_anew(self) -> Sequence[Item]:
+        """Return the transcript, over another connection if this one is refused.
+
+        Refused is Connect's word for a token that has expired, too: only who gets no connection any more is out.
+        """
+        try:
+            return await self._transcript()
+        except Refused:
+            await self._reconnect()
+            return await self._transcript()
+
+    async def _reconnect(self) -> None:
+        """Open another connection and note it. Raises Refused if the chat is over, and any other GatewayError."""
+        connection = await self._change_sockets()
+        sealed, expires = seal(connection.token), connection.token_expires_at
+        given = {"contact": self.chat.contact, "token": sealed, "expires": expires}
+        await self.house.execute(store.CHAT_CONNECTED, given)
 
     async def _settle(self) -> None:
         await self.hearing.settled()
@@ -212,11 +231,23 @@ class Listener:
         since = self._read_until and self._read_until - OVERLAP
         pace = self.house.paces.of(self.chat.instance_id, "transcript")
         items = await read_transcript(self.house.participants, pace, self.token, since)
-        self._read_until = max((at for item in items if (at := said_at(item))), default=self._read_until)
-        self._swept_at = began
+        latest = max((at for item in items if (at := said_at(item))), default=self._read_until)
+        self._read_until, self._swept_at = self._open_since(items, began) or latest, began
         if self._socket is not None:
             self._gap = False
         return items
+
+    def _open_since(self, items: Sequence[Item], now: float) -> datetime | None:
+        """Return Connect's time of the first item that is not there as a whole yet; the next look begins with it.
+
+        That look comes though no frame tells of it: the one that would may be lost.
+        """
+        pending = {item.id: at for item in items if is_under_way(item) and (at := said_at(item)) is not None}
+        self._under_way = {item: self._under_way.get(item, now) for item in pending}
+        due = [pending[item] for item, seen in self._under_way.items() if now - seen < LONGEST_UNFINISHED]
+        if due:
+            self.hearing.heard()
+        return min(due, default=None)
 
     def _all_stored(self) -> None:
         self._finish(ENDED_UNHEARD if self._gap else "chat.ended")

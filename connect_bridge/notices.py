@@ -33,6 +33,7 @@ LEASE = 30.0
 FIRST_WAIT, LONGEST_WAIT = 4.0, 60.0
 #: How far Connect's clock may be behind ours, amply: it only bounds how much of a transcript is read.
 CLOCKS_DIFFER = timedelta(minutes=10)
+NOTICE_ITEMS = "SELECT item_id FROM connect_bridge_notice WHERE contact_id = %s AND item_id <> ''"
 #: Characters of the message and of the provider's words that a notice quotes.
 LONGEST_QUOTE = 300
 
@@ -124,7 +125,7 @@ def _quote(text: str) -> str:
 async def _said(house: House, listener: Listener, attempt: Attempt, text: str) -> str:
     """Say it, or find that it was said; return the item's id."""
     async with house.pool.connection() as connection:
-        rows = await (await connection.execute(store.NOTICE_ITEMS, [listener.chat.contact])).fetchall()
+        rows = await (await connection.execute(NOTICE_ITEMS, [listener.chat.contact])).fetchall()
     whisper = Whisper(
         mark=NOT_DELIVERED,
         text=text,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import aiohttp
@@ -10,14 +10,16 @@ import msgspec
 
 from channels_app.wayout import UnusableBundle, UnusableProxy, proxy_for, tls_context, why_no_way
 from connect_bridge.answers import PARTICIPANT, SEND_MESSAGE, Table, meaning
-from connect_bridge.gateway import Connection, GatewayError, NoWay, SetUp, Transcript, Unclear, Unreachable
-from connect_bridge.items import read_items
+from connect_bridge.gateway import Connection, GatewayError, NotPassed, NoWay, SetUp, Transcript, Unclear, Unreachable
+from connect_bridge.items import kept_id, read_items
 
 #: Seconds for one call.
 TIMEOUT = aiohttp.ClientTimeout(total=10, connect=4)
 #: Items in one page of a transcript, the most that GetTranscript gives.
 PAGE = 100
-
+#: How long a connection token and a websocket's address last, where that is not told so that it can be read
+#: (CreateParticipantConnection; amazon-connect-chatjs, issue 298).
+TOKEN_LASTS, SOCKET_LASTS = timedelta(days=1), timedelta(hours=1)
 #: Seconds that a Retry-After may keep us waiting.
 LONGEST_WAIT = 60.0
 
@@ -26,12 +28,12 @@ T = TypeVar("T")
 
 class _Websocket(msgspec.Struct, rename="pascal"):
     url: str
-    connection_expiry: datetime
+    connection_expiry: Any = None
 
 
 class _Credentials(msgspec.Struct, rename="pascal"):
     connection_token: str
-    expiry: datetime
+    expiry: Any = None
 
 
 class _Connected(msgspec.Struct, rename="pascal"):
@@ -39,8 +41,13 @@ class _Connected(msgspec.Struct, rename="pascal"):
     connection_credentials: _Credentials
 
 
+class _Processing(msgspec.Struct, rename="pascal"):
+    message_processing_status: Any = None
+
+
 class _Sent(msgspec.Struct, rename="pascal"):
     id: str
+    message_metadata: _Processing | None = None
 
 
 class _Page(msgspec.Struct, rename="pascal"):
@@ -66,14 +73,18 @@ class AwsParticipants:
         answer = await self._post("/participant/connection", participant_token, body, _Connected)
         return Connection(
             token=answer.connection_credentials.connection_token,
-            token_expires_at=answer.connection_credentials.expiry,
+            token_expires_at=_end(answer.connection_credentials.expiry, TOKEN_LASTS),
             socket_url=answer.websocket.url,
-            socket_expires_at=answer.websocket.connection_expiry,
+            socket_expires_at=_end(answer.websocket.connection_expiry, SOCKET_LASTS),
         )
 
     async def send_message(self, connection_token: str, text: str, client_token: str) -> str:
         body = {"ContentType": "text/plain", "Content": text, "ClientToken": client_token}
-        return (await self._post("/participant/message", connection_token, body, _Sent, SEND_MESSAGE)).id
+        sent = await self._post("/participant/message", connection_token, body, _Sent, SEND_MESSAGE)
+        status = sent.message_metadata and sent.message_metadata.message_processing_status
+        if isinstance(status, str) and status in NotPassed.STATUSES:
+            raise NotPassed(status, kept_id(sent.id))
+        return kept_id(sent.id)
 
     async def transcript(self, connection_token: str, next_token: str) -> Transcript:
         # Forwards would need a StartPosition; backwards from the end is what the service does by itself.
@@ -95,7 +106,7 @@ class AwsParticipants:
                 if answer.status == 200:  # noqa: PLR2004 - HTTP
                     return msgspec.json.decode(raw, type=expected)
                 raise _meaning(table, path, answer, raw)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             raise Unreachable(f"the participant service answered {path} with something unreadable") from None
         except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as failure:
             raise NoWay(f"no connection to Amazon Connect's participant service: {why_no_way(failure)}") from None
@@ -116,15 +127,20 @@ class AwsParticipants:
 
 
 class _Refusal(msgspec.Struct):
-    """The body of an error: AWS gives its type in a header, in the body, or in both."""
+    """The body of an error: AWS gives its code in a header, in the body by one of these names, or in both."""
 
-    type: str = msgspec.field(default="", name="__type")
+    type: Any = msgspec.field(default="", name="__type")
+    code: Any = ""
+    code_: Any = msgspec.field(default="", name="Code")
+
+    def __str__(self) -> str:
+        return next((one for one in (self.type, self.code, self.code_) if isinstance(one, str) and one), "")
 
 
 def _meaning(table: Table, path: str, answer: aiohttp.ClientResponse, raw: bytes) -> GatewayError:
     try:
-        code = msgspec.json.decode(raw, type=_Refusal).type if raw else ""
-    except msgspec.MsgspecError:  # no answer of Amazon's: something in between speaks
+        code = str(msgspec.json.decode(raw, type=_Refusal)) if raw else ""
+    except (msgspec.MsgspecError, RecursionError):  # no answer of Amazon's: something in between speaks
         if answer.status == 403:  # noqa: PLR2004 - HTTP
             return Unclear(f"something between Parley and Amazon Connect refused {path} (403): is a proxy in the way?")
         code = ""
@@ -132,6 +148,15 @@ def _meaning(table: Table, path: str, answer: aiohttp.ClientResponse, raw: bytes
     if not code and answer.status == 403:  # noqa: PLR2004 - HTTP
         code = "AccessDeniedException"
     return meaning(table, path, code, answer.status, retry_after=_seconds(answer.headers.get("Retry-After", "")))
+
+
+def _end(told: Any, lasts: timedelta) -> datetime:
+    """Return when something ends. Its time is UTC, as all of Amazon's are."""
+    try:
+        at = datetime.fromisoformat(told)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return datetime.now(UTC) + lasts
 
 
 def _seconds(retry_after: str) -> float:

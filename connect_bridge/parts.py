@@ -45,7 +45,10 @@ def position_after(message: Pending, part: str) -> int:
 
 
 def token(message: Pending, part: str) -> str:
-    """Return the ClientToken: the message's id, and for a part of it also where it begins and how long it is."""
-    if len(part) == len(shown(message.text)):
-        return str(message.id)
-    return f"{message.id}:{message.relayed}:{len(part)}"
+    """Return the ClientToken: the message's id, and for a part of it also where it begins and how long it is.
+
+    And after what: a message that is let go again, though Connect took it once, must be another to Connect.
+    """
+    whole = len(part) == len(shown(message.text))
+    place = () if whole else (str(message.relayed), str(len(part)))
+    return ":".join((str(message.id), *place, *((message.item,) if message.item else ())))

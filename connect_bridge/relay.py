@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import msgspec
 import psycopg
@@ -23,7 +23,7 @@ from connect_bridge.gateway import (
     CONNECT_WITHIN,
     GatewayError,
     Invalid,
-    NoWay,
+    NotPassed,
     Refused,
     Throttled,
     Unclear,
@@ -33,6 +33,7 @@ from connect_bridge.house import House
 from connect_bridge.lifecycle import ASIDE, Event, State, after
 from connect_bridge.listener import ENDED_UNHEARD, Listener, described
 from connect_bridge.parts import FOR_AGENT, FOR_BOT, next_part, position_after, shown, token
+from connect_bridge.poison import is_poison
 from connect_bridge.starter import Starter
 from connect_bridge.store import Chat, Pending
 
@@ -40,10 +41,6 @@ log = logging.getLogger(__name__)
 
 #: Seconds: full jitter below a ceiling that doubles from FIRST to MOST.
 RETRY_FIRST, RETRY_MOST = 0.25, 30.0
-#: A message that Connect keeps failing with, while it takes others, stops blocking its conversation after so long and
-#: so many attempts. Neither an outage, in which Connect takes nothing of the instance, nor a set-up that is wrong does.
-POISON_AFTER = timedelta(minutes=15)
-POISON_ATTEMPTS = 5
 #: Seconds before another chat is begun when Connect let nobody into the last one; four times as long each time.
 ANOTHER_FIRST, ANOTHER_MOST = 1.0, 300.0
 #: Seconds that a message waits for the transcript when Connect may have it already.
@@ -72,6 +69,8 @@ class Relay:
     _failures: int = 0
     _stopped: bool = False
     _in_doubt: bool = False
+    #: Connect takes no more characters than a bot reads, whatever it documents.
+    _short: bool = False
     _renewed: bool = False
     _taken: dict[str, str] = field(default_factory=dict)
     _shut: str = ""
@@ -187,7 +186,7 @@ class Relay:
         except Invalid as refusal:
             await self._undeliverable(message, refusal)
         except GatewayError as failure:
-            if not await self._is_poison(message, failure):
+            if not await is_poison(self.house, self._chat, message, failure, heard=self.listener is not None):
                 await self._note(message, failure)
                 return False
             await self._undeliverable(message, failure)
@@ -201,23 +200,6 @@ class Relay:
             return await self._open_chat(message)
         await self._note_end()
         return await self._open_chat(message) if self._chat and self._chat.state != State.REQUESTED else None
-
-    async def _is_poison(self, message: Pending, failure: GatewayError) -> bool:
-        """Whether Connect has been failing with this message for long, and took others meanwhile: no outage then.
-
-        Never where Connect lets nobody into the chat, nor where it says that none can be started as things are set up.
-        """
-        chat, long_ago = self._chat, datetime.now(UTC) - POISON_AFTER
-        if chat is None or message.attempts < POISON_ATTEMPTS or message.created_at > long_ago:
-            return False
-        requested = chat.state == State.REQUESTED
-        blamed = Unreachable if requested else Unreachable | Unclear
-        if not (requested or self.listener) or isinstance(failure, NoWay) or not isinstance(failure, blamed):
-            return False
-        flow = chat.flow_id if requested else None  # a chat that runs has its flow behind it
-        given = {"id": message.id, "instance": chat.instance_id, "flow": flow, "after": POISON_AFTER}
-        async with self.house.pool.connection() as connection:
-            return bool(await (await connection.execute(store.POISON, given)).fetchone())
 
     async def _open_chat(self, message: Pending) -> Chat:
         """Return a connected chat, bringing one there from whatever state it is in."""
@@ -289,9 +271,7 @@ class Relay:
             await self._done(chat, message, "", "")
         while next_part(message, FOR_BOT):
             part, item = await self._already_there(message) or await self._send_part(chat, message)
-            if item:
-                message = await self._done(chat, message, part, item)
-                self._taken[item] = part
+            message = await self._done(chat, message, part, item) if item else message
 
     async def _done(self, chat: Chat, message: Pending, part: str, item: str) -> Pending:
         """Write down that this part is with Connect, and return what is left."""
@@ -301,7 +281,10 @@ class Relay:
         except psycopg.Error:
             self._in_doubt = True  # Connect has it, and our next attempt must find that out
             raise
-        return msgspec.structs.replace(message, relayed=done)
+        if item and self.listener is not None:
+            self._taken[item] = part
+            await self.listener.hearing.unpassed.taken(item, message.id)
+        return msgspec.structs.replace(message, relayed=done, item=item or message.item)
 
     async def _already_there(self, message: Pending) -> tuple[str, str] | None:
         """Return a part that Connect may have taken without our knowing, with its item id, if it did.
@@ -324,14 +307,14 @@ class Relay:
         return found
 
     async def _send_part(self, chat: Chat, message: Pending) -> tuple[str, str]:
-        """Send one part; return it and its item id, "" if the connection had to be renewed instead."""
+        """Send one part; return it and its item id, "" if something is to be done otherwise first."""
         pace = self.house.paces.of(chat.instance_id, "send_message")
         await pace.turn()
         self._must_be_ours()
         listener = self.listener
         if listener is None or listener.over:
             raise Unreachable("the chat ended meanwhile: starting another")
-        part = next_part(message, FOR_BOT if chat.bot else FOR_AGENT)
+        part = next_part(message, FOR_BOT if chat.bot or self._short else FOR_AGENT)
         if not self._in_doubt:
             self._taken = dict.fromkeys(listener.hearing.own, "") | self._taken  # what we send now is none of these
         try:
@@ -344,6 +327,11 @@ class Relay:
         except (Unreachable, Unclear):
             self._in_doubt = True
             raise
+        except Invalid as refusal:
+            if len(part) <= FOR_BOT.most or isinstance(refusal, NotPassed):
+                raise
+            self._short = True  # as older documents of SendMessage say it
+            return "", ""
         except Refused:
             await self._renew_or_end(chat, listener)
             return "", ""
@@ -385,7 +373,7 @@ class Relay:
     async def _undeliverable(self, message: Pending, refusal: GatewayError) -> None:
         """Connect will never take this message: it fails, and the next one has its turn."""
         log.warning("message %s cannot be relayed: %s", message.id, refusal)
-        given = {"id": message.id, "code": refusal.code, "detail": str(refusal)[:500]}
+        given = {"id": message.id, "code": refusal.code, "detail": str(refusal)[:500], "item": refusal.item[:64]}
         await self.house.execute(store.UNDELIVERABLE, given)
         if self._chat is not None and self._chat.state == State.REQUESTED:
             await self._over(self._chat, Event.GAVE_UP, "its first message cannot be relayed")

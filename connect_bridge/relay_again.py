@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 
+from connect_bridge.gateway import NotPassed
 from connect_bridge.models import Message
 from connect_bridge.resend import GONE
 from connect_bridge.store import INTAKE_CHANNEL
@@ -25,12 +26,14 @@ SELECT 1 FROM connect_bridge_conversation WHERE id IN (
     SELECT conversation_id FROM connect_bridge_message WHERE id = ANY(%(ids)s)) ORDER BY id FOR NO KEY UPDATE
 """
 #: What stands where words are no more: nobody is to read that, and no chat begins with it.
-#: What failed begins anew, in its old place: before what waits behind it. What waits is due now, and keeps its story.
+#: What failed begins anew, in its old place: before what waits behind it; all of it, where Connect took it and passed
+#: it on to nobody. What waits is due now, and keeps its story.
 GO = """
 WITH going AS (
     UPDATE connect_bridge_message
        SET due_at = now(), status = 'stored', settled_at = NULL,
            attempts = CASE status WHEN 'failed' THEN 0 ELSE attempts END,
+           relayed = CASE error_code WHEN %(not_passed)s THEN 0 ELSE relayed END,
            error_code = CASE status WHEN 'failed' THEN '' ELSE error_code END,
            error_detail = CASE status WHEN 'failed' THEN '' ELSE error_detail END
      WHERE id = ANY(%(ids)s) AND direction = 'in' AND status IN ('failed', 'stored')
@@ -96,7 +99,7 @@ def carry_out(made: Plan) -> Iterator[list[uuid.UUID]]:
 
 def relay_again(messages: Collection[uuid.UUID]) -> list[uuid.UUID]:
     """Let these go, as far as Connect has not taken them, and return their ids; idempotent. Bridges are woken."""
-    given: dict[str, Any] = {"ids": list(messages), "gone": list(GONE)}
+    given: dict[str, Any] = {"ids": list(messages), "gone": list(GONE), "not_passed": NotPassed.code}
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(LOCK, given)
         cursor.execute(GO, given)

@@ -9,7 +9,7 @@ from html import unescape
 import msgspec
 
 from channels_app.text import is_blank
-from connect_bridge.gateway import Attached, Item
+from connect_bridge.gateway import Attached, Item, NotPassed
 from connect_bridge.interactive import lines_of
 from connect_bridge.presence import JOINED, LEFT, PERSONS, RENAMED, Told
 
@@ -21,12 +21,15 @@ MARKDOWN = "text/markdown"
 HTML = "text/html"
 #: Content of these types is JSON, of which only what is for people is shown: templates, their answers, what is to come.
 STRUCTURED = "application/"
-#: A template that Connect hands on as plain text, as a bot's custom payload is where a chat takes no templates.
-_TEMPLATE = re.compile(r'\s{0,100}\{[^{}]{0,200}"(?:templateType|replyMessage)"')
-#: Who speaks to the customer. CUSTOMER is our own echo.
+#: Members of a template, or of a bot's card, that Connect hands on as plain text, as a bot's custom payload is where a
+#: chat takes no templates.
+_TEMPLATE = ('"templateType"', '"replyMessage"', '"genericAttachments"')
+#: Who speaks to the customer. CUSTOMER is our own echo; whoever else Connect may let speak is software.
 SPEAKERS = frozenset({"AGENT", "SYSTEM", "CUSTOM_BOT", "SUPERVISOR"})
 #: What a message processor has not passed, or never will: nobody in the chat is to read it (MessageProcessingStatus).
-UNPASSED = frozenset({"PROCESSING", "FAILED", "REJECTED"})
+UNPASSED = frozenset({"PROCESSING", *NotPassed.STATUSES})
+#: What a scan of a file comes to.
+_SCANNED = frozenset({"APPROVED", "REJECTED"})
 #: Events of older clients, told by the item's type alone (Item in the participant service's API reference).
 _OLDER = {
     "CHAT_ENDED": "chat.ended",
@@ -39,7 +42,7 @@ _MOVES = {
     "participant.displayname.updated": RENAMED,
 }
 #: Markdown as an agent's desktop writes it: a link, what is emphasised, a heading.
-_LINK = re.compile(r"\[([^\[\]\n]{1,200})\]\((https?://[^\s()]{1,2000})\)")
+_LINK = re.compile(r"!?\[([^\[\]\n]{1,200})\]\((https?://[^\s()]{1,2000})\)")
 _STRONG = re.compile(r"(\*\*|~~)(?=\S)([^\n]{1,500}?)\1")
 _HEADING = re.compile(r"^#{1,6} ", re.MULTILINE)
 _TAG = re.compile(r"<[/a-zA-Z!][^<>]{0,500}>")
@@ -72,11 +75,13 @@ def read(item: Item, zone: str = "") -> News:
     item = _without_nul(item)
     if item.type == "EVENT" or item.type in _OLDER or item.content_type.startswith(EVENT):
         return _event(item)
+    item = _by_role(item)
     if item.participant_role not in SPEAKERS or item.message_visibility == "AGENT" or not item.id:
         return Nothing()
     if item.type == "MESSAGEMETADATA" or is_unfinished(item) or _is_ours(item):
         return Nothing()
-    text = _attachments(item.attachments) if item.type == "ATTACHMENT" else _text(item, zone)
+    words = "" if item.type == "ATTACHMENT" else _text(item, zone)
+    text = "\n".join(filter(None, (words, _attachments(item.attachments))))
     return Said(item=item, text=text.replace("\x00", "\ufffd")) if not is_blank(text) else Nothing()
 
 
@@ -87,19 +92,32 @@ def _without_nul(item: Item) -> Item:
     return msgspec.structs.replace(item, **clean) if clean else item
 
 
+def _by_role(item: Item) -> Item:
+    """Return the item as said by somebody whom we know: who is in no list, and is not the customer, is software."""
+    role = item.participant_role.strip().upper()
+    role = role if role in {*SPEAKERS, "CUSTOMER", ""} else "SYSTEM"
+    return item if role == item.participant_role else msgspec.structs.replace(item, participant_role=role)
+
+
 def is_unfinished(item: Item) -> bool:
     """Return whether more may come under the same id.
 
     That is a bot's words as they form (Lex streaming: the last piece carries all of it), a file whose scan is not over,
     and what a message processor has not passed.
     """
-    if any(one.status == "IN_PROGRESS" for one in item.attachments):
+    if any(one.status not in _SCANNED for one in item.attachments):
         return True
     said = item.message_metadata
     if said is None:
         return False
     piece = said.chunk_number is not None and said.message_completed is not True
     return piece or said.message_completed is False or said.message_processing_status in UNPASSED
+
+
+def is_under_way(item: Item) -> bool:
+    """Return whether more is to come under the same id: it is unfinished, and no message processor has decided."""
+    said = item.message_metadata
+    return is_unfinished(item) and (said is None or said.message_processing_status not in NotPassed.STATUSES)
 
 
 def _is_ours(item: Item) -> bool:
@@ -121,12 +139,17 @@ def _event(item: Item) -> News:
 
 
 def _text(item: Item, zone: str) -> str:
+    kind = item.content_type.partition(";")[0].strip().lower()  # RFC 9110, 8.3.1: letter case and parameters
     by_software = item.participant_role in ("SYSTEM", "CUSTOM_BOT")
-    if item.content_type.startswith(STRUCTURED) or (by_software and _TEMPLATE.match(item.content)):
+    if kind.startswith(STRUCTURED) or (by_software and _is_template(item.content)):
         return lines_of(item.content, zone)
-    if item.content_type == HTML:
+    if kind == HTML:
         return unescape(_TAG.sub(" ", item.content))
-    return plain(item.content) if item.content_type == MARKDOWN else item.content
+    return plain(item.content) if kind == MARKDOWN else item.content
+
+
+def _is_template(content: str) -> bool:
+    return content.lstrip()[:1] == "{" and content.rstrip()[-1:] == "}" and any(one in content for one in _TEMPLATE)
 
 
 def plain(text: str) -> str:
@@ -146,6 +169,7 @@ def _attachments(attachments: list[Attached]) -> str:
 def moment(item: Item) -> datetime:
     """Return Connect's time of an item; now, if it has none that can be read."""
     try:
-        return datetime.fromisoformat(item.absolute_time).astimezone(UTC)
+        at = datetime.fromisoformat(item.absolute_time)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return datetime.now(UTC)

@@ -46,6 +46,8 @@ log = logging.getLogger(__name__)
 FIRST = """
 SELECT id, sequence, text, relayed, attempts, created_at FROM connect_bridge_message WHERE id = %s AND status = 'stored'
 """
+HAS_PARTS = "SELECT jsonb_typeof(original -> 'parts') = 'array' FROM connect_bridge_message WHERE id = %s"
+CHAT_WAITS = "UPDATE connect_bridge_contact SET reason = %(reason)s WHERE id = %(contact)s"
 SENT_ALONE = "UPDATE connect_bridge_contact SET first_message = NULL WHERE id = %s AND state = 'requested'"
 #: Connect lets a chat be continued once its transcript is stored, which takes about half a minute ("persistent chat").
 TRANSCRIPT_STORED_AFTER = timedelta(minutes=1)
@@ -84,7 +86,7 @@ class Starter:
 
     async def _has_media(self, message: Pending) -> bool:
         async with self.house.pool.connection() as connection:
-            row = await (await connection.execute(store.HAS_PARTS, [message.id])).fetchone()
+            row = await (await connection.execute(HAS_PARTS, [message.id])).fetchone()
         return bool(row and row[0])
 
     async def greet(self, chat: Chat) -> None:
@@ -128,7 +130,7 @@ class Starter:
         failpoint("I7", Unreachable)
 
     async def _note(self, chat: Chat, failure: GatewayError) -> None:
-        await self.house.execute(store.CHAT_WAITS, {"contact": chat.contact, "reason": str(failure)[:200]})
+        await self.house.execute(CHAT_WAITS, {"contact": chat.contact, "reason": str(failure)[:200]})
         if isinstance(failure, QuotaReached):
             await hold(self.house, self.conversation, chat, self._known)
 

@@ -52,7 +52,7 @@ class Chat(msgspec.Struct, kw_only=True):
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
-    """A customer's message, or an aside, that Connect has not taken yet."""
+    """A customer's message, or an aside, that Connect has not taken yet. `item`: of what it took of it last."""
 
     id: uuid.UUID
     sequence: int
@@ -61,6 +61,7 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     created_at: datetime
     content_type: str = "text/plain"
+    item: str = ""
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,7 +170,7 @@ UPDATE connect_bridge_conversation SET active = true WHERE id IN (
 FENCE = "SELECT fence FROM connect_bridge_conversation WHERE id = %(conversation)s AND owner_id = %(bridge)s"
 #: What to relay, under the owner's fence: one row at least, unless it is not the owner any more.
 PENDING = """
-SELECT m.id, m.sequence, m.text, m.relayed, m.attempts, m.created_at, m.content_type
+SELECT m.id, m.sequence, m.text, m.relayed, m.attempts, m.created_at, m.content_type, COALESCE(m.connect_item_id, '')
   FROM connect_bridge_conversation c LEFT JOIN LATERAL (
            SELECT * FROM connect_bridge_message
             WHERE conversation_id = c.id AND direction = 'in' AND status = 'stored' ORDER BY sequence LIMIT 50
@@ -186,7 +187,9 @@ UPDATE connect_bridge_message m
    SET relayed = GREATEST(m.relayed, done.characters), contact_id = done.contact, relayed_at = now(),
        attempts = LEAST(attempts + 1, 32767),
        status = CASE WHEN done.whole AND m.status = 'stored' THEN 'relayed' ELSE m.status END,
-       connect_item_id = COALESCE(NULLIF(done.item, ''), m.connect_item_id), error_code = '', error_detail = ''
+       connect_item_id = COALESCE(NULLIF(done.item, ''), m.connect_item_id),
+       error_code = CASE m.status WHEN 'failed' THEN m.error_code ELSE '' END,
+       error_detail = CASE m.status WHEN 'failed' THEN m.error_detail ELSE '' END
   FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::bool[], %s::text[]) AS done (id, contact, characters, whole, item)
  WHERE m.id = done.id
 """
@@ -197,22 +200,8 @@ UPDATE connect_bridge_message SET attempts = LEAST(attempts + 1, 32767), error_c
 """
 UNDELIVERABLE = """
 UPDATE connect_bridge_message SET status = 'failed', error_code = %(code)s, error_detail = %(detail)s,
-       settled_at = now() WHERE id = %(id)s AND status = 'stored'
-"""
-
-#: A row if the message has been at the head of its conversation for long, while Connect took messages of others, not
-#: only in the last minute: it had its chances since.
-POISON = """
-SELECT 1 FROM (
-    SELECT x.conversation_id, GREATEST(x.created_at, (
-        SELECT max(GREATEST(p.relayed_at, p.settled_at)) FROM connect_bridge_message p
-         WHERE p.conversation_id = x.conversation_id AND p.direction = 'in' AND p.sequence < x.sequence)) AS since
-      FROM connect_bridge_message x WHERE x.id = %(id)s) head
- WHERE head.since < now() - %(after)s AND EXISTS (
-    SELECT 1 FROM connect_bridge_message m JOIN connect_bridge_contact t ON t.id = m.contact_id
-     WHERE t.instance_id = %(instance)s AND COALESCE(t.flow_id = %(flow)s, true) AND m.direction = 'in'
-       AND m.conversation_id <> head.conversation_id AND m.created_at > head.since - interval '1 hour'
-       AND m.relayed_at BETWEEN head.since AND now() - interval '1 minute')
+       connect_item_id = COALESCE(NULLIF(%(item)s, ''), connect_item_id), settled_at = now()
+ WHERE id = %(id)s AND status = 'stored'
 """
 
 # ── contacts ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -245,7 +234,6 @@ SELECT a.kind, a.id AS account, a.name AS account_name, a.address, a.connect_ins
   JOIN channels_app_channelaccount a ON a.id = c.account_id JOIN customers_identity i ON i.id = c.identity_id
  WHERE c.id = %s
 """
-HAS_PARTS = "SELECT jsonb_typeof(original -> 'parts') = 'array' FROM connect_bridge_message WHERE id = %s"
 REQUEST_CHAT = f"""
 INSERT INTO connect_bridge_contact (id, conversation_id, state, instance_id, flow_id, first_message, initial_contact_id,
        contact_id, participant_id, participant_token, connection_token, agent_name, bot, requested_at, reason)
@@ -264,13 +252,11 @@ UPDATE connect_bridge_contact SET state = 'connected', connected_at = COALESCE(c
        connection_token = %(token)s, connection_expires_at = %(expires)s, last_traffic_at = now()
  WHERE id = %(contact)s AND state IN ('started', 'connected')
 """
-CHAT_WAITS = "UPDATE connect_bridge_contact SET reason = %(reason)s WHERE id = %(contact)s"
 CHAT_OVER = """
 UPDATE connect_bridge_contact SET state = %(state)s, ended_at = now(), reason = %(reason)s,
        participant_token = '', connection_token = ''
  WHERE id = %(contact)s AND state IN ('requested', 'started', 'connected')
 """
-CHAT_SWEPT = "UPDATE connect_bridge_contact SET swept_at = now() WHERE id = %s"
 
 # ── the pace of all bridges ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -335,7 +321,6 @@ UPDATE connect_bridge_notice SET told_at = now(), due_at = NULL, item_id = %(ite
 NOTICE_WAITS = """
 UPDATE connect_bridge_notice SET due_at = now() + make_interval(secs => %(wait)s), error = %(error)s WHERE id = %(id)s
 """
-NOTICE_ITEMS = "SELECT item_id FROM connect_bridge_notice WHERE contact_id = %s AND item_id <> ''"
 
 
 async def open_chat(connection: Connection, conversation: uuid.UUID) -> Chat | None:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from connect_bridge.boto import participant_endpoint
-from connect_bridge.gateway import GatewayError, Item
+from connect_bridge.gateway import GatewayError, Item, NotPassed
 from connect_bridge.holding import ITEM as HOLDING
 from connect_bridge.marks import is_marked
 from connect_bridge.pace import FLOORS, Pace
@@ -26,6 +26,7 @@ from connect_bridge.reconcile.words import Finding, Gap, Kind, Trouble
 from connect_bridge.render import Said, moment
 from connect_bridge.render import read as meaning
 from connect_bridge.transcript import read_transcript
+from connect_bridge.unpassed import refusals
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ APART = 2 / FLOORS["transcript"]
 READ_WITHIN = 60.0
 
 STORED = """
-SELECT id, contact_id AS contact, direction, sequence, text, relayed, connect_item_id AS item,
+SELECT id, contact_id AS contact, direction, sequence, text, relayed, connect_item_id AS item, error_code,
        COALESCE(relayed_at, created_at) AS noted_at
   FROM connect_bridge_message WHERE contact_id = ANY(%(contacts)s) AND (direction = 'out' OR relayed > 0)
  ORDER BY sequence
@@ -59,6 +60,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     relayed: int
     item: str | None
     noted_at: datetime
+    error_code: str = ""
 
     def __repr__(self) -> str:
         return f"<Stored {self.id}>"
@@ -131,14 +133,15 @@ def _said(known: Known, items: Sequence[Item], settled_by: datetime) -> Iterator
 
 
 def _relayed(known: Known, items: Sequence[Item], settled_by: datetime) -> Iterator[Difference]:
-    """Compare what was relayed."""
+    """Compare what was relayed. What Connect passed on to nobody has failed: it is missing nowhere."""
     sent = [
         Relayed(one.id, one.sequence, one.item, shown(one.text)[: one.relayed])
         for one in known.messages
-        if one.direction == "in"
+        if one.direction == "in" and one.error_code != NotPassed.code
     ]
+    unpassed = {one.item for one in known.messages if one.error_code == NotPassed.code} | dict(refusals(items)).keys()
     own = [item for item in items if item.participant_role == "CUSTOMER" and item.type == "MESSAGE"]
-    found = match(sent, [item for item in own if not _is_ours(item, known.items)])
+    found = match(sent, [item for item in own if item.id not in unpassed and not _is_ours(item, known.items)])
     for item in found.strangers:
         if moment(item) < settled_by:
             yield Kind.NOT_OURS, item.id, moment(item)

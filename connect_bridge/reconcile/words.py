@@ -122,7 +122,7 @@ WORDS: dict[Kind, Words] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """Something is missing, or may be. `id` names it; `detail` and `fix` say more than the words of its kind."""
+    """Something is missing, may be, or is not as it was. `id` names it; `detail` and `fix` say more than its kind."""
 
     kind: Kind
     id: str
@@ -132,6 +132,11 @@ class Gap:
     at: datetime | None = None
     detail: str = ""
     words: Words | None = None
+
+    @property
+    def missing(self) -> bool:
+        """Whether something is missing, or may be. What Connect has with another text is there."""
+        return self.kind is not Kind.REWRITTEN
 
     @property
     def told(self) -> Words:

@@ -35,10 +35,11 @@ class Receipt(Wire):
 
 
 class MessageMetadata(Wire):
-    """The receipts of a message."""
+    """The receipts of a message, and what a message processor made of it: PROCESSING, FAILED or REJECTED."""
 
     message_id: str
     receipts: list[Receipt] | None = None
+    message_processing_status: str | None = None
 
 
 class AttachmentItem(Wire):

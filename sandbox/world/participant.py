@@ -12,7 +12,7 @@ from aiohttp import web
 from sandbox.world.amazon import Amazon
 from sandbox.world.aws_errors import AwsError
 from sandbox.world.aws_front import Call, Front, Handler
-from sandbox.world.chat import INTERACTIVE, TEXT, Chat, Participant
+from sandbox.world.chat import INTERACTIVE, TEXT, Chat, MessageMetadata, Participant, Visibility
 from sandbox.world.chats import Connection
 from sandbox.world.receipts import send_event
 from sandbox.world.transcript import page
@@ -70,14 +70,20 @@ class ParticipantService:
         check_content(self.amazon, participant.chat, kind, content)
         processed = self._processed(content) if kind == TEXT else content
         item = self.chats.item(participant.chat, "MESSAGE", kind, participant, content=processed)
-        self.chats.publish(participant.chat, item)
+        refused = self._refused_in_flight(content) if kind == TEXT else ""
+        if refused:
+            item.message_metadata = MessageMetadata(message_id=item.id, message_processing_status=refused)
+        own: Visibility = "CUSTOMER" if participant.role == "CUSTOMER" else "AGENT"
+        self.chats.publish(participant.chat, item, own if refused else "ALL")
         call.notes |= {"item_id": item.id, "text": processed}
         result: dict[str, Any] = {"Id": item.id, "AbsoluteTime": item.absolute_time}
-        if self.amazon.world.settings.rewrites:
-            result["MessageMetadata"] = {"MessageProcessingStatus": "PROCESSING"}
+        settings = self.amazon.world.settings
+        if settings.rewrites or settings.refuses_in_flight:
+            told = refused if settings.told_in_answer and refused else "PROCESSING"
+            result["MessageMetadata"] = {"MessageProcessingStatus": told}
         if token:
             connection.said[key] = result
-        if participant.role == "CUSTOMER":
+        if participant.role == "CUSTOMER" and not refused:
             self.amazon.flows.customer_said(participant.chat, item)
         return result
 
@@ -129,6 +135,11 @@ class ParticipantService:
         for pattern, instead in self.amazon.world.settings.rewrites.items():
             content = re.sub(pattern, instead, content)
         return content
+
+    def _refused_in_flight(self, content: str) -> str:
+        """Return FAILED or REJECTED for a text that a message processor does not pass on, "" for any other."""
+        given = self.amazon.world.settings.refuses_in_flight
+        return next((status for pattern, status in given.items() if re.search(pattern, content)), "")
 
     def _connection(self, call: Call) -> Connection:
         connection = self.chats.connection(call.bearer, call.operation)

@@ -48,4 +48,8 @@ class Settings(msgspec.Struct, kw_only=True):
     """How many seconds Connect's clock is ahead of this machine's; behind it, if negative."""
     rewrites: dict[str, str] = {}
     """Regular expression to what Connect puts in its place in flight, as a message processor or redaction does."""
+    refuses_in_flight: dict[str, str] = {}
+    """Regular expression to what becomes of a text that it matches: REJECTED by a message processor, or FAILED."""
+    told_in_answer: bool = False
+    """Whether SendMessage's own answer tells that, and not PROCESSING."""
     lex_characters: int = 1_024

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from connect_bridge import relay
+from connect_bridge import poison, relay
 from connect_bridge.bridge import Bridge
 from connect_bridge.gateway import Unreachable
 from connect_bridge.models import Contact, Message, OutboxEntry
@@ -43,7 +43,7 @@ def refuse(bridge: Bridge, poisonous: Callable[[str], bool]) -> None:
 
 def long_ago(*texts: str, relayed: timedelta | None = None) -> None:
     """Let these have been written 20 minutes ago, tried often and, maybe, relayed so long ago."""
-    given: dict[str, Any] = {"created_at": timezone.now() - LONG, "attempts": relay.POISON_ATTEMPTS}
+    given: dict[str, Any] = {"created_at": timezone.now() - LONG, "attempts": poison.ATTEMPTS}
     if relayed is not None:
         given["relayed_at"] = timezone.now() - relayed
     Message.objects.filter(text__in=texts).update(**given)
@@ -105,7 +105,7 @@ def test_a_message_that_waited_long_for_its_turn_is_tried_as_often_as_any(bridge
     long_ago("from Ben", relayed=timedelta(minutes=2))
     Message.objects.filter(text__in=["first", "behind"]).update(created_at=timezone.now() - LONG)
     Message.objects.filter(text="from Ana").update(relayed_at=timezone.now() - timedelta(minutes=3))
-    Message.objects.filter(text="first").update(attempts=relay.POISON_ATTEMPTS)
+    Message.objects.filter(text="first").update(attempts=poison.ATTEMPTS)
     time.sleep(0.6)
     assert status_of("first") == "stored"
 

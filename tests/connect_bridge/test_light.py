@@ -332,3 +332,38 @@ def test_a_set_up_that_connect_refuses_is_told_with_its_words() -> None:
 
     assert light.state == State.BROKEN
     assert light.why == explain("connect_set_up", words=words)
+
+
+def test_a_refused_set_up_shows_however_much_was_written_after_it_and_elsewhere() -> None:
+    account, words = busy(), "Amazon Connect refused StartChatContact: ResourceNotFoundException (404)"
+    refused = ConversationFactory(account=account, last_message_at=ago(minutes=4))
+    told = {"error_code": "connect_set_up", "error_detail": words}
+    for number in range(1, 16):
+        given = told if number == 1 else {}
+        MessageFactory(conversation=refused, sequence=number, created_at=ago(minutes=5, seconds=-number), **given)
+    for _ in range(25):
+        other = ConversationFactory(account=account, last_message_at=NOW())
+        MessageFactory(conversation=other, status="relayed", relayed_at=NOW())
+
+    light = light_of(account)
+
+    assert (light.state, light.stages[3].verdict) == (State.BROKEN, Verdict.BAD)
+    assert light.why == explain("connect_set_up", words=words)
+
+
+def test_what_only_a_person_can_mend_is_told_before_what_passes() -> None:
+    account = busy()
+    for minutes, code in ((4, "connect_throttled"), (3, "connect_set_up"), (2, "connect_unreachable")):
+        conversation = ConversationFactory(account=account, last_message_at=NOW())
+        MessageFactory(conversation=conversation, created_at=ago(minutes=minutes), error_code=code)
+
+    assert light_of(account).why == explain("connect_set_up")
+
+
+def test_messages_that_wait_for_opening_hours_break_nothing() -> None:
+    account = busy()
+    conversation = ConversationFactory(account=account, last_message_at=NOW())
+    MessageFactory(conversation=conversation, sequence=1, created_at=ago(hours=5), error_code="closed")
+    MessageFactory(conversation=conversation, sequence=2, created_at=ago(hours=4))
+
+    assert light_of(account).state == State.LIVE

@@ -147,7 +147,7 @@ async def test_a_reconnection_that_connect_refuses_is_the_end(monkeypatch):
     assert ends == [ENDED_UNHEARD]
 
 
-@pytest.mark.parametrize("last_looks", [[Refused()] * 2, [Unreachable()] * 20], ids=["refused", "away"])
+@pytest.mark.parametrize("last_looks", [[Refused()] * 20, [Unreachable()] * 20], ids=["refused", "away"])
 async def test_a_chat_that_ends_before_a_gap_was_filled_is_told_to_have_one(monkeypatch, last_looks):
     ends: list[str] = []
     chat = OneChat()
@@ -158,7 +158,7 @@ async def test_a_chat_that_ends_before_a_gap_was_filled_is_told_to_have_one(monk
     chat.lines[-1].cut()
     chat.transcript_.append(said("in the gap"))
     chat.may_open.set()
-    await soon(lambda: len(chat.lines) == 2)
+    await soon(lambda: len(chat.lines) >= 2)
     chat.lines[-1].bring(happened("chat.ended", 1, participant_role=""))
     await soon(lambda: ends)
     assert (ends[0], chat.stored) == (ENDED_UNHEARD, [])

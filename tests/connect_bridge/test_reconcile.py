@@ -244,8 +244,14 @@ def test_what_connect_rewrote_in_flight_is_named_as_that_and_not_as_missing(worl
     plain, one = talk.asked("nothing to hide"), talk.asked("my secret")
     long = talk.asked("x" * 1000 + "secret ", "and its end")
     again = talk.asked("my secret")
-    assert gaps_of() == [("rewritten", str(message.id)) for message in (first, one, long, again)]
-    assert plain.sequence == 2
+    code, told = found()
+    assert [one["id"] for one in told["rewritten"]] == [str(message.id) for message in (first, one, long, again)]
+    assert (code, told["gaps"], plain.sequence) == (0, [], 2)
+    out = StringIO()
+    with pytest.raises(SystemExit):
+        call_command("reconcile", stdout=out)
+    assert f"rewritten: message {one.id}" in out.getvalue()
+    assert "No gap was found, and 4 rewritten" in out.getvalue()
 
 
 def test_a_doubled_message_and_a_lost_one_are_told_though_others_were_rewritten(world: RunningWorld) -> None:
@@ -254,9 +260,9 @@ def test_a_doubled_message_and_a_lost_one_are_told_though_others_were_rewritten(
     one = talk.asked("my secret")
     doubled = talk.customer.say("my secret")["Id"]
     lost = talk.stored(text="a secret", relayed=8, connect_item_id="nobody-has-it")
-    assert sorted(gaps_of()) == sorted(
-        [("rewritten", str(one.id)), ("not_ours", doubled), ("not_in_connect", str(lost.id))]
-    )
+    code, told = found()
+    assert (code, [each["id"] for each in told["rewritten"]]) == (3, [str(one.id)])
+    assert sorted(gaps_of()) == [("not_in_connect", str(lost.id)), ("not_ours", doubled)]
 
 
 @pytest.mark.parametrize("ahead", [-400.0, 400.0])

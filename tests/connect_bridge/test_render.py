@@ -14,7 +14,7 @@ from connect_bridge.boto import CONTENT_TYPES
 from connect_bridge.gateway import Attached, Item, Metadata
 from connect_bridge.interactive import FORM, UNREADABLE
 from connect_bridge.presence import Told
-from connect_bridge.render import EVENT, INTERACTIVE, Ended, Nothing, Said, moment, read
+from connect_bridge.render import EVENT, INTERACTIVE, Ended, Nothing, Said, is_unfinished, moment, read
 
 
 def item(**given: Any) -> Item:
@@ -298,3 +298,59 @@ def test_an_items_time_is_connects() -> None:
 @pytest.mark.parametrize("told", ["", "yesterday", "0001-01-01T00:00:00+14:00"])
 def test_an_item_with_no_time_that_can_be_read_has_ours(told: str) -> None:
     assert abs(moment(item(absolute_time=told)) - datetime.now(UTC)) < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "text"),
+    [
+        ("text/markdown; charset=utf-8", "**now**", "now"),
+        ("Text/Markdown", "![our shop](https://example.com/a.png)", "our shop (https://example.com/a.png)"),
+        ("TEXT/HTML;charset=UTF-8", "<b>now</b>", "now"),
+        (INTERACTIVE.upper(), picker(title="Sure?").content, "Sure?"),
+        ("application/json", '["Tea", "Coffee"]', "• Tea\n• Coffee"),
+    ],
+)
+def test_a_content_type_counts_however_it_is_spelled(kind: str, content: str, text: str) -> None:
+    shown = text_of(item(content_type=kind, content=content))
+    assert shown is not None
+    assert shown.strip() == text
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_bots_template_that_came_as_plain_text_is_one_wherever_its_name_stands(indent: int | None) -> None:
+    content = {"title": "Sure?", "elements": [{"title": "Yes"}]}
+    template = {"version": "1.0", "data": {"content": content}, "templateType": "QuickReply"}
+    assert text_of(item(participant_role="SYSTEM", content=json.dumps(template, indent=indent))) == "Sure?\n• Yes"
+
+
+def test_a_response_card_of_an_older_bot_reads_as_a_list() -> None:
+    card = {"title": "Size?", "subTitle": "Pick", "buttons": [{"text": "S", "value": "s"}, {"text": "L", "value": "l"}]}
+    cards = {"version": 1, "contentType": "application/vnd.amazonaws.card.generic", "genericAttachments": [card]}
+    assert text_of(item(participant_role="SYSTEM", content=json.dumps(cards))) == "Size?\nPick\n• S\n• L"
+
+
+def test_whoever_else_speaks_in_the_chat_is_heard_and_never_our_own_echo() -> None:
+    heard = read(item(participant_role="AI_AGENT_OF_A_THIRD_PARTY", content="Hi"))
+    assert isinstance(heard, Said)
+    assert (heard.text, heard.item.participant_role) == ("Hi", "SYSTEM")
+    assert read(item(participant_role="customer", content="ours")) == Nothing()
+    assert read(item(participant_role=" ", content="nobody")) == Nothing()
+
+
+def test_a_message_that_brings_a_file_names_it() -> None:
+    files = [Attached(attachment_name="a.pdf", status="APPROVED")]
+    assert text_of(item(content="See here", attachments=files)) == "See here\n[file: a.pdf · cannot be shown here]"
+
+
+def test_a_file_of_whose_scan_nothing_is_known_may_come_again() -> None:
+    assert is_unfinished(item(type="ATTACHMENT", attachments=[Attached(attachment_name="a.pdf")]))
+    assert not is_unfinished(item(type="ATTACHMENT", attachments=[Attached(status="REJECTED")]))
+
+
+def test_a_time_without_a_zone_is_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as here:
+        here.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        at = moment(item(absolute_time="2026-05-24T21:42:55.867"))
+    time.tzset()
+    assert at == datetime(2026, 5, 24, 21, 42, 55, 867000, UTC)

@@ -191,6 +191,20 @@ def test_a_processor_rewrites_texts_in_flight_and_the_id_stays(aws: RunningWorld
     assert sent["MessageMetadata"] == {"MessageProcessingStatus": "PROCESSING"}
 
 
+@pytest.mark.parametrize(("in_answer", "told"), [(False, "PROCESSING"), (True, "REJECTED")])
+async def test_a_processor_passes_texts_on_to_nobody(aws: RunningWorld, *, in_answer: bool, told: str) -> None:
+    aws.call("PUT", "/world/settings", {"refuses_in_flight": {"swear": "REJECTED"}, "told_in_answer": in_answer})
+    chat = aws.start()
+    async with chat.line():
+        agent = aws.accept(chat.contact_id, aws.agent())
+        sent, before = chat.say("I swear"), agent.said()
+        item = chat.transcript()[-1]
+
+    assert sent["MessageMetadata"] == {"MessageProcessingStatus": told}
+    assert (item["Id"], item["MessageMetadata"]["MessageProcessingStatus"]) == (sent["Id"], "REJECTED")
+    assert "I swear" not in before
+
+
 @pytest.mark.parametrize("ahead", [-300.0, 300.0])
 def test_connects_clock_may_be_another_than_ours(aws: RunningWorld, ahead: float) -> None:
     aws.call("PUT", "/world/settings", {"clock_ahead": ahead})

@@ -14,7 +14,7 @@ from channels_app.models import ChannelAccount
 from connect_bridge.arguments import an_id, since_when
 from connect_bridge.models import Conversation
 from connect_bridge.reconcile import Span, Tally, reconcile
-from connect_bridge.reconcile.words import Finding, Gap, Remark, Trouble
+from connect_bridge.reconcile.words import Finding, Gap, Kind, Remark, Trouble
 
 #: Something could not be compared; something is missing, or may be.
 NOT_ALL, MISSING = 1, 3
@@ -49,21 +49,22 @@ class Command(BaseCommand):
         except DatabaseError as problem:
             said = str(problem).strip().partition("\n")[0]
             raise CommandError(f"The database failed: {said}. Run it again when it answers.") from None
-        gaps = [one for one in found if isinstance(one, Gap)]
+        gaps = [one for one in found if isinstance(one, Gap) and one.missing]
         if options["json"]:
             self.stdout.write(json.dumps(_json(span, tally, found)))
         else:
-            self._sum_up(span, tally, gaps)
+            self._sum_up(span, tally, gaps, rewritten=sum(isinstance(one, Gap) for one in found) - len(gaps))
         sys.exit(MISSING if gaps else NOT_ALL if any(isinstance(one, Trouble) for one in found) else 0)
 
-    def _sum_up(self, span: Span, tally: Tally, gaps: list[Gap]) -> None:
+    def _sum_up(self, span: Span, tally: Tally, gaps: list[Gap], *, rewritten: int) -> None:
         compared = (
             f"{tally.conversations} conversations, {tally.open_chats} open chats and {tally.lists} accounts compared, "
             f"since {timezone.localtime(span.since):%Y-%m-%d %H:%M}."
         )
         counts = {kind: sum(one.kind is kind for one in gaps) for kind in dict.fromkeys(one.kind for one in gaps)}
         said = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-        self.stdout.write(f"{compared} {_count(gaps)}{f': {said}' if said else ''}.")
+        also = f", and {rewritten} {Kind.REWRITTEN}" if rewritten else ""
+        self.stdout.write(f"{compared} {_count(gaps)}{f': {said}' if said else ''}{also}.")
 
     def _progress(self, findings: Iterator[Finding], tally: Tally) -> Iterator[Finding]:
         """Say on standard error how far it is, if a person sits there: chats are read four a second."""
@@ -121,7 +122,8 @@ def _json(span: Span, tally: Tally, found: list[Finding]) -> dict[str, Any]:
     return {
         "since": span.since.isoformat(),
         "compared": {"conversations": tally.conversations, "open_chats": tally.open_chats, "accounts": tally.lists},
-        "gaps": [_gap(one, tally) for one in found if isinstance(one, Gap)],
+        "gaps": [_gap(one, tally) for one in found if isinstance(one, Gap) and one.missing],
+        "rewritten": [_gap(one, tally) for one in found if isinstance(one, Gap) and not one.missing],
         "not_compared": [{"where": one.where, "why": one.why} for one in found if isinstance(one, Trouble)],
         "notes": [{"text": one.text, "count": one.count} for one in found if isinstance(one, Remark)],
     }

@@ -229,6 +229,17 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         call="SendMessage",
+        real="A message processor may reject a text or fail on it (MessageProcessingStatus): then nobody gets it,"
+        " unless the flow says otherwise for failures; how the sender learns of it is not said",
+        source="Administrator guide, redaction-message-processing; API Reference, MessageProcessingMetadata",
+        evidence=Evidence.UNVERIFIED,
+        here=Here.STRICTER,
+        does="the setting `refuses_in_flight`; the item is for its sender alone, with its status, and the answer says"
+        " PROCESSING, or that status with `told_in_answer`",
+        test="tests/sandbox/test_participant_service.py::test_a_processor_passes_texts_on_to_nobody",
+    ),
+    Rule(
+        call="SendMessage",
         real="A repeated ClientToken is the same message; how long, and over which connections, is not said",
         source="API Reference, SendMessage",
         evidence=Evidence.UNVERIFIED,
