@@ -454,6 +454,9 @@ SESSION_COOKIE_AGE = env.int("SESSION_SECONDS", 12 * 3600)
 ENVIRONMENT_LABEL = env.str("ENVIRONMENT_LABEL", "" if IS_LOCAL else "Production")
 UNFOLD = look.UNFOLD
 
+#: Whoever sends it as a bearer token sees the figures of /-/health/ and /-/metrics/ from another machine. Empty: nobody.
+MONITORING_TOKEN = env.str("MONITORING_TOKEN", "")
+
 # ── sandbox ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 #: Where the simulated outside world answers; empty outside the sandbox, and then there is no sandbox page.
 SANDBOX_WORLD_URL = env.str("SANDBOX_WORLD_URL", "")

@@ -46,6 +46,14 @@ def weak_keys() -> Iterator[str]:
         ("SECRET_KEY", [settings.SECRET_KEY], "whoever guesses it signs sessions and links"),
         ("SECRET_KEY_FALLBACKS", settings.SECRET_KEY_FALLBACKS, "whoever guesses one signs sessions and links"),
         ("FIELD_ENCRYPTION_KEYS", settings.FIELD_ENCRYPTION_KEYS, "whoever guesses one reads the stored credentials"),
+        *(
+            (name, [key], f"whoever guesses it {may}")
+            for name, key, may in (
+                ("CONTACT_EVENTS_TOKEN", settings.CONTACT_EVENTS_TOKEN, "tells Parley what never happened in Connect"),
+                ("MONITORING_TOKEN", settings.MONITORING_TOKEN, "reads its figures"),
+            )
+            if key
+        ),
     ]
     for name, keys, why in named:
         for number, key in enumerate(keys, 1):

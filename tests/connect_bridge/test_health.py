@@ -7,6 +7,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
+from pytest_django.fixtures import Settings
 
 from channels_app.models import InboundCheck
 from connect_bridge import health, vitals
@@ -119,3 +120,41 @@ def test_what_connect_does_not_take_is_counted_by_why_and_degrades(client: Clien
     metrics = client.get("/-/metrics/").content.decode()
     assert 'parley_connect_refused_rows{code="connect_set_up"} 1.0' in metrics
     assert 'parley_queue_rows{queue="relay"} 1.0' in metrics
+
+
+ELSEWHERE = (
+    {"REMOTE_ADDR": "203.0.113.7"},
+    {"REMOTE_ADDR": "10.0.0.7"},
+    {"REMOTE_ADDR": "::ffff:10.0.0.7"},
+    {"HTTP_X_FORWARDED_FOR": "127.0.0.1"},
+    {"HTTP_X_FORWARDED_PROTO": "https"},
+    {"HTTP_FORWARDED": "for=127.0.0.1"},
+    {"HTTP_VIA": "1.1 proxy"},
+    {"REMOTE_ADDR": "", "HTTP_X_FORWARDED_FOR": "203.0.113.7"},
+)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("where", ELSEWHERE)
+@pytest.mark.parametrize("said", ["", "Bearer ", "Bearer wrong", "Basic cmlnaHQ6", "Token right", "right"])
+@pytest.mark.parametrize("token", ["", "right"])
+def test_a_stranger_learns_one_word(where: dict[str, str], said: str, token: str, settings: Settings) -> None:
+    settings.MONITORING_TOKEN = token
+    InboundEntryFactory(created_at=timezone.now() - LONG_AGO)
+    stranger = Client(**where, headers={"authorization": said})
+
+    assert stranger.get("/-/health/").json() == {"status": "degraded"}
+    refusal = stranger.get("/-/metrics/")
+    assert (refusal.status_code, refusal.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert b"parley_" not in refusal.content
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("where", [*ELSEWHERE, {}, {"REMOTE_ADDR": "::1"}, {"REMOTE_ADDR": ""}])
+def test_who_watches_sees_the_figures(where: dict[str, str], settings: Settings) -> None:
+    settings.MONITORING_TOKEN = "right"
+    here = where not in ELSEWHERE
+    watcher = Client(**where, headers={} if here else {"authorization": "Bearer right"})
+
+    assert "problems" in watcher.get("/-/health/").json()
+    assert b"parley_queue_rows" in watcher.get("/-/metrics/").content
