@@ -11,6 +11,7 @@ from typing import Any
 
 import kombu.transport
 from celery.app.amqp import AMQP
+from django.core.exceptions import ImproperlyConfigured
 from kombu.connection import Connection as KombuConnection
 from kombu.transport import pgmq
 from pgmq import PGMQueue
@@ -43,6 +44,15 @@ REDIS: dict[str, Any] = {
 }
 #: Seconds between two attempts to reach a broker: Kombu's own go up to thirty.
 PAUSES = {"interval_start": 1, "interval_step": 1, "interval_max": 2}
+
+
+def check_url(broker: str) -> None:
+    """Raise ImproperlyConfigured, which quotes nothing, for what Kombu has no transport for. Several stand with ;."""
+    for one in broker.split(";"):
+        if "://" not in one or one.partition("://")[0].partition("+")[0] not in kombu.transport.TRANSPORT_ALIASES:
+            raise ImproperlyConfigured(
+                "CELERY_BROKER_URL is no such address: give redis://, rediss://, amqp:// or sqs:// with a host"
+            )
 
 
 def transport_options(broker: str, visibility_timeout: int) -> dict[str, Any]:

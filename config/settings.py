@@ -5,6 +5,7 @@ Any variable may instead come from a file named by NAME_FILE, as container secre
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from argparse import ArgumentTypeError
@@ -14,9 +15,10 @@ from urllib.parse import unquote, urlsplit
 import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 
+from analytics import office
 from channels_app.db import POLICY
 from config import broker, embedded, look, sign_in
-from config.environment import Env, give_aws_its_files
+from config.environment import Env, check_address, give_aws_its_files
 from connect_bridge.ports import port_number
 
 django_stubs_ext.monkeypatch()  # so that ModelAdmin[Account] means something at run time too
@@ -60,12 +62,8 @@ try:
     PORT = port_number(env.str("PORT", "8000"))
 except ArgumentTypeError as _wrong:
     raise ImproperlyConfigured(f"PORT: {_wrong}") from None
-PUBLIC_BASE_URL = env.str("PUBLIC_BASE_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
+PUBLIC_BASE_URL = env.address("PUBLIC_BASE_URL", f"http://127.0.0.1:{PORT}")
 _public = urlsplit(PUBLIC_BASE_URL)
-if _public.scheme not in ("http", "https") or not _public.hostname:
-    raise ImproperlyConfigured(
-        f"PUBLIC_BASE_URL={PUBLIC_BASE_URL!r} is no address; give it as https://parley.example.com"
-    )
 #: Parley on this machine alone, over plain HTTP: cookies need no TLS then.
 IS_LOCAL = _public.scheme == "http" and _public.hostname in ("127.0.0.1", "localhost", "::1")
 
@@ -152,7 +150,7 @@ TEMPLATES = [
     }
 ]
 LANGUAGE_CODE = "en"
-TIME_ZONE = env.str("TIME_ZONE", "UTC")
+TIME_ZONE = env.zone("TIME_ZONE", "UTC")
 USE_TZ = True
 FORMAT_MODULE_PATH = "config.formats"
 STATIC_URL = "static/"
@@ -162,15 +160,16 @@ LOGIN_URL = "account_login"
 
 # ── database, broker, channel layer: one PostgreSQL unless told otherwise ─────────────────────────────────────────────
 DATABASE_URL = env.str("DATABASE_URL", "") or embedded.url(VAR_DIR)
+check_address("DATABASE_URL", DATABASE_URL, ("postgresql", "postgres", "pgsql", "psql"))
 DATABASES = {"default": env.db_url_config(DATABASE_URL)}
 DATABASES["default"]["HOST"] = unquote(DATABASES["default"]["HOST"])  # a socket's folder comes percent-encoded
 DATABASES["default"]["ENGINE"] = "config.postgresql"
 DATABASES["default"]["OPTIONS"] = {**POLICY, **DATABASES["default"].get("OPTIONS", {})}
 # A pool for each process: under ASGI every request may come in another thread, and each thread would keep a connection.
 DATABASES["default"]["CONN_MAX_AGE"] = 0
-DATABASES["default"]["OPTIONS"]["pool"] = {"max_size": env.int("DATABASE_POOL_SIZE", 10), "timeout": 10}
+DATABASES["default"]["OPTIONS"]["pool"] = {"max_size": env.number("DATABASE_POOL_SIZE", 10, least=1), "timeout": 10}
 
-REDIS_URL = env.str("REDIS_URL", "")
+REDIS_URL = env.address("REDIS_URL", "", schemes=("redis", "rediss"))
 if REDIS_URL:
     _hosts = [{"address": REDIS_URL, **broker.REDIS}]
     CHANNEL_LAYERS = {
@@ -195,6 +194,7 @@ else:
     INSTALLED_APPS.append("channels_postgres")  # the channel layer of earlier versions: its tables are there, and empty
 
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", "") or embedded.broker_url(DATABASE_URL)
+broker.check_url(CELERY_BROKER_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
@@ -214,7 +214,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "set-up": {"task": "channels_app.tasks.look_at_accounts", "schedule": 600.0, "options": {"expires": BEAT_EXPIRES}},
 }
 #: Seconds between two questions to a messenger for what its webhooks did not bring; 0: it is never asked.
-INBOUND_POLL_SECONDS = env.float("INBOUND_POLL_SECONDS", 300.0)
+INBOUND_POLL_SECONDS = env.number("INBOUND_POLL_SECONDS", 300.0, least=0)
 if INBOUND_POLL_SECONDS > 0:
     #: Sweeps come more often than turns: whose turn it is, the database says.
     CELERY_BEAT_SCHEDULE["missed"] = {
@@ -222,6 +222,8 @@ if INBOUND_POLL_SECONDS > 0:
         "schedule": min(30.0, INBOUND_POLL_SECONDS),
         "options": {"expires": BEAT_EXPIRES},
     }
+#: Tasks that one worker process runs at a time. Each waits 50 to 300 ms for a messenger, so many more than cores.
+WORKER_CONCURRENCY = env.number("WORKER_CONCURRENCY", 16, least=1, most=1_000)
 CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", "parley")
 #: Seconds after which a broker gives an unacknowledged task to another worker: above the longest task.
 BROKER_VISIBILITY_TIMEOUT = 300
@@ -241,8 +243,9 @@ if CONNECT_PERSISTENT_CHAT not in ("", "ENTIRE_PAST_SESSION", "FROM_SEGMENT"):
 # ── dashboards ────────────────────────────────────────────────────────────────────────────────────────────────────────
 #: When agents answer, in TIME_ZONE, e.g. "Mon-Fri 09:00-18:00, Sat 10:00-14:00". Empty: always.
 OFFICE_HOURS = env.str("OFFICE_HOURS", "")
+office.parse(OFFICE_HOURS)
 #: Seconds in which half of the first responses should come: the mark on the dashboard.
-FIRST_RESPONSE_TARGET = env.float("FIRST_RESPONSE_TARGET", 300.0)
+FIRST_RESPONSE_TARGET = env.number("FIRST_RESPONSE_TARGET", 300.0, least=0)
 #: Sentiment is asked for at Amazon Comprehend (AWS_ENDPOINT_URL_COMPREHEND respected).
 SENTIMENT_ENABLED = env.bool("SENTIMENT_ENABLED", True)
 #: What stands behind that address, as pages name it.
@@ -250,13 +253,13 @@ SENTIMENT_ENGINE = env.str("SENTIMENT_ENGINE", "Amazon Comprehend")
 #: Language of texts that nobody tells and that are too short to detect.
 SENTIMENT_LANGUAGE = env.str("SENTIMENT_LANGUAGE", "en")
 #: Longer texts are split: Amazon once documented that only 500 characters are read. At most 5,000 bytes in any case.
-SENTIMENT_SPLIT_CHARACTERS = env.int("SENTIMENT_SPLIT_CHARACTERS", 500)
+SENTIMENT_SPLIT_CHARACTERS = env.number("SENTIMENT_SPLIT_CHARACTERS", 500, least=1)
 #: Seconds for which a text waits for others to fill its batch of 25.
-SENTIMENT_LINGER = env.float("SENTIMENT_LINGER", 1.0)
+SENTIMENT_LINGER = env.number("SENTIMENT_LINGER", 1.0, least=0, most=3600)
 #: Most units of 100 characters a day (UTC), of all operations together; what is left waits for the next day. 0: no cap.
-SENTIMENT_DAILY_UNITS = env.int("SENTIMENT_DAILY_UNITS", 500_000)
+SENTIMENT_DAILY_UNITS = env.number("SENTIMENT_DAILY_UNITS", 500_000, least=0)
 #: US dollars for one unit, for the cost that is shown.
-SENTIMENT_UNIT_PRICE = env.float("SENTIMENT_UNIT_PRICE", 0.0001)
+SENTIMENT_UNIT_PRICE = env.number("SENTIMENT_UNIT_PRICE", 0.0001, least=0)
 #: Ask for the key phrases of negative messages.
 SENTIMENT_PHRASES = env.bool("SENTIMENT_PHRASES", True)
 #: Numbers that identify people, and addresses, are masked before a text leaves for the engine.
@@ -270,6 +273,7 @@ CELERY_BEAT_SCHEDULE["rollups"] = {
 #: Where e-mails of alerts and reports go out, e.g. smtp+tls://user:password@smtp.example.com:587. Empty: none are sent.
 EMAIL_URL = env.str("EMAIL_URL", "")
 if EMAIL_URL:
+    check_address("EMAIL_URL", EMAIL_URL, env.EMAIL_SCHEMES)
     vars().update(env.email_url_config(EMAIL_URL))
 else:
     EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
@@ -301,7 +305,7 @@ if CONNECT_QUEUES:
         "options": {"expires": 15.0},
     }
 #: Lines of the customer's last chat that a new one begins with, told to the agent alone; 0: none.
-CONNECT_BRIEFING_LINES = env.int("CONNECT_BRIEFING_LINES", 0)
+CONNECT_BRIEFING_LINES = env.number("CONNECT_BRIEFING_LINES", 0, least=0)
 
 # ── transcripts ───────────────────────────────────────────────────────────────────────────────────────────────────────
 #: DynamoDB table that a copy of all messages is kept in; empty: none.
@@ -314,9 +318,10 @@ CELERY_BEAT_SCHEDULE["projection"] = {
 }
 
 #: Days after which each class of data is emptied; 0: never.
-RETAIN_RAW_DAYS = env.int("RETAIN_RAW_DAYS", 0)
-RETAIN_WORDS_DAYS = env.int("RETAIN_WORDS_DAYS", 0)
-RETAIN_CALLS_DAYS = env.int("RETAIN_CALLS_DAYS", 0)
+MOST_DAYS = 100 * 366
+RETAIN_RAW_DAYS = env.number("RETAIN_RAW_DAYS", 0, least=0, most=MOST_DAYS)
+RETAIN_WORDS_DAYS = env.number("RETAIN_WORDS_DAYS", 0, least=0, most=MOST_DAYS)
+RETAIN_CALLS_DAYS = env.number("RETAIN_CALLS_DAYS", 0, least=0, most=MOST_DAYS)
 CELERY_BEAT_SCHEDULE["retention"] = {
     "task": "connect_bridge.tasks.retain",
     "schedule": 600.0,
@@ -324,9 +329,9 @@ CELERY_BEAT_SCHEDULE["retention"] = {
 }
 
 # ── the messengers' APIs ──────────────────────────────────────────────────────────────────────────────────────────────
-TWILIO_API_BASE_URL = env.str("TWILIO_API_BASE_URL", "https://api.twilio.com").rstrip("/")
-GRAPH_API_BASE_URL = env.str("GRAPH_API_BASE_URL", "https://graph.facebook.com").rstrip("/")
-X_API_BASE_URL = env.str("X_API_BASE_URL", "https://api.twitter.com").rstrip("/")
+TWILIO_API_BASE_URL = env.address("TWILIO_API_BASE_URL", "https://api.twilio.com")
+GRAPH_API_BASE_URL = env.address("GRAPH_API_BASE_URL", "https://graph.facebook.com")
+X_API_BASE_URL = env.address("X_API_BASE_URL", "https://api.twitter.com")
 #: What the SDKs believe → where calls really go.
 HTTP_REDIRECTS = {
     believed: real
@@ -355,7 +360,7 @@ SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = (
     ("__Host-sessionid", "__Host-csrftoken") if SESSION_COOKIE_SECURE else ("sessionid", "csrftoken")
 )
 SECURE_SSL_REDIRECT = False  # the proxy's business: a redirected webhook is a lost webhook
-SECURE_HSTS_SECONDS = 0 if IS_LOCAL else env.int("SECURE_HSTS_SECONDS", 31_536_000)
+SECURE_HSTS_SECONDS = 0 if IS_LOCAL else env.number("SECURE_HSTS_SECONDS", 31_536_000, least=0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not IS_LOCAL
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_TLS_PROXY", not IS_LOCAL) else None
 X_FRAME_OPTIONS = "DENY"
@@ -388,9 +393,7 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # ── API ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 #: Days after which a token of the API ends, unless it was made for fewer.
-API_TOKEN_DAYS = env.int("API_TOKEN_DAYS", 90)
-if not 1 <= API_TOKEN_DAYS <= 3650:  # noqa: PLR2004 - ten years
-    raise ImproperlyConfigured(f"API_TOKEN_DAYS={API_TOKEN_DAYS}: give 1 to 3650")
+API_TOKEN_DAYS = env.number("API_TOKEN_DAYS", 90, least=1, most=3650)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "people.tokens.TokenAuthentication",
@@ -447,22 +450,24 @@ SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # a directory's word for an address 
 SSO_GROUPS = sign_in.groups(env)
 SSO_GROUPS_CLAIM = env.str("SSO_GROUPS_CLAIM", "groups")
 LOGIN_REDIRECT_URL = "admin:index"
-SESSION_COOKIE_AGE = env.int("SESSION_SECONDS", 12 * 3600)
+SESSION_COOKIE_AGE = env.number("SESSION_SECONDS", 12 * 3600, least=60, most=366 * 86_400)
 
 # ── admin ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 #: What every page of the admin says of this installation: whose data it shows.
 ENVIRONMENT_LABEL = env.str("ENVIRONMENT_LABEL", "" if IS_LOCAL else "Production")
 UNFOLD = look.UNFOLD
 
-#: Whoever sends it as a bearer token sees the figures of /-/health/ and /-/metrics/ from another machine. Empty: nobody.
+#: Who sends it as a bearer token sees the figures of /-/health/ and /-/metrics/ from elsewhere. Empty: nobody does.
 MONITORING_TOKEN = env.str("MONITORING_TOKEN", "")
 
 # ── sandbox ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 #: Where the simulated outside world answers; empty outside the sandbox, and then there is no sandbox page.
-SANDBOX_WORLD_URL = env.str("SANDBOX_WORLD_URL", "")
+SANDBOX_WORLD_URL = env.address("SANDBOX_WORLD_URL", "")
 
 # ── logs: to standard error, never a message text, token or phone number ──────────────────────────────────────────────
-LOG_LEVEL = env.str("LOG_LEVEL", "INFO")
+LOG_LEVEL = env.str("LOG_LEVEL", "INFO").strip().upper()
+if LOG_LEVEL not in logging.getLevelNamesMapping():
+    raise ImproperlyConfigured("LOG_LEVEL is no such level: give DEBUG, INFO, WARNING, ERROR or CRITICAL")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

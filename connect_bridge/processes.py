@@ -15,8 +15,6 @@ from django.conf import settings
 from connect_bridge.ports import url_of
 from connect_bridge.supervisor import Program
 
-#: Tasks that one worker process runs at a time. Each waits 50 to 300 ms for a messenger, so many more than cores.
-WORKER_THREADS = "16"
 #: Celery warns at length when root runs it. Here root is a container's or a laptop's; production has a user of its own.
 ABOUT_ROOT = "ignore:You're running the worker with superuser"
 #: What our web says of itself, so that we do not take another's for ours.
@@ -27,7 +25,7 @@ LOOK_AGAIN = 0.1
 
 def host() -> str:
     """Return the address that the web binds to."""
-    return os.environ.get("HOST", "127.0.0.1")
+    return os.environ.get("HOST") or "127.0.0.1"
 
 
 def product(port: int) -> list[list[Program]]:
@@ -39,7 +37,6 @@ def product(port: int) -> list[list[Program]]:
     python = sys.executable
     environment = {"DATABASE_URL": os.environ.get("DATABASE_URL") or settings.DATABASE_URL, "PORT": str(port)}
     environment["PARLEY_INSTANCE"] = INSTANCE
-    threads = os.environ.get("WORKER_CONCURRENCY", WORKER_THREADS)
     web = ["-m", "config.web", "-b", host(), "-p", str(port), "config.asgi:application"]
     celery = ["-W", ABOUT_ROOT, "-m", "celery", "-q", "-A", "config"]
     worker = [
@@ -48,9 +45,9 @@ def product(port: int) -> list[list[Program]]:
         "-P",
         "threads",
         "-c",
-        threads,
+        str(settings.WORKER_CONCURRENCY),
         "-l",
-        os.environ.get("LOG_LEVEL") or settings.LOG_LEVEL,
+        os.environ.get("LOG_LEVEL") or settings.LOG_LEVEL,  # the sandbox sets it after the settings were read
     ]
     return [
         [

@@ -52,8 +52,9 @@ LEFT_BEHIND = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "CELERY_BROKE
 def move_in(world: str, port: int, database_url: str) -> None:
     """Point this process' environment, and so its children's, at the simulated world: no real service is left."""
     ours = environment(world, port, database_url)
-    for name in (*LEFT_BEHIND, *(f"{name}_FILE" for name in ours)):
+    for name in (*LEFT_BEHIND, *ours):
         os.environ.pop(name, None)
+        os.environ.pop(f"{name}_FILE", None)
     os.environ.update(ours)
     os.environ.update(dict.fromkeys(("NO_PROXY", "no_proxy"), _without_proxy()))
     os.environ.setdefault("LOG_LEVEL", "WARNING")

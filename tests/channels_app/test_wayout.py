@@ -104,6 +104,13 @@ def test_the_sandbox_goes_direct_to_its_world_and_keeps_what_else_does(monkeypat
     assert proxy_for("http://other.example/") == "http://proxy.corp:3128"
 
 
+def test_the_sandbox_leaves_a_real_parleys_services_behind(monkeypatch) -> None:
+    names = [f"{name}{end}" for name in (*demo.LEFT_BEHIND, "DATABASE_URL", "PORT") for end in ("", "_FILE")]
+    monkeypatch.setattr(os, "environ", dict(os.environ) | dict.fromkeys(names, "/run/secrets/real"))
+    demo.move_in("http://127.0.0.1:9", 8000, "postgres://x/y")
+    assert "/run/secrets/real" not in os.environ.values()
+
+
 @pytest.mark.parametrize("value", ["socks5://a:1", "http://", "http://a:port", "ftp://a"])
 def test_what_is_no_proxy_is_said_without_its_password(monkeypatch, value) -> None:
     with_proxy(monkeypatch, HTTPS_PROXY=value.replace("//a", "//me:hunter2@a"))

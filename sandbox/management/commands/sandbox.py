@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from config import embedded
+from config.environment import Env
 from connect_bridge.ports import port_number, refuse_taken_port
 from connect_bridge.processes import host, product, until_it_answers
 from connect_bridge.supervisor import Program, Supervisor
@@ -114,7 +115,7 @@ class Command(BaseCommand):
 def _alone(port: int) -> Iterator[None]:
     """Be the only sandbox of our database. Raises Taken, OSError."""
     with ExitStack() as stack:
-        if not os.environ.get("DATABASE_URL"):
+        if not Env().str("DATABASE_URL", ""):
             stack.enter_context(the_only_one(settings.VAR_DIR, port))
         stack.enter_context(the_only_one_on(_database_url(), port))
         yield
@@ -127,8 +128,8 @@ def _free_port() -> int:
 
 def _database_url() -> str:
     """Return DATABASE_URL if it is set; else a database of the private server, apart from a real Parley's."""
-    if given := os.environ.get("DATABASE_URL"):
-        return given
+    if given := Env().str("DATABASE_URL", ""):
+        return str(given)
     embedded.ensure_database(embedded.place(settings.VAR_DIR), demo.DATABASE)
     return embedded.url(settings.VAR_DIR, demo.DATABASE)
 
