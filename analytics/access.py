@@ -43,6 +43,13 @@ def allowed(user: Any, chosen: Filter) -> Filter:
     return chosen if chosen.agent is None or user.has_perm(AGENTS) else replace(chosen, agent=None)
 
 
+def orphaned(owner: Any) -> str:
+    """Return why nobody answers any more for what somebody had sent to others; "" while they do."""
+    if not owner.is_active:
+        return "its owner is deactivated"
+    return "" if owner.has_perm(VIEW) else "its owner may not see dashboards any more"
+
+
 def reachable(addresses: Sequence[str]) -> list[str]:
     """Return the addresses to which numbers may go: not those of people who are deactivated here."""
     users = get_user_model().objects.exclude(email="").values_list("email", "is_active")

@@ -18,6 +18,7 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from analytics import alertvalues
+from analytics.access import allowed
 from analytics.alertvalues import METRICS, Value
 from analytics.clock import HOUR, hour_of, local, zone
 from analytics.filters import Filter, parse
@@ -122,8 +123,8 @@ def backtest(rule: AlertRule, now: datetime) -> list[datetime]:
 
 
 def filter_of(rule: AlertRule, now: datetime) -> Filter:
-    """Return the rule's filter. Raises BadFilter if it cannot be read any more."""
-    return parse(QueryDict(rule.query).dict(), now)
+    """Return the rule's filter, as its owner may use it. Raises BadFilter if it cannot be read any more."""
+    return allowed(rule.owner, parse(QueryDict(rule.query).dict(), now))
 
 
 # ── now ───────────────────────────────────────────────────────────────────────────────────────────────────────────────

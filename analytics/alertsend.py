@@ -1,6 +1,7 @@
 """Tells people that an alert fires or has stopped: by e-mail, webhook and SNS.
 
-Each way is tried until it works, or for some hours; a way that worked is not used twice.
+Each way is tried until it works, or for some hours; a way that worked is not used twice. What nobody answers for any
+more tells nobody: whoever was to leave may have chosen where it goes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from analytics import alertvalues, chatlist, wording
-from analytics.access import reachable
+from analytics.access import orphaned, reachable
 from analytics.alerts import filter_of
 from analytics.alertvalues import METRICS
 from analytics.aws import client
@@ -39,7 +40,7 @@ WORST = 3
 def deliver_due() -> int:
     """Send what is due; return how many events are settled."""
     settled = 0
-    for event in AlertEvent.objects.filter(due_at__lte=timezone.now()).select_related("rule")[:100]:
+    for event in AlertEvent.objects.filter(due_at__lte=timezone.now()).select_related("rule__owner")[:100]:
         settled += deliver(event)
     return settled
 
@@ -50,6 +51,9 @@ def deliver(event: AlertEvent) -> bool:
     wait = timedelta(seconds=FIRST_WAIT * 2**event.attempts)
     if not taken.update(due_at=timezone.now() + wait, attempts=event.attempts + 1):
         return False  # another worker has it
+    if why := orphaned(event.rule.owner):
+        AlertEvent.objects.filter(pk=event.pk).update(due_at=None, trouble=f"{why}: take the alert over")
+        return True
     told, troubles = list(event.told), []
     for way, send in ways(event.rule):
         if way not in told:

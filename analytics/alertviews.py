@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from analytics import alerts as logic
 from analytics import wording
-from analytics.access import SHARE, dashboards
+from analytics.access import SHARE, dashboards, orphaned
 from analytics.alertforms import AlertForm, ReportForm
 from analytics.alertvalues import METRICS
 from analytics.filters import BadFilter
@@ -62,8 +62,9 @@ def alert(request: HttpRequest, rule: uuid.UUID | None = None) -> HttpResponse:
         fired = _backtest(changed)
         if "try" not in request.POST:
             changed.state, changed.streak = AlertRule.State.NORMAL, 0
+            taken = _take_over(request, changed)
             changed.save()
-            messages.success(request, f"The alert “{changed.name}” is saved.")
+            messages.success(request, f"The alert “{changed.name}” is saved{taken}.")
             return HttpResponseRedirect(reverse("dashboards:alerts"))
     elif rule and request.method != "POST":
         fired = _backtest(found)
@@ -71,6 +72,7 @@ def alert(request: HttpRequest, rule: uuid.UUID | None = None) -> HttpResponse:
         "section": "dashboards",
         "form": form,
         "rule": found if rule else None,
+        "orphaned": orphaned(found.owner) if rule else "",
         "fired": None if fired is None else [wording.hour(at) for at in fired],
         "silences": SILENCES,
         "mail_off": not settings.EMAIL_URL,
@@ -106,10 +108,12 @@ def report(request: HttpRequest, report: uuid.UUID | None = None) -> HttpRespons
     found = get_object_or_404(Report, pk=report) if report else Report(owner_id=_me(request))
     form = ReportForm(request.POST or None, instance=found, initial=_defaults(request))
     if form.is_valid():
+        taken = _take_over(request, found)
         form.save()
-        messages.success(request, f"The report “{found.name}” is saved.")
+        messages.success(request, f"The report “{found.name}” is saved{taken}.")
         return HttpResponseRedirect(reverse("dashboards:alerts"))
     context = {"section": "dashboards", "form": form, "report": found if report else None}
+    context["orphaned"] = orphaned(found.owner) if report else ""
     return render(request, "analytics/report_form.html", context | {"mail_off": not settings.EMAIL_URL})
 
 
@@ -123,6 +127,16 @@ def delete_report(request: HttpRequest, report: uuid.UUID) -> HttpResponse:
 def _me(request: HttpRequest) -> int:
     assert request.user.pk is not None
     return int(request.user.pk)
+
+
+def _take_over(request: HttpRequest, found: AlertRule | Report) -> str:
+    """Make whoever saves what nobody answers for its owner; return words for that."""
+    if not orphaned(found.owner):
+        return ""
+    found.owner_id = _me(request)
+    if isinstance(found, Report):
+        found.trouble = ""
+    return ", and is yours from now on"
 
 
 def _delete(request: HttpRequest, found: AlertRule | Report, what: str) -> HttpResponse:
@@ -148,6 +162,7 @@ def _backtest(rule: AlertRule) -> list[Any]:
 def _written(rule: AlertRule) -> dict[str, str]:
     metric = METRICS[rule.metric]
     return {
+        "orphaned": orphaned(rule.owner),
         "title": metric.title,
         "of": metric.of,
         "value": wording.written(rule.value, metric.unit),

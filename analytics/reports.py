@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from analytics import tiles, wording
-from analytics.access import VIEW, allowed, reachable, redacted, visible
+from analytics.access import allowed, orphaned, reachable, redacted, visible
 from analytics.clock import local
 from analytics.exports import tile_lines, written
 from analytics.filters import parse
@@ -46,11 +46,6 @@ class NobodyLeft(Exception):
     """Everybody who was to get a report is deactivated."""
 
 
-#: What its page says of a report that stays here.
-OWNER_GONE = "Not sent: its owner is deactivated. Somebody else may make one like it."
-OWNER_MAY_NOT = "Not sent: its owner may not see dashboards any more. Somebody else may make one like it."
-
-
 def due(report: Report, now: datetime) -> bool:
     """Return whether it is the report's hour, or was today, and it has not been sent since."""
     here = local(now)
@@ -67,11 +62,11 @@ def send_due() -> int:
     Nothing goes out for an owner who is deactivated, or may not see the numbers: nobody answers for it any more.
     """
     now, sent = timezone.now(), 0
-    Report.objects.filter(owner__is_active=False).exclude(trouble=OWNER_GONE).update(trouble=OWNER_GONE)
-    for report in Report.objects.filter(owner__is_active=True).select_related("owner"):
+    for report in Report.objects.select_related("owner"):
         before = report.sent_at
-        if not report.owner.has_perm(VIEW):
-            Report.objects.filter(pk=report.pk).exclude(trouble=OWNER_MAY_NOT).update(trouble=OWNER_MAY_NOT)
+        if why := orphaned(report.owner):
+            trouble = f"Not sent: {why}. Whoever opens it and saves it takes it over."
+            Report.objects.filter(pk=report.pk).exclude(trouble=trouble).update(trouble=trouble)
         elif due(report, now) and Report.objects.filter(pk=report.pk, sent_at=before).update(sent_at=now):
             sent += _send(report, now, before)
     return sent

@@ -16,7 +16,7 @@ from django.utils import timezone
 from moto.server import ThreadedMotoServer
 
 from analytics import alertsend, aws, reports
-from analytics.alerts import Bounds, Standing, State, backtest, bounds_of, evaluate, step
+from analytics.alerts import Bounds, Standing, State, backtest, bounds_of, evaluate, filter_of, step
 from analytics.alertvalues import METRICS, current
 from analytics.clock import HOUR, hour_of
 from analytics.filters import parse
@@ -340,6 +340,54 @@ def test_a_report_names_no_agent_to_whom_its_owner_may_not_see(settings: Any) ->
     before = is_by_agent()
     owner.user_permissions.add(Permission.objects.get(codename="see_agents"))
     assert (before, is_by_agent()) == (False, True)
+
+
+@pytest.mark.parametrize("why", ["is deactivated", "may not see dashboards"])
+def test_an_alert_that_nobody_answers_for_tells_nobody_until_it_is_taken_over(why: str, hook: Hook) -> None:
+    owner = User.objects.create_user("left", is_active=why != "is deactivated")
+    rule = rule_of(owner=owner, emails="ana@example.com", webhook_url=hook.url, sns_topic="arn:aws:sns:x:1:t")
+    Report.objects.create(name="Daily", owner=owner, hour=0, emails="ana@example.com")
+    chats(3, BAD)
+    evaluate(rule.pk, timezone.now())
+
+    assert alertsend.deliver_due() == 1
+    assert (mail.outbox, hook.taken) == ([], [])
+    event = AlertEvent.objects.get()
+    assert (event.told, event.due_at) == ([], None)
+    assert why in event.trouble
+    client = login(*RIGHTS)
+    for path in ("", f"{rule.pk}/"):
+        assert why in client.get(f"/dashboards/alerts/{path}").content.decode()
+
+    client.post(f"/dashboards/alerts/{rule.pk}/", {**GIVEN, "webhook_url": hook.url})
+    client.post(
+        f"/dashboards/reports/{Report.objects.get().pk}/", {"name": "D", "hour": "0", "emails": "a@example.com"}
+    )
+    rule.refresh_from_db()
+    assert rule.owner != owner
+    assert Report.objects.get().owner == rule.owner
+    assert why not in client.get(f"/dashboards/alerts/{rule.pk}/").content.decode()
+    evaluate(rule.pk, timezone.now())
+    AlertEvent.objects.filter(rule=rule).update(due_at=timezone.now(), trouble="")
+    alertsend.deliver_due()
+    assert len(hook.taken) == 1
+
+
+def test_what_is_saved_by_somebody_else_stays_its_owners() -> None:
+    rule = rule_of()
+
+    login(*RIGHTS).post(f"/dashboards/alerts/{rule.pk}/", GIVEN)
+
+    rule.refresh_from_db()
+    assert (rule.owner.username, rule.emails) == ("owner", GIVEN["emails"])
+
+
+def test_an_alert_watches_no_agent_whom_its_owner_may_not_see() -> None:
+    owner = User.objects.create_user("eve")
+    owner.user_permissions.add(Permission.objects.get(codename="use_dashboards"))
+    rule = rule_of(owner=owner, query="agent=Ana")
+
+    assert filter_of(rule, timezone.now()).agent is None
 
 
 @pytest.mark.parametrize(
