@@ -19,6 +19,7 @@ from django.urls import reverse
 
 from people.directory import NO_LOCAL_MEANS, forsake, from_directory, set_groups
 from people.limits import slow_down, slowed_by_failure, too_many
+from people.reset import send_aside
 from people.seals import cipher
 from people.security import note
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:  # allauth is not typed
 
         def send_password_reset_mail(self, user: Any, email: str, context: Any) -> None: ...
 
-        def send_mail(self, template_prefix: str, email: str, context: Any) -> None: ...
+        def render_mail(self, template_prefix: str, email: str, context: Any) -> Any: ...
 
         def validation_error(self, code: str, *given: Any) -> ValidationError: ...
 
@@ -107,10 +108,11 @@ class AccountAdapter(DefaultAccountAdapter):
         if not from_directory(user):
             super().send_password_reset_mail(user, email, context)
 
-    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Name ourselves as PUBLIC_BASE_URL does: anybody chooses the Host of a request."""
+    def send_mail(self, template_prefix: str, email: str, given: dict[str, Any]) -> None:
+        """Name ourselves as PUBLIC_BASE_URL does: anybody chooses the Host of a request. Sent outside of it."""
         us = urlsplit(settings.PUBLIC_BASE_URL).netloc
-        super().send_mail(template_prefix, email, {**context, "current_site": SimpleNamespace(name=us, domain=us)})
+        told = {"email": email, **given, "current_site": SimpleNamespace(name=us, domain=us)}
+        send_aside(self.render_mail(template_prefix, email, {"request": context.request, **told}))
 
     def get_reset_password_from_key_url(self, key: str) -> str:
         """Return the link under our own address, whatever Host the request named."""

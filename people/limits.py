@@ -24,7 +24,12 @@ FREE, EACH, MOST = 20, 0.1, 2.0
 
 def slow_down(name: str) -> None:
     """Wait, if this name is being guessed at. Needs no name that exists."""
-    if (seconds := delay_of(cache.get(_key(name), 0))) > 0:
+    pause(delay_of(cache.get(_key(name), 0)))
+
+
+def pause(seconds: float) -> None:
+    """Wait within a request, without a connection to the database."""
+    if seconds > 0:
         if not connection.in_atomic_block:
             connection.close()  # back into the pool: whoever waits here keeps none from the others
         time.sleep(seconds)

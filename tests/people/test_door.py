@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import time
 from typing import Any
 
@@ -15,13 +16,14 @@ from django.contrib.auth.models import Group, User
 from django.contrib.sessions.models import Session
 from django.core import mail
 from django.core.cache import cache, caches
+from django.core.mail.backends import locmem
 from django.db import DatabaseError, connection, transaction
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from pytest_django.fixtures import Settings
 
 from config.logs import MaskPaths
-from people import limits
+from people import limits, reset
 from people.gate import Encrypted
 from people.losses import end_tokens
 from people.models import ApiToken, SecurityEvent
@@ -251,6 +253,39 @@ def test_a_reset_link_leads_to_us_whatever_host_is_named(ana: User, settings: Se
     [letter] = mail.outbox
     assert "https://parley.example.com/accounts/password/reset/key/" in str(letter.body)
     assert "evil.example" not in f"{letter.subject}{letter.body}"
+
+
+@pytest.fixture
+def slow_mail(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Give a mail server that takes until the event is set, and then fails."""
+    over = threading.Event()
+
+    def send(*_: object) -> None:
+        over.wait(30)
+        raise OSError("550 ana@example.org: no")
+
+    monkeypatch.setattr(locmem.EmailBackend, "send_messages", send)
+    return over
+
+
+def test_how_long_a_reset_takes_tells_nobody_who_is_known(
+    ana: User, slow_mail: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    took, answers = [], []
+    for address in ("ana@example.org", "nobody@example.org"):
+        begun = time.monotonic()
+        answers.append(Client().post("/accounts/password/reset/", {"email": address}).headers["Location"])
+        took.append(time.monotonic() - begun)
+    slow_mail.set()
+    for thread in threading.enumerate():
+        if thread.name == "letter":
+            thread.join(30)
+
+    assert answers[0] == answers[1]
+    assert min(took) >= reset.TAKES
+    assert max(took) - min(took) < reset.TAKES / 2
+    assert "not sent: OSError" in caplog.text
+    assert "ana@" not in caplog.text
 
 
 # ── second factors ────────────────────────────────────────────────────────────────────────────────────────────────────
