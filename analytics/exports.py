@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -24,10 +25,10 @@ from analytics.tiles import TILES
 from people.privacy import Sight, sight_of
 from people.streaming import streamed
 
-#: A spreadsheet takes what begins so for a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - full-width ones
-#: What stands before a formula without keeping it from being one.
-_UNSEEN = " \u00a0\u200b\u200e\u200f\u2060\ufeff\"'"
+#: A spreadsheet takes what begins so for a formula: by its plain form, so that full-width and small ones count, too.
+FORMULA = frozenset("=+-@\t\r\n\u2212")
+#: Quotes, and kinds of what nobody sees: neither keeps a formula behind it from being one.
+_QUOTES, _UNSEEN = frozenset("\"'"), frozenset(["Cc", "Cf", "Zl", "Zp", "Zs", "Mn"])
 #: Rows that the database hands over at once.
 CHUNK = 2_000
 
@@ -133,9 +134,16 @@ def safe(value: Any) -> Any:
     """Return a cell that no spreadsheet takes for a formula; moments with their offset from UTC."""
     if isinstance(value, datetime):
         return local(value).isoformat()
-    if isinstance(value, str) and (value.startswith(FORMULA) or value.lstrip(_UNSEEN).startswith(FORMULA)):
-        return f"'{value}"
-    return value
+    return f"'{value}" if isinstance(value, str) and _is_formula(value) else value
+
+
+def _is_formula(text: str) -> bool:
+    for letter in text:
+        if unicodedata.normalize("NFKC", letter) in FORMULA:
+            return True
+        if letter not in _QUOTES and unicodedata.category(letter) not in _UNSEEN:
+            return False
+    return False
 
 
 class _Echo:

@@ -28,6 +28,13 @@ from analytics.exports import safe, written
         "\ufeff=1",
         "\u200b=1",
         '"=1',
+        "\u202a=1",
+        "\u200c\u2003=1",
+        "\x0b=1",
+        "\ufe66 1",
+        "\ufe621",
+        "\ufe6ba",
+        "\u22121+1",
     ],
 )
 def test_no_text_is_a_formula(text: str) -> None:
@@ -46,3 +53,8 @@ def test_a_text_with_any_border_in_it_is_one_cell() -> None:
     assert line.startswith('"a;=1+1')
     assert next(csv.reader([line], delimiter=",")) == [text, "-1", ""]
     assert line.rstrip().endswith('"-1",""')
+
+
+@pytest.mark.parametrize("text", ["", " ", "\u200b", "hello = 1", "#1", "1-2", "\u0645\u0631", "a" * 10**5])
+def test_other_texts_stay_as_they_are(text: str) -> None:
+    assert safe(text) == text
