@@ -49,9 +49,9 @@ def forsake(user: Any, request: HttpRequest | None = None) -> None:
     note("directory_refused", request, user=user, sessions=ended)
 
 
-def end_sessions(user: Any) -> int:
-    """End all sessions of somebody; return how many there were."""
-    sessions = list(UserSession.objects.filter(user_id=user.pk))
+def end_sessions(user: Any, *, but: str | None = None) -> int:
+    """End all sessions of somebody, but the one with this key; return how many there were."""
+    sessions = list(UserSession.objects.filter(user_id=user.pk).exclude(session_key=but or ""))
     for session in sessions:
         session.end()
     return len(sessions)

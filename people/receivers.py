@@ -35,6 +35,7 @@ def connect() -> None:
     ):
         signal.connect(_noting(event), weak=False, dispatch_uid=f"security {event}")
     mfa.authenticator_added.connect(first_code_is_used)
+    mfa.authenticator_added.connect(sessions_without_it_end)
     post_delete.connect(session_ended, sender=UserSession)
     post_delete.connect(factor_deleted, sender=Authenticator)
     pre_save.connect(remember_rights, sender=User)
@@ -65,6 +66,17 @@ def first_code_is_used(sender: Any, request: Any, authenticator: Any, **_: Any) 
     """Take the code with which somebody set up an app as used: it lets nobody in once more."""
     if authenticator.type == Authenticator.Type.TOTP:
         onetime.use(authenticator.pk, request.POST.get("code", ""))
+
+
+def sessions_without_it_end(sender: Any, request: Any, user: Any, authenticator: Any, **_: Any) -> None:  # noqa: ARG001 - as above
+    """With somebody's first second factor, end their other sessions: by a password alone, they may be a thief's.
+
+    REQUIRE_MFA lets a session on whose person has a factor; one that waited for it must not come in by it.
+    """
+    backup = Authenticator.Type.RECOVERY_CODES
+    others = Authenticator.objects.filter(user=user).exclude(pk=authenticator.pk).exclude(type=backup)
+    if authenticator.type != backup and not others.exists():
+        end_sessions(user, but=request.session.session_key)
 
 
 def session_ended(sender: Any, instance: Any, **_: Any) -> None:  # noqa: ARG001 - as above

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
+from allauth.mfa.signals import authenticator_added
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, hotp_value
 from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.models import Group, User
@@ -321,6 +322,39 @@ def test_the_code_that_set_an_app_up_lets_nobody_in(ana: User, django_capture_on
 
     assert Authenticator.objects.filter(user=ana, type="totp").exists()
     assert "_auth_user_id" not in other.session
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_who_came_by_a_password_alone_is_not_let_on_by_a_factor_of_the_owner(
+    ana: User, settings: Settings, django_capture_on_commit_callbacks: Any, *, required: bool
+) -> None:
+    settings.REQUIRE_MFA = required
+    thief, owner = Client(), Client()
+    for client in (thief, owner):
+        sign_in(client)
+    owner.get("/accounts/2fa/totp/activate/")
+    code = code_of(owner.session["mfa.totp.secret"])
+
+    with django_capture_on_commit_callbacks(execute=True):
+        owner.post("/accounts/2fa/totp/activate/", {"code": code})
+
+    assert owner.get("/admin/").status_code == 200
+    assert "/accounts/login/" in thief.get("/admin/", follow=True).redirect_chain[-1][0]
+    assert [event.about for event in events("session_ended")] == ["ana"]
+
+
+def test_a_further_factor_ends_no_session(ana: User, rf: RequestFactory) -> None:
+    here, there = Client(), Client()
+    for client in (here, there):
+        sign_in(client)
+    TOTP.activate(ana, SECRET)
+    request = rf.get("/")
+    request.session, request.user = here.session, ana
+    for kind in ("webauthn", "recovery_codes"):
+        added = Authenticator.objects.create(user=ana, type=kind, data={})
+        authenticator_added.send(sender=Authenticator, request=request, user=ana, authenticator=added)
+
+    assert there.get("/admin/").status_code == 200
 
 
 # ── what is written down ──────────────────────────────────────────────────────────────────────────────────────────────
