@@ -1,9 +1,21 @@
-"""Keeps what opens a page by itself out of the logs: whoever reads those must not get in by them."""
+"""Keeps out of the logs what opens a page by itself, and what an exception quotes: whoever reads them learns neither.
+
+A database says which row it refuses, with all that is in it; a client names the address that it could not reach, with
+its token; a conversion quotes what it could not read. So of an exception the place and the kind are written, and what
+it says only where nobody's words can be in it.
+"""
 
 from __future__ import annotations
 
+import copy
 import logging
 import re
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+from django.core.exceptions import ImproperlyConfigured
 
 #: Paths whose next part is a credential: the page beside a chat, a file to fetch, a reset, the proof of an address.
 _TELLING = re.compile(r"(/(?:agent|media|accounts/(?:password/reset/key|confirm-email))/)[^/\s\"'?]+")
@@ -22,3 +34,55 @@ class MaskPaths(logging.Filter):
         if isinstance(record.args, tuple):
             record.args = tuple(masked(one) if isinstance(one, str) else one for one in record.args)
         return True
+
+
+class Discreet(logging.Formatter):
+    """Formats a line; of its exception, the places it came through and its kind."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        plain = copy.copy(record)
+        plain.exc_text = None  # another handler's
+        if plain.exc_info and (failure := plain.exc_info[1]):
+            plain.msg, plain.args = _without_words(record.getMessage(), failure), None
+        return super().format(plain)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the library's name
+        return "\n".join(_told(ei[1])) if ei[1] is not None else ""
+
+
+def kind_of(failure: BaseException) -> str:
+    """Return what kind of exception it is: its class, a code of the database's, words of the system or of our own."""
+    of = type(failure)
+    name = of.__qualname__ if of.__module__ == "builtins" else f"{of.__module__}.{of.__qualname__}"
+    told = failure.strerror if isinstance(failure, OSError) else None
+    if isinstance(failure, psycopg.Error) and failure.sqlstate:
+        told = f"{failure.sqlstate} {failure.diag.constraint_name or ''}".strip()
+    elif isinstance(failure, ImproperlyConfigured):
+        told = str(failure)
+    return f"{name}: {told}" if told else name
+
+
+def _without_words(message: str, failure: BaseException) -> str:
+    for one in _chain(failure):
+        for words in (repr(one), str(one)):
+            message = message.replace(words, kind_of(one)) if words else message
+    return message
+
+
+def _chain(failure: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and what led to it, the latest first, each once."""
+    seen: set[int] = set()
+    one: BaseException | None = failure
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        yield one
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+
+
+def _told(failure: BaseException) -> Iterator[str]:
+    for one in reversed(list(_chain(failure))):
+        yield "Traceback (most recent call last):"
+        yield from "".join(traceback.format_tb(one.__traceback__)).splitlines()
+        yield kind_of(one)
+        for part in one.exceptions if isinstance(one, BaseExceptionGroup) else ():
+            yield from (f"  | {line}" for line in _told(part))
