@@ -9,6 +9,8 @@ from typing import Protocol
 
 import msgspec
 
+from people.privacy import BETWEEN_DIGITS
+
 #: Amazon Comprehend, BatchDetectSentiment: documents of one call, bytes of one document.
 BATCH = 25
 DOCUMENT_BYTES = 5_000
@@ -25,7 +27,7 @@ SCALE = 10_000
 _IDENTIFYING = (
     # Each begins where its kind of characters does and gives nothing back, so that no place is read twice.
     re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]++(?:\.[\w-]++)+"),
-    re.compile(r"\+?\d(?:[\s().-]?\d){5,}+"),
+    re.compile(rf"\+?\d(?:{BETWEEN_DIGITS}{{0,3}}+\d){{5,}}+"),
 )
 _ENDS = re.compile(r"(?<=[.!?…。！？])\s++|\n++")  # noqa: RUF001 - full-width ends of sentences
 

@@ -6,8 +6,9 @@ in each way in which a form or JSON may have written it; so the bytes that are k
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus
@@ -17,13 +18,19 @@ import msgspec
 from channels_app.errors import Unusable
 from channels_app.payloads import read_object
 from channels_app.types import AccountChanged, InboundEvent, Selection
+from people.privacy import BETWEEN_DIGITS
 
-#: 13 to 19 digits, perhaps in groups (ISO/IEC 7812).
-_CARD = re.compile(r"(?<![\d+])\d(?:[ .-]?\d){12,18}(?![\d])", re.ASCII)
+#: 13 digits or more on one line, perhaps in groups: a card's 13 to 19 (ISO/IEC 7812), and what stands beside it.
+_DIGITS = re.compile(rf"(?<![\d+])\d(?:(?:(?!\n){BETWEEN_DIGITS}){{0,3}}+\d){{12,}}+")
+_GROUP = re.compile(r"\d+")
+_SHORTEST, _LONGEST, _USUAL = 13, 19, (15, 16)
+#: How numbers of payment cards begin: between other digits, nothing else is looked for.
+_PAYMENT = frozenset("23456")
 #: Two letters, two check digits, up to 30 letters and digits, perhaps in groups (ISO 13616).
-_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
+_IBAN = re.compile(r"\b[A-Z]{2}[0-9]{2}(?:\s?[A-Z0-9]{4}){2,7}(?:\s?[A-Z0-9]{1,3})?\b")
+_DASH = r"[-\u2010-\u2015\u2212]"
 #: United States social security numbers, as they are written.
-_SSN = re.compile(r"(?<![\d-])(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\d-])", re.ASCII)
+_SSN = re.compile(rf"(?<![\d-])(?!000|666|9\d\d)\d{{3}}{_DASH}(?!00)\d{{2}}{_DASH}(?!0000)\d{{4}}(?![\d-])", re.ASCII)
 _LUHN = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 #: Fields of events that hold words, or what holds them in turn.
 _SAID = frozenset(
@@ -64,21 +71,55 @@ def written_in(body: bytes) -> list[tuple[str, str]]:
 def without(body: bytes, replaced: list[tuple[str, str]]) -> bytes:
     """Return the raw bytes without what was replaced in their events."""
     for text, instead in replaced:
-        for write in (str, quote_plus, quote):
+        for write in (str, quote_plus, quote, _escaped, _escaped_large):
             body = body.replace(write(text).encode(), write(instead).encode())
     return body
 
 
+def _escaped(text: str) -> str:
+    """Return a text as JSON has it where everything beyond ASCII is escaped."""
+    return json.dumps(text)[1:-1]
+
+
+def _escaped_large(text: str) -> str:
+    return re.sub(r"\\u[0-9a-f]{4}", lambda found: f"\\u{found[0][2:].upper()}", _escaped(text))
+
+
 def _find(text: str) -> Iterator[_Found]:
-    for match in _CARD.finditer(text):
-        digits = re.sub(r"\D", "", match[0])
-        if _is_card(digits):
-            yield _Found(match[0], f"[card number ending in {digits[-_KEPT:]}]")
+    for match in _DIGITS.finditer(text):
+        yield from _cards(match[0])
     for match in _IBAN.finditer(text):
-        if _is_iban(match[0].replace(" ", "")):
+        if _is_iban(re.sub(r"\s", "", match[0])):
             yield _Found(match[0], "[bank account number]")
     for match in _SSN.finditer(text):
         yield _Found(match[0], "[social security number]")
+
+
+def _cards(run: str) -> Iterator[_Found]:
+    """Yield the cards among groups of digits, each of whole groups: a date or a code may follow, a count go ahead.
+
+    Where two overlap, what has as many digits as most cards have counts: of others, one in ten fits by chance.
+    """
+    groups = list(_GROUP.finditer(run))
+    left = set(range(len(groups)))
+    for first, last, digits in sorted(_windows(groups), key=lambda found: (len(found[2]) not in _USUAL, found[0])):
+        if left.issuperset(span := range(first, last + 1)):
+            left.difference_update(span)
+            instead = f"[card number ending in {digits[-_KEPT:]}]"
+            yield _Found(run[groups[first].start() : groups[last].end()], instead)
+
+
+def _windows(groups: Sequence[re.Match[str]]) -> Iterator[tuple[int, int, str]]:
+    """Yield the first and the last of neighbouring groups that could be one card, and its digits."""
+    for first in range(len(groups)):
+        digits = ""
+        for last in range(first, len(groups)):
+            digits += "".join(str(int(digit)) for digit in groups[last][0])
+            if len(digits) > _LONGEST:
+                break
+            fits = len(digits) >= _SHORTEST and (digits[0] in _PAYMENT or last - first + 1 == len(groups))
+            if fits and _is_card(digits):
+                yield first, last, digits
 
 
 def _read(body: bytes) -> Any:

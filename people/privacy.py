@@ -26,12 +26,15 @@ class Sight(Enum):
 
 _LINK = re.compile(r"https?://\S+", re.IGNORECASE)
 #: Begins where a word does and gives nothing of it back: no place in a text is looked at from more than one start.
-_MAIL = re.compile(r"(?<![^\s@<>])[^\s@<>]++@[^\s@<>]+\.\w+")
-_HANDLE = re.compile(r"(?<!\w)@\w{2,}")
-#: Four digits or more, also with spaces, dots, slashes and dashes between: numbers of phones, cards, orders, dates.
-_DIGITS = re.compile(r"\+?\d(?:[\s./()-]?\d){3,}+")
+_MAIL = re.compile("(?<![^\\s@\uff20<>])[^\\s@\uff20<>]++[@\uff20][^\\s@\uff20<>]+\\.\\w+")
+_HANDLE = re.compile("(?<!\\w)[@\uff20]\\w{2,}")
+#: What stands between the digits of one number: spaces, dots, slashes, brackets, dashes of every kind, and what nobody
+#: sees, which comes along when a number is copied: soft hyphens, zero-width ones, marks of a direction.
+BETWEEN_DIGITS = r"[\s./()\-\u00ad\u2010-\u2015\u2212\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
+#: Four digits or more: numbers of phones, cards, orders, dates.
+_DIGITS = re.compile(rf"\+?\d(?:{BETWEEN_DIGITS}{{0,3}}+\d){{3,}}+")
 #: Numbers that are long enough for a phone, and no part of an id.
-_LONG_DIGITS = re.compile(r"(?<![\w-])\+?\d(?:[\s./()-]?\d){6,}+")
+_LONG_DIGITS = re.compile(rf"(?<![\w-])\+?\d(?:{BETWEEN_DIGITS}{{0,3}}+\d){{6,}}+")
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 #: Last words of names whose values say what kind of event this is, when, and under which id: enough to follow it.
 _PLAIN = frozenset(

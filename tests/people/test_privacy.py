@@ -16,6 +16,12 @@ from people.privacy import HIDDEN, Sight, redacted, seen, seen_body, seen_json
         ("ana.b@example.org or https://example.org/u/7", "[e-mail] or [link]"),
         ("ask @ana_b", "ask [handle]"),
         ("nothing to hide", "nothing to hide"),
+        ("06 - 12 - 34 - 56 - 78", "[number]"),
+        ("+49\u2011151\u201123\u201145\u201167", "[number]"),
+        ("\u202a+49 (151) 23 45 67\u202c", "\u202a[number]\u202c"),
+        ("6\u200b0\u200b0\u200b1", "[number]"),
+        ("ana\uff20example.org or \uff20ana_b", "[e-mail] or [handle]"),
+        ("at 9 or 10, 2 of us", "at 9 or 10, 2 of us"),
     ],
 )
 def test_redaction_takes_what_leads_to_a_person(text: str, shown: str) -> None:
