@@ -38,7 +38,8 @@ POLICIES = {
     ),
 }
 _HEADER = "Content-Security-Policy"
-_KNOWN = "has_second_factor"
+#: In a session whose person has a second factor, as far as was seen.
+HAS_FACTOR = "has_second_factor"
 
 
 class SecondFactor:
@@ -57,14 +58,14 @@ class SecondFactor:
         return self._get_response(request)
 
     def _may_pass(self, request: HttpRequest) -> bool:
-        if request.path.startswith(OPEN_PATHS) or request.session.get(_KNOWN):
+        if request.path.startswith(OPEN_PATHS) or request.session.get(HAS_FACTOR):
             return True
         methods = request.session.get("account_authentication_methods", [])
         if any(one.get("method") == "socialaccount" for one in methods):
             return True
         known = Authenticator.objects.filter(user=request.user.pk).exclude(type="recovery_codes").exists()
         if known:
-            request.session[_KNOWN] = True
+            request.session[HAS_FACTOR] = True
         return bool(known)
 
 

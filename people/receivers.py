@@ -14,6 +14,7 @@ from django.db.models.signals import m2m_changed, post_delete, post_save, pre_sa
 
 from people import onetime
 from people.directory import end_sessions
+from people.gate import HAS_FACTOR
 from people.security import note
 
 _WERE = "_rights_before"
@@ -36,6 +37,7 @@ def connect() -> None:
         signal.connect(_noting(event), weak=False, dispatch_uid=f"security {event}")
     mfa.authenticator_added.connect(first_code_is_used)
     mfa.authenticator_added.connect(sessions_without_it_end)
+    mfa.authenticator_removed.connect(look_again)
     post_delete.connect(session_ended, sender=UserSession)
     post_delete.connect(factor_deleted, sender=Authenticator)
     pre_save.connect(remember_rights, sender=User)
@@ -77,6 +79,11 @@ def sessions_without_it_end(sender: Any, request: Any, user: Any, authenticator:
     others = Authenticator.objects.filter(user=user).exclude(pk=authenticator.pk).exclude(type=backup)
     if authenticator.type != backup and not others.exists():
         end_sessions(user, but=request.session.session_key)
+
+
+def look_again(sender: Any, request: Any, **_: Any) -> None:  # noqa: ARG001 - as above
+    """Let no session go on by a factor that is gone: where one is required, its owner is led to a new one."""
+    request.session.pop(HAS_FACTOR, None)
 
 
 def session_ended(sender: Any, instance: Any, **_: Any) -> None:  # noqa: ARG001 - as above

@@ -343,6 +343,22 @@ def test_who_came_by_a_password_alone_is_not_let_on_by_a_factor_of_the_owner(
     assert [event.about for event in events("session_ended")] == ["ana"]
 
 
+def test_where_a_factor_is_required_a_session_goes_no_further_once_it_is_taken_away(
+    ana: User, settings: Settings, django_capture_on_commit_callbacks: Any
+) -> None:
+    settings.REQUIRE_MFA = True
+    client = Client()
+    sign_in(client)
+    TOTP.activate(ana, SECRET)
+    before = client.get("/admin/").status_code
+
+    with django_capture_on_commit_callbacks(execute=True):
+        client.post("/accounts/2fa/totp/deactivate/")
+
+    assert not Authenticator.objects.filter(user=ana, type="totp").exists()
+    assert (before, client.get("/admin/").headers.get("Location")) == (200, "/accounts/2fa/totp/activate/")
+
+
 def test_a_further_factor_ends_no_session(ana: User, rf: RequestFactory) -> None:
     here, there = Client(), Client()
     for client in (here, there):
