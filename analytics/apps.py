@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class AnalyticsConfig(AppConfig):
@@ -8,6 +9,7 @@ class AnalyticsConfig(AppConfig):
     verbose_name = "Analytics"
 
     def ready(self) -> None:
+        from analytics import office
         from analytics.insights import Moods
         from analytics.ofcustomers import forget_words, last_mood
         from analytics.receivers import on_news
@@ -16,6 +18,7 @@ class AnalyticsConfig(AppConfig):
         from connect_bridge.insights import install
         from connect_bridge.signals import contact_ended, message_settled, message_stored
 
+        office.parse(settings.OFFICE_HOURS)  # or says now, not on somebody's page, how they are written
         for news in (message_stored, message_settled, contact_ended):
             news.connect(on_news, dispatch_uid=f"analytics.{id(news)}")
         install(Moods())

@@ -15,7 +15,6 @@ from urllib.parse import unquote, urlsplit
 import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 
-from analytics import office
 from channels_app.db import POLICY
 from config import broker, embedded, look, sign_in
 from config.environment import Env, check_address, give_aws_its_files
@@ -243,7 +242,6 @@ if CONNECT_PERSISTENT_CHAT not in ("", "ENTIRE_PAST_SESSION", "FROM_SEGMENT"):
 # ── dashboards ────────────────────────────────────────────────────────────────────────────────────────────────────────
 #: When agents answer, in TIME_ZONE, e.g. "Mon-Fri 09:00-18:00, Sat 10:00-14:00". Empty: always.
 OFFICE_HOURS = env.str("OFFICE_HOURS", "")
-office.parse(OFFICE_HOURS)
 #: Seconds in which half of the first responses should come: the mark on the dashboard.
 FIRST_RESPONSE_TARGET = env.number("FIRST_RESPONSE_TARGET", 300.0, least=0)
 #: Sentiment is asked for at Amazon Comprehend (AWS_ENDPOINT_URL_COMPREHEND respected).
