@@ -77,7 +77,7 @@ def _send(report: Report, now: datetime, before: datetime | None) -> bool:
         _post(mail_of(report, now))
     except Exception as failure:  # noqa: BLE001 - it says so, and is tried again
         log.warning("report %s was not sent: %s", report.pk, type(failure).__name__)
-        trouble = {"sent_at": before, "trouble": f"{now:%Y-%m-%d %H:%M}: {type(failure).__name__}"}
+        trouble = {"sent_at": before, "trouble": f"{local(now):%Y-%m-%d %H:%M}: {type(failure).__name__}"}
         Report.objects.filter(pk=report.pk).update(**trouble)
         return False
     Report.objects.filter(pk=report.pk).update(trouble="")

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from django.utils import timezone
 from psycopg.rows import class_row
 
 from channels_app.structs import convert
@@ -139,7 +140,7 @@ def _told(known: Context, contact: uuid.UUID) -> Iterator[tuple[str, str]]:
     yield "customer_id", str(known.customer)
     yield "customer_page", agent_link(contact)
     yield "customer_url", customer_link(known.customer)
-    yield "customer_since", known.since.date().isoformat()
+    yield "customer_since", timezone.localtime(known.since).date().isoformat()
     yield "customer_channels", ",".join(known.channels)
     yield "customer_certainty", known.certainty
     yield "customer_recognised_by", ",".join(known.methods)

@@ -11,6 +11,7 @@ from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
+from django.utils import timezone
 
 from people.audit import change_of
 from people.history import because
@@ -86,7 +87,7 @@ class AuditedAdmin(ModelAdmin[M]):
             self.message_user(request, f"Not put back. {told if wanted_fields else why}", messages.ERROR)
             return HttpResponseRedirect(request.path)
         kept = form.save(commit=False)
-        because(kept, f"put back what was before {change.history_date:%Y-%m-%d %H:%M:%S}")
+        because(kept, f"put back what was before {timezone.localtime(change.history_date):%Y-%m-%d %H:%M:%S}")
         kept.save()
         more = f" Left as it is, because the form does not offer it to you: {', '.join(left)}." if left else ""
         self.message_user(request, f"Put back.{more}", messages.WARNING if left else messages.SUCCESS)

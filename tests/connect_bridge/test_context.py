@@ -68,6 +68,15 @@ def test_a_chat_tells_how_its_customer_was_recognised_and_of_the_other_conversat
     assert attributes["other_conversations"] == f"messenger {before.pk}"
 
 
+def test_the_day_since_which_a_customer_is_known_is_that_of_the_organisations_clock(settings) -> None:
+    settings.TIME_ZONE = "Pacific/Kiritimati"  # fourteen hours ahead
+    now = ConversationFactory()
+    Customer.objects.update(created_at=datetime(2026, 11, 25, 12, tzinfo=UTC))
+    Identity.objects.update(created_at=datetime(2026, 11, 25, 12, tzinfo=UTC))
+
+    assert told(now)["customer_since"] == "2026-11-26"
+
+
 def test_what_a_person_decided_is_not_called_proven() -> None:
     before, now = ConversationFactory(account__kind="messenger"), ConversationFactory()
     merged(before, now, Method.PERSON)
