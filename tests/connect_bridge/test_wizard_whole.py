@@ -223,9 +223,26 @@ async def live_page(product: Product, here: Desk, kind: str) -> Page:
     return here.page
 
 
+async def well_again(product: Product, here: Desk, kind: str) -> Page:
+    """Mend whatever another test has done to an account: what it is known by, its address there, its last message."""
+    page = await live_page(product, here, kind)
+    product.register(kind)
+    await to_step(page, "Webhook")
+    await page.get_by_role("button", name="Register our address").click()
+    assert await checked(page) == "All is well."
+    deadline = time.monotonic() + ROUND / 1000
+    while True:  # the page shows a moment: on a busy machine the round may not be over
+        assert all(one["status"] == 200 for one in product.write(kind, "Are you there again?"))
+        page = await live_page(product, here, kind)
+        if "Live" in await page.locator(".p-state").first.inner_text():
+            return page
+        assert time.monotonic() < deadline, await page.locator("body").inner_text()
+        await asyncio.sleep(1)
+
+
 @pytest.mark.parametrize("kind", NEW)
 async def test_a_channel_is_set_up_until_a_message_went_round(product: Product, here: Desk, kind: str) -> None:
-    page = await (live_page if kind in product.set_up else set_up)(product, here, kind)
+    page = await (well_again if kind in product.set_up else set_up)(product, here, kind)
 
     await expect(page.locator(".p-state").first).to_have_text(re.compile("Live"))
     assert await page.locator(".p-stages .is-ok").count() == 5
