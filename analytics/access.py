@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import wraps
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -43,11 +44,21 @@ def allowed(user: Any, chosen: Filter) -> Filter:
     return chosen if chosen.agent is None or user.has_perm(AGENTS) else replace(chosen, agent=None)
 
 
-def orphaned(owner: Any) -> str:
-    """Return why nobody answers any more for what somebody had sent to others; "" while they do."""
+def orphaned(owner: Any, seeing: Container[Any] | None = None) -> str:
+    """Return why nobody answers any more for what somebody had sent to others; "" while they do.
+
+    `seeing`: who may see dashboards, by `who_sees()`, so that a list asks once for all its owners.
+    """
     if not owner.is_active:
         return "its owner is deactivated"
-    return "" if owner.has_perm(VIEW) else "its owner may not see dashboards any more"
+    sees = owner.has_perm(VIEW) if seeing is None else owner.pk in seeing
+    return "" if sees else "its owner may not see dashboards any more"
+
+
+def who_sees() -> set[Any]:
+    """Return the keys of everybody who may see dashboards, with one query."""
+    users = get_user_model()._default_manager
+    return set(users.with_perm(VIEW, backend=settings.AUTHENTICATION_BACKENDS[0]).values_list("pk", flat=True))
 
 
 def reachable(addresses: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Container
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from analytics import alerts as logic
 from analytics import wording
-from analytics.access import SHARE, dashboards, orphaned
+from analytics.access import SHARE, dashboards, orphaned, who_sees
 from analytics.alertforms import AlertForm, ReportForm
 from analytics.alertvalues import METRICS
 from analytics.filters import BadFilter
@@ -33,10 +34,10 @@ SILENCES = (1, 8, 24, 168)
 @dashboards()
 def alerts(request: HttpRequest) -> HttpResponse:
     """List rules, what they said lately, and reports."""
-    rules = AlertRule.objects.select_related("owner").order_by("name")
+    rules, seeing = AlertRule.objects.select_related("owner").order_by("name"), who_sees()
     context = {
         "section": "dashboards",
-        "rules": [(rule, _written(rule)) for rule in rules],
+        "rules": [(rule, _written(rule, seeing)) for rule in rules],
         "events": [
             (event, wording.written(event.value, METRICS[event.rule.metric].unit))
             for event in AlertEvent.objects.select_related("rule").order_by("-at")[:MOST_EVENTS]
@@ -159,10 +160,10 @@ def _backtest(rule: AlertRule) -> list[Any]:
         return []
 
 
-def _written(rule: AlertRule) -> dict[str, str]:
+def _written(rule: AlertRule, seeing: Container[Any]) -> dict[str, str]:
     metric = METRICS[rule.metric]
     return {
-        "orphaned": orphaned(rule.owner),
+        "orphaned": orphaned(rule.owner, seeing),
         "title": metric.title,
         "of": metric.of,
         "value": wording.written(rule.value, metric.unit),
