@@ -84,13 +84,20 @@ UNION ALL
 SELECT o.id, '' FROM connect_bridge_outboxentry o JOIN connect_bridge_conversation c ON c.id = o.conversation_id
  WHERE o.id = %(correlation)s AND c.account_id = %(account)s
 """
-#: Messengers without correlation (X) echo the text alone: it settles a send of the same text whose outcome is unknown,
-#: or that is tried again though the messenger may have taken it.
-UNSURE = """
-SELECT id, text FROM connect_bridge_outboxentry
- WHERE conversation_id = %s AND (state = 'uncertain' OR (state = 'pending' AND attempts > 0))
-   AND provider_message_ids = '[]' ORDER BY sequence, part LIMIT 50
-"""
+#: All that an echo may be of, as of one moment: between two statements a send that is under way could be written down,
+#: and both would miss it. Messengers without correlation (X) echo the text alone: it settles a send of the same text
+#: whose outcome is unknown, or that is tried again though the messenger may have taken it (`unsure`). What is `claimed`
+#: is being sent, and its commit may tell more.
+ECHOED = f"""
+SELECT 'named', n.* FROM ({NAMED}) n
+UNION ALL
+(SELECT 'unsure', id, text FROM connect_bridge_outboxentry
+  WHERE conversation_id = %(conversation)s AND (state = 'uncertain' OR (state = 'pending' AND attempts > 0))
+    AND provider_message_ids = '[]' ORDER BY sequence, part LIMIT 50)
+UNION ALL
+(SELECT 'claimed', id, '' FROM connect_bridge_outboxentry
+  WHERE conversation_id = %(conversation)s AND state = 'claimed' LIMIT 1)
+"""  # noqa: S608 - a constant
 #: Locked in the order in which the outbox locks them: entries before messages, parts in order.
 SIBLINGS = """
 SELECT o.id AS entry, o.message_id AS message, o.state, m.status, o.provider_message_ids AS ids, a.kind
@@ -139,10 +146,7 @@ UPDATE connect_bridge_message m SET status = %(status)s
       JOIN connect_bridge_outboxentry o ON o.message_id = n.id GROUP BY n.id
     HAVING max(o.claimed_until) - interval '{CLAIM_SECONDS} seconds' <= to_timestamp(%(until)s / 1000.0))
 """  # noqa: S608 - constants
-#: Something is being sent, and its commit may tell more about the news that came first.
-BEING_SENT = """
-SELECT 1 FROM connect_bridge_outboxentry WHERE conversation_id = %s AND state = 'claimed' LIMIT 1
-"""
+#: Something was being sent at that moment, and its commit may tell more.
 BEING_SENT_SINCE = f"""
 SELECT 1 FROM connect_bridge_outboxentry WHERE conversation_id = %s AND state = 'claimed'
    AND claimed_until - interval '{CLAIM_SECONDS} seconds' <= to_timestamp(%s / 1000.0) LIMIT 1
@@ -175,15 +179,16 @@ async def _echo(
     accepted = ReceiptReceived(
         key=echo.key, sender=echo.sender, status=ReceiptStatus.ACCEPTED, correlation=echo.correlation
     )
-    named = await _named(connection, account, ids, echo.correlation)
-    if not named and conversation is not None:
-        rows, said = await (await connection.execute(UNSURE, [conversation])).fetchall(), words_of(echo.text)
-        named = next(({"": entry} for entry, text in rows if said and words_of(text) == said), {})
+    given = {"account": account, "ids": ids, "correlation": _uuid(echo.correlation), "conversation": conversation}
+    rows = await (await connection.execute(ECHOED, given)).fetchall()
+    named = {known: entry for what, entry, known in rows if what == "named"}
+    if not named and (said := words_of(echo.text)):
+        unsure = ((text, entry) for what, entry, text in rows if what == "unsure")
+        named = next(({"": entry} for text, entry in unsure if words_of(text) == said), {})
     await _note(connection, account, named, accepted, ids)
     if named:
         return Joined.OURS
-    waits = conversation and await (await connection.execute(BEING_SENT, [conversation])).fetchone()
-    return None if waits else Joined.NOT_OURS
+    return None if any(what == "claimed" for what, *_ in rows) else Joined.NOT_OURS
 
 
 async def _named(
@@ -298,8 +303,9 @@ async def _watermark(
         return Joined.NOT_OURS
     lower = [Status.ACCEPTED] if status is ReceiptStatus.DELIVERED else [Status.ACCEPTED, Status.DELIVERED]
     given = {"conversation": conversation, "status": status, "until": until, "from": lower}
-    await connection.execute(WATERMARK, given)
+    # Asked before: what is written down between the two is lifted, too.
     waits = await (await connection.execute(BEING_SENT_SINCE, [conversation, until])).fetchone()
+    await connection.execute(WATERMARK, given)
     return None if waits else Joined.OURS
 
 

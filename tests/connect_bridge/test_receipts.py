@@ -244,6 +244,48 @@ def test_an_echo_that_comes_while_we_send_is_told_again_since_it_may_be_ours(mes
     assert tell(conversation, echo("m-1", text="hello")) is Joined.OURS
 
 
+@pytest.mark.parametrize("statement", [1, 2, 3])
+@pytest.mark.parametrize("what", ["echo", "watermark"])
+def test_news_that_comes_just_as_its_send_is_written_down_is_ours_or_told_again(
+    messenger: FakeMessenger, what: str, statement: int
+) -> None:
+    """The send is settled after one of the statements that the news is handled with."""
+    conversation = talk()
+    message = say(conversation, "hello")
+    news = echo("m-1", text="hello") if what == "echo" else receipt("read", watermark=9_999_999_999_999)
+    looked, settled = threading.Event(), threading.Event()
+
+    class Interrupted(psycopg.AsyncConnection[Any]):
+        left = statement
+
+        async def execute(self, *given: Any, **named: Any) -> Any:
+            found = await super().execute(*given, **named)
+            self.left -= 1
+            if self.left == 0:
+                looked.set()
+                await asyncio.to_thread(settled.wait, 20)
+            return found
+
+    async def hear() -> Joined | None:
+        async with await Interrupted.connect(**connect_parameters()) as connection:
+            joined = await apply_receipt(connection, conversation.account_id, conversation.id, news)
+        looked.set()
+        return joined
+
+    def meanwhile() -> None:
+        heard.append(pool.submit(asyncio.run, hear()))
+        assert looked.wait(20)
+
+    heard: list[Any] = []
+    with ThreadPoolExecutor(1) as pool:
+        messenger.meanwhile = meanwhile
+        outbox.drain(conversation.id)
+        settled.set()
+    joined = heard[0].result()
+    assert joined in (None, Joined.OURS)
+    assert joined is None or status_of(message) == ("read" if what == "watermark" else "accepted")
+
+
 def test_an_uncertain_part_that_is_settled_makes_the_whole_message_accepted(messenger: FakeMessenger) -> None:
     conversation = talk()
     message = say(conversation, "a", "b")
