@@ -18,8 +18,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from config import embedded, postmaster
+
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "tests" / "chaos" / "clock.c"
+#: For a server of their own: one that runs already has another clock.
+VAR = ROOT / "var" / "at" / "tests"
 #: The zone that tests run in otherwise, one with clock changes, and one that is half an hour off as well.
 ZONES = ("UTC", "Europe/Madrid", "America/St_Johns")
 #: Clocks change on the half hour of UTC in some zones.
@@ -81,6 +85,9 @@ def _run(folder: Path, moment: datetime, zone: str, arguments: list[str]) -> int
     if compiler is None:
         print("NOT TESTED at another time: no C compiler here. On Debian: apt-get install gcc libc6-dev")
         return int(os.environ.get("CI", "").lower() in ("1", "true"))
+    if not _nobody_else():
+        print(f"Tests run at another time in {VAR} already, with a server of their own: wait until they have ended.")
+        return 2
     subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(SOURCE)], check=True)
     ahead = round((moment - datetime.now(UTC)).total_seconds())
     clock.write_bytes(ahead.to_bytes(8, "little", signed=True))
@@ -90,12 +97,18 @@ def _run(folder: Path, moment: datetime, zone: str, arguments: list[str]) -> int
         "LD_PRELOAD": str(library),
         "PARLEY_CLOCK": str(clock),
         "TIME_ZONE": zone,
-        # A server of its own: one that runs already has another clock.
-        "PARLEY_VAR": str(ROOT / "var" / "at" / "tests"),
+        "PARLEY_VAR": str(VAR),
     }
     return subprocess.run(
         [sys.executable, "-m", "pytest", *arguments], env=environment, cwd=ROOT, check=False
     ).returncode
+
+
+def _nobody_else() -> bool:
+    """Stop the server of a run that was killed, whose clock is another; return whether none is left."""
+    with embedded.running(VAR) as here:
+        pass  # whoever leaves last stops it
+    return not postmaster.is_running(here)
 
 
 if __name__ == "__main__":
