@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import factory
@@ -111,7 +112,8 @@ class BridgeFactory(DjangoModelFactory[Bridge]):
     host = "here"
     pid = Sequence(lambda n: 1000 + n)
     started_at = LazyFunction(timezone.now)
-    beat_at = LazyFunction(timezone.now)
+    #: Nobody beats for it: it stays alive for as long as a test takes on a slow machine.
+    beat_at = LazyFunction(lambda: timezone.now() + timedelta(minutes=10))
 
 
 class ConversationFactory(DjangoModelFactory[Conversation]):
