@@ -140,6 +140,8 @@ FINE = {"TIME_ZONE": " ", "LOG_LEVEL": "debug", "PUBLIC_BASE_URL": "", "REDIS_UR
 
 @pytest.mark.parametrize("name", FINE)
 def test_what_is_blank_is_the_default(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for one in FINE:
+        monkeypatch.delenv(one, raising=False)
     monkeypatch.setenv(name, FINE[name])
 
     read = runpy.run_path(str(settings.BASE_DIR / "config" / "settings.py"))
