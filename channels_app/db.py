@@ -37,11 +37,14 @@ AnyConnection = TypeVar("AnyConnection", Connection, AsyncConnection)
 
 
 def connect_parameters() -> dict[str, Any]:
-    """Return what psycopg.connect() needs to reach Django's default database, the test database under tests."""
+    """Return what psycopg.connect() needs to reach Django's default database, the test database under tests.
+
+    Sessions are in UTC, as Django's own are, whatever zone the server was set up in.
+    """
     parameters = {**POLICY, **connections["default"].get_connection_params()}
     for django_only in ("cursor_factory", "context", "prepare_threshold"):
         parameters.pop(django_only, None)
-    return parameters
+    return with_options(parameters, "-c timezone=UTC")
 
 
 def with_options(parameters: Mapping[str, Any], options: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
@@ -49,6 +49,23 @@ def of_broker() -> dict[str, Any]:
 @pytest.mark.parametrize("ask", [of_django, of_workers, of_broker, connect_parameters])
 def test_every_way_to_the_database_has_the_same_policy(ask: Callable[[], dict[str, Any]]) -> None:
     assert obeys(ask())
+
+
+@pytest.fixture
+def set_up_in_tokyo() -> Iterator[None]:
+    name = django_connection.settings_dict["NAME"]
+    with django_connection.cursor() as cursor:
+        cursor.execute(f"ALTER DATABASE {name} SET timezone TO 'Asia/Tokyo'")
+        yield
+        cursor.execute(f"ALTER DATABASE {name} RESET timezone")
+
+
+@pytest.mark.usefixtures("set_up_in_tokyo")
+def test_moments_are_read_in_utc_whatever_zone_the_server_was_set_up_in() -> None:
+    with psycopg.connect(**connect_parameters()) as connection:
+        row = connection.execute("SELECT timestamptz '2026-11-30 00:00:03+01'").fetchone()
+    assert row is not None
+    assert row[0].isoformat() == "2026-11-29T23:00:03+00:00"
 
 
 def test_who_gives_a_value_in_the_address_keeps_it() -> None:
