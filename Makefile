@@ -37,7 +37,7 @@ check: lint test ## What CI runs first: style, types, layers, migrations, settin
 
 clocks: $(VENV)/installed-for-tests ## Run tests as if it were another time: make clocks ARGS="midnight --zone Europe/Madrid"
 	@.ci/tools
-	@$(RUN) -m tests.at $(ARGS) -n $(JOBS) $(TESTS)
+	@$(RUN) -m tests.at $(ARGS) -- -n $(JOBS) $(TESTS)
 
 audit: $(VENV)/installed-for-tests ## List what Parley is made of in var/bom.json, and ask whether any of it is known to be weak
 	@$(RUN) .ci/audit.py

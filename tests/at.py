@@ -1,4 +1,4 @@
-"""`python -m tests.at MOMENT`: run the tests as if it were another time, in another zone.
+"""`python -m tests.at MOMENT [-- OPTIONS OF PYTEST]`: run the tests as if it were another time, in another zone.
 
 Everything that a test starts, the private PostgreSQL included, gets the same clock, which goes on from there. Needs a C
 compiler. `--seed` chooses the moment and the zone; the same seed chooses the same on the same day.
@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -60,23 +60,32 @@ MOMENTS: dict[str, Callable[[datetime], datetime]] = {
 }
 
 
-def main() -> int:
+def asked(words: Sequence[str]) -> tuple[str, str, list[str]]:
+    """Return the moment, the zone and pytest's own words, which stand behind `--`; leave with a sentence if unclear."""
+    words, for_pytest = list(words), list[str]()
+    if "--" in words:
+        here = words.index("--")
+        words, for_pytest = words[:here], words[here + 1 :]
     parser = argparse.ArgumentParser(prog="python -m tests.at", description=__doc__)
     parser.add_argument("moment", nargs="?", choices=MOMENTS)
     parser.add_argument("--zone", default="UTC", help="the organisation's zone (TIME_ZONE)")
     parser.add_argument("--seed", help="choose moment and zone by it")
-    options, arguments = parser.parse_known_args()
+    options = parser.parse_args(words)
     if options.seed is not None:
         dice = random.Random(options.seed)
-        options.moment, options.zone = dice.choice(list(MOMENTS)), dice.choice(ZONES)
+        return dice.choice(list(MOMENTS)), dice.choice(ZONES), for_pytest
     if options.moment is None:
         parser.error(f"name a moment: {', '.join(MOMENTS)}; or give --seed")
-    zone = ZoneInfo(options.zone)
-    moment = MOMENTS[options.moment](datetime.now(zone))
-    print(f"The tests run as if it were {moment:%d %b %Y %H:%M:%S %Z}: {options.moment}, {options.zone}.", flush=True)
+    return options.moment, options.zone, for_pytest
+
+
+def main() -> int:
+    name, zone_name, for_pytest = asked(sys.argv[1:])
+    moment = MOMENTS[name](datetime.now(ZoneInfo(zone_name)))
+    print(f"The tests run as if it were {moment:%d %b %Y %H:%M:%S %Z}: {name}, {zone_name}.", flush=True)
     with tempfile.TemporaryDirectory(prefix="parley-at-") as folder:
         Path(folder).chmod(0o755)  # the database's own user reads the clock, too
-        return _run(Path(folder), moment, options.zone, arguments)
+        return _run(Path(folder), moment, zone_name, for_pytest)
 
 
 def _run(folder: Path, moment: datetime, zone: str, arguments: list[str]) -> int:

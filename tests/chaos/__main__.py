@@ -7,6 +7,7 @@ import os
 import random
 import sys
 import time
+from collections.abc import Sequence
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 from tests.chaos import failover
@@ -25,7 +26,7 @@ BUG_CUSTOMERS, BUG_RATE, BUG_DRAIN = 10, 4.0, 30.0
 
 
 def main() -> int:
-    options = _options()
+    options = asked(sys.argv[1:])
     if options.judge:
         return _report(recall(options.judge))
     if options.bug:
@@ -78,7 +79,7 @@ def _catch(options: argparse.Namespace, names: list[str]) -> int:
     return 1 if escaped else 0
 
 
-def _options() -> argparse.Namespace:
+def asked(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--composition", choices=COMPOSITIONS, default="embedded")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
@@ -90,7 +91,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--customers", type=int)
     parser.add_argument("--rate", type=float, help="messages a second")
     parser.add_argument("--scale", type=float, help="how often the nemeses strike; 1 is the short run")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 if __name__ == "__main__":
