@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from channels_app.channel import Channel
 from channels_app.errors import SendFailed
 from channels_app.text import TextLimit
 from channels_app.types import OutboundMessage, Secret, SendReceipt, Struct
-from connect_bridge import afterwards, channel_cache, notices, tasks, worker_pool
+from connect_bridge import afterwards, channel_cache, notices, patience, tasks, worker_pool
 from connect_bridge.models import Conversation, Message, OutboxEntry
 from connect_bridge.signals import message_settled
 from tests.factories import ChannelAccountFactory, ConversationFactory, MessageFactory, OutboxEntryFactory
@@ -85,12 +86,17 @@ class FakeChannel(Channel[FakeConfig]):
 
 @pytest.fixture
 def messenger(monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> Iterator[FakeMessenger]:
-    """Give the messenger behind the kind "fake"; afterwards close the workers' connections to the test database."""
+    """Give the messenger behind the kind "fake"; afterwards close the workers' connections to the test database.
+
+    What failed waits long enough that no test runs into the next attempt, however lucky the dice or slow the machine.
+    """
     messenger = FakeMessenger()
     bound = type("BoundChannel", (FakeChannel,), {"messenger": messenger})
     for module in (afterwards, channel_cache, notices):
         monkeypatch.setattr(module, "channels", lambda: {"fake": bound})
     monkeypatch.setattr(tasks, "APART", 0.0)
+    monkeypatch.setattr(patience, "FIRST_WAIT", patience.LONGEST_WAIT)
+    monkeypatch.setattr(patience, "random", SimpleNamespace(uniform=lambda _least, most: most))
     yield messenger
     worker_pool.close()
 

@@ -59,9 +59,8 @@ def test_a_refusal_for_good_is_a_dead_letter_in_the_providers_words_and_the_next
 
 @pytest.mark.parametrize("kind", RETRYABLE)
 def test_what_the_messenger_puts_off_is_sent_again_later_and_what_follows_waits_behind_it(
-    messenger: FakeMessenger, monkeypatch: pytest.MonkeyPatch, kind: type[errors.SendFailed]
+    messenger: FakeMessenger, kind: type[errors.SendFailed]
 ) -> None:
-    monkeypatch.setattr(patience.random, "uniform", lambda _least, most: most)
     conversation = talk()
     first, second = say(conversation, "one"), say(conversation, "two")
     messenger.will_answer(*refusals([kind]))
@@ -69,7 +68,7 @@ def test_what_the_messenger_puts_off_is_sent_again_later_and_what_follows_waits_
     assert states_of(first) == ["stored", "pending"]
     assert entries_of(first)[0].error_code == kind.code
     assert messenger.texts == ["one"]
-    let_pass(1.5)
+    let_pass(patience.LONGEST_WAIT)
     outbox.drain(conversation.id)
     assert messenger.texts == ["one", "one", "two"]
     assert states_of(first) == states_of(second) == ["accepted", "accepted"]

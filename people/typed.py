@@ -1,0 +1,50 @@
+"""What people type into pages, as the database takes it: text without the characters that no text has."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from django.http import HttpRequest
+
+#: PostgreSQL's documentation, "Character Types" and "JSON Types": neither holds NUL, nor half of a surrogate pair.
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def words(request: HttpRequest, name: str, most: int = 300) -> str:
+    """Return what a form says under a name, cut to `most` characters; "" if it says nothing."""
+    return storable(request.POST.get(name, ""))[:most]
+
+
+def storable(text: str) -> str:
+    """Return a text without what no text column takes, and without blanks around it."""
+    return UNSTORABLE.sub("", text).strip()
+
+
+def is_storable(value: Any) -> bool:
+    """Return whether a column for JSON takes a value that was read from JSON."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str) and UNSTORABLE.search(one):
+            return False
+        if isinstance(one, dict):
+            waiting += one.keys()
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+    return True
+
+
+class Decoder(json.JSONDecoder):
+    """Reads JSON that somebody typed. What Python cannot read, or the database cannot hold, is no JSON either."""
+
+    def decode(self, s: str, *_: Any) -> Any:
+        try:
+            value = super().decode(s)
+        except (RecursionError, ValueError):  # nested too deeply; a number of five thousand digits
+            raise json.JSONDecodeError("not JSON that could be meant", s[:100], 0) from None
+        if not is_storable(value):
+            raise json.JSONDecodeError("a character that no text has", s[:100], 0)
+        return value
