@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST
 from analytics.access import SHARE, dashboards
 from analytics.models import SavedView
 from analytics.tiles import PAGES
+from people.typed import words
 
 MOST_NAME, MOST_QUERY = 80, 1000
 
@@ -22,9 +23,9 @@ MOST_NAME, MOST_QUERY = 80, 1000
 @dashboards()
 def save(request: HttpRequest) -> HttpResponse:
     """Keep what the page shows under a name; the same name again is replaced."""
-    name = request.POST.get("name", "").replace("\x00", "").strip()[:MOST_NAME]
+    name = words(request, "name", MOST_NAME)
     page = request.POST.get("page", "overview")
-    query = request.POST.get("query", "").replace("\x00", "")
+    query = words(request, "query", MOST_QUERY + 1)
     if not name or len(query) > MOST_QUERY or page not in ("overview", "chats", *PAGES):
         messages.error(request, "The view was not saved: give it a name.")
         return _back(request)

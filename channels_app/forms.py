@@ -13,6 +13,7 @@ from channels_app.checkup import try_credentials
 from channels_app.models import ChannelAccount
 from channels_app.setup import VERIFY_TOKEN, CredentialField, NotSaved, credential_fields, read_credentials
 from channels_app.types import Checked
+from people.typed import Decoder
 
 #: Credentials keep to themselves in the form: one of them may be called `name`, as a field of the account is.
 PREFIX = "credential_"
@@ -28,6 +29,24 @@ class SecretInput(forms.PasswordInput):
 
     def __init__(self, hint: str) -> None:
         super().__init__(render_value=False, attrs={**BOX, "autocomplete": "new-password", "placeholder": hint})
+
+
+class AttributesField(forms.JSONField):
+    """A box for contact attributes, of which only those are good that Amazon Connect takes."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "decoder": Decoder})
+
+    def clean(self, value: Any) -> dict[str, str]:
+        """Return the attributes, {} for an empty box; raise ValidationError for what Connect refuses."""
+        attributes = super().clean(value) or {}
+        if not isinstance(attributes, dict) or not all(isinstance(text, str) for text in attributes.values()):
+            raise forms.ValidationError('Give a JSON object of texts, as in {"language": "es"}.')
+        if odd := [key for key in attributes if not _ATTRIBUTE_KEY.fullmatch(key)]:
+            raise forms.ValidationError(f"Connect takes letters, digits, - and _ in a key: {odd[0]!r} has others.")
+        if sum(len((key + text).encode()) for key, text in attributes.items()) > MOST_ATTRIBUTE_BYTES:
+            raise forms.ValidationError(f"Connect takes {MOST_ATTRIBUTE_BYTES:,} bytes of attributes, keys included.")
+        return attributes
 
 
 class AccountForm(forms.ModelForm[ChannelAccount]):
@@ -49,21 +68,7 @@ class AccountForm(forms.ModelForm[ChannelAccount]):
             "default_language",
             "queue_delay_minutes",
         ]
-
-    def clean_attributes(self) -> dict[str, str]:
-        return clean_attributes(self.cleaned_data["attributes"])
-
-
-def clean_attributes(attributes: Any) -> dict[str, str]:
-    """Return contact attributes that Connect takes; raise ValidationError for others."""
-    attributes = attributes or {}
-    if not isinstance(attributes, dict) or not all(isinstance(text, str) for text in attributes.values()):
-        raise forms.ValidationError('Give a JSON object of texts, as in {"language": "es"}.')
-    if odd := [key for key in attributes if not _ATTRIBUTE_KEY.fullmatch(key)]:
-        raise forms.ValidationError(f"Connect takes letters, digits, - and _ in a key: {odd[0]!r} has others.")
-    if sum(len((key + text).encode()) for key, text in attributes.items()) > MOST_ATTRIBUTE_BYTES:
-        raise forms.ValidationError(f"Connect takes {MOST_ATTRIBUTE_BYTES:,} bytes of attributes, keys included.")
-    return attributes
+        field_classes: ClassVar[Any] = {"attributes": AttributesField}
 
 
 class CredentialsForm(forms.Form):

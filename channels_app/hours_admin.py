@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 from django import forms
@@ -14,7 +14,7 @@ from django.utils.formats import date_format
 from unfold.widgets import SELECT_CLASSES
 
 from channels_app.admin_parts import UNLOADED_OF_ACCOUNT, account_columns, account_filter
-from channels_app.forms import BOX, clean_attributes
+from channels_app.forms import BOX, AttributesField
 from channels_app.models import AutoReply, BusinessHours, ChannelAccount, Holiday, RoutingRule
 from channels_app.opening_hours import DAYS, Hours, opening, read_spans, write_spans
 from people.audited import AuditedAdmin
@@ -163,9 +163,7 @@ class RuleForm(forms.ModelForm[RoutingRule]):
     class Meta:
         model = RoutingRule
         fields = ["account", "position", "words", "connect_contact_flow_id", "attributes", "enabled"]
-
-    def clean_attributes(self) -> dict[str, str]:
-        return clean_attributes(self.cleaned_data["attributes"])
+        field_classes: ClassVar[Any] = {"attributes": AttributesField}
 
     def clean_words(self) -> str:
         words = [word.strip() for word in self.cleaned_data["words"].split(",")]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from django import forms
 from unfold.widgets import CHECKBOX_CLASSES
 
-from channels_app.forms import BOX, clean_attributes
+from channels_app.forms import BOX, AttributesField
 from channels_app.models import ChannelAccount
 
 
@@ -13,14 +15,12 @@ class RouteForm(forms.ModelForm[ChannelAccount]):
     class Meta:
         model = ChannelAccount
         fields = ["connect_instance_id", "connect_contact_flow_id", "attributes"]
+        field_classes: ClassVar[Any] = {"attributes": AttributesField}
         widgets = {
             "connect_instance_id": forms.TextInput(attrs=BOX),
             "connect_contact_flow_id": forms.TextInput(attrs=BOX),
             "attributes": forms.Textarea(attrs={**BOX, "rows": 3}),
         }
-
-    def clean_attributes(self) -> dict[str, str]:
-        return clean_attributes(self.cleaned_data["attributes"])
 
 
 class HoursForm(forms.ModelForm[ChannelAccount]):

@@ -33,6 +33,7 @@ from connect_bridge.light import lights
 from connect_bridge.route_forms import HoursForm, RouteForm
 from connect_bridge.wizard import SetUp
 from people.history import because
+from people.typed import words
 
 Answer = HttpResponse | None
 
@@ -105,10 +106,10 @@ def _credentials(request: HttpRequest, setup: SetUp, context: dict[str, Any]) ->
     form_class = credentials_form(setup.channel)
     if request.method == "POST":
         typed = form_class(setup.row, setup.stored, request.POST)
-        wizard.keep_draft(setup, request.POST.get("name", ""), typed.given())
+        wizard.keep_draft(setup, words(request, "name"), typed.given())
     form = form_class(setup.row, setup.stored, request.POST or None)
     if request.method == "POST" and form.is_valid():
-        by, reason = request.user.get_username(), request.POST.get("change_reason", "")
+        by, reason = request.user.get_username(), words(request, "change_reason")
         wizard.settle(setup, form.cleaned_data["name"], form.credentials, by, reason)
         if form.answer is not None:
             messages.success(request, f"Saved. {form.answer.said}")
@@ -149,7 +150,7 @@ def _form_step(
         form = form_class(request.POST or None, instance=setup.account)
         if request.method == "POST" and form.is_valid():
             account = form.save(commit=False)
-            because(account, request.POST.get("change_reason", ""))
+            because(account, words(request, "change_reason"))
             account.save()
             messages.success(request, "Saved.")
             return _onward(setup, step)
@@ -257,7 +258,7 @@ def pause(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     if setup.account is None:
         raise Http404
     paused = request.POST.get("to") == "pause"
-    pausing.set_paused(setup.account, paused=paused, reason=request.POST.get("change_reason", ""))
+    pausing.set_paused(setup.account, paused=paused, reason=words(request, "change_reason"))
     told = "Paused: what comes and what agents write is kept." if paused else "Goes on, in the order in which it came."
     messages.success(request, told)
     return HttpResponseRedirect(reverse("channels"))

@@ -18,6 +18,8 @@ from simple_history import register
 from simple_history.models import HistoricalRecords
 from simple_history.signals import pre_create_historical_record
 
+from people.typed import storable
+
 #: A recorded instance may carry this: what was done to it that no field shows, in words. The next save takes it.
 NOTES = "audit_notes"
 _FOUND = "_audit_found"
@@ -84,7 +86,7 @@ def note(instance: models.Model, what: str) -> None:
 
 def because(instance: models.Model, reason: str) -> None:
     """Say why, for the history; the next save takes it."""
-    instance._change_reason = reason.strip()  # type: ignore[attr-defined]  # noqa: SLF001 - the library's way in
+    instance._change_reason = storable(reason)  # type: ignore[attr-defined]  # noqa: SLF001 - the library's way in
 
 
 def append_only(table: str) -> migrations.RunSQL:

@@ -19,6 +19,7 @@ from people.history import note
 from people.losses import end_tokens, in_force
 from people.models import ApiToken
 from people.tokens import make_token
+from people.typed import words
 
 #: Tokens that one person may have at once.
 MOST = 20
@@ -48,7 +49,7 @@ def make_page(request: HttpRequest) -> HttpResponse:
     if in_force(owner.api_tokens.all()).count() >= MOST:
         messages.error(request, f"Nothing was made: you have {MOST} tokens. End one first.")
         return redirect("api-tokens")
-    name = request.POST.get("name", "").replace("\0", "").strip()
+    name = words(request, "name")
     request.session["api token"] = make_token(owner, name, by=owner.username, proven=proven)
     return redirect("api-tokens")
 
