@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import copy
 import logging
+import logging.config
 import re
+import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -24,6 +27,35 @@ _TELLING = re.compile(r"(/(?:agent|media|accounts/(?:password/reset/key|confirm-
 def masked(text: str) -> str:
     """Return a text with the credential of each such path left out."""
     return _TELLING.sub(r"\1…", text)
+
+
+def configure(given: dict[str, Any]) -> None:
+    """Set logging up, and have told as discreetly what ends a process or a thread. Django's LOGGING_CONFIG."""
+    logging.config.dictConfig(given)
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _process_ends
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = _thread_ends
+    if sys.unraisablehook is sys.__unraisablehook__:
+        sys.unraisablehook = _nobody_to_tell
+
+
+def _process_ends(kind: type[BaseException], failure: BaseException, at: Any) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, failure, at)
+        return
+    hint = "What it said is left out, because it may quote a customer; DEBUG=true shows it."
+    sys.stderr.write("\n".join((*_told(failure), hint, "")))
+
+
+def _thread_ends(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
+        logging.getLogger("threading").error("a thread ended", exc_info=args.exc_value)
+
+
+def _nobody_to_tell(args: sys.UnraisableHookArgs) -> None:
+    if args.exc_value is not None:
+        logging.getLogger("parley").error("an exception that nobody could catch", exc_info=args.exc_value)
 
 
 class MaskPaths(logging.Filter):

@@ -467,6 +467,7 @@ SANDBOX_WORLD_URL = env.address("SANDBOX_WORLD_URL", "")
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO").strip().upper()
 if LOG_LEVEL not in logging.getLevelNamesMapping():
     raise ImproperlyConfigured("LOG_LEVEL is no such level: give DEBUG, INFO, WARNING, ERROR or CRITICAL")
+LOGGING_CONFIG = "logging.config.dictConfig" if DEBUG else "config.logs.configure"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -492,6 +493,7 @@ LOGGING = {
             "oauthlib",
             "aiohttp",
             "picows",
+            "twisted",
             "celery.worker.strategy",
             "celery.app.trace",
         )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from argparse import ArgumentTypeError, Namespace
@@ -15,12 +16,21 @@ from daphne.cli import DEFAULT_HOST, CommandLineInterface
 from daphne.http_protocol import HTTPFactory
 from daphne.server import Server
 from django.core.exceptions import ImproperlyConfigured
+from twisted.logger import LogEvent, formatEvent, globalLogBeginner
 
 from channels_app import collector
 from config.caps import BODY_SECONDS, HEAD_SECONDS, CappedChannel, CappedRequest, Patience
 from connect_bridge.ports import port_number, refuse_taken_port
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+
+def log_as_we_do(event: LogEvent) -> None:
+    """Log what Twisted caught the way everything else is logged; by itself it prints an exception with its words."""
+    failure = event.get("log_failure") or event.get("failure")
+    said = str(event.get("why") or "an error in Twisted") if "failure" in event else formatEvent(event)
+    level = logging.getLevelName(event["log_level"].name.upper())
+    logging.getLogger("twisted").log(level, "%s", said, exc_info=failure.value if failure else None)
 
 
 class CappedFactory(HTTPFactory):  # type: ignore[misc] # daphne is not typed
@@ -52,6 +62,7 @@ class CappedServer(Server):  # type: ignore[misc] # daphne is not typed
     def run(self) -> None:
         """Serve until told to stop. The application is loaded by now."""
         collector.settle()
+        globalLogBeginner.beginLoggingTo([log_as_we_do], redirectStandardIO=False)  # type: ignore[list-item] # zope's interfaces are no types
         super().run()
 
     @property

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -20,6 +23,8 @@ from customers.models import Identity
 from tests.factories import IdentityFactory
 
 WORDS, NUMBER, TOKEN = "my card is 4111", "+4915112345678", "EAAGm0PX4ZCpsBAKZC"
+#: Nothing that is started here asks a database.
+NOWHERE = "postgres://nobody@127.0.0.1:1/none"
 
 
 @pytest.fixture
@@ -132,3 +137,75 @@ def test_words_of_our_own_and_of_the_system_stay(lines: io.StringIO) -> None:
 
     assert "SECRET_KEY is not set" in lines.getvalue()
     assert "ConnectionRefusedError: Connection refused" in lines.getvalue()
+
+
+#: What ends a process, and what its threads and Twisted catch: each fails with words of a customer's.
+ENDS = """
+import sys, threading
+import django; django.setup()
+from twisted.internet import defer
+from twisted.logger import Logger, globalLogBeginner
+from twisted.python import failure, log
+from config.web import log_as_we_do
+globalLogBeginner.beginLoggingTo([log_as_we_do], redirectStandardIO=False)
+
+def fails(word):
+    raise ValueError(" ".join((word, *sys.argv[1:])))
+
+def caught(word):
+    try: fails(word)
+    except ValueError: return failure.Failure()
+
+class Last:
+    def __del__(self): fails("collected")
+
+def in_a_thread(): fails("thread")
+def nowhere(): defer.fail(caught("deferred"))
+
+one = threading.Thread(target=in_a_thread); one.start(); one.join()
+log.err(caught("legacy"), "it was asked to say why")
+Logger().failure("it was told", caught("new"))
+nowhere()
+Last()
+fails("process")
+"""
+
+
+@pytest.mark.parametrize("debug", ["", "true"])
+def test_what_ends_a_process_a_thread_or_a_callback(debug: str) -> None:
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "DEBUG": debug, "DATABASE_URL": NOWHERE}
+    done = subprocess.run(
+        [sys.executable, "-c", ENDS, WORDS, NUMBER],
+        check=False,
+        cwd=settings.BASE_DIR,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 1
+    for place in (
+        "in in_a_thread",
+        "in __del__",
+        "in caught",
+        "in fails",
+        "it was asked to say why",
+        "it was told",
+        "in <module>",
+    ):
+        assert place in done.stderr, done.stderr
+    assert done.stderr.count("ValueError") >= 6
+    assert ("DEBUG=true shows it" in done.stderr) is not bool(debug)
+    for words in (WORDS, NUMBER):
+        assert (words in done.stderr) is bool(debug), done.stderr
+
+
+def test_a_person_who_breaks_off_is_no_failure() -> None:
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "DATABASE_URL": NOWHERE}
+    code = "import django; django.setup(); raise KeyboardInterrupt"
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, cwd=settings.BASE_DIR, env=environment, capture_output=True
+    )
+
+    assert b"DEBUG=true" not in done.stderr
