@@ -22,6 +22,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 #: Paths whose next part is a credential: the page beside a chat, a file to fetch, a reset, the proof of an address.
 _TELLING = re.compile(r"(/(?:agent|media|accounts/(?:password/reset/key|confirm-email))/)[^/\s\"'?]+")
+#: What these say are names in code and settings.
+OF_OUR_OWN = (ImproperlyConfigured, ImportError, NameError, SyntaxError)
 
 
 def masked(text: str) -> str:
@@ -89,7 +91,7 @@ def kind_of(failure: BaseException) -> str:
     told = failure.strerror if isinstance(failure, OSError) else None
     if isinstance(failure, psycopg.Error) and failure.sqlstate:
         told = f"{failure.sqlstate} {failure.diag.constraint_name or ''}".strip()
-    elif isinstance(failure, ImproperlyConfigured):
+    elif isinstance(failure, OF_OUR_OWN):
         told = str(failure)
     return f"{name}: {told}" if told else name
 

@@ -132,11 +132,16 @@ def test_a_task_of_asyncio_that_nobody_asked_for(lines: io.StringIO) -> None:
 
 
 def test_words_of_our_own_and_of_the_system_stay(lines: io.StringIO) -> None:
-    for failure in (ImproperlyConfigured("SECRET_KEY is not set"), ConnectionRefusedError(111, "Connection refused")):
+    for failure in (
+        ImproperlyConfigured("SECRET_KEY is not set"),
+        ConnectionRefusedError(111, "Connection refused"),
+        ImportError("cannot import name 'a' from 'b'"),
+    ):
         logging.getLogger("parley").error("it failed", exc_info=failure)
 
     assert "SECRET_KEY is not set" in lines.getvalue()
     assert "ConnectionRefusedError: Connection refused" in lines.getvalue()
+    assert "ImportError: cannot import name 'a' from 'b'" in lines.getvalue()
 
 
 #: What ends a process, and what its threads and Twisted catch: each fails with words of a customer's.
