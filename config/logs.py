@@ -56,7 +56,9 @@ def _thread_ends(args: threading.ExceptHookArgs) -> None:
 
 
 def _nobody_to_tell(args: sys.UnraisableHookArgs) -> None:
-    if args.exc_value is not None:
+    if sys.is_finalizing():  # there is nothing left with which a line could be formatted
+        sys.stderr.write(f"At the end of the process nobody could catch {args.exc_type.__name__}.\n")
+    elif args.exc_value is not None:
         logging.getLogger("parley").error("an exception that nobody could catch", exc_info=args.exc_value)
 
 

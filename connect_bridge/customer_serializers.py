@@ -10,6 +10,7 @@ from rest_framework import serializers
 from customers.codes import LONGEST
 from customers.models import Consent, Customer, Identity, IdentityAlias, IdentityChange, LinkCode, Merge
 from people.shapes import Evidence, Facts, Name, Number, Told
+from people.typed import is_storable
 
 #: Facts become contact attributes, so their names are of Connect's alphabet.
 _FACT = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -273,6 +274,11 @@ class ConsentAsked(Strict):
     granted = serializers.BooleanField()
     topic = serializers.CharField(max_length=64, required=False, allow_blank=True, default="")
     evidence = serializers.DictField(child=serializers.CharField(max_length=500), required=False, default=dict)
+
+    def validate_evidence(self, evidence: dict[str, str]) -> dict[str, str]:
+        if not is_storable(evidence):  # DRF looks at texts, not at their names
+            raise serializers.ValidationError("A name holds a character that no text has: U+0000, or half of a pair.")
+        return evidence
 
     def validate(self, attrs: Any) -> Any:
         if ("identity" in attrs) == ("customer" in attrs) or ("channel" in attrs and "customer" not in attrs):

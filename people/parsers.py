@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser as LibrarysParser
 
-from people.typed import is_storable
+from people.typed import HALVES, holds
 
 
 class JSONParser(LibrarysParser):
@@ -16,6 +16,6 @@ class JSONParser(LibrarysParser):
             read = super().parse(stream, media_type, parser_context)
         except RecursionError:
             raise ParseError("The JSON is nested too deeply to be meant.") from None
-        if not is_storable(read):
-            raise ParseError("The JSON holds a character that no text has: U+0000, or half of a surrogate pair.")
+        if holds(read, HALVES):
+            raise ParseError("The JSON holds half of a surrogate pair, and with that no text.")
         return read

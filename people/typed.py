@@ -10,6 +10,8 @@ from django.http import HttpRequest
 
 #: PostgreSQL's documentation, "Character Types" and "JSON Types": neither holds NUL, nor half of a surrogate pair.
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+#: Not even an answer can quote these.
+HALVES = re.compile("[\ud800-\udfff]")
 
 
 def words(request: HttpRequest, name: str, most: int = 300) -> str:
@@ -24,17 +26,22 @@ def storable(text: str) -> str:
 
 def is_storable(value: Any) -> bool:
     """Return whether a column for JSON takes a value that was read from JSON."""
+    return not holds(value, UNSTORABLE)
+
+
+def holds(value: Any, what: re.Pattern[str]) -> bool:
+    """Return whether any text in a value that was read from JSON, names included, holds what a pattern finds."""
     waiting = [value]
     while waiting:
         one = waiting.pop()
-        if isinstance(one, str) and UNSTORABLE.search(one):
-            return False
+        if isinstance(one, str) and what.search(one):
+            return True
         if isinstance(one, dict):
             waiting += one.keys()
             waiting += one.values()
         elif isinstance(one, list):
             waiting += one
-    return True
+    return False
 
 
 class Decoder(json.JSONDecoder):

@@ -172,6 +172,8 @@ log.err(caught("legacy"), "it was asked to say why")
 Logger().failure("it was told", caught("new"))
 nowhere()
 Last()
+kept = Last()
+kept.itself = kept
 fails("process")
 """
 

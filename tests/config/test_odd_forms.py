@@ -141,6 +141,18 @@ def test_the_api_takes_no_character_that_no_text_has(where: str, text: str, clie
     assert answer.json()
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("link-codes", '{"form": "\\ud800"}'),
+        ("consents", '{"purposes": ["\\ud800"], "granted": "\\ud800"}'),
+        ("merges", '{"identities": [{"kind": "\\ud800"}], "system": {"\\ud800": 1}}'),
+    ],
+)
+def test_a_refusal_never_quotes_half_a_character(path: str, body: str, client: Client) -> None:
+    assert client.post(f"/api/v1/{path}/", body, content_type="application/json").status_code == 400
+
+
 def test_a_proof_is_named_by_text(client: Client) -> None:
     identity = IdentityAlias.objects.get().identity
     given = {"identity": str(identity.pk), "purposes": ["marketing"], "granted": True, "evidence": {"\x00": "a"}}
