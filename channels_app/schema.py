@@ -20,13 +20,21 @@ LOOK_AGAIN = 0.2
 def migrate() -> None:
     """Apply what is missing; whoever comes second waits and finds nothing left to do. Raises OperationalError."""
     with _alone():
-        call_command("migrate", interactive=False, verbosity=0)
+        _apply()
 
 
 def migrate_if_new() -> None:
-    """Migrate a database that has none of our tables yet; leave any other as it is. Raises OperationalError."""
-    if ChannelAccount._meta.db_table not in connection.introspection.table_names():
-        migrate()
+    """Migrate a database that has none of our tables yet; leave any other as it is. Raises OperationalError.
+
+    While another process migrates, the first tables are there and the last columns are not: that one is waited for.
+    """
+    with _alone():
+        if ChannelAccount._meta.db_table not in connection.introspection.table_names():
+            _apply()
+
+
+def _apply() -> None:
+    call_command("migrate", interactive=False, verbosity=0)
 
 
 @contextmanager
