@@ -16,7 +16,7 @@ from daphne.cli import DEFAULT_HOST, CommandLineInterface
 from daphne.http_protocol import HTTPFactory
 from daphne.server import Server
 from django.core.exceptions import ImproperlyConfigured
-from twisted.logger import LogEvent, formatEvent, globalLogBeginner
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from channels_app import collector
 from config.caps import BODY_SECONDS, HEAD_SECONDS, CappedChannel, CappedRequest, Patience
@@ -26,7 +26,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 
 def log_as_we_do(event: LogEvent) -> None:
-    """Log what Twisted caught the way everything else is logged; by itself it prints an exception with its words."""
+    """Log what Twisted caught as everything else is logged: Daphne has it thrown away."""
     failure = event.get("log_failure") or event.get("failure")
     said = str(event.get("why") or "an error in Twisted") if "failure" in event else formatEvent(event)
     level = logging.getLevelName(event["log_level"].name.upper())
@@ -62,7 +62,7 @@ class CappedServer(Server):  # type: ignore[misc] # daphne is not typed
     def run(self) -> None:
         """Serve until told to stop. The application is loaded by now."""
         collector.settle()
-        globalLogBeginner.beginLoggingTo([log_as_we_do], redirectStandardIO=False)  # type: ignore[list-item] # zope's interfaces are no types
+        globalLogPublisher.addObserver(log_as_we_do)  # type: ignore[arg-type] # zope's interfaces are no types
         super().run()
 
     @property

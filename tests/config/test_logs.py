@@ -149,10 +149,11 @@ ENDS = """
 import sys, threading
 import django; django.setup()
 from twisted.internet import defer
-from twisted.logger import Logger, globalLogBeginner
+from twisted.logger import Logger, globalLogBeginner, globalLogPublisher
 from twisted.python import failure, log
 from config.web import log_as_we_do
-globalLogBeginner.beginLoggingTo([log_as_we_do], redirectStandardIO=False)
+globalLogPublisher.addObserver(log_as_we_do)
+globalLogBeginner.beginLoggingTo([lambda _: None], redirectStandardIO=False, discardBuffer=True)  # as Daphne does
 
 def fails(word):
     raise ValueError(" ".join((word, *sys.argv[1:])))
