@@ -32,8 +32,8 @@ def _dry(line: str) -> str:
 def _words_for(program: str) -> Iterator[list[str]]:
     for line in LINES:
         for command in _dry(line).splitlines():
-            words = shlex.split(command)
-            if program in words:
+            if f"-m {program} " in command:  # others may go over several lines
+                words = shlex.split(command)
                 yield words[words.index(program) + 1 :]
 
 
