@@ -9,9 +9,9 @@ import sys
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    from config import embedded, environment
+    from config import embedded, env
 
-    environment.forget_blanks()
+    env.forget_blanks()
     # A command that is asked to end leaves through its `finally` blocks: the private PostgreSQL stops with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with embedded.running_for(sys.argv[1:]):

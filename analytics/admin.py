@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from analytics import ledger
 from analytics.models import Export, Spending
-from customers.readonly import ReadOnlyAdmin
+from analytics.sentiment import cost_ledger
+from people.read_only_admin import ReadOnlyAdmin
 
 
 @admin.register(Export)
@@ -27,4 +27,4 @@ class SpendingAdmin(ReadOnlyAdmin[Spending]):
 
     @admin.display(description="cost")
     def cost(self, spending: Spending) -> str:
-        return f"${ledger.cost(spending.units):,.4f}"
+        return f"${cost_ledger.cost(spending.units):,.4f}"

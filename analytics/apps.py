@@ -9,16 +9,16 @@ class AnalyticsConfig(AppConfig):
     verbose_name = "Analytics"
 
     def ready(self) -> None:
-        from analytics import office
-        from analytics.insights import Moods
-        from analytics.ofcustomers import forget_words, last_mood
+        from analytics.bridge_hooks import forget_words, last_mood
         from analytics.receivers import on_news
-        from connect_bridge.context import more_context
-        from connect_bridge.erasing import erasers
-        from connect_bridge.insights import install
+        from analytics.rollups import office_hours
+        from analytics.sentiment_hooks import Moods
+        from connect_bridge.customer_page.sentiment import install
+        from connect_bridge.privacy.hooks import erasers
+        from connect_bridge.relay.customer_context import more_context
         from connect_bridge.signals import contact_ended, message_settled, message_stored
 
-        office.parse(settings.OFFICE_HOURS)  # or says now, not on somebody's page, how they are written
+        office_hours.parse(settings.OFFICE_HOURS)  # or says now, not on somebody's page, how they are written
         for news in (message_stored, message_settled, contact_ended):
             news.connect(on_news, dispatch_uid=f"analytics.{id(news)}")
         install(Moods())

@@ -9,7 +9,11 @@ from celery import shared_task
 from django.conf import settings
 from django.core.cache import cache
 
-from analytics import alerts, alertsend, contactqueue, live, phrases, queuenow, rebuild, reports, rollup, scoring
+from analytics.alerts import notify, reports, rules
+from analytics.connect_events import queue_metrics, sqs
+from analytics.dashboards import live
+from analytics.rollups import rebuild, update
+from analytics.sentiment import key_phrases, scoring
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +47,7 @@ def _score(ends: float) -> bool:
     while done.settled and not done.stopped and time.monotonic() < ends:
         changed |= _count(ends)
         done = scoring.run(engine)
-    if phrases.run(engine):
+    if key_phrases.run(engine):
         changed |= _count(ends)
     if done.waiting and not done.stopped and cache.add(AGAIN, value=True, timeout=max(1, settings.SENTIMENT_LINGER)):
         refresh.apply_async(countdown=settings.SENTIMENT_LINGER, expires=LONGEST)
@@ -54,7 +58,7 @@ def _count(ends: float) -> bool:
     """Count until nothing is left or the time is over; return whether anything had changed."""
     changed = False
     while time.monotonic() < ends:
-        done = rollup.refresh()
+        done = update.refresh()
         if done is None:
             break
         changed |= done.chats > 0
@@ -66,26 +70,26 @@ def _count(ends: float) -> bool:
 @shared_task  # type: ignore[untyped-decorator] # celery is not typed
 def read_contact_events() -> None:
     """Take what EventBridge has put into the queue."""
-    contactqueue.drain()
+    sqs.drain()
 
 
 @shared_task  # type: ignore[untyped-decorator] # celery is not typed
 def look_at_queues() -> None:
     """Ask Connect how its queues are."""
-    queuenow.look()
+    queue_metrics.look()
 
 
 @shared_task  # type: ignore[untyped-decorator] # celery is not typed
 def watch() -> None:
     """Evaluate all alert rules."""
-    if alerts.evaluate_all():
+    if rules.evaluate_all():
         tell.apply_async(expires=10)
 
 
 @shared_task  # type: ignore[untyped-decorator] # celery is not typed
 def tell() -> None:
     """Send what alerts have to say."""
-    alertsend.deliver_due()
+    notify.deliver_due()
 
 
 @shared_task  # type: ignore[untyped-decorator] # celery is not typed

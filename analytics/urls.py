@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from django.urls import path
 
-from analytics import alertviews, exports, saved, views
+from analytics.alerts import views as alertviews
+from analytics.dashboards import exports, saved_views, views
 
 app_name = "dashboards"
 urlpatterns = [
     path("", views.overview, name="overview"),
     path("parts/", views.parts, name="parts"),
-    path("views/", saved.save, name="save-view"),
-    path("views/<uuid:view>/delete/", saved.delete, name="delete-view"),
+    path("views/", saved_views.save, name="save-view"),
+    path("views/<uuid:view>/delete/", saved_views.delete, name="delete-view"),
     path("export/tile/<slug:key>.csv", exports.tile, name="export-tile"),
     path("export/rows/<slug:what>.csv", exports.rows, name="export-rows"),
     path("chat/<uuid:contact>/", views.chat, name="chat"),

@@ -145,7 +145,7 @@ class Crew:
 @contextmanager
 def crew(name: str, *, bridges: int = 2, flow: Mapping[str, Any] | None = None) -> Iterator[Crew]:
     """Run a world without quotas and the product, on a fresh database, for as long as the block."""
-    from connect_bridge.processes import product
+    from config.processes import product
 
     port, web = lab.free_port(), lab.free_port()
     world = f"http://127.0.0.1:{port}"

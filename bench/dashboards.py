@@ -88,11 +88,11 @@ def _populate(url: str, messages: int) -> None:
 
 def _count(messages: int) -> dict[str, object]:
     """Let the product's passes count everything."""
-    from analytics import rollup
     from analytics.models import Rollup, RollupBin
+    from analytics.rollups import update
 
     began, cpu = time.monotonic(), time.process_time()
-    while (done := rollup.refresh()) is not None and done.changes:
+    while (done := update.refresh()) is not None and done.changes:
         pass
     took = time.monotonic() - began
     return {
@@ -118,7 +118,7 @@ def _pages(rounds: int, found: Found) -> None:
     from django.contrib.auth.models import User
     from django.test import Client
 
-    from analytics.tiles import PAGES, TILES
+    from analytics.tiles.catalogue import PAGES, TILES
 
     client = Client(SERVER_NAME="localhost")
     user, _ = User.objects.get_or_create(username="bench", defaults={"is_staff": True, "is_superuser": True})
@@ -165,7 +165,7 @@ def _live(url: str, seconds: float, rate: int) -> dict[str, object]:
     """Write at the rate, as bridges do, and count meanwhile as workers do; tell how far the counting is behind."""
     from django.conf import settings
 
-    from analytics import rollup
+    from analytics.rollups import update
 
     settings.SENTIMENT_ENABLED = False
     lags, cpu = [], 0.0
@@ -175,7 +175,7 @@ def _live(url: str, seconds: float, rate: int) -> dict[str, object]:
         writer.start()
         while writer.is_alive():
             used = time.thread_time()
-            while (done := rollup.refresh()) is not None and done.more:
+            while (done := update.refresh()) is not None and done.more:
                 pass
             cpu += time.thread_time() - used
             lags.append(float(connection.execute(LAG.encode()).fetchone()[1]))  # type: ignore[index] # one row

@@ -29,7 +29,7 @@ from bench.sockets import environment
 from config import embedded, postmaster
 
 if TYPE_CHECKING:
-    from connect_bridge.supervisor import Program
+    from config.supervisor import Program
 
 QUICK = {"seconds": 20.0, "rounds": ("away",)}
 OUR, ITS, NET = "198.51.100.1", "198.51.100.2", 24
@@ -217,7 +217,7 @@ def ground() -> Iterator[Crew]:
 
 def _programs(web: int) -> list[list[Program]]:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    from connect_bridge.processes import product
+    from config.processes import product
 
     return product(web)
 

@@ -52,7 +52,7 @@ def _talks() -> list[Any]:
     """Store forty customers; of every second one the messenger told the language."""
     from django.utils import timezone
 
-    from channels_app.setup import save_account
+    from channels_app.accounts.service import save_account
     from connect_bridge.models import Contact, Conversation
     from customers.models import Customer, Identity
     from sandbox import demo
@@ -107,14 +107,15 @@ _last = 0
 
 def _work(*, until_done: bool = False) -> None:
     """Do what the worker's task does."""
-    from analytics import phrases, rollup, scoring
     from analytics.models import Sentiment
+    from analytics.rollups import update
+    from analytics.sentiment import key_phrases, scoring
 
     while True:
-        while (done := rollup.refresh()) and done.changes:
+        while (done := update.refresh()) and done.changes:
             pass
         scoring.run(scoring.engine())
-        phrases.run(scoring.engine())
+        key_phrases.run(scoring.engine())
         if not until_done or not Sentiment.objects.filter(state="pending").exists():
             return
         time.sleep(0.1)
@@ -122,8 +123,8 @@ def _work(*, until_done: bool = False) -> None:
 
 def _told(name: str, messages: int, work: Any) -> dict[str, object]:
     """Return what a piece of work added to the ledger, for 1,000 messages."""
-    from analytics import ledger
     from analytics.models import Spending
+    from analytics.sentiment import cost_ledger
 
     def spent() -> list[int]:
         rows = list(Spending.objects.values_list("calls", "units", "throttled"))
@@ -136,7 +137,7 @@ def _told(name: str, messages: int, work: Any) -> dict[str, object]:
     return {
         f"{name}: calls for 1,000 messages": round(calls * per, 1),
         f"{name}: more calls, that were throttled": throttled,
-        f"{name}: US dollars for 1,000 messages": f"{ledger.cost(units) * per:.3f}",
+        f"{name}: US dollars for 1,000 messages": f"{cost_ledger.cost(units) * per:.3f}",
     }
 
 

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from channels_app.errors import SendFailed
-from channels_app.http import Http
-from channels_app.structs import convert
-from channels_app.text import TextLimit
+from channels_app.toolkit.http import Http
+from channels_app.toolkit.msgspec_tools import convert
+from channels_app.toolkit.text import TextLimit
 from channels_app.types import (
     Advice,
     Answer,

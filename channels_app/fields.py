@@ -9,7 +9,7 @@ from cryptography.fernet import InvalidToken
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 
-from people.seals import cipher, seal, unseal
+from people.encryption import cipher, seal, unseal
 
 
 def decrypt(token: bytes) -> dict[str, Any]:

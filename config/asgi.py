@@ -17,8 +17,8 @@ _django: Any = get_asgi_application()
 from django.conf import settings  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
-from analytics.consumers import Dashboards  # noqa: E402
-from channels_app.lane import FastLane  # noqa: E402
+from analytics.dashboards.consumers import Dashboards  # noqa: E402
+from channels_app.webhooks.asgi import FastLane  # noqa: E402
 
 
 async def _no_such_socket(_scope: Any, _receive: Any, send: Any) -> Any:

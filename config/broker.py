@@ -1,6 +1,6 @@
 """How the task queue reaches its broker: PostgreSQL (Kombu's pgmq transport), Redis or another one.
 
-By the same policy as the database (`channels_app.db`): silence is noticed within seconds, and a broker that is back is
+By the same policy as the database (`channels_app.infrastructure.db`): silence is noticed within seconds, and a broker that is back is
 found within seconds, however long it was away.
 """
 
@@ -18,7 +18,7 @@ from pgmq import PGMQueue
 from pgmq.base import PGMQConfig
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from channels_app.db import POLICY, Pool
+from channels_app.infrastructure.db import POLICY, Pool
 
 #: What pgmq-py carries over from a connection string. It drops everything else.
 CARRIED = ("host", "port", "dbname", "user")

@@ -17,16 +17,16 @@ app.autodiscover_tasks()
 @app.task(name="parley.pulse")  # type: ignore[untyped-decorator] # celery is not typed
 def pulse() -> None:
     """Tell health and `manage.py doctor` that broker, beat and worker are alive."""
-    from connect_bridge.vitals import record_pulse
+    from connect_bridge.operations.status import record_pulse
 
     record_pulse()
 
 
 def _up(**_: object) -> None:
     """Say at once that a worker is there, not only when beat's first pulse comes."""
-    from channels_app import collector
+    from channels_app.infrastructure import gc_tuning
 
-    collector.settle()
+    gc_tuning.settle()
     pulse()
 
 

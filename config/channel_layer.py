@@ -19,8 +19,8 @@ import msgspec.msgpack
 import psycopg
 from channels.layers import BaseChannelLayer
 
-from channels_app.committer import GroupCommitter
-from channels_app.db import connect_parameters
+from channels_app.infrastructure.db import connect_parameters
+from channels_app.infrastructure.group_commit import GroupCommitter
 
 log = logging.getLogger(__name__)
 

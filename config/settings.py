@@ -15,10 +15,10 @@ from urllib.parse import unquote, urlsplit
 import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 
-from channels_app.db import POLICY
-from config import broker, embedded, look, sign_in
-from config.environment import Env, check_address, give_aws_its_files
-from connect_bridge.ports import port_number
+from channels_app.infrastructure.db import POLICY
+from config import admin_navigation, broker, embedded, sso
+from config.env import Env, check_address, give_aws_its_files
+from config.ports import port_number
 
 django_stubs_ext.monkeypatch()  # so that ModelAdmin[Account] means something at run time too
 
@@ -75,7 +75,8 @@ FIELD_ENCRYPTION_KEYS = env.list("FIELD_ENCRYPTION_KEYS", default=[]) or [_local
 ALLOWED_HOSTS = [*{_public.hostname, "127.0.0.1", "localhost", "[::1]"}, *env.list("ALLOWED_HOSTS", default=[])]
 CSRF_TRUSTED_ORIGINS = [PUBLIC_BASE_URL]
 
-#: Where tests may kill, stall or break this process: channels_app/failpoints.py. Never on a Parley that others reach.
+#: Where tests may kill, stall or break this process: channels_app/infrastructure/failpoints.py. Never on a Parley that
+#: others reach.
 FAILPOINTS = env.str("PARLEY_FAILPOINTS", "")
 if FAILPOINTS and not IS_LOCAL:
     raise ImproperlyConfigured("PARLEY_FAILPOINTS is for tests on this machine: unset it, or unset PUBLIC_BASE_URL")
@@ -110,11 +111,12 @@ INSTALLED_APPS = [
     "channels_app",
     "connect_bridge",
     "analytics",
+    "config",  # the command serve
     "sandbox",  # commands and the sandbox page; nothing of the product imports it
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "people.gate.Encrypted",
+    "people.middleware.Encrypted",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -123,12 +125,12 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
-    "people.gate.Directory",
+    "people.middleware.Directory",
     "people.viewing.Viewing",
-    "people.gate.SecondFactor",
+    "people.middleware.SecondFactor",
     "simple_history.middleware.HistoryRequestMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "people.gate.Policy",
+    "people.middleware.Policy",
     "csp.middleware.CSPMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
@@ -444,9 +446,9 @@ MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = IS_LOCAL
 #: Whether whoever signs in with a password needs a second factor.
 REQUIRE_MFA = env.bool("REQUIRE_MFA", False)
 SOCIALACCOUNT_ADAPTER = "people.adapters.SocialAccountAdapter"
-SOCIALACCOUNT_PROVIDERS = sign_in.providers(env)
+SOCIALACCOUNT_PROVIDERS = sso.providers(env)
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # a directory's word for an address is not a password
-SSO_GROUPS = sign_in.groups(env)
+SSO_GROUPS = sso.groups(env)
 SSO_GROUPS_CLAIM = env.str("SSO_GROUPS_CLAIM", "groups")
 LOGIN_REDIRECT_URL = "admin:index"
 SESSION_COOKIE_AGE = env.number("SESSION_SECONDS", 12 * 3600, least=60, most=366 * 86_400)
@@ -454,7 +456,7 @@ SESSION_COOKIE_AGE = env.number("SESSION_SECONDS", 12 * 3600, least=60, most=366
 # ── admin ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 #: What every page of the admin says of this installation: whose data it shows.
 ENVIRONMENT_LABEL = env.str("ENVIRONMENT_LABEL", "" if IS_LOCAL else "Production")
-UNFOLD = look.UNFOLD
+UNFOLD = admin_navigation.UNFOLD
 
 #: Who sends it as a bearer token sees the figures of /-/health/ and /-/metrics/ from elsewhere. Empty: nobody does.
 MONITORING_TOKEN = env.str("MONITORING_TOKEN", "")
@@ -477,7 +479,7 @@ LOGGING = {
             "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
         }
     },
-    "filters": {"seldom": {"()": "channels_app.db.Seldom"}, "paths": {"()": "config.logs.MaskPaths"}},
+    "filters": {"seldom": {"()": "channels_app.infrastructure.db.Seldom"}, "paths": {"()": "config.logs.MaskPaths"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["paths"]}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     # The SDKs log request bodies at DEBUG: they stay above it whatever LOG_LEVEL says. Celery logs every task twice.

@@ -7,11 +7,11 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from analytics import api as metrics_api
-from analytics.contactviews import contact_events
-from connect_bridge import api, customer_api
-from connect_bridge.agent_page import agent_page
-from connect_bridge.stuck_views import stuck_page
+from analytics.connect_events.webhook import contact_events
+from analytics.dashboards import api as metrics_api
+from connect_bridge.api import customers, views
+from connect_bridge.customer_page.agent_page import agent_page
+from connect_bridge.operations.stuck_views import stuck_page
 from people.token_views import end_page, make_page, tokens_page
 from people.views import audit_page, nothing_here
 
@@ -24,12 +24,12 @@ sandbox: list[URLPattern | URLResolver] = (
 )
 front_door = "sandbox:page" if settings.SANDBOX_WORLD_URL else "admin:index"
 
-handler400 = "channels_app.views.bad_host"
+handler400 = "channels_app.webhooks.views.bad_host"
 handler429 = "people.limits.too_many"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name=front_door)),
-    path("-/", include("connect_bridge.health")),
+    path("-/", include("connect_bridge.operations.health")),
     path("webhooks/", include("channels_app.urls")),
     path("admin/stuck/", admin.site.admin_view(stuck_page), name="stuck"),
     path("accounts/tokens/", tokens_page, name="api-tokens"),
@@ -38,15 +38,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/", include("allauth.urls")),
     path("admin/audit/", admin.site.admin_view(audit_page), name="audit"),
     path("admin/autocomplete/", nothing_here, name="autocomplete"),
-    path("admin/channels/", include("connect_bridge.wizard_urls")),
-    path("admin/events/", include("connect_bridge.event_urls")),
+    path("admin/channels/", include("connect_bridge.setup.urls")),
+    path("admin/events/", include("connect_bridge.event_log.urls")),
     path("admin/", admin.site.urls),
     path("dashboards/", include("analytics.urls")),
     path("connect/contact-events/", contact_events, name="contact-events"),
     path("api/v1/", include(metrics_api.urls())),
-    path("api/v1/", include(api.urls())),
-    path("api/v1/", include(customer_api.urls())),
-    path("customers/", include("connect_bridge.customer_urls")),
+    path("api/v1/", include(views.urls())),
+    path("api/v1/", include(customers.urls())),
+    path("customers/", include("connect_bridge.customer_page.urls")),
     path("agent/<str:token>/", agent_page, name="agent-page"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),

@@ -18,9 +18,9 @@ from daphne.server import Server
 from django.core.exceptions import ImproperlyConfigured
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
-from channels_app import collector
-from config.caps import BODY_SECONDS, HEAD_SECONDS, CappedChannel, CappedRequest, Patience
-from connect_bridge.ports import port_number, refuse_taken_port
+from channels_app.infrastructure import gc_tuning
+from config.http_limits import BODY_SECONDS, HEAD_SECONDS, CappedChannel, CappedRequest, Patience
+from config.ports import port_number, refuse_taken_port
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -61,7 +61,7 @@ class CappedServer(Server):  # type: ignore[misc] # daphne is not typed
 
     def run(self) -> None:
         """Serve until told to stop. The application is loaded by now."""
-        collector.settle()
+        gc_tuning.settle()
         globalLogPublisher.addObserver(log_as_we_do)  # type: ignore[arg-type] # zope's interfaces are no types
         super().run()
 

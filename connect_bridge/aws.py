@@ -1,4 +1,4 @@
-"""Clients of AWS's own SDK, by one road out with everything else: see channels_app/wayout.py."""
+"""Clients of AWS's own SDK, by one road out with everything else: see channels_app/toolkit/outbound_proxy.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
-from channels_app.wayout import UnusableBundle, UnusableProxy, ca_bundle, proxy_for
+from channels_app.toolkit.outbound_proxy import UnusableBundle, UnusableProxy, ca_bundle, proxy_for
 
 
 class UnusableWay(BotoCoreError):
@@ -26,8 +26,8 @@ def region() -> str:
 def aws_client(service: str, config: Config | None = None) -> Any:
     """Return a new client of a service, AWS_ENDPOINT_URL_* respected. Slow: it loads the service's model.
 
-    The SDK would read proxies by itself, though not as wayout.py does; which one it is depends on the address, which
-    only a client knows. Raises UnusableWay.
+    The SDK would read proxies by itself, though not as outbound_proxy.py does; which one it is depends on the address,
+    which only a client knows. Raises UnusableWay.
     """
     session, given = boto3.session.Session(), config or Config()
     try:

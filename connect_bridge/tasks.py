@@ -7,7 +7,9 @@ import uuid
 
 from celery import shared_task
 
-from connect_bridge import doubts, outbox, projection, retention
+from connect_bridge.outbox import sender, uncertain
+from connect_bridge.privacy import retention
+from connect_bridge.projection import copy
 
 #: Conversations named in one task of a sweep: a few rounds of the senders.
 MOST_PER_TASK = 50
@@ -25,7 +27,7 @@ _swept_at = float("-inf")
 @shared_task  # type: ignore[untyped-decorator] # celery is not typed
 def drain(conversations: list[str]) -> None:
     """Send what is due in these conversations, named by their ids."""
-    outbox.drain_all([uuid.UUID(conversation) for conversation in conversations])
+    sender.drain_all([uuid.UUID(conversation) for conversation in conversations])
 
 
 @shared_task  # type: ignore[untyped-decorator] # celery is not typed
@@ -35,23 +37,23 @@ def sweep() -> None:
     if time.monotonic() - _swept_at < APART:
         return
     _swept_at = time.monotonic()
-    due = [str(conversation) for conversation in outbox.sweep()]
+    due = [str(conversation) for conversation in sender.sweep()]
     for start in range(0, len(due), MOST_PER_TASK):
         drain.apply_async(args=[due[start : start + MOST_PER_TASK]], expires=EXPIRES)
-    if doubts.any_due():
+    if uncertain.any_due():
         look_into_doubts.apply_async(expires=EXPIRES)
 
 
 @shared_task  # type: ignore[untyped-decorator] # celery is not typed
 def look_into_doubts() -> None:
     """Ask the messengers for sends of which nobody knows whether they arrived."""
-    doubts.look_into()
+    uncertain.look_into()
 
 
 @shared_task  # type: ignore[untyped-decorator] # celery is not typed
 def project() -> None:
     """Bring over to DynamoDB what changed, if settings name a table. Beat runs it; one at a time works."""
-    projection.project(PROJECTS_FOR)
+    copy.project(PROJECTS_FOR)
 
 
 @shared_task  # type: ignore[untyped-decorator] # celery is not typed

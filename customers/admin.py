@@ -8,8 +8,8 @@ from django.utils.html import format_html
 
 from customers.evidence_admin import ApartAdmin, ConsentAdmin, LinkCodeAdmin, MergeAdmin, PrivacyRequestAdmin
 from customers.models import Customer, Identity, IdentityAlias
-from customers.readonly import ReadOnlyAdmin, link, masked, shown
 from people.privacy import Sight, named, person, sight_here
+from people.read_only_admin import ReadOnlyAdmin, link, masked, shown
 
 __all__ = [
     "ApartAdmin",

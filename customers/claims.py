@@ -16,7 +16,7 @@ from typing import Any
 
 from customers.codes import FIND_LINK, Outcome, digests, prove
 from customers.merging import CannotMerge, Method, keep_apart, unmerge
-from customers.steps import Steps
+from customers.sql_steps import Steps
 
 #: Seconds in which a question may be answered, and in which the other side may object.
 ANSWER_LASTS, OBJECTION_LASTS = 15 * 60, 24 * 3600

@@ -21,7 +21,7 @@ from django.conf import settings
 
 from customers.merging import CannotMerge, Method, merge
 from customers.models import LinkCode
-from customers.steps import Steps
+from customers.sql_steps import Steps
 
 #: How long a code is good, unless told otherwise, and at most.
 LINK_LASTS, ONE_TIME_LASTS = timedelta(minutes=15), timedelta(minutes=10)

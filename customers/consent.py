@@ -17,7 +17,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from customers.models import Consent
-from customers.steps import Steps
+from customers.sql_steps import Steps
 
 Purpose = Consent.Purpose
 

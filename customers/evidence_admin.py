@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from customers.models import Apart, Consent, LinkCode, Merge, PrivacyRequest
-from customers.readonly import ReadOnlyAdmin, link, shown_json, told_json
+from people.read_only_admin import ReadOnlyAdmin, link, shown_json, told_json
 
 
 @admin.register(Merge)

@@ -11,7 +11,7 @@ from typing import Any
 from customers.forms import is_alias, is_id
 from customers.merging import CannotMerge, Method, merge
 from customers.names import name_key, one_line
-from customers.steps import Connection, take
+from customers.sql_steps import Connection, take
 from customers.tombstones import digests_of
 
 #: An alias of this type is a number that the messenger itself has verified, wherever it comes from.

@@ -16,7 +16,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from customers.models import Merge
-from customers.steps import Steps
+from customers.sql_steps import Steps
 
 Method = Merge.Method
 

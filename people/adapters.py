@@ -18,9 +18,9 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from people.directory import NO_LOCAL_MEANS, forsake, from_directory, set_groups
+from people.encryption import cipher
 from people.limits import slow_down, slowed_by_failure, too_many
 from people.reset import send_aside
-from people.seals import cipher
 from people.security import note
 
 if TYPE_CHECKING:  # allauth is not typed

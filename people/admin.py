@@ -16,8 +16,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from people.audited import AuditedAdmin
-from people.looks import AdminPasswordChangeForm, AdminUserCreationForm, TabularInline, UserChangeForm
+from people.admin_base import AdminPasswordChangeForm, AdminUserCreationForm, TabularInline, UserChangeForm
+from people.history_admin import AuditedAdmin
 from people.models import ApiToken
 from people.roles import ROLES
 

@@ -14,7 +14,7 @@ from django.db.models.signals import m2m_changed, post_delete, post_save, pre_sa
 
 from people import onetime
 from people.directory import end_sessions
-from people.gate import HAS_FACTOR
+from people.middleware import HAS_FACTOR
 from people.security import note
 
 _WERE = "_rights_before"

@@ -12,7 +12,7 @@ import msgspec
 from django.conf import settings
 from psycopg.types.json import Jsonb
 
-from analytics.phrases import normal
+from analytics.sentiment.key_phrases import normal
 from channels_app.models import ChannelAccount
 from channels_app.registry import channels
 from sandbox import talk

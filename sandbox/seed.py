@@ -48,7 +48,7 @@ class Seeder:
 
     def day(self, ago: int) -> int:
         """Write one day's chats; return how many."""
-        from analytics.clock import hours_between, local, midnight
+        from analytics.rollups.time_buckets import hours_between, local, midnight
 
         date = local(self.until - timedelta(days=ago)).date()
         hours = hours_between(midnight(date), midnight(date + timedelta(days=1)))

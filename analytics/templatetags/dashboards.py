@@ -10,8 +10,9 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 
-from analytics import charts, wording
-from analytics.tile import Row, Series, Tile
+from analytics import formatting
+from analytics.tiles import charts
+from analytics.tiles.tile import Row, Series, Tile
 
 register = template.Library()
 
@@ -74,7 +75,7 @@ def buckets(series: Series) -> SafeString:
     """Write the series as lines of a table."""
     lines = []
     for point in series.points:
-        cells = [wording.written(value, series.unit) for value in point.values] + [wording.count(point.n)]
+        cells = [formatting.written(value, series.unit) for value in point.values] + [formatting.count(point.n)]
         head = escape(point.label + (" (not over yet)" if point.partial else ""))
         lines.append(f'<tr><th scope="row">{head}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>')
     return mark_safe("".join(lines))  # noqa: S308 - escaped above
@@ -115,13 +116,13 @@ def parts_of_whole(tile: Tile) -> list[tuple[Any, float, float]]:
 
 @register.filter
 def in_zone(moment: datetime | None) -> str:
-    return "never" if moment is None else wording.hour(moment)
+    return "never" if moment is None else formatting.hour(moment)
 
 
 @register.filter
 def age(moment: datetime, now: datetime) -> str:
     """Write how old something is."""
-    return wording.ago(moment, now).removesuffix(" ago")
+    return formatting.ago(moment, now).removesuffix(" ago")
 
 
 @register.filter
@@ -132,4 +133,4 @@ def get(mapping: Any, key: str) -> Any:
 @register.filter
 def points(score: int | None) -> str:
     """Write a stored score."""
-    return wording.points(wording.rating(score))
+    return formatting.points(formatting.rating(score))

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from channels_app import payloads
-from channels_app.payloads import list_at, object_at, text_at
 from channels_app.platforms.contents import words_in
+from channels_app.toolkit import payloads
+from channels_app.toolkit.payloads import list_at, object_at, text_at
 from channels_app.types import Part, PartKind
 
 _KINDS = {

@@ -9,10 +9,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from channels_app import payloads, types
-from channels_app.payloads import Id, Payload, hash_key, key_of, short_id, text_at
+from channels_app import types
 from channels_app.platforms import meta, meta_contents
 from channels_app.platforms.contents import answers_of
+from channels_app.toolkit import payloads
+from channels_app.toolkit.payloads import Id, Payload, hash_key, key_of, short_id, text_at
 from channels_app.types import InboundEvent, Sender
 
 

@@ -20,11 +20,11 @@ from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
 from channels_app.errors import BadRequest, BadSignature, InvalidContent, SendFailed, UnknownOutcome, Unusable
-from channels_app.http import Http, outcome_of
-from channels_app.payloads import key_of, number, read_object, storable, text_at
 from channels_app.platforms.twilio_codes import CODES
-from channels_app.refusals import refusal, retry_at
-from channels_app.signatures import signature_of
+from channels_app.toolkit.http import Http, outcome_of
+from channels_app.toolkit.http_errors import refusal, retry_at
+from channels_app.toolkit.payloads import key_of, number, read_object, storable, text_at
+from channels_app.toolkit.signatures import signature_of
 from channels_app.types import (
     Answer,
     FoundSent,

@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator, Mapping
 
 from channels_app.errors import Unusable
-from channels_app.payloads import number
 from channels_app.platforms.contents import answers_in
+from channels_app.toolkit.payloads import number
+from channels_app.toolkit.vcards import is_card, read_card
 from channels_app.types import Alias, AliasType, Part, PartKind, Sender
-from channels_app.vcards import is_card, read_card
 
 PREFIX = "whatsapp:"
 PHONE = re.compile(r"\+[1-9][0-9]{5,14}")

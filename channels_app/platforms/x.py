@@ -18,12 +18,13 @@ import requests
 import tweepy
 
 from channels_app.errors import BadHandshake, BadSignature, SendFailed, UnknownOutcome, Unusable
-from channels_app.http import Http, outcome_of
-from channels_app.payloads import key_of, list_at, number, object_at, read_object, text_at
 from channels_app.platforms.x_codes import meaning
 from channels_app.platforms.x_contents import plain
-from channels_app.refusals import refusal, retry_at
-from channels_app.signatures import handshake_parameter, hmac_sha256, require_same, signature_of
+from channels_app.toolkit.http import Http, outcome_of
+from channels_app.toolkit.http_errors import refusal, retry_at
+from channels_app.toolkit.payloads import key_of, list_at, number, object_at, read_object, text_at
+from channels_app.toolkit.same_text import words_of
+from channels_app.toolkit.signatures import handshake_parameter, hmac_sha256, require_same, signature_of
 from channels_app.types import (
     Answer,
     FoundSent,
@@ -35,7 +36,6 @@ from channels_app.types import (
     VerifiedWebhook,
     WebhookRequest,
 )
-from channels_app.wording import words_of
 
 #: The CRC answer is made with the key that signs webhooks: to sign JSON here would be to forge events for a stranger.
 _CRC_TOKEN = re.compile(r"[A-Za-z0-9_=+/-]{1,128}")

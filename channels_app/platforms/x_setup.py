@@ -12,9 +12,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from channels_app.errors import AuthFailed
-from channels_app.http import Http
-from channels_app.payloads import list_at, text_at
 from channels_app.platforms import x
+from channels_app.toolkit.http import Http
+from channels_app.toolkit.payloads import list_at, text_at
 from channels_app.types import Checked, Guide
 
 API = "https://api.twitter.com"

@@ -12,14 +12,15 @@ from typing import Annotated, Any
 
 import msgspec
 
-from channels_app import payloads, types
+from channels_app import types
 from channels_app.channel import Channel
 from channels_app.errors import UnknownOutcome, Unusable
-from channels_app.payloads import Id, Payload, PersonId, Piece, hash_key, key_of, object_at, short_id, text_at
-from channels_app.platforms import meta, meta_codes, meta_contents, meta_events, meta_setup, setting_up
+from channels_app.platforms import meta, meta_codes, meta_contents, meta_events, meta_setup, setup_by_api
 from channels_app.platforms.meta_events import About
-from channels_app.signatures import Credentials
-from channels_app.text import TextLimit
+from channels_app.toolkit import payloads
+from channels_app.toolkit.payloads import Id, Payload, PersonId, Piece, hash_key, key_of, object_at, short_id, text_at
+from channels_app.toolkit.signatures import Credentials
+from channels_app.toolkit.text import TextLimit
 from channels_app.types import InboundEvent, Secret, Sender, VerifiedWebhook, WebhookRequest
 
 #: Free text is allowed for so long after the customer's last message. Source: "Messenger Platform policy overview".
@@ -71,7 +72,7 @@ class _Receipt(Payload, frozen=True):
     mid: str = ""
 
 
-class Messenger(setting_up.SetUpByApi, Channel[Config]):
+class Messenger(setup_by_api.SetUpByApi, Channel[Config]):
     """One Facebook Page. Customers are known by a PSID, which means somebody only together with the Page."""
 
     kind, label, text_limit = "messenger", "Messenger", TextLimit(most=2_000)

@@ -13,14 +13,15 @@ from typing import Annotated, Any
 
 import msgspec
 
-from channels_app import payloads, types
+from channels_app import types
 from channels_app.channel import Channel
 from channels_app.errors import Unusable
-from channels_app.payloads import Id, Payload, Piece, hash_key, key_of, object_at, short_id, text_at
-from channels_app.platforms import setting_up, x, x_codes, x_setup
+from channels_app.platforms import setup_by_api, x, x_codes, x_setup
 from channels_app.platforms.x_contents import own_words, parts_of, plain, sender_of, with_links
-from channels_app.signatures import Credentials
-from channels_app.text import TextLimit
+from channels_app.toolkit import payloads
+from channels_app.toolkit.payloads import Id, Payload, Piece, hash_key, key_of, object_at, short_id, text_at
+from channels_app.toolkit.signatures import Credentials
+from channels_app.toolkit.text import TextLimit
 from channels_app.types import InboundEvent, Part, PartKind, Secret, Sender, VerifiedWebhook, WebhookRequest
 
 #: A number of 64 bits (X's OpenAPI description, UserId). Whatever else stands there is nobody's.
@@ -70,7 +71,7 @@ class _Encrypted(Payload, frozen=True):
     sender_id: UserId
 
 
-class Twitter(setting_up.SetUpByApi, Channel[Config]):
+class Twitter(setup_by_api.SetUpByApi, Channel[Config]):
     """One X account. Replies have no window; X allows 15 sends in 15 minutes and 1,440 a day for each user."""
 
     kind, label, text_limit = "twitter", "X", TextLimit(most=10_000)

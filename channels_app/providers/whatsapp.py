@@ -17,13 +17,13 @@ from twilio.rest import Client
 from channels_app import types
 from channels_app.channel import Channel
 from channels_app.errors import UnknownOutcome
-from channels_app.payloads import key_of, misaddressed, read_object, unrecognised
-from channels_app.platforms import setting_up, twilio, twilio_codes, twilio_setup
+from channels_app.platforms import setup_by_api, twilio, twilio_codes, twilio_setup
 from channels_app.platforms.twilio_contents import PHONE, PREFIX, parts_of, reaction_in, referral_of, sender_of
-from channels_app.signatures import Credentials
-from channels_app.text import TextLimit
+from channels_app.toolkit.payloads import key_of, misaddressed, read_object, unrecognised
+from channels_app.toolkit.signatures import Credentials
+from channels_app.toolkit.text import TextLimit
+from channels_app.toolkit.vcards import LARGEST
 from channels_app.types import InboundEvent, Secret, Sender, VerifiedWebhook, WebhookRequest
-from channels_app.vcards import LARGEST
 
 #: Free text is allowed for so long after the customer's last message; then only templates.
 WINDOW = timedelta(hours=24)
@@ -43,7 +43,7 @@ class Config(Credentials, frozen=True, kw_only=True):
     ]
 
 
-class WhatsApp(setting_up.SetUpByApi, Channel[Config]):
+class WhatsApp(setup_by_api.SetUpByApi, Channel[Config]):
     """One WhatsApp sender. Customers are known by their number or, without one, by a business-scoped user id."""
 
     kind = "whatsapp"

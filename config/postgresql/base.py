@@ -7,11 +7,11 @@ from typing import Any
 from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.backends.postgresql import base
 
-from channels_app.db import Pool
+from channels_app.infrastructure.db import Pool
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Reaches the database by the house's policy: `channels_app.db`."""
+    """Reaches the database by the house's policy: `channels_app.infrastructure.db`."""
 
     @property
     def pool(self) -> Any:

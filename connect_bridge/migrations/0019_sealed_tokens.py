@@ -3,7 +3,7 @@
 from django.db import migrations
 
 import channels_app.fields
-from people.seals import seal, unseal
+from people.encryption import seal, unseal
 
 BATCH = 500
 COLUMNS = ("participant_token", "connection_token")

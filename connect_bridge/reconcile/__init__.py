@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from channels_app.models import ChannelAccount
-from connect_bridge.reconcile import chats, lists, rows
-from connect_bridge.reconcile.words import Finding, Remark
+from connect_bridge.reconcile import chats, provider_lists, rows
+from connect_bridge.reconcile.findings import Finding, Remark
 
 #: One account's secrets that cannot be read must not keep the others from being compared.
 UNLOADED = ("credentials", "former_credentials")
@@ -70,7 +70,7 @@ def _findings(span: Span, tally: Tally) -> Iterator[Finding]:
     if span.conversation is None:
         for account in accounts:
             tally.lists += 1
-            yield from lists.look(account, span.since)
+            yield from provider_lists.look(account, span.since)
 
 
 def _accounts(span: Span) -> Iterator[ChannelAccount]:

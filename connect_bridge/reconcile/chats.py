@@ -13,20 +13,20 @@ from typing import Any
 
 import msgspec
 
-from connect_bridge.boto import participant_endpoint
-from connect_bridge.gateway import GatewayError, Item, NotPassed
-from connect_bridge.holding import ITEM as HOLDING
-from connect_bridge.marks import is_marked
-from connect_bridge.pace import FLOORS, Pace
-from connect_bridge.participant import AwsParticipants
-from connect_bridge.parts import shown
+from connect_bridge.automation.holding_reply import ITEM as HOLDING
+from connect_bridge.connect.control_plane import participant_endpoint
+from connect_bridge.connect.gateway import GatewayError, Item, NotPassed
+from connect_bridge.connect.items import Said, moment
+from connect_bridge.connect.items import read as meaning
+from connect_bridge.connect.markers import is_marked
+from connect_bridge.connect.participant_api import AwsParticipants
+from connect_bridge.connect.rate_limit import FLOORS, Pace
+from connect_bridge.connect.transcript import read_transcript
+from connect_bridge.listening.rejected_messages import refusals
+from connect_bridge.reconcile.findings import Finding, Gap, Kind, Trouble
 from connect_bridge.reconcile.relayed import Relayed, match
 from connect_bridge.reconcile.rows import OpenChat, Page, ask, read
-from connect_bridge.reconcile.words import Finding, Gap, Kind, Trouble
-from connect_bridge.render import Said, moment
-from connect_bridge.render import read as meaning
-from connect_bridge.transcript import read_transcript
-from connect_bridge.unpassed import refusals
+from connect_bridge.relay.chunking import shown
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from channels_app.text import is_blank, split_text
-from connect_bridge.gateway import Item
-from connect_bridge.parts import FOR_AGENT, FOR_BOT
+from channels_app.toolkit.text import is_blank, split_text
+from connect_bridge.connect.gateway import Item
+from connect_bridge.relay.chunking import FOR_AGENT, FOR_BOT
 
 
 @dataclass(slots=True)

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 import msgspec
 from django.db import connection
 
-from connect_bridge import stuck
-from connect_bridge.listener import ENDED_UNHEARD
-from connect_bridge.reconcile.words import Finding, Gap, Kind, Remark, Words
-from connect_bridge.stuck import StuckRow
-from people.seals import unseal
+from connect_bridge.listening.listener import ENDED_UNHEARD
+from connect_bridge.operations import stuck
+from connect_bridge.operations.stuck import StuckRow
+from connect_bridge.reconcile.findings import Finding, Gap, Kind, Remark, Words
+from people.encryption import unseal
 
 T = TypeVar("T")
 #: Conversation → account, of one page.

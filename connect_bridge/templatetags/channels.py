@@ -9,7 +9,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from channels_app.registry import channels
-from connect_bridge.light import State, Verdict
+from connect_bridge.operations.account_status import State, Verdict
 
 register = Library()
 

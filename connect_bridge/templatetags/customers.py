@@ -10,8 +10,8 @@ from django.templatetags.static import static
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from connect_bridge.insights import Mood, Trend
-from connect_bridge.people import label_of
+from connect_bridge.customer_page.profile import label_of
+from connect_bridge.customer_page.sentiment import Mood, Trend
 
 register = template.Library()
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from analytics.models import Sentiment
-from analytics.sentiment import EngineError, ItemFailed, KeyPhrase, Score
+from analytics.sentiment.engine import EngineError, ItemFailed, KeyPhrase, Score
 from connect_bridge.models import Message
 from tests.factories import ContactFactory, ConversationFactory, MessageFactory
 

@@ -9,13 +9,13 @@ import msgspec
 import pytest
 
 from channels_app import errors, providers
+from channels_app.accounts.service import credential_fields
 from channels_app.channel import AnswersHandshake, Channel
-from channels_app.http import Http
 from channels_app.registry import channels
-from channels_app.setup import credential_fields
-from channels_app.text import TextLimit
+from channels_app.toolkit.http import Http
+from channels_app.toolkit.text import TextLimit
 from channels_app.types import Secret, WebhookRequest
-from tests.channels_app.providers.provider_kit import CREDENTIALS
+from tests.channels_app.providers.kit import CREDENTIALS
 
 TESTS = Path(__file__).parent / "providers"
 KINDS = sorted(channels())

@@ -256,62 +256,64 @@ def _no_outbox_sweep(claims: Any) -> None:
 
 BUGS: Mapping[str, Bug] = {
     "ack_before_commit": Bug(
-        "channels_app.lane", _ack_before_commit, ("kill_web",), ("a acknowledged is never lost",),
+        "channels_app.webhooks.asgi", _ack_before_commit, ("kill_web",), ("a acknowledged is never lost",),
         "answers 200 first and stores a second later"),
     "ack_on_error": Bug(
-        "channels_app.lane", _ack_on_error, ("database", "kill_all"), ("a acknowledged is never lost",),
+        "channels_app.webhooks.asgi", _ack_on_error, ("database", "kill_all"), ("a acknowledged is never lost",),
         "answers 200 although the database took nothing"),
     "missing_unique": Bug(
-        "channels_app.intake", _missing_unique, ("calm",), ("c once for the agent",),
+        "channels_app.webhooks.intake", _missing_unique, ("calm",), ("c once for the agent",),
         "gives every event a key of its own"),
     "shared_secret_lookup": Bug(
-        "channels_app.accounts", _shared_secret_lookup, ("calm", "attack", "calm"), ("b nothing unexpected",),
+        "channels_app.webhooks.account_cache", _shared_secret_lookup, ("calm", "attack", "calm"),
+        ("b nothing unexpected",),
         "checks a webhook with any account's secret"),
     "id_greater_than_last": Bug(
-        "connect_bridge.router", _id_greater_than_last, ("calm", "late_commits", "late_commits"),
+        "connect_bridge.inbound.router", _id_greater_than_last, ("calm", "late_commits", "late_commits"),
         ("a acknowledged is never lost", "i nothing waits"),
         "reads the intake from the last id on"),
     "no_fence": Bug(
-        "connect_bridge.store", _no_fence, ("calm", "slow_connect", "slow_connect"),
+        "connect_bridge.storage.chats", _no_fence, ("calm", "slow_connect", "slow_connect"),
         ("c once for the agent", "d in order for the agent"),
         "relays what another bridge owns"),
     "fence_stands_still": Bug(
-        "connect_bridge.store", _fence_stands_still, ("calm", "kill_bridge"), ("h fences only grow",),
+        "connect_bridge.storage.chats", _fence_stands_still, ("calm", "kill_bridge"), ("h fences only grow",),
         "changes the owner without raising the fence"),
     "no_takeover": Bug(
-        "connect_bridge.store", _no_takeover, ("calm", "kill_bridge"),
+        "connect_bridge.storage.chats", _no_takeover, ("calm", "kill_bridge"),
         ("a acknowledged is never lost", "i nothing waits"),
         "leaves a dead bridge its conversations"),
     "no_backfill": Bug(
-        "connect_bridge.listener", _no_backfill, ("kill_bridge", "sockets"), ("e nothing lost on the way out",),
+        "connect_bridge.listening.listener", _no_backfill, ("kill_bridge", "sockets"),
+        ("e nothing lost on the way out",),
         "never reads Connect's transcript"),
     "random_client_token": Bug(
-        "connect_bridge.starter", _random_client_token, ("lost_answers",), ("c once for the agent",),
+        "connect_bridge.relay.chat_starter", _random_client_token, ("lost_answers",), ("c once for the agent",),
         "asks Connect again under a new token"),
     "initial_message_forgotten": Bug(
-        "connect_bridge.store", _initial_message_forgotten, ("long_hellos",), ("a acknowledged is never lost",),
+        "connect_bridge.storage.chats", _initial_message_forgotten, ("long_hellos",), ("a acknowledged is never lost",),
         "loses the second part of a long first message at a takeover"),
     "capture_without_dedupe": Bug(
-        "connect_bridge.capture", _capture_without_dedupe, ("kill_bridge",),
+        "connect_bridge.storage.capture", _capture_without_dedupe, ("kill_bridge",),
         ("f doubled only after doubt", "j transcripts agree"),
         "stores an item again whenever it is read again"),
     "drop_on_participant_left": Bug(
-        "connect_bridge.render", _drop_on_participant_left, ("chats",), ("e nothing lost on the way out",),
+        "connect_bridge.connect.items", _drop_on_participant_left, ("chats",), ("e nothing lost on the way out",),
         "takes the agent's leaving for the end"),
     "dropped_dead_letter": Bug(
-        "connect_bridge.claims", _dropped_dead_letter, ("refusals",), ("e nothing lost on the way out",),
+        "connect_bridge.outbox.queries", _dropped_dead_letter, ("refusals",), ("e nothing lost on the way out",),
         "shows a refused message as accepted"),
     "resend_after_uncertain": Bug(
-        "connect_bridge.outbox", _resend_after_uncertain, ("lost_sends",), ("f doubled only after doubt",),
+        "connect_bridge.outbox.sender", _resend_after_uncertain, ("lost_sends",), ("f doubled only after doubt",),
         "sends again what may have arrived, and says nothing"),
     "expired_claim_is_pending": Bug(
-        "connect_bridge.claims", _expired_claim_is_pending, ("dead_senders",), ("f doubled only after doubt",),
+        "connect_bridge.outbox.queries", _expired_claim_is_pending, ("dead_senders",), ("f doubled only after doubt",),
         "sends again what a dead worker may have sent"),
     "outbox_out_of_order": Bug(
-        "connect_bridge.claims", _outbox_out_of_order, ("kill_worker",), ("d in order for the customer",),
+        "connect_bridge.outbox.queries", _outbox_out_of_order, ("kill_worker",), ("d in order for the customer",),
         "sends a conversation's newest message first"),
     "no_outbox_sweep": Bug(
-        "connect_bridge.claims", _no_outbox_sweep, ("broken_messengers",),
+        "connect_bridge.outbox.queries", _no_outbox_sweep, ("broken_messengers",),
         ("e nothing lost on the way out", "i nothing waits"),
         "trusts the broker to remember"),
 }  # fmt: skip

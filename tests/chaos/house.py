@@ -14,8 +14,8 @@ from pathlib import Path
 
 import psutil
 
-from channels_app.failpoints import KILLED
-from connect_bridge.supervisor import Program, _die_with_parent
+from channels_app.infrastructure.failpoints import KILLED
+from config.supervisor import Program, _die_with_parent
 from tests.chaos.evidence import Journal
 
 #: Seconds that a process gets to leave on SIGTERM.

@@ -20,8 +20,8 @@ import aiohttp
 import msgspec
 import psycopg
 
-from connect_bridge.processes import product
-from connect_bridge.supervisor import _die_with_parent
+from config.processes import product
+from config.supervisor import _die_with_parent
 from tests.chaos.compositions import ROOT, VAR, Ground, ground
 from tests.chaos.evidence import Evidence, Journal, Stored, read_database, read_lines, waiting
 from tests.chaos.faultproxy import FaultProxy

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from asgiref.sync import sync_to_async
 
-from channels_app.db import connect_parameters
+from channels_app.infrastructure.db import connect_parameters
 from config import embedded
 from config.channel_layer import STREAM, ChannelLayer
 from tests.config.embedded_kit import remove

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from django.core.management import get_commands
 
+from channels_app.accounts.service import credential_fields
 from channels_app.registry import channels
-from channels_app.setup import credential_fields
-from connect_bridge import customer_api
-from connect_bridge.api import VIEWS
+from connect_bridge.api import customers
+from connect_bridge.api.views import VIEWS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
@@ -49,7 +49,7 @@ def test_no_setting_is_documented_that_is_not_read() -> None:
     documented = re.findall(r"^\| `([A-Z_]+)`", words("docs/reference/settings.md"), re.MULTILINE)
 
     assert len(documented) > 20
-    # Read by a name that is put together: channels_app/wayout.py.
+    # Read by a name that is put together: channels_app/toolkit/outbound_proxy.py.
     put_together = {"HTTPS_PROXY"} if '{scheme.upper()}_PROXY"' in code else set()
     assert {name for name in documented if f'"{name}"' not in code} - put_together == set()
 
@@ -74,4 +74,4 @@ def test_every_channel_is_documented_with_what_it_asks_for() -> None:
 def test_every_list_of_the_api_is_documented() -> None:
     rows = dict(re.findall(r"^\| `([\w-]+)` \| `(\w+)` \|", words("docs/reference/http-api.md"), re.MULTILINE))
 
-    assert rows == {name: view.newest_by for name, view in (*VIEWS.items(), *customer_api.VIEWS.items())}
+    assert rows == {name: view.newest_by for name, view in (*VIEWS.items(), *customers.VIEWS.items())}

@@ -12,9 +12,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from analytics.models import AlertRule, Export, Report, SavedView, Spending
-from config.look import TASKS
+from config.admin_navigation import TASKS
 from people.models import TranscriptRead
-from tests.connect_bridge.story_kit import list_page, tell
+from tests.connect_bridge.event_log.kit import list_page, tell
 
 LISTS = sorted(list_page(model._meta.app_label, model._meta.model_name) for model in admin.site._registry)
 OTHERS = sorted({page.address for task in TASKS for page in task.pages if page.url} | {"/dashboards/chats/"})

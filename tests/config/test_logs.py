@@ -88,7 +88,7 @@ def is_discreet(said: str, failure: Callable[[], None]) -> None:
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_request_that_fails(failure: Callable[[], None], lines: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client(raise_request_exception=False)
-    monkeypatch.setattr("connect_bridge.health.exposition", failure)
+    monkeypatch.setattr("connect_bridge.operations.health.exposition", failure)
 
     assert client.get("/-/metrics/").status_code == 500
     is_discreet(lines.getvalue(), failure)

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.test import Client
 
 from channels_app.models import BusinessHours, ChannelAccount, RoutingRule, SetupDraft
-from connect_bridge.wizard import STEPS
+from connect_bridge.setup.steps import STEPS
 from customers.models import Customer, IdentityAlias, Merge
 from tests.factories import CustomerFactory
 from tests.people.pages_kit import a_row_of_everything, addresses

@@ -12,7 +12,7 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.test import Client
 
-from tests.connect_bridge.story_kit import list_page, tell
+from tests.connect_bridge.event_log.kit import list_page, tell
 
 ODD = (
     "\x00",

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from config.caps import BODY_SECONDS, HEAD_SECONDS
+from config.http_limits import BODY_SECONDS, HEAD_SECONDS
 from tests.config.web_kit import PATIENCE, Product, Said, product, request, talk, whatsapp
 
 EACH = 100

@@ -15,8 +15,8 @@ import pytest
 from django.conf import settings
 
 from channels_app.registry import channels
-from config.caps import BODY_SECONDS, HEAD_SECONDS, Patience, cap_of
-from connect_bridge.processes import product
+from config.http_limits import BODY_SECONDS, HEAD_SECONDS, Patience, cap_of
+from config.processes import product
 from tests.config.web_kit import HANDSHAKE, Said, Web, drip, request, talk, web
 
 TO_TWITTER = "POST /webhooks/twitter/1/"

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.connect_bridge.outbox_kit import heard, messenger
+from tests.connect_bridge.outbox.kit import heard, messenger
 
 __all__ = ["heard", "messenger"]

@@ -14,8 +14,8 @@ from customers import codes
 from customers.codes import Outcome, Redeemed
 from customers.merging import keep_apart
 from customers.models import Identity, LinkCode, Merge
-from customers.steps import take, take_now
-from tests.customers.customers_kit import at_once, people
+from customers.sql_steps import take, take_now
+from tests.customers.kit import at_once, people
 from tests.factories import IdentityFactory
 
 

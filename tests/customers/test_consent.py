@@ -9,8 +9,8 @@ from customers.consent import Purpose, Word
 from customers.hints import hints_in
 from customers.identify import Person, identify
 from customers.models import Consent, Identity
-from customers.steps import take_now
-from tests.customers.customers_kit import done
+from customers.sql_steps import take_now
+from tests.customers.kit import done
 from tests.factories import IdentityFactory
 
 WORD = Word(source="customer", topic="STOP", evidence={"entry": 7})

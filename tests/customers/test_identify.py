@@ -9,8 +9,8 @@ from functools import partial
 
 import pytest
 
-from customers.changes import update
 from customers.identify import Erased, NotAnId, Person, identify, introduce, recognise
+from customers.identity_changes import update
 from customers.models import (
     Apart,
     Customer,
@@ -22,7 +22,7 @@ from customers.models import (
     Tombstone,
 )
 from customers.tombstones import digest_of
-from tests.customers.customers_kit import at_once, done, people
+from tests.customers.kit import at_once, done, people
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

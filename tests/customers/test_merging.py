@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from customers.merging import CannotMerge, Merged, Method, keep_apart, merge, unmerge
 from customers.models import Apart, Customer, Identity, Merge
-from customers.steps import take, take_now
-from tests.customers.customers_kit import at_once, people, snapshot
+from customers.sql_steps import take, take_now
+from tests.customers.kit import at_once, people, snapshot
 from tests.factories import IdentityFactory, MessageFactory
 
 #: Customers of one example.

@@ -10,7 +10,7 @@ from django.db import transaction
 from customers.merging import Method, keep_apart, merge
 from customers.models import Customer, Identity, IdentityAlias, IdentityHint, PhoneHolder
 from customers.names import name_key
-from customers.steps import take_now
+from customers.sql_steps import take_now
 from customers.suggestions import TOO_COMMON, suggest
 from tests.factories import IdentityFactory
 

@@ -23,13 +23,13 @@ from analytics.models import (
     Sentiment,
     Spending,
 )
-from analytics.rollup import refresh
+from analytics.rollups.update import refresh
 from channels_app.models import AccountHealth, BusinessHours, Holiday, SetupDraft, WebhookDelivery
-from connect_bridge.agent_link import agent_link
 from connect_bridge.models import Bridge, Conversation, Message, OutboxEntry
+from connect_bridge.relay.agent_link import agent_link
 from customers.models import Customer, Identity, IdentityChange
 from people.history import because
-from tests.connect_bridge.story_kit import Story, change_page, list_page, tell
+from tests.connect_bridge.event_log.kit import Story, change_page, list_page, tell
 from tests.factories import ConversationFactory, InboundEntryFactory, MessageFactory, WebhookDeliveryFactory
 
 #: Leaves an element or an attribute behind wherever a text gets out of its place: out of quotes, of a tag, of a script,

@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from pytest_django.fixtures import Settings
 
-from config.environment import Env
+from config.env import Env
 from people.checks import weak_keys, weak_keys_are_said
 
 WEAK = [

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from config.look import TASKS
+from config.admin_navigation import TASKS
 
 pytestmark = pytest.mark.django_db
 

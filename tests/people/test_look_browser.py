@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth.models import User
 
-from config.look import TASKS
+from config.admin_navigation import TASKS
 from customers.models import Customer
 from tests.admin_kit import DESKTOP, PHONE, desk, session_of
-from tests.connect_bridge.story_kit import change_page
+from tests.connect_bridge.event_log.kit import change_page
 from tests.factories import OutboxEntryFactory, WebhookDeliveryFactory
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

@@ -12,9 +12,9 @@ from django.db.models import Field, ForeignKey
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
-from people.looks import ModelAdmin
+from people.admin_base import ModelAdmin
 from people.roles import ROLES
-from tests.connect_bridge.story_kit import Story, list_page, tell
+from tests.connect_bridge.event_log.kit import Story, list_page, tell
 
 LOOKUPS = ("", "__exact", "__contains", "__startswith", "__gte", "__regex", "__isnull", "__in", "__range")
 PAGES = sorted((model._meta.app_label, model._meta.model_name) for model in admin.site._registry)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from channels_app.models import ChannelLog, InboundEntry, WebhookDelivery
 from connect_bridge.models import Message, OutboxEntry
 from customers.models import Consent, IdentityAlias, IdentityChange
-from tests.connect_bridge.story_kit import Story, every_page, tell
+from tests.connect_bridge.event_log.kit import Story, every_page, tell
 
 NAME, HANDLE, PHONE, MAIL = "Zacharias Quillfeather", "zquill_handle", "+34699123457", "zq@example.org"
 SECRETS = (NAME, HANDLE, PHONE, PHONE[1:], MAIL, "Quillfeather", "699123457", "699 12 34 57")

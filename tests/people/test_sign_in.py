@@ -20,8 +20,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.test import Client
 
-from config.environment import Env
-from config.sign_in import groups, providers
+from config.env import Env
+from config.sso import groups, providers
 from people.adapters import groups_of, mapped
 from people.directory import set_groups
 

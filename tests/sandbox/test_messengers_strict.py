@@ -12,8 +12,8 @@ import tweepy
 from twilio.base.exceptions import TwilioRestException
 
 from channels_app import errors
-from channels_app.http import Http
 from channels_app.registry import channels
+from channels_app.toolkit.http import Http
 from channels_app.types import OutboundMessage
 from tests.sandbox.messengers_kit import ADDRESSES, CREDENTIALS, CUSTOMERS, PUBLIC, Lab, messengers
 from tests.sandbox.test_messengers_send import ZOE_FB, ZOE_WA, ZOE_X, graph_send, opened, twilio_client, twilio_send

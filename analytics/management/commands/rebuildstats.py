@@ -6,9 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from analytics import rebuild, rollup
+from analytics.management.progress import Progress
 from analytics.models import Change, RollupState
-from analytics.progress import Progress
+from analytics.rollups import rebuild, update
 
 
 class Command(BaseCommand):
@@ -35,7 +35,7 @@ class Command(BaseCommand):
         whole = Change.objects.count() if options["resume"] else rebuild.begin()
         began, counted = time.monotonic(), 0
         with Progress(whole, "chats", shown=not options["no_progress"] and sys.stderr.isatty()) as bar:
-            while (done := rollup.refresh()) is None or done.changes:
+            while (done := update.refresh()) is None or done.changes:
                 if done is None:
                     time.sleep(0.2)  # a worker counts: both get there
                     continue

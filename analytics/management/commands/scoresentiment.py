@@ -10,11 +10,11 @@ from django.db import connection
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 
-from analytics import ledger, phrases, scoring
-from analytics.clock import midnight
+from analytics.management.progress import Progress
 from analytics.models import Sentiment
-from analytics.progress import Progress
-from analytics.sentiment import LEAST_UNITS, Throttled
+from analytics.rollups.time_buckets import midnight
+from analytics.sentiment import cost_ledger, key_phrases, scoring
+from analytics.sentiment.engine import LEAST_UNITS, Throttled
 from connect_bridge.models import Message
 
 #: What is scored anew: by another engine than today's, or everything. Its old score stays until the new one is there.
@@ -55,7 +55,7 @@ class Command(BaseCommand):
         self._mark(since, engine.model, again=options["again"] or options["all"], everything=options["all"])
         waiting = Sentiment.objects.filter(state=Sentiment.State.PENDING)
         whole = waiting.count()
-        spent, scored, calls, stopped = ledger.spent_today(), 0, 0, ""
+        spent, scored, calls, stopped = cost_ledger.spent_today(), 0, 0, ""
         with Progress(whole, "messages", shown=not options["no_progress"] and sys.stderr.isatty()) as bar:
             while waiting.filter(due_at__lte=timezone.now()).exists() and not stopped:
                 done = scoring.run(engine, everything=True)
@@ -64,9 +64,9 @@ class Command(BaseCommand):
                 if stopped == Throttled.code:
                     time.sleep(scoring.FIRST_WAIT)
                     stopped = ""
-        while more := phrases.run(engine):
+        while more := key_phrases.run(engine):
             calls += more
-        cost = ledger.cost(ledger.spent_today() - spent)
+        cost = cost_ledger.cost(cost_ledger.spent_today() - spent)
         per = f", ${cost / scored * 1000:.2f} for 1,000 messages" if scored else ""
         self.stdout.write(f"{scored} of {whole} messages scored in {calls} calls, ${cost:.4f}{per}")
         if stopped:
@@ -91,5 +91,5 @@ class Command(BaseCommand):
         inbound = Message.objects.filter(direction="in", created_at__gte=since)
         missing = inbound.filter(sentiment=None, original__event="message").count()
         pending = inbound.filter(sentiment__state="pending").count()
-        cost = ledger.cost(LEAST_UNITS * (missing + pending))
+        cost = cost_ledger.cost(LEAST_UNITS * (missing + pending))
         self.stdout.write(f"{missing} without a score, {pending} waiting: ${cost:.2f}, or more for long messages")

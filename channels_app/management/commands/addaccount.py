@@ -6,10 +6,17 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError, ProgrammingError
 
+from channels_app.accounts.service import (
+    VERIFY_TOKEN,
+    NotSaved,
+    channel_class,
+    credential_fields,
+    save_account,
+    webhook_url,
+)
+from channels_app.infrastructure.migrate import migrate_if_new
 from channels_app.models import ChannelAccount
 from channels_app.registry import channels
-from channels_app.schema import migrate_if_new
-from channels_app.setup import VERIFY_TOKEN, NotSaved, channel_class, credential_fields, save_account, webhook_url
 
 
 class Command(BaseCommand):

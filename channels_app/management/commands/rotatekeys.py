@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from channels_app.rotation import sealed
+from channels_app.accounts.key_rotation import sealed
 
 
 class Command(BaseCommand):

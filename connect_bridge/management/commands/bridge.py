@@ -9,7 +9,7 @@ from typing import Any
 import uvloop
 from django.core.management.base import BaseCommand
 
-from connect_bridge.bridge import Bridge
+from connect_bridge.bridge.process import Bridge
 
 
 class Command(BaseCommand):

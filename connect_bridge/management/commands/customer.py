@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from connect_bridge.erasure import CannotErase, erase
-from connect_bridge.exporting import export, note_export
+from connect_bridge.privacy.erasure import CannotErase, erase
+from connect_bridge.privacy.export import export, note_export
 from customers.models import Customer
 
 

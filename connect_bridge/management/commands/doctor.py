@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from connect_bridge.doctor import examine
-from connect_bridge.findings import Finding, Level
+from connect_bridge.operations.doctor import examine
+from connect_bridge.operations.findings import Finding, Level
 
 SIGNS = {Level.OK: "✓", Level.WARNING: "!", Level.FAILURE: "✗"}
 EXIT = {Level.OK: 0, Level.WARNING: 1, Level.FAILURE: 2}

@@ -7,8 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from connect_bridge import projection, projection_check
-from connect_bridge.dynamo import Table, Unavailable
+from connect_bridge.projection import compare, copy
+from connect_bridge.projection.dynamodb import Table, Unavailable
 
 
 class Command(BaseCommand):
@@ -30,7 +30,7 @@ class Command(BaseCommand):
             verb()
         except Unavailable as trouble:
             raise CommandError(str(trouble)) from None
-        except projection.Busy:
+        except copy.Busy:
             raise CommandError("Another process is copying at the moment: try again in a few seconds.") from None
 
     def _create(self) -> None:
@@ -38,26 +38,26 @@ class Command(BaseCommand):
         print(f"The table {settings.DYNAMODB_TABLE} {'is made' if made else 'was there'}.")
 
     def _status(self) -> None:
-        with projection.switched_on() as connection:
-            row = connection.execute(projection.WAITING).fetchone()
+        with copy.switched_on() as connection:
+            row = connection.execute(copy.WAITING).fetchone()
         number, since = row or (0, None)
         print(f"{number} messages wait" + (f", the oldest since {since:%Y-%m-%d %H:%M:%S} UTC." if since else "."))
 
     def _catch_up(self) -> None:
-        with projection.switched_on() as connection:
-            print(f"{projection.catch_up(connection, Table())} messages copied.")
+        with copy.switched_on() as connection:
+            print(f"{copy.catch_up(connection, Table())} messages copied.")
 
     def _compare(self) -> None:
-        with projection.switched_on() as connection:
-            found = projection_check.compare(connection, Table())
+        with copy.switched_on() as connection:
+            found = compare.compare(connection, Table())
         for what in ("different", "missing", "surplus"):
             places = getattr(found, what)
-            for conversation, sequence in places[: projection_check.MOST_NAMED]:
+            for conversation, sequence in places[: compare.MOST_NAMED]:
                 print(f"{what}: conversation {conversation}, message {sequence}")
         print(f"{found.differences} differences; {found.same} messages are the same.")
         sys.exit(1 if found.differences else 0)
 
     def _rebuild(self) -> None:
-        with projection.switched_on() as connection:
-            written, deleted = projection_check.rebuild(connection, Table())
+        with copy.switched_on() as connection:
+            written, deleted = compare.rebuild(connection, Table())
         print(f"{written} messages copied, {deleted} deleted that the database does not have.")

@@ -11,10 +11,10 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from channels_app.models import ChannelAccount
-from connect_bridge.arguments import an_id, since_when
+from connect_bridge.management.arguments import an_id, since_when
 from connect_bridge.models import Conversation
 from connect_bridge.reconcile import Span, Tally, reconcile
-from connect_bridge.reconcile.words import Finding, Gap, Kind, Remark, Trouble
+from connect_bridge.reconcile.findings import Finding, Gap, Kind, Remark, Trouble
 
 #: Something could not be compared; something is missing, or may be.
 NOT_ALL, MISSING = 1, 3

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from channels_app import reprocess
 from channels_app.models import WebhookDelivery
-from connect_bridge import relay_again, retry
-from connect_bridge.arguments import an_id, since_when
+from channels_app.recovery import reprocess
+from connect_bridge.event_log.replay_log import on_record, relay_counts, reprocess_counts, retry_counts, whoever
+from connect_bridge.management.arguments import an_id, since_when
 from connect_bridge.models import OutboxEntry, Replay
-from connect_bridge.replays import on_record, relay_counts, reprocess_counts, retry_counts, whoever
+from connect_bridge.outbox import relay_again, retry_plan
 
 T = TypeVar("T")
 #: Some of what was asked for was left out, or still cannot be read.
@@ -66,7 +66,7 @@ class Command(BaseCommand):
         sys.exit(0 if complete else NOT_ALL)
 
     def _retry(self, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-        wish = retry.Wish(
+        wish = retry_plan.Wish(
             states=options["state"] or [OutboxEntry.State.DEAD],
             since=options["since"],
             until=options["until"],
@@ -75,11 +75,11 @@ class Command(BaseCommand):
             may_arrive_twice=options["may_arrive_twice"],
             closed_windows=options["closed_windows"],
         )
-        made = retry.plan(wish)
+        made = retry_plan.plan(wish)
         counts = {"verb": "retry", "dry_run": not options["yes"], **retry_counts(made)}
         if options["yes"] and made.going:
             with on_record(Replay.Verb.RETRY, _by(options), _asked(options)) as entry:
-                for batch in self._progress(retry.carry_out(made), "batches"):
+                for batch in self._progress(retry_plan.carry_out(made), "batches"):
                     entry.rows += map(str, batch)
                 counts |= {"entries": len(entry.rows), "replay": str(entry.pk)}
                 entry.counts = counts
@@ -87,7 +87,7 @@ class Command(BaseCommand):
             self._tell_retry(counts, made)
         return counts, not made.left_out
 
-    def _tell_retry(self, counts: dict[str, Any], made: retry.Plan) -> None:
+    def _tell_retry(self, counts: dict[str, Any], made: retry_plan.Plan) -> None:
         self._tell_by(counts)
         will = "would reach" if counts["dry_run"] else "are on their way to"
         self.stdout.write(f"{counts['messages']} {_plural(counts['messages'], 'message')} {will} customers.")

@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
-from connect_bridge import stuck
-from connect_bridge.stuck import StuckRow
+from connect_bridge.operations import stuck
+from connect_bridge.operations.stuck import StuckRow
 
 #: Something is stuck.
 STUCK = 3

@@ -15,10 +15,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from config import embedded
-from config.environment import Env
-from connect_bridge.ports import port_number, refuse_taken_port
-from connect_bridge.processes import host, product, until_it_answers
-from connect_bridge.supervisor import Program, Supervisor
+from config.env import Env
+from config.ports import port_number, refuse_taken_port
+from config.processes import host, product, until_it_answers
+from config.supervisor import Program, Supervisor
 from sandbox import demo
 from sandbox.alone import Taken, the_only_one, the_only_one_on
 from sandbox.tour import Tour

@@ -9,9 +9,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from analytics import rollup
+from analytics.management.progress import Progress
 from analytics.models import Change
-from analytics.progress import Progress
+from analytics.rollups import update
 from channels_app.models import ChannelAccount
 from connect_bridge.models import Contact
 from sandbox.seed import Seeder, store
@@ -52,7 +52,7 @@ class Command(BaseCommand):
         seeder.customers()
         rows = dict(store(seeder.rows))
         with Progress(Change.objects.count(), "chats counted", shown=shown) as bar:
-            while (done := rollup.refresh()) is None or done.changes:
+            while (done := update.refresh()) is None or done.changes:
                 bar.step(done.changes if done else 0)
         self._tell(rows, as_json=options["json"])
 

@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.crypto import salted_hmac
 
-from channels_app.setup import save_account, webhook_url
+from channels_app.accounts.service import save_account, webhook_url
 from people.history import runs_this_process
 from people.models import ApiToken
 from people.tokens import digest_of, make_token

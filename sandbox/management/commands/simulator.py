@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from connect_bridge.ports import port_or_any, refuse_taken_port
+from config.ports import port_or_any, refuse_taken_port
 from sandbox.world.run import parse_faults, run
 from sandbox.world.world import World
 

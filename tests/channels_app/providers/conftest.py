@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.channels_app.providers.provider_kit import Call, ProviderApi
+from tests.channels_app.providers.kit import Call, ProviderApi
 
 
 @pytest.fixture

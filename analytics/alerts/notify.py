@@ -1,0 +1,167 @@
+"""Tells people that an alert fires or has stopped: by e-mail, webhook and SNS.
+
+Each way is tried until it works, or for some hours; a way that worked is not used twice. What nobody answers for any
+more tells nobody: whoever was to leave may have chosen where it goes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.mail import send_mail
+from django.urls import reverse
+from django.utils import timezone
+
+from analytics import formatting
+from analytics.alerts import metrics
+from analytics.alerts.metrics import METRICS
+from analytics.alerts.outgoing_addresses import Forbidden, NotTaken, post_json
+from analytics.alerts.rules import filter_of
+from analytics.aws import client
+from analytics.dashboards.access import orphaned, reachable
+from analytics.models import AlertEvent, AlertRule
+from analytics.rollups.time_buckets import HOUR, hour_of
+from analytics.tiles import chat_queries
+from analytics.tiles.dashboard_data import Numbers
+
+log = logging.getLogger(__name__)
+
+MOST_ATTEMPTS = 10
+#: Seconds before the second attempt; doubled each time.
+FIRST_WAIT = 15
+#: Hours of the little chart in a message, and its steps.
+CHART_HOURS = 24
+BLOCKS = "▁▂▃▄▅▆▇█"
+WORST = 3
+
+
+def deliver_due() -> int:
+    """Send what is due; return how many events are settled."""
+    settled = 0
+    for event in AlertEvent.objects.filter(due_at__lte=timezone.now()).select_related("rule__owner")[:100]:
+        settled += deliver(event)
+    return settled
+
+
+def deliver(event: AlertEvent) -> bool:
+    """Try every way that has not worked yet; return whether nothing is left to do."""
+    taken = AlertEvent.objects.filter(pk=event.pk, due_at=event.due_at)
+    wait = timedelta(seconds=FIRST_WAIT * 2**event.attempts)
+    if not taken.update(due_at=timezone.now() + wait, attempts=event.attempts + 1):
+        return False  # another worker has it
+    if why := orphaned(event.rule.owner):
+        AlertEvent.objects.filter(pk=event.pk).update(due_at=None, trouble=f"{why}: take the alert over")
+        return True
+    told, troubles = list(event.told), []
+    for way, send in ways(event.rule):
+        if way not in told:
+            try:
+                send(message_of(event))
+                told.append(way)
+            except Exception as failure:  # noqa: BLE001 - the other ways are tried, this one again later
+                log.warning("alert %s was not told by %s: %s", event.rule_id, way, type(failure).__name__)
+                troubles.append(f"{way}: {_why(failure)}")
+    over = not troubles or event.attempts + 1 >= MOST_ATTEMPTS
+    given: dict[str, Any] = {"told": told, "trouble": "; ".join(troubles)[:300]}
+    AlertEvent.objects.filter(pk=event.pk).update(**given, **({"due_at": None} if over else {}))
+    return over
+
+
+def _why(failure: Exception) -> str:
+    """Return why a way failed, for people: our own words, or the kind of another's."""
+    if isinstance(failure, NotTaken):
+        return f"answered {failure}"
+    return str(failure) if isinstance(failure, Forbidden) else type(failure).__name__
+
+
+def ways(rule: AlertRule) -> Iterator[tuple[str, Callable[[Mapping[str, Any]], None]]]:
+    """Yield the ways in which a rule tells."""
+    if rule.emails.split():
+        yield "e-mail", lambda message: _mail(rule, message)
+    if rule.webhook_url:
+        yield "webhook", lambda message: _post(rule, message)
+    if rule.sns_topic:
+        yield "SNS", lambda message: _publish(rule, message)
+
+
+def message_of(event: AlertEvent) -> dict[str, Any]:
+    """Return what is told: the number, its bound, the last day as a line of blocks, and where to look. No words."""
+    rule, metric = event.rule, METRICS[event.rule.metric]
+    chosen = filter_of(rule, event.at)
+    base = settings.PUBLIC_BASE_URL
+    worst = chat_queries.worst(Numbers(chosen), WORST)
+    return {
+        "rule": rule.name,
+        "state": event.state,
+        "at": event.at.isoformat(),
+        "metric": rule.metric,
+        "title": metric.title,
+        "value": event.value,
+        "shown": formatting.written(event.value, metric.unit),
+        "unit": metric.unit,
+        "n": event.n,
+        "of": metric.of,
+        "hours": rule.hours,
+        "side": rule.get_side_display(),
+        "threshold": rule.threshold,
+        "threshold_shown": formatting.written(rule.threshold, metric.unit),
+        "chart": _chart(rule, event.at),
+        "filters": rule.query,
+        "dashboard": f"{base}{reverse('dashboards:overview')}?{rule.query}",
+        "worst": [f"{base}{reverse('dashboards:chat', args=[chat.contact])}#lowest" for chat in worst],
+        "mute": f"{base}{reverse('dashboards:alert', args=[rule.pk])}#mute",
+    }
+
+
+def text_of(message: Mapping[str, Any]) -> str:
+    """Write the message for people."""
+    lines = [
+        f"{message['rule']}: {message['state'].replace('_', ' ')}",
+        "",
+        f"{message['title']} is {message['shown']} over {message['hours']} h, from {message['n']} {message['of']}.",
+        f"It fires {message['side']} {message['threshold_shown']}.",
+        f"Last {CHART_HOURS} hours: {message['chart']}",
+        "",
+        f"Dashboard: {message['dashboard']}",
+        *(f"Most negative: {address}" for address in message["worst"]),
+        f"Mute: {message['mute']}",
+    ]
+    return "\n".join(lines)
+
+
+def _chart(rule: AlertRule, now: datetime) -> str:
+    start = hour_of(now) - CHART_HOURS * HOUR
+    known = metrics.history(METRICS[rule.metric], filter_of(rule, now), rule.hours, start)
+    values = [known[at][0] for at in sorted(known)]
+    real = [value for value in values if value is not None]
+    if not real:
+        return "no values"
+    low, spread = min(real), (max(real) - min(real)) or 1
+    return "".join(
+        "·" if value is None else BLOCKS[int((value - low) / spread * (len(BLOCKS) - 1))] for value in values
+    )
+
+
+def _subject(message: Mapping[str, Any]) -> str:
+    """Return one line, without what would end a header."""
+    return " ".join(f"[Parley] {message['rule']}: {message['state']}".replace("_", " ").split())[:100]
+
+
+def _mail(rule: AlertRule, message: Mapping[str, Any]) -> None:
+    addresses = reachable(rule.emails.split())
+    if not addresses:
+        raise Forbidden("nobody gets it: all who were to be told are deactivated")
+    send_mail(_subject(message), text_of(message), None, addresses)
+
+
+def _post(rule: AlertRule, message: Mapping[str, Any]) -> None:
+    post_json(rule.webhook_url, message)
+
+
+def _publish(rule: AlertRule, message: Mapping[str, Any]) -> None:
+    subject = _subject(message).encode("ascii", "replace").decode()  # SNS takes no other letters in a subject
+    client("sns").publish(TopicArn=rule.sns_topic, Subject=subject, Message=text_of(message))

@@ -1,0 +1,46 @@
+"""Contact events out of an SQS queue that EventBridge fills."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
+
+from analytics.aws import client
+from analytics.connect_events.events import Taken, Unreadable, read, take
+
+log = logging.getLogger(__name__)
+
+#: Messages of one call (the most that SQS gives), and seconds of one task.
+BATCH, LONGEST = 10, 20.0
+
+
+def drain() -> int:
+    """Take what waits; return how many events were stored. What is to come later stays in the queue."""
+    ends, stored = time.monotonic() + LONGEST, 0
+    sqs: Any = client("sqs")
+    while time.monotonic() < ends:
+        try:
+            answer = sqs.receive_message(QueueUrl=settings.CONTACT_EVENTS_QUEUE_URL, MaxNumberOfMessages=BATCH)
+            messages = answer.get("Messages", [])
+            done = [message for message in messages if _take(message["Body"]) is not Taken.LATER]
+            for message in done:
+                sqs.delete_message(QueueUrl=settings.CONTACT_EVENTS_QUEUE_URL, ReceiptHandle=message["ReceiptHandle"])
+        except (ClientError, BotoCoreError) as failure:
+            log.warning("the queue of contact events does not answer: %s", type(failure).__name__)
+            break
+        stored += len(done)
+        if not done:
+            break
+    return stored
+
+
+def _take(body: str) -> Taken:
+    try:
+        return take(read(body.encode()))
+    except Unreadable:
+        log.warning("the queue of contact events holds something else; it is thrown away")
+        return Taken.IGNORED

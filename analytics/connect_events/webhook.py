@@ -1,0 +1,36 @@
+"""Where EventBridge's API destination posts contact events."""
+
+from __future__ import annotations
+
+import hmac
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from analytics.connect_events.events import Taken, Unreadable, read, take
+
+#: Bytes; EventBridge's events have at most 256 KB (Amazon EventBridge quotas).
+LARGEST = 256 * 1024
+
+
+@csrf_exempt
+@require_POST
+def contact_events(request: HttpRequest) -> JsonResponse:
+    """Take one event. 503 asks EventBridge to offer it again: the chat may be stored in a moment."""
+    if not settings.CONTACT_EVENTS_TOKEN:
+        raise Http404
+    given = request.headers.get("X-Parley-Token", "")
+    if not hmac.compare_digest(given.encode(), settings.CONTACT_EVENTS_TOKEN.encode()):
+        return JsonResponse({"error": "bad_token"}, status=401)
+    length = request.headers.get("Content-Length") or "0"
+    if not (length.isascii() and length.isdigit()):
+        return JsonResponse({"error": "bad_length"}, status=400)
+    if len(length) > len(str(LARGEST)) or int(length) > LARGEST:
+        return JsonResponse({"error": "too_large"}, status=413)
+    try:
+        taken = take(read(request.body))
+    except Unreadable:
+        return JsonResponse({"error": "not_a_contact_event"}, status=400)
+    return JsonResponse({"status": taken}, status=503 if taken is Taken.LATER else 200)

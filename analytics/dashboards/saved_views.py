@@ -1,0 +1,56 @@
+"""Saved views: kept, shared, pinned, and thrown away by who made them."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST
+
+from analytics.dashboards.access import SHARE, dashboards
+from analytics.models import SavedView
+from analytics.tiles.catalogue import PAGES
+from people.typed import words
+
+MOST_NAME, MOST_QUERY = 80, 1000
+
+
+@require_POST
+@dashboards()
+def save(request: HttpRequest) -> HttpResponse:
+    """Keep what the page shows under a name; the same name again is replaced."""
+    name = words(request, "name", MOST_NAME)
+    page = request.POST.get("page", "overview")
+    query = words(request, "query", MOST_QUERY + 1)
+    if not name or len(query) > MOST_QUERY or page not in ("overview", "chats", *PAGES):
+        messages.error(request, "The view was not saved: give it a name.")
+        return _back(request)
+    pinned = request.POST.get("pinned") == "on"
+    if pinned:
+        SavedView.objects.filter(owner_id=request.user.pk, page=page, pinned=True).update(pinned=False)
+    shared = request.POST.get("shared") == "on" and request.user.has_perm(SHARE)
+    given = {"page": page, "query": query, "shared": shared, "pinned": pinned}
+    view, _ = SavedView.objects.update_or_create(owner_id=request.user.pk, name=name, defaults=given)
+    messages.success(request, f"The view “{view.name}” is saved.")
+    address = reverse("dashboards:overview") if page == "overview" else reverse("dashboards:page", args=[page])
+    return HttpResponseRedirect(f"{address}?{query}&view={view.id}")
+
+
+@require_POST
+@dashboards()
+def delete(request: HttpRequest, view: uuid.UUID) -> HttpResponse:
+    """Throw a view of one's own away."""
+    found = get_object_or_404(SavedView, pk=view, owner_id=request.user.pk)
+    found.delete()
+    messages.success(request, f"The view “{found.name}” is deleted.")
+    return _back(request)
+
+
+def _back(request: HttpRequest) -> HttpResponse:
+    there = request.POST.get("back", "")
+    safe = url_has_allowed_host_and_scheme(there, {request.get_host()}, require_https=request.is_secure())
+    return HttpResponseRedirect(there if safe else reverse("dashboards:overview"))

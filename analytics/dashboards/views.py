@@ -1,0 +1,174 @@
+"""The dashboards' pages: the overview, its drill-downs, and the parts that live updates fetch."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+from msgspec.structs import replace
+
+from analytics import formatting
+from analytics.dashboards import filter_bar, transcript
+from analytics.dashboards.access import allowed, dashboards, redacted, visible
+from analytics.models import AlertRule, Change, SavedView
+from analytics.queries import chat_selection
+from analytics.queries.filters import COMPARISONS, BadFilter, parse
+from analytics.tiles import catalogue, chat_queries
+from analytics.tiles.catalogue import OVERVIEW, PAGES
+from analytics.tiles.dashboard_data import Numbers
+from analytics.tiles.now import chat_columns, chat_row
+from analytics.tiles.tile import Row, Tile
+from people.audit import note_read
+from people.privacy import Sight, named, seen, sight_of
+
+#: Chats on the page of chats.
+MOST_CHATS = 200
+#: Seconds after which the numbers count as old.
+STALE = 30
+
+
+@require_safe
+@dashboards()
+def overview(request: HttpRequest) -> HttpResponse:
+    """Answer the five questions on one screen."""
+    if not request.GET and (
+        pinned := SavedView.objects.filter(owner_id=request.user.pk, pinned=True, page="overview").first()
+    ):
+        return HttpResponseRedirect(f"{request.path}?{pinned.query}&view={pinned.id}")
+    return _page(request, "overview", "Overview", OVERVIEW)
+
+
+@require_safe
+@dashboards()
+def page(request: HttpRequest, name: str) -> HttpResponse:
+    """Show one drill-down."""
+    if name == "chats":
+        return _chats(request)
+    if name not in PAGES:
+        raise Http404
+    title, keys = PAGES[name]
+    return _page(request, name, title, keys)
+
+
+@require_safe
+@dashboards()
+def parts(request: HttpRequest) -> HttpResponse:
+    """Answer the tiles of a page alone, for its live updates."""
+    name = request.GET.get("page", "overview")
+    keys = OVERVIEW if name == "overview" else PAGES[name][1] if name in PAGES else ()
+    try:
+        numbers = _numbers(request)
+    except BadFilter as wrong:
+        return HttpResponse(str(wrong), status=400, content_type="text/plain; charset=utf-8")
+    return render(request, "analytics/parts.html", _context(request, numbers, name, keys))
+
+
+@require_safe
+@dashboards()
+def chat(request: HttpRequest, contact: uuid.UUID) -> HttpResponse:
+    """Show one chat's transcript with its marks; the lowest message is the one to open at."""
+    found = transcript.load(contact, sight_of(request.user))
+    if found is None:
+        raise Http404
+    note_read(request.user, "chat", [contact])
+    return render(request, "analytics/chat.html", {"section": "dashboards", "chat": found})
+
+
+def _page(request: HttpRequest, name: str, title: str, keys: Sequence[str]) -> HttpResponse:
+    try:
+        numbers = _numbers(request)
+    except BadFilter as wrong:
+        return _bad_filter(request, wrong)
+    context = _context(request, numbers, name, keys)
+    context |= {"title": title, "bar": filter_bar.build(request, numbers, name)}
+    return render(request, "analytics/overview.html" if name == "overview" else "analytics/page.html", context)
+
+
+def _called(line: Row, sight: Sight) -> Row:
+    return replace(line, label=named(line.label, sight))
+
+
+def _chats(request: HttpRequest) -> HttpResponse:
+    try:
+        numbers = _numbers(request)
+    except BadFilter as wrong:
+        return _bad_filter(request, wrong)
+    pick, columns = chat_selection.parse(request.GET), chat_columns()
+    found = chat_queries.chats(numbers, MOST_CHATS + 1, pick)
+    shown, sight = found[:MOST_CHATS], sight_of(request.user)
+    note_read(request.user, "chat", [one.contact for one in shown])
+    context = _context(request, numbers, "chats", ())
+    context |= {
+        "title": "Chats",
+        "bar": filter_bar.build(request, numbers, "chats"),
+        "columns": columns,
+        "rows": [(one, _called(chat_row(numbers, one, columns), sight)) for one in shown],
+        "words": {one.unit: seen(one.words or "", sight) for one in shown} if sight is not Sight.NONE else {},
+        "more": len(found) > MOST_CHATS,
+        "pick": pick,
+        "picked": numbers.filter.query(**pick.parameters),
+        "outcomes": [
+            (label, key == pick.outcome, numbers.filter.query(**{**pick.parameters, "outcome": key}))
+            for key, label in chat_selection.OUTCOMES.items()
+        ],
+        "chosen": [(text, numbers.filter.query(**{**pick.parameters, name: ""})) for name, text in pick.told.items()],
+    }
+    return render(request, "analytics/chats.html", context)
+
+
+def _numbers(request: HttpRequest) -> Numbers:
+    return Numbers(allowed(request.user, parse(request.GET, timezone.now())))
+
+
+def _context(request: HttpRequest, numbers: Numbers, name: str, keys: Sequence[str]) -> dict[str, Any]:
+    sight = sight_of(request.user)
+    whole = [catalogue.make(key, numbers) for key in visible(request.user, keys)]
+    catalogue.keep(whole, numbers)
+    made = [redacted(_led_on(tile, name, numbers), sight) for tile in whole]
+    state = numbers.state
+    return {
+        "section": "dashboards",
+        "page": name,
+        "tiles": {tile.key: tile for tile in made},
+        "numbers": numbers,
+        "filter": numbers.filter,
+        "clear_query": numbers.filter.cleared,
+        "span": f"{formatting.hour(numbers.filter.start)} to {formatting.hour(min(numbers.filter.end, numbers.now))}",
+        "comparison": COMPARISONS[numbers.filter.compare],
+        "zone": formatting.zone_name(numbers.now),
+        "fresh_at": state.fresh_at if state else None,
+        "version": state.version if state else 0,
+        "stale": state is None or state.fresh_at is None or (numbers.now - state.fresh_at).total_seconds() > STALE,
+        "rebuild": _rebuilt(numbers),
+        "engine": settings.SENTIMENT_ENGINE,
+        "firing": AlertRule.objects.filter(enabled=True, state=AlertRule.State.FIRING).count(),
+    }
+
+
+def _led_on(tile: Tile, page: str, numbers: Numbers) -> Tile:
+    """Return the tile with a way on: one that leads to the page where it stands leads to the chats instead."""
+    here = not tile.drill or tile.drill == numbers.drill(page)
+    return replace(tile, drill=numbers.drill("chats")) if here and tile.page == page else tile
+
+
+def _rebuilt(numbers: Numbers) -> int | None:
+    """Return how much of a rebuild is done, in per cent; None if none is under way."""
+    state = numbers.state
+    if state is None or not state.rebuild_of:
+        return None
+    return max(0, min(99, 100 - 100 * Change.objects.count() // state.rebuild_of))
+
+
+def _bad_filter(request: HttpRequest, wrong: BadFilter) -> HttpResponse:
+    context = {
+        "section": "dashboards",
+        "field": wrong.field,
+        "why": str(wrong),
+    }
+    return render(request, "analytics/bad_filter.html", context, status=400)

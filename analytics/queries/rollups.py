@@ -1,0 +1,137 @@
+"""Reads the rollups: sums and digests of any range, grouped as a chart wants them, in one statement each.
+
+Whole days are read as days, what is left as hours. A filter by one facet reads that facet's sums; a filter by two,
+which no rollup has, reads the facts of the chats themselves (factread.py). Both ways give the same numbers.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from django.db import connection
+
+from analytics.measures import DIGESTS, MEASURES, OF_PEOPLE
+from analytics.queries import chat_facts
+from analytics.rollups.delta import DIGEST_GRAINS
+from analytics.rollups.time_buckets import DAY, day_of, local, midnight
+
+#: Sums of measures.
+Sums = dict[str, int]
+#: Digest → bin → count.
+Bins = Mapping[str, Mapping[int, int]]
+
+
+_COLUMNS = {"at": "r.at", "account": "r.account_id", "value": "r.value"}
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """Which sums: of [start, end), of these accounts (None: all), narrowed by facets.
+
+    `by` groups them by any of at, account and value; `facet` is whose values those are, e.g. queue. `hourly`: `at` is
+    an hour; else it is a day. `measures`: which sums are asked for.
+    """
+
+    start: datetime
+    end: datetime
+    accounts: tuple[uuid.UUID, ...] | None = None
+    facets: Mapping[str, str] = {}
+    by: tuple[str, ...] = ()
+    facet: str = ""
+    hourly: bool = False
+    measures: tuple[str, ...] = MEASURES
+
+    @property
+    def rollup(self) -> str | None:
+        """Return the facet whose rollups have the answer; None if none has."""
+        wanted = set(self.facets) | ({self.facet} if self.facet else set())
+        if len(wanted) > 1 or ("phrase" in wanted and (self.hourly or not self.whole_days)):
+            return None
+        return next(iter(wanted), "account")
+
+    @property
+    def whole_days(self) -> bool:
+        return day_of(self.start) == self.start and day_of(self.end) == self.end
+
+
+def sums(question: Question) -> dict[tuple[Any, ...], Sums]:
+    """Return the measures by group; without groups, one of the empty tuple."""
+    if question.rollup is None:
+        return chat_facts.sums(question)
+    groups = [_COLUMNS[name] for name in question.by]
+    totals = ", ".join(f"COALESCE(sum({name}), 0)::bigint" for name in question.measures)
+    where, given = _where(question, question.rollup)
+    query = f"SELECT {''.join(f'{name}, ' for name in groups)}{totals} FROM analytics_rollup r WHERE {where}"  # noqa: S608 - our own names
+    if groups:
+        query += f" GROUP BY {', '.join(groups)}"
+    width = len(groups)
+    return {row[:width]: dict(zip(question.measures, row[width:], strict=True)) for row in _rows(query, given)}
+
+
+def bins(question: Question, digests: Sequence[str]) -> dict[tuple[Any, ...], Bins]:
+    """Return digests by group."""
+    read = question.rollup
+    if read is None or not _has_digests(question, read, digests):
+        return chat_facts.bins(question, digests)
+    groups = [_COLUMNS[name] for name in question.by]
+    where, given = _where(question, read)
+    # OFFSET 0: bins are looked up by rollup. Left alone, the planner reads all there are.
+    query = f"""
+SELECT {"".join(f"{name}, " for name in groups)} b.digest, b.bin, sum(b.count)::bigint
+  FROM analytics_rollup r CROSS JOIN LATERAL (
+       SELECT digest, bin, count FROM analytics_rollupbin
+        WHERE rollup_id = r.id AND digest = ANY(%(digests)s) OFFSET 0) b
+ WHERE {where} GROUP BY {"".join(f"{name}, " for name in groups)} b.digest, b.bin
+"""  # noqa: S608 - our own names
+    rows = _rows(query, {**given, "digests": [DIGESTS.index(name) for name in digests]})
+    return binned((row[: len(groups)], *row[len(groups) :]) for row in rows)
+
+
+def binned(rows: Iterable[tuple[tuple[Any, ...], int, int, int]]) -> dict[tuple[Any, ...], Bins]:
+    """Return digests by group, from rows of group, digest, bin and count."""
+    found: dict[tuple[Any, ...], dict[str, dict[int, int]]] = defaultdict(lambda: defaultdict(dict))
+    for group, digest, place, count in rows:
+        bins = found[group][DIGESTS[digest]]
+        bins[place] = bins.get(place, 0) + count
+    return {group: dict(bins) for group, bins in found.items()}
+
+
+def _has_digests(question: Question, facet: str, digests: Sequence[str]) -> bool:
+    grains = DIGEST_GRAINS.get(facet, ())
+    people = facet == "account" or all(DIGESTS.index(name) in OF_PEOPLE for name in digests)
+    return people and "d" in grains and ("h" in grains or (question.whole_days and not question.hourly))
+
+
+def _where(question: Question, facet: str) -> tuple[str, dict[str, Any]]:
+    start, end = question.start, question.end
+    first, last = (end, end) if question.hourly else _whole_days(start, end)
+    given: dict[str, Any] = {"facet": facet, "start": start, "end": end, "first": first, "last": last}
+    days = "r.grain = 'd' AND r.at >= %(first)s AND r.at < %(last)s"
+    hours = "r.grain = 'h' AND (r.at >= %(start)s AND r.at < %(first)s OR r.at >= %(last)s AND r.at < %(end)s)"
+    where = f"r.facet = %(facet)s AND ({days} OR {hours})"
+    if question.accounts is not None:
+        where += " AND r.account_id = ANY(%(accounts)s)"
+        given["accounts"] = list(question.accounts)
+    if facet in question.facets:
+        where += " AND r.value = %(value)s"
+        given["value"] = question.facets[facet]
+    return where, given
+
+
+def _whole_days(start: datetime, end: datetime) -> tuple[datetime, datetime]:
+    """Return the whole days of a range as [first, last); of a range without any, both are its end."""
+    first = day_of(start)
+    if first < start:
+        first = midnight(local(start).date() + DAY)
+    last = day_of(end)
+    return (first, last) if first < last else (end, end)
+
+
+def _rows(query: str, given: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, dict(given))
+        return list(cursor.fetchall())

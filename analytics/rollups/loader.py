@@ -1,0 +1,112 @@
+"""Loads chats with all that the numbers need of them: four queries for any number of chats."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.db import connection
+
+from analytics.rollups.records import Chat, Line, Stay, Unit
+from connect_bridge.models.lifecycle import ASIDE
+
+#: A unit's name: (conversation, contact or None).
+Name = tuple[uuid.UUID, uuid.UUID | None]
+
+_LINE = """
+       m.conversation_id, m.contact_id, m.id, m.direction, m.role, m.author, m.status, m.error_code,
+       COALESCE(CASE WHEN m.status = 'failed' THEN (
+           SELECT o.provider_code FROM connect_bridge_outboxentry o
+            WHERE o.message_id = m.id AND o.provider_code <> '' ORDER BY o.part LIMIT 1) END, ''),
+       m.provider_message_id, m.created_at, m.occurred_at, e.created_at, m.relayed_at, m.settled_at,
+       m.direction = 'in' AND (s.message_id IS NOT NULL  -- its words may have been erased since
+           OR (COALESCE(m.original ->> 'event', '') = 'message' AND COALESCE(m.original ->> 'text', '') ~ '\\S')),
+       COALESCE(s.state, ''), COALESCE(s.label, ''), COALESCE(s.language, ''), s.score,
+       COALESCE(GREATEST(s.positive, s.negative, s.neutral, s.mixed) < 0.5, false)
+"""
+_JOINS = """
+  LEFT JOIN channels_app_inboundentry e ON e.id = m.entry_id
+  LEFT JOIN analytics_sentiment s ON s.message_id = m.id
+"""
+#: What asks for nothing (reactions, edits, our own side's words from elsewhere) is no message in the numbers.
+LINES_OF_CHATS = f"""
+SELECT {_LINE} FROM connect_bridge_message m {_JOINS}
+ WHERE m.contact_id = ANY(%s) AND m.content_type <> '{ASIDE}' ORDER BY m.sequence
+"""  # noqa: S608 - constants
+LINES_OUTSIDE = f"""
+SELECT {_LINE} FROM connect_bridge_message m {_JOINS}
+ WHERE m.contact_id IS NULL AND m.conversation_id = ANY(%s) AND m.content_type <> '{ASIDE}' ORDER BY m.sequence
+"""  # noqa: S608 - constants
+CHATS = """
+SELECT t.id, t.requested_at, t.state, t.connected_at, t.ended_at, t.agent_name, COALESCE(d.queue, ''), d.queued_at,
+       COALESCE(d.agent, ''), d.agent_at, d.completed_at,
+       (SELECT min(n.requested_at) FROM connect_bridge_contact n
+         WHERE n.conversation_id = t.conversation_id AND n.requested_at > t.requested_at)
+  FROM connect_bridge_contact t LEFT JOIN analytics_contactdetail d ON d.contact_id = t.id
+ WHERE t.id = ANY(%s)
+"""
+STAYS = """
+SELECT contact_id, kind = 'joined', name, at FROM connect_bridge_contactevent
+ WHERE contact_id = ANY(%s) AND role = 'AGENT' ORDER BY at, id
+"""
+PHRASES = """
+SELECT m.contact_id, p.text FROM analytics_phrase p JOIN connect_bridge_message m ON m.id = p.message_id
+ WHERE m.contact_id = ANY(%s)
+"""
+ACCOUNTS = "SELECT id, account_id FROM connect_bridge_conversation WHERE id = ANY(%s)"
+
+
+def load(names: Iterable[Name]) -> list[Unit]:
+    """Return the units that exist, in the order of their names."""
+    wanted = list(dict.fromkeys(names))
+    conversations = list({conversation for conversation, _ in wanted})
+    contacts = [contact for _, contact in wanted if contact is not None]
+    outside = [conversation for conversation, contact in wanted if contact is None]
+    accounts = dict(_rows(ACCOUNTS, conversations))
+    lines = _lines(contacts, outside)
+    chats = {row[0]: _chat(row) for row in _rows(CHATS, contacts)}
+    stays = _grouped(_rows(STAYS, contacts), lambda row: Stay(*row))
+    phrases = _grouped(_rows(PHRASES, contacts), lambda row: row[0])
+    return [
+        Unit(
+            unit=contact or conversation,
+            conversation=conversation,
+            contact=contact,
+            account=accounts[conversation],
+            chat=chats[contact] if contact else None,
+            lines=lines.get((conversation, contact), []),
+            stays=stays.get(contact, []),
+            phrases=frozenset(phrases.get(contact, ())),
+        )
+        for conversation, contact in wanted
+        if conversation in accounts and (contact is None or contact in chats)
+    ]
+
+
+def _lines(contacts: Sequence[uuid.UUID], outside: Sequence[uuid.UUID]) -> dict[Name, list[Line]]:
+    found: dict[Name, list[Line]] = defaultdict(list)
+    for row in (*_rows(LINES_OF_CHATS, contacts), *_rows(LINES_OUTSIDE, outside)):
+        conversation, contact, *values = row
+        found[conversation, contact].append(Line(**dict(zip(Line.__struct_fields__, values, strict=True))))
+    return found
+
+
+def _chat(row: Sequence[Any]) -> Chat:
+    return Chat(**dict(zip(Chat.__struct_fields__, row[1:], strict=True)))
+
+
+def _grouped(rows: Iterable[Sequence[Any]], made: Any) -> dict[Any, list[Any]]:
+    found: dict[Any, list[Any]] = defaultdict(list)
+    for row in rows:
+        found[row[0]].append(made(row[1:]))
+    return found
+
+
+def _rows(query: str, ids: Sequence[uuid.UUID]) -> list[Any]:
+    if not ids:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(query, [list(ids)])
+        return list(cursor.fetchall())

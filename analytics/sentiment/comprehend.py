@@ -1,0 +1,76 @@
+"""Amazon Comprehend through boto3: one client for all threads, one attempt for each call; retries are scoring's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from analytics.aws import client
+from analytics.sentiment.engine import EngineError, ItemFailed, KeyPhrase, Refused, Score, Throttled
+
+#: Calls at a time: Comprehend takes about ten batches a second.
+THREADS = 4
+_THROTTLES = {"ThrottlingException", "TooManyRequestsException", "ProvisionedThroughputExceededException"}
+_OURS = {
+    "AccessDeniedException",
+    "UnrecognizedClientException",
+    "InvalidSignatureException",
+    "ExpiredTokenException",
+    "UnknownOperationException",
+}
+#: Codes in ErrorList that another attempt may mend.
+_PASSING = {"INTERNAL_SERVER_ERROR", "INTERNAL_SERVER_EXCEPTION", "TOO_MANY_REQUESTS", "THROTTLED"}
+
+
+class Comprehend:
+    """The engine. `model` is the API's own version: Amazon names no version of the model behind it."""
+
+    model = "Comprehend_20171127"
+
+    def sentiment(self, texts: Sequence[str], language: str) -> list[Score | ItemFailed]:
+        answer = self._call("batch_detect_sentiment", TextList=list(texts), LanguageCode=language)
+        found: list[Score | ItemFailed] = [ItemFailed("MISSING", final=False)] * len(texts)
+        for result in answer.get("ResultList", []):
+            found[result["Index"]] = _score(result["SentimentScore"])
+        for error in answer.get("ErrorList", []):
+            code = str(error.get("ErrorCode", ""))
+            found[error["Index"]] = ItemFailed(code, final=code.upper() not in _PASSING)
+        return found
+
+    def language(self, text: str) -> str:
+        found = self._call("detect_dominant_language", Text=text).get("Languages", [])
+        return str(max(found, key=lambda one: one["Score"])["LanguageCode"]) if found else ""
+
+    def key_phrases(self, text: str, language: str) -> list[KeyPhrase]:
+        answer = self._call("detect_key_phrases", Text=text, LanguageCode=language)
+        return [
+            KeyPhrase(one["Text"], one["BeginOffset"], one["EndOffset"], one["Score"])
+            for one in answer.get("KeyPhrases", [])
+        ]
+
+    def _call(self, operation: str, **arguments: Any) -> Any:
+        try:
+            return getattr(client("comprehend"), operation)(**arguments)
+        except ClientError as error:
+            raise _meaning(operation, error) from None
+        except BotoCoreError as error:  # its text may quote the request
+            raise EngineError(f"Comprehend did not answer {operation}: {type(error).__name__}") from None
+
+
+def _score(raw: Any) -> Score:
+    return Score(positive=raw["Positive"], negative=raw["Negative"], neutral=raw["Neutral"], mixed=raw["Mixed"])
+
+
+def _meaning(operation: str, error: ClientError) -> EngineError:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    text = f"Comprehend refused {operation}: {code} ({status})"
+    if code in _THROTTLES or status == 429:  # noqa: PLR2004 - HTTP
+        return Throttled(text)
+    if status >= 500:  # noqa: PLR2004 - HTTP
+        return EngineError(text)
+    if code in _OURS or status in (401, 403):
+        return Refused(f"{text}; check the AWS credentials, the region and the policy comprehend:*")
+    return EngineError(text)

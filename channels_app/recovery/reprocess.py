@@ -1,0 +1,201 @@
+"""Read stored webhooks again with today's code: what could not be read, was not known, or broke the router.
+
+Goes through the intake's own core. An event that is there already is left alone by its key, so it may be repeated. The
+one exception is an event that was set aside: nothing ever came of it, so it gets another life.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from django.db import DataError, connection, transaction
+from django.db.models import Q, QuerySet
+
+from channels_app.accounts.factory import open_account
+from channels_app.errors import AccountProblem
+from channels_app.models import ChannelAccount, InboundEntry, WebhookDelivery
+from channels_app.toolkit.placeholders import describe
+from channels_app.types import VerifiedWebhook, WebhookRequest
+from channels_app.webhooks.account_cache import Account
+from channels_app.webhooks.codec import decode_event
+from channels_app.webhooks.intake import EntryRow, Taken, interpret
+from channels_app.webhooks.store import store
+
+Delivery = WebhookDelivery.State
+Entry = InboundEntry.State
+
+#: Another life for events that were set aside, as they are read now.
+REVIVE = """
+UPDATE channels_app_inboundentry e
+   SET event = n.event::jsonb, type = n.type, sender = n.sender, shard = n.shard, state = 'pending', outcome = '',
+       attempts = 0, due_at = now(), done_at = NULL
+  FROM unnest(%(keys)s::text[], %(types)s::text[], %(senders)s::text[], %(shards)s::smallint[], %(events)s::text[])
+       AS n (key, type, sender, shard, event)
+ WHERE e.account_id = %(account)s AND e.key = n.key AND e.state = 'quarantined'
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What reading one delivery again comes to.
+
+    `fresh` events are new, `revived` ones had been set aside, `known` ones are left alone. `messages` of the first two
+    are for agents. `problem` says why nothing could be read.
+    """
+
+    delivery: uuid.UUID
+    account: uuid.UUID
+    fresh: int = 0
+    revived: int = 0
+    known: int = 0
+    messages: int = 0
+    problem: str = ""
+
+    @property
+    def helps(self) -> bool:
+        return bool(self.fresh or self.revived)
+
+
+def choose(
+    states: Collection[str],
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    account: uuid.UUID | None = None,
+    ids: Collection[uuid.UUID] = (),
+) -> QuerySet[WebhookDelivery]:
+    """Return the deliveries that are meant, the oldest first; with a quarantined event, one counts as quarantined."""
+    wanted = Q(state__in=states)
+    if Delivery.QUARANTINED in states:
+        wanted |= Q(pk__in=InboundEntry.objects.filter(state=Entry.QUARANTINED).values("delivery"))
+    if ids:
+        wanted &= Q(pk__in=ids)
+    if since is not None:
+        wanted &= Q(received_at__gte=since)
+    if until is not None:
+        wanted &= Q(received_at__lt=until)
+    if account is not None:
+        wanted &= Q(account=account)
+    return WebhookDelivery.objects.filter(wanted).order_by("received_at", "pk")
+
+
+def read_again(deliveries: QuerySet[WebhookDelivery], *, act: bool) -> Iterator[Reading]:
+    """Yield what becomes of each delivery; store it only if told to `act`, one transaction for each."""
+    reader = _Reader(act=act)
+    for pk in list(deliveries.values_list("pk", flat=True)):
+        yield reader.read(pk)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sorted:
+    """The events of one delivery: not here yet, here and set aside, and how many are here otherwise."""
+
+    fresh: tuple[EntryRow, ...]
+    set_aside: tuple[EntryRow, ...]
+    known: int
+
+
+class _Reader:
+    """Remembers accounts and, as long as nothing is stored, which events it has counted."""
+
+    def __init__(self, *, act: bool) -> None:
+        self._act = act
+        self._accounts: dict[uuid.UUID, Account | str] = {}
+        self._counted: dict[tuple[uuid.UUID, str], str] = {}
+
+    @transaction.atomic
+    def read(self, pk: uuid.UUID) -> Reading:
+        rows = WebhookDelivery.objects.filter(pk=pk)
+        delivery = (rows.select_for_update() if self._act else rows).get()
+        account = self._account(delivery.account_id)
+        if isinstance(account, str):
+            return Reading(delivery=pk, account=delivery.account_id, problem=account)
+        taken = replace(interpret(account, _webhook(account, delivery), delivery.request_id), id=pk)
+        found = self._sort(taken)
+        problem = _store(delivery, taken, found) if self._act else _unreadable(taken)
+        return Reading(
+            delivery=pk,
+            account=delivery.account_id,
+            fresh=len(found.fresh),
+            revived=len(found.set_aside),
+            known=found.known,
+            messages=sum(map(_is_for_agents, (*found.fresh, *found.set_aside))),
+            problem=problem,
+        )
+
+    def _account(self, pk: uuid.UUID) -> Account | str:
+        """Return the account, or why it cannot be used."""
+        if pk not in self._accounts:
+            row = ChannelAccount.objects.defer("credentials", "former_credentials").get(pk=pk)
+            try:
+                self._accounts[pk] = open_account(row) if row.enabled else "the account is disabled"
+            except AccountProblem as problem:
+                self._accounts[pk] = problem.detail
+        return self._accounts[pk]
+
+    def _sort(self, taken: Taken) -> _Sorted:
+        entries = {entry.key: entry for entry in reversed(taken.entries)}
+        here = InboundEntry.objects.filter(account=taken.account, key__in=entries).values_list("key", "state")
+        states = dict(here) | {
+            key: self._counted[one] for key in entries if (one := (taken.account, key)) in self._counted
+        }
+        fresh = tuple(entry for key, entry in entries.items() if key not in states)
+        revived = tuple(
+            entry
+            for key, entry in entries.items()
+            if entry.state == Entry.PENDING and states.get(key) == Entry.QUARANTINED
+        )
+        self._counted |= {(taken.account, entry.key): str(entry.state) for entry in (*fresh, *revived)}
+        return _Sorted(fresh[::-1], revived[::-1], len(entries) - len(fresh) - len(revived))
+
+
+def _webhook(account: Account, delivery: WebhookDelivery) -> VerifiedWebhook:
+    """Return a stored request. Only what was verified is ever stored."""
+    return VerifiedWebhook(
+        WebhookRequest(
+            method="POST",
+            url=account.channel.webhook_url,
+            headers=delivery.headers,
+            body=bytes(delivery.body),
+            query=delivery.query,
+        )
+    )
+
+
+def _unreadable(taken: Taken) -> str:
+    return taken.reason if taken.state == Delivery.QUARANTINED and not taken.entries else ""
+
+
+def _is_for_agents(entry: EntryRow) -> bool:
+    return entry.state == Entry.PENDING and describe(decode_event(entry.event)) is not None
+
+
+def _store(delivery: WebhookDelivery, taken: Taken, found: _Sorted) -> str:
+    """Store what is new, revive what was set aside, and judge the delivery anew; return why not, "" if done."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            store(taken)
+            cursor.execute(REVIVE, _revived(taken.account, found.set_aside))
+    except DataError as problem:
+        return f"could not be stored: {type(problem).__name__}"
+    if found.fresh or found.set_aside or not taken.entries:
+        delivery.state, delivery.reason = taken.state, taken.reason
+    elif delivery.state == Delivery.QUARANTINED and not delivery.entries.exists():
+        delivery.state, delivery.reason = Delivery.DUPLICATE, ""  # another delivery brought the same events
+    delivery.save(update_fields=["state", "reason"])
+    return _unreadable(taken)
+
+
+def _revived(account: uuid.UUID, entries: Collection[EntryRow]) -> dict[str, Any]:
+    return {
+        "account": account,
+        "keys": [entry.key for entry in entries],
+        "types": [entry.type for entry in entries],
+        "senders": [entry.sender for entry in entries],
+        "shards": [entry.shard for entry in entries],
+        "events": [entry.event for entry in entries],
+    }

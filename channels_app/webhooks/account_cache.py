@@ -1,0 +1,123 @@
+"""Accounts ready to check webhooks with, read by SQL and remembered for a second."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import psycopg
+from django.core.exceptions import ImproperlyConfigured
+
+from channels_app.channel import Channel
+from channels_app.fields import decrypt
+from channels_app.registry import channels
+from channels_app.toolkit.http import Http
+from channels_app.webhooks.responses import unavailable
+
+log = logging.getLogger(__name__)
+
+#: A disabled account does not come back from here, so it is answered like, and as fast as, one that never was.
+SELECT = """
+SELECT id, kind, address, credentials, former_credentials, former_credentials_until, redact
+  FROM channels_app_channelaccount WHERE enabled AND id = ANY(%(ids)s)
+"""
+#: Seconds for which an account is taken as it was read: rotating or disabling one takes effect within that time.
+KNOWN_SECONDS = 1.0
+#: Seconds for which an id is taken as unknown: short, so that a new account works at once.
+UNKNOWN_SECONDS = 0.2
+_MOST_REMEMBERED = 10_000
+
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An enabled account. `former` checks with the replaced credentials and counts until `former_until`."""
+
+    id: uuid.UUID
+    kind: str
+    address: str
+    channel: Channel[Any]
+    former: Channel[Any] | None = None
+    former_until: datetime | None = None
+    redact: bool = False
+
+    def channels_at(self, now: datetime) -> Iterator[Channel[Any]]:
+        """Yield the channels whose credentials are valid, the current first."""
+        yield self.channel
+        if self.former is not None and self.former_until is not None and now < self.former_until:
+            yield self.former
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    row: Row | None
+    account: Account | None
+    until: float
+
+
+@dataclass(slots=True)
+class Accounts:
+    """What one lane of one process remembers. An account is built anew only if its row has changed."""
+
+    base_url: str
+    redirects: Mapping[str, str]
+    clock: Callable[[], float] = time.monotonic
+    _known: dict[uuid.UUID, _Known] = field(default_factory=dict)
+
+    def recall(self, account: uuid.UUID) -> Account | None:
+        """Return the account, None if there is none; raise KeyError if the database must be asked first."""
+        known = self._known[account]
+        if known.until < self.clock():
+            raise KeyError(account)
+        return known.account
+
+    def learn(self, account: uuid.UUID, row: Row | None) -> Account | None:
+        """Remember what the database said; raise Refused (503) if we cannot use our own credentials."""
+        former = self._known.get(account)
+        if former is not None and former.row == row:
+            ready = former.account
+        else:
+            ready = None if row is None else self._build(row)
+        if len(self._known) >= _MOST_REMEMBERED:
+            self._known.clear()
+        seconds = UNKNOWN_SECONDS if row is None else KNOWN_SECONDS
+        self._known[account] = _Known(row, ready, self.clock() + seconds)
+        return ready
+
+    def _build(self, row: Row) -> Account:
+        account, kind, address, credentials, former, until, redact = row
+        try:
+            channel = self._channel(account, kind, credentials)
+        except (KeyError, ImproperlyConfigured, msgspec.ValidationError) as problem:
+            # No trace: it could hold a credential.
+            log.error("account %s cannot be used (%s): save it anew", account, type(problem).__name__)  # noqa: TRY400
+            raise unavailable() from None
+        return Account(account, kind, address, channel, self._former(account, kind, former, until), until, redact)
+
+    def _former(self, account: uuid.UUID, kind: str, credentials: bytes | None, until: datetime | None) -> Any:
+        if credentials is None or until is None or until <= datetime.now(UTC):
+            return None
+        try:
+            return self._channel(account, kind, credentials)
+        except (ImproperlyConfigured, msgspec.ValidationError) as problem:
+            log.warning("account %s: former credentials cannot be used (%s)", account, type(problem).__name__)
+            return None
+
+    def _channel(self, account: uuid.UUID, kind: str, credentials: bytes) -> Channel[Any]:
+        channel = channels()[kind]
+        config = channel.read_config(decrypt(credentials))
+        return channel(config, Http(self.redirects), f"{self.base_url}/webhooks/{kind}/{account}/")
+
+
+async def look_up(connection: psycopg.AsyncConnection[Any], ids: Sequence[uuid.UUID]) -> list[Row | None]:
+    """Read the rows of many accounts at once; None for those that are unknown or disabled."""
+    cursor = await connection.execute(SELECT, {"ids": list(ids)})
+    rows = {row[0]: row for row in await cursor.fetchall()}
+    return [rows.get(one) for one in ids]

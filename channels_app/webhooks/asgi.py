@@ -1,0 +1,153 @@
+"""The fast lane: webhooks straight from ASGI into the database, in front of Django and without it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+from django.conf import settings
+
+from channels_app.infrastructure.db import connect_parameters, with_options
+from channels_app.infrastructure.group_commit import GroupCommitter
+from channels_app.webhooks.account_cache import Account, Accounts, Row, look_up
+from channels_app.webhooks.guard import PREFIX, Address, Call, Door, not_found, read_headers, too_large
+from channels_app.webhooks.intake import Taken, examine
+from channels_app.webhooks.rejection_log import TELLING, Knocks, write_rejections
+from channels_app.webhooks.responses import Refused, Reply, Visit, unavailable, visit_of
+from channels_app.webhooks.store import refusal_of, store_batch
+
+log = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+#: Seconds for the database to answer, below the shortest patience of a provider (X: 10 s): a late 503 is nobody's.
+PATIENCE = 8.0
+#: What nobody waits for any more shall not go on in the database: it would hold up what comes after it.
+NO_STANDSTILL = f"-c statement_timeout={PATIENCE + 2:.0f}s"
+CONNECTIONS = 2
+
+
+class Disconnected(Exception):
+    """The provider hung up before its body was complete: there is nobody to answer."""
+
+
+class FastLane:
+    """An ASGI application: takes POSTs to /webhooks/, hands everything else to `inner`. Belongs to one event loop."""
+
+    def __init__(self, inner: Application) -> None:
+        self._inner = inner
+        self._door = Door(tuple(settings.ALLOWED_HOSTS), settings.WEBHOOK_REQUIRE_HTTPS, settings.PUBLIC_BASE_URL)
+        self._accounts = Accounts(settings.PUBLIC_BASE_URL, settings.HTTP_REDIRECTS)
+        parameters = with_options(connect_parameters(), NO_STANDSTILL)
+        self._look_ups: GroupCommitter[uuid.UUID, Row | None] = GroupCommitter(look_up, parameters, connections=1)
+        self._writes: GroupCommitter[Taken, str] = GroupCommitter(store_batch, parameters, connections=CONNECTIONS)
+        self._rejections: GroupCommitter[tuple[uuid.UUID, str], None] = GroupCommitter(write_rejections, parameters)
+        self._knocks = Knocks()
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].startswith(PREFIX):
+            await self._inner(scope, receive, send)
+            return
+        call = _call(scope)
+        visit = visit_of(call.headers)
+        try:
+            reply = await self._reply(call, visit, receive)
+        except Disconnected:
+            return
+        await _answer(send, reply)
+
+    async def close(self) -> None:
+        """Wait for what is under way and close the database connections."""
+        await asyncio.gather(*self._background)
+        for committer in (self._look_ups, self._writes, self._rejections):
+            await committer.close()
+
+    async def _reply(self, call: Call, visit: Visit, receive: Receive) -> Reply:
+        try:
+            address = self._door.admit(call)
+            visit.kind, visit.account = address.kind, str(address.account)
+            body = await _body(receive, address.channel.max_body)
+            async with asyncio.timeout(PATIENCE):
+                account = await self._account(address)
+                taken = examine(account, self._door.request(call, body), visit.request_id)
+                return visit.taken(account.channel, await self._stored(taken))
+        except Disconnected:
+            raise
+        except Refused as refusal:
+            self._turned_away(visit, refusal.code)
+            return visit.refused(refusal)
+        except (psycopg.Error, TimeoutError) as problem:
+            log.warning("webhook %s: not stored (%s)", visit.request_id, type(problem).__name__)
+            return visit.refused(unavailable() if isinstance(problem, TimeoutError) else refusal_of(problem))
+        except Exception as problem:  # noqa: BLE001 - our own fault: the provider shall come again
+            # No trace: it could quote the message.
+            log.error("webhook %s: our own fault (%s)", visit.request_id, type(problem).__name__)  # noqa: TRY400
+            return visit.refused(unavailable())
+
+    def _turned_away(self, visit: Visit, code: str) -> None:
+        """Write down, in the background, that somebody knocked whose proof does not match: a setting may be wrong."""
+        if code in TELLING and self._knocks.is_news(account := uuid.UUID(visit.account), code):
+            task = asyncio.create_task(self._knocked(account, code))
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
+
+    async def _knocked(self, account: uuid.UUID, code: str) -> None:
+        with suppress(psycopg.Error, TimeoutError):
+            await self._rejections.add((account, code))
+
+    async def _account(self, address: Address) -> Account:
+        try:
+            account = self._accounts.recall(address.account)
+        except KeyError:
+            row = await self._look_ups.add(address.account)
+            account = self._accounts.learn(address.account, row)
+        if account is None or account.kind != address.kind:
+            raise not_found()
+        return account
+
+    async def _stored(self, taken: Taken) -> str:
+        try:
+            return await self._writes.add(taken)
+        except psycopg.DataError as problem:
+            return await self._writes.add(taken.set_aside(f"could not be stored: {type(problem).__name__}"))
+
+
+def _call(scope: Scope) -> Call:
+    headers, repeated = read_headers(scope["headers"])
+    query: bytes = scope.get("query_string", b"")
+    client = scope.get("client") or ("",)
+    return Call(scope["method"], scope["path"], query.decode("latin-1"), headers, repeated, client[0])
+
+
+async def _body(receive: Receive, most: int) -> bytes:
+    """Return the whole body; raise Refused as soon as it exceeds `most` bytes."""
+    chunks: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > most:
+            raise too_large()
+        chunks.append(chunk)
+        more = message.get("more_body", False)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def _answer(send: Send, reply: Reply) -> None:
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
+    headers.append((b"Content-Type", reply.content_type.encode("latin-1")))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})

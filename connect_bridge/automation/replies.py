@@ -1,0 +1,108 @@
+"""What customers are told without a person: in their language, once on each occasion, whichever bridge thinks of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from channels_app.accounts.opening_hours import chosen
+from channels_app.registry import channels
+from channels_app.toolkit.text import split_text
+from connect_bridge.runtime import House
+from connect_bridge.storage.account_settings import Service
+from connect_bridge.storage.capture import Batch, Captured, capture
+
+log = logging.getLogger(__name__)
+
+PAUSED, CLOSED, GREETING, QUEUE_DELAY, MEDIA = "paused", "closed", "greeting", "queue_delay", "media"
+#: Seconds between two looks for customers who wait for an agent, and how many one look tells.
+LOOK_EVERY = 5.0
+MOST_TOLD = 100
+
+WHO = """
+SELECT a.kind, i.locale FROM connect_bridge_conversation c JOIN channels_app_channelaccount a ON a.id = c.account_id
+  JOIN customers_identity i ON i.id = c.identity_id WHERE c.id = %s
+"""
+#: Who writes this row says it; the others find it written.
+ONCE = """
+INSERT INTO connect_bridge_sentreply (conversation_id, occasion, period, at)
+VALUES (%s, %s, %s, now()) ON CONFLICT DO NOTHING RETURNING id
+"""
+PASSES = "UPDATE connect_bridge_outboxentry SET passes_pause = true WHERE message_id = %s"
+#: Chats of these accounts, connected for longer than their accounts' patience, in which no agent has come yet: one that
+#: an agent has left goes on to another one or to its end, and not because all are busy.
+WAIT_FOR_AGENTS = """
+SELECT t.id, t.conversation_id, c.account_id
+  FROM connect_bridge_contact t JOIN connect_bridge_conversation c ON c.id = t.conversation_id
+  JOIN channels_app_channelaccount a ON a.id = c.account_id
+ WHERE a.id = ANY(%(accounts)s) AND t.state = 'connected' AND t.bot AND t.agent_name = ''
+   AND c.owner_id = %(bridge)s
+   AND t.requested_at < now() - make_interval(mins => a.queue_delay_minutes::int)
+   AND t.requested_at > now() - interval '1 day'
+   AND NOT EXISTS (SELECT 1 FROM connect_bridge_sentreply s WHERE s.conversation_id = c.id
+                      AND s.occasion = 'queue_delay' AND s.period = t.id::text)
+ LIMIT %(most)s
+"""
+
+
+async def say(
+    house: House,
+    service: Service,
+    conversation: uuid.UUID,
+    occasion: str,
+    period: str,
+    contact: uuid.UUID | None = None,
+) -> bool:
+    """Tell the customer, if the account has words for the occasion and this was not said in the period yet.
+
+    Raises psycopg.Error; then nothing was said, and it may be tried again.
+    """
+    words = service.replies.get(occasion)
+    if not words:
+        return False
+    async with house.pool.connection() as connection, connection.transaction():
+        kind, locale = await _one(connection, WHO, [conversation])
+        if await _one(connection, ONCE, [conversation, occasion, period[:64]]) is None:
+            return False
+        reply = _reply(occasion, chosen(words, locale, service.default_language), kind)
+        await capture(connection, [Batch(conversation=conversation, contact=contact, captured=(reply,))])
+        if occasion == PAUSED:
+            await connection.execute(PASSES, [reply.id])
+    house.said(conversation, [reply.id])
+    return True
+
+
+async def tell_who_waits(house: House) -> None:
+    """Tell, again and again, customers who wait for an agent for longer than their account likes."""
+    while True:
+        await asyncio.sleep(LOOK_EVERY)
+        wanted = {one.id: one for one in house.services.all() if one.replies.get(QUEUE_DELAY)}
+        if not wanted:
+            continue
+        given = {"accounts": list(wanted), "bridge": house.bridge, "most": MOST_TOLD}
+        async with house.pool.connection() as connection:
+            rows = await (await connection.execute(WAIT_FOR_AGENTS, given)).fetchall()
+        for contact, conversation, account in rows:
+            await say(house, wanted[account], conversation, QUEUE_DELAY, str(contact), contact)
+
+
+def _reply(occasion: str, text: str, kind: str) -> Captured:
+    """Return the reply; its item id, which Connect's never look like, says what it is."""
+    return Captured(
+        id=uuid.uuid4(),
+        item_id=f"{occasion} {uuid.uuid4().hex[:16]}",
+        role="SYSTEM",
+        author="Parley",
+        content_type="text/plain",
+        text=text,
+        original=None,
+        occurred_at=datetime.now(UTC),
+        parts=tuple(split_text(text, channels()[kind].text_limit)),
+    )
+
+
+async def _one(connection: Any, query: str, given: Any) -> Any:
+    return await (await connection.execute(query, given)).fetchone()

@@ -1,0 +1,99 @@
+"""Conversations change hands without a gap: who gives one away goes on listening until the heir does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+import psycopg
+
+from connect_bridge.relay.relay import Relay
+from connect_bridge.runtime import House
+from connect_bridge.storage import chats
+from people.encryption import unseal
+
+log = logging.getLogger(__name__)
+
+#: Seconds for sends under way to end before a conversation is given away, and for the database to take that.
+ENDS_WITHIN = 3.0
+#: Seconds that a giver goes on listening at most. An heir claims at once, and needs a moment to connect.
+LISTENS_FOR = 10.0
+#: Seconds between two looks at whether the heirs listen.
+LOOK_AGAIN = 0.2
+#: A bridge may own so much more than its share: a tenth, but never fewer than these.
+SLACK_SHARE, SLACK_LEAST = 0.1, 2
+#: Conversations given away in one round of upkeep: each costs its heir a connection, and Connect takes six a second.
+MOST_AT_ONCE = 20
+
+
+@dataclass(slots=True)
+class HandOver:
+    """Gives conversations of one bridge away. Capture needs no fence, so that two may listen to the same chat."""
+
+    house: House
+    _seen_off: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def excess(self, connection: chats.Connection) -> int:
+        """Return how many conversations to give away now, so that all living bridges have their share."""
+        found = await connection.execute(chats.SHARES.encode(), {"bridge": self.house.bridge})
+        mine, all_of_them, bridges = await found.fetchone() or (0, 0, 1)
+        share = -(-all_of_them // max(1, bridges))
+        over = mine - share - max(SLACK_LEAST, int(share * SLACK_SHARE))
+        return max(0, min(over, MOST_AT_ONCE))
+
+    async def give(self, relays: Sequence[Relay]) -> None:
+        """Give these away, and see them off in the background."""
+        await silence(relays)
+        given = {"bridge": self.house.bridge, "ids": [relay.conversation for relay in relays]}
+        try:
+            await self.house.execute(chats.GIVE, given)
+        except BaseException:
+            for relay in relays:
+                relay.close()
+            raise
+        task = asyncio.create_task(self.see_off(relays))
+        self._seen_off.add(task)
+        task.add_done_callback(self._seen_off.discard)
+
+    async def see_off(self, relays: Collection[Relay]) -> None:
+        """Go on listening to each chat until somebody else does, or for LISTENS_FOR; then close its socket."""
+        ends = time.monotonic() + LISTENS_FOR
+        left = {relay for relay in relays if relay.listener is not None}
+        try:
+            while left and time.monotonic() < ends:
+                await asyncio.sleep(LOOK_AGAIN)
+                unheard = await self._unheard(left)
+                for relay in [relay for relay in left if relay.conversation not in unheard]:
+                    relay.close()
+                    left.discard(relay)
+        except psycopg.Error as failure:
+            log.info("could not see what became of conversations given away: %s", type(failure).__name__)
+        finally:
+            for relay in relays:
+                relay.close()
+
+    async def ended(self) -> None:
+        """Wait for all that is being seen off."""
+        await asyncio.gather(*self._seen_off, return_exceptions=True)
+
+    async def _unheard(self, relays: Collection[Relay]) -> set[uuid.UUID]:
+        """Return whose chats are open, and not connected to by anybody since we did."""
+        ours = {relay.conversation: relay.listener.token for relay in relays if relay.listener is not None}
+        async with self.house.pool.connection() as connection:
+            found = await connection.execute(chats.LAST_TOKENS.encode(), {"conversations": list(ours)})
+            return {row[0] for row in await found.fetchall() if unseal(row[1]) == ours[row[0]]}
+
+
+async def silence(relays: Sequence[Relay]) -> None:
+    """Let sends under way end and be written down, so that the heirs need not guess; cut off what takes long."""
+    for relay in relays:
+        relay.retire()
+    tasks = [relay.task for relay in relays if relay.task is not None]
+    if tasks:
+        _, late = await asyncio.wait(tasks, timeout=ENDS_WITHIN)
+        for task in late:
+            task.cancel()

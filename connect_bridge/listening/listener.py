@@ -1,0 +1,300 @@
+"""One open chat's ear: it stays connected, and misses nothing between two sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import random
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from channels_app.infrastructure.failpoints import failpoint
+from channels_app.toolkit.text import TextLimit
+from connect_bridge.connect.gateway import Connection, GatewayError, Invalid, Item, Refused, Throttled, Unreachable
+from connect_bridge.connect.item_reader import said_at
+from connect_bridge.connect.items import is_under_way
+from connect_bridge.connect.transcript import read_transcript
+from connect_bridge.connect.websocket import MISSED_HEARTBEATS, ChatSocket
+from connect_bridge.listening.item_processor import Hearing
+from connect_bridge.runtime import House
+from connect_bridge.storage import chats
+from connect_bridge.storage.chats import Chat
+from people.encryption import seal
+
+log = logging.getLogger(__name__)
+
+#: How far back a backfill overlaps with the one before: an item may be told late.
+OVERLAP = timedelta(seconds=10)
+#: A new socket is opened when half of the old one's life is over, or later, but these seconds before its end. Those
+#: that were opened together are not renewed together: Connect takes six connections a second.
+RENEW_BEFORE = 90.0
+#: Seconds. A socket is not renewed sooner, whatever our clock thinks of its end.
+RENEW_AFTER = 20.0
+#: Connect lets nobody read the transcript of a chat that is over, so all that can be done is to say so.
+ENDED_UNHEARD = "The chat ended while nobody listened: what was said last may be missing"
+CHAT_SWEPT = "UPDATE connect_bridge_contact SET swept_at = now() WHERE id = %s"
+#: Seconds for which what is still being processed or scanned is looked for. A message processor has three minutes
+#: (administrator guide, in-flight message processing), a file's scan one.
+LONGEST_UNFINISHED = 300.0
+#: Seconds to wait before the first, and at most before any, new attempt to reconnect or sweep.
+RECONNECT_FIRST, RECONNECT_MOST = 0.5, 20.0
+#: How often the transcript of a chat that has ended is asked for what perhaps nobody heard.
+LOOKS_BACK = 5
+#: A chat is compared with Connect's transcript so many seconds after its last traffic, or while it is busy after the
+#: last comparison. GetTranscript may be asked eight times a second.
+SWEEP_AFTER, SWEEP_BUSY = 60.0, 120.0
+
+
+@dataclass(slots=True, eq=False)
+class Listener:
+    """Listens to one contact. When the chat is over for good, `over` says why and `on_end` is called."""
+
+    house: House
+    conversation: uuid.UUID
+    chat: Chat
+    limit: TextLimit
+    on_end: Callable[[], None]
+    token: str = ""
+    over: str = ""
+    caught_up: asyncio.Event = field(default_factory=asyncio.Event)
+    hearing: Hearing = field(init=False)
+    _socket: ChatSocket | None = None
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _closed: bool = False
+    _recovering: asyncio.Task[None] | None = None
+    _renew_at: float = math.inf
+    _sweep_at: float = 0.0
+    _swept_at: float = field(default_factory=time.monotonic)
+    _read_until: datetime | None = None
+    #: Items that were not there as a whole, and since when we know that.
+    _under_way: dict[str, float] = field(default_factory=dict)
+    #: Whether something may have been said that neither a socket nor the transcript has brought yet.
+    _gap: bool = False
+
+    def __post_init__(self) -> None:
+        self.hearing = Hearing(self.house, self.conversation, self.chat, self.limit, self._look_back, self._all_stored)
+
+    @property
+    def listening(self) -> bool:
+        return self._socket is not None and not self._is_done
+
+    @property
+    def is_to_renew(self) -> bool:
+        return self.listening and time.monotonic() >= self._renew_at
+
+    @property
+    def is_to_sweep(self) -> bool:
+        traffic_at = self.hearing.traffic_at
+        due = max(min(traffic_at + SWEEP_AFTER, self._swept_at + SWEEP_BUSY), self._sweep_at)
+        return self.listening and traffic_at >= self._swept_at and time.monotonic() >= due
+
+    async def open(self, *, backfill: bool) -> None:
+        """Connect, subscribe and, with `backfill`, fetch what was said meanwhile. Raises GatewayError.
+
+        The new socket is subscribed before the old one closes; what both deliver is stored once. If only the backfill
+        fails, it is tried again until it succeeds or the listener is closed.
+        """
+        async with self._turn:
+            if self._is_done:
+                raise Unreachable("nobody listens to this chat any more")
+            self._gap |= backfill and self._socket is None
+            try:
+                await self._open(backfill=backfill)
+            finally:
+                if self._socket is not None and not self.caught_up.is_set():
+                    self._recover()
+
+    async def fill(self) -> None:
+        """Fetch what Connect's transcript has since the last time; return when it is stored. Raises GatewayError."""
+        async with self._turn:
+            await self._fill()
+
+    async def renew(self) -> None:
+        """Open a new socket before the old one's address expires. A failure is tried again at a later look."""
+        self._renew_at = time.monotonic() + RECONNECT_MOST
+        try:
+            await self.open(backfill=True)
+        except Exception as failure:  # noqa: BLE001 - one chat's trouble must not keep the others waiting
+            log.info("contact %s: renewal failed: %s", self.chat.contact, described(failure))
+
+    async def sweep(self) -> None:
+        """Compare with Connect's transcript. A failure is tried again at a later look."""
+        self._sweep_at = time.monotonic() + RECONNECT_MOST
+        try:
+            await self.fill()
+            await self.house.execute(CHAT_SWEPT, [self.chat.contact])
+        except Exception as failure:  # noqa: BLE001 - see renew()
+            log.info("contact %s: sweep failed: %s", self.chat.contact, described(failure))
+
+    def close(self) -> None:
+        """Stop listening; the contact stays as it is. What was heard is still stored."""
+        self._closed = True
+        self._drop(self._socket)
+        self._socket = None
+        if self._recovering is not None:
+            self._recovering.cancel()
+
+    @property
+    def _is_done(self) -> bool:
+        return self._closed or self.hearing.ended
+
+    async def _open(self, *, backfill: bool) -> None:
+        with self.hearing.held():
+            await self._reconnect()
+            if backfill:
+                self.hearing.recall(await self._transcript_anew())
+        await self._settle()
+
+    async def _fill(self) -> None:
+        failpoint("O2", Unreachable)
+        with self.hearing.held():
+            self.hearing.recall(await self._transcript_anew())
+        await self._settle()
+
+    async def _transcript_anew(self) -> Sequence[Item]:
+        """Return the transcript, over another connection if this one is refused.
+
+        Refused is Connect's word for a token that has expired, too: only who gets no connection any more is out.
+        """
+        try:
+            return await self._transcript()
+        except Refused:
+            await self._reconnect()
+            return await self._transcript()
+
+    async def _reconnect(self) -> None:
+        """Open another connection and note it. Raises Refused if the chat is over, and any other GatewayError."""
+        connection = await self._change_sockets()
+        sealed, expires = seal(connection.token), connection.token_expires_at
+        given = {"contact": self.chat.contact, "token": sealed, "expires": expires}
+        await self.house.execute(chats.CHAT_CONNECTED, given)
+
+    async def _settle(self) -> None:
+        await self.hearing.settled()
+        if self._socket is not None:
+            self.caught_up.set()
+
+    async def _change_sockets(self) -> Connection:
+        async with self.house.opening:
+            connection = await self._connect()
+            socket = await ChatSocket.open(connection.socket_url, self.hearing.hear, self._on_lost)
+        failpoint("O3")
+        if self._closed or not socket.alive:
+            socket.close()
+            raise Unreachable("the chat's websocket closed at once")
+        former, self._socket = self._socket, socket
+        self.caught_up.clear()
+        self.house.wheel.add(socket)
+        self._drop(former)
+        self.token = connection.token
+        self._renew_at = time.monotonic() + _seconds_to_renewal(connection.socket_expires_at)
+        return connection
+
+    async def _connect(self) -> Connection:
+        pace = self.house.paces.of(self.chat.instance_id, "connect")
+        await pace.turn()
+        try:
+            return await self.house.participants.connect(self.chat.participant_token)
+        except Throttled as busy:
+            pace.throttled(busy.retry_after)
+            raise
+        except Invalid as refusal:
+            raise Unreachable(str(refusal)) from None  # no message is to blame
+
+    async def _look_back(self) -> Sequence[Item]:
+        """Look for what no frame brought, at the end and before it. Connect may refuse: then the frames were all.
+
+        A failure is tried again once, and more often if they were perhaps not: a gap was never filled, or heartbeats
+        are unanswered.
+        """
+        self._gap |= self._socket is not None and self._socket.missed >= MISSED_HEARTBEATS
+        for attempt in range(LOOKS_BACK if self._gap else 2):
+            try:
+                return await self._transcript()
+            except GatewayError as failure:
+                log.info("contact %s: no last look at the transcript: %s", self.chat.contact, failure.code)
+                if isinstance(failure, Refused):
+                    break
+            await asyncio.sleep(random.uniform(0, RECONNECT_FIRST * 2**attempt))  # noqa: S311 - jitter
+        return ()
+
+    async def _transcript(self) -> Sequence[Item]:
+        """Return Connect's transcript: all of it the first time, since whoever listened before may have missed some.
+
+        Later only from a little before the end of the last look on. Raises GatewayError.
+        """
+        began = time.monotonic()
+        since = self._read_until and self._read_until - OVERLAP
+        pace = self.house.paces.of(self.chat.instance_id, "transcript")
+        items = await read_transcript(self.house.participants, pace, self.token, since)
+        latest = max((at for item in items if (at := said_at(item))), default=self._read_until)
+        self._read_until, self._swept_at = self._open_since(items, began) or latest, began
+        if self._socket is not None:
+            self._gap = False
+        return items
+
+    def _open_since(self, items: Sequence[Item], now: float) -> datetime | None:
+        """Return Connect's time of the first item that is not there as a whole yet; the next look begins with it.
+
+        That look comes though no frame tells of it: the one that would may be lost.
+        """
+        pending = {item.id: at for item in items if is_under_way(item) and (at := said_at(item)) is not None}
+        self._under_way = {item: self._under_way.get(item, now) for item in pending}
+        due = [pending[item] for item, seen in self._under_way.items() if now - seen < LONGEST_UNFINISHED]
+        if due:
+            self.hearing.heard()
+        return min(due, default=None)
+
+    def _all_stored(self) -> None:
+        self._finish(ENDED_UNHEARD if self._gap else "chat.ended")
+
+    def _finish(self, reason: str) -> None:
+        self.over = self.over or reason
+        self.on_end()
+
+    def _drop(self, socket: ChatSocket | None) -> None:
+        if socket is not None:
+            self.house.wheel.remove(socket)
+            socket.close()
+
+    def _on_lost(self, socket: ChatSocket) -> None:
+        self.house.wheel.remove(socket)
+        if socket is self._socket:
+            failpoint("O1")
+            self._socket, self._gap = None, True
+            self.caught_up.clear()
+            self._recover()
+
+    def _recover(self) -> None:
+        if not self._is_done and (self._recovering is None or self._recovering.done()):
+            self._recovering = asyncio.create_task(self._until_caught_up())
+
+    async def _until_caught_up(self) -> None:
+        wait = RECONNECT_FIRST
+        while not (self._is_done or self.caught_up.is_set()):
+            try:
+                async with self._turn:
+                    await (self._open(backfill=True) if self._socket is None else self._fill())
+            except Refused:
+                self._finish(ENDED_UNHEARD)
+                return
+            except Exception as failure:  # noqa: BLE001 - whatever it is, a chat must not stay unheard
+                level = logging.INFO if wait == RECONNECT_FIRST else logging.DEBUG
+                log.log(level, "contact %s: reconnect failed: %s", self.chat.contact, described(failure))
+                await asyncio.sleep(random.uniform(0, wait))  # noqa: S311 - jitter
+                wait = min(wait * 2, RECONNECT_MOST)
+
+
+def described(failure: BaseException) -> str:
+    """Return what a log may say of a failure."""
+    return failure.code if isinstance(failure, GatewayError) else type(failure).__name__
+
+
+def _seconds_to_renewal(expires_at: datetime) -> float:
+    """Return when to open the next socket: some time in the second half of this one's life, but never at once."""
+    life = (expires_at - datetime.now(UTC)).total_seconds()
+    return max(RENEW_AFTER, random.uniform(life / 2, max(life / 2, life - RENEW_BEFORE)))  # noqa: S311 - to spread them

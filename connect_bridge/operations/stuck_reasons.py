@@ -1,0 +1,154 @@
+"""Why a row waits and what happens next, for people: from the row, and from how the processes are doing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from channels_app.accounts.explanations import explain
+from connect_bridge.connect.gateway import NoWay, Refused, SetUp, Unclear
+from connect_bridge.inbound.router import MOST_ATTEMPTS
+from connect_bridge.operations.status import SILENT_AFTER, Vitals
+from connect_bridge.outbox.uncertain import MOST_LOOKS
+
+#: Why a customer's message waits, where waiting alone may not help.
+NEEDS_A_PERSON = frozenset({SetUp.code, Unclear.code, NoWay.code, Refused.code})
+NO_BRIDGE = "No bridge is running."
+NO_WORKER = "No worker is running, or beat is not."
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A row that waits, and the processes that should move it."""
+
+    row: dict[str, Any]
+    vitals: Vitals
+
+    @property
+    def attempts(self) -> int:
+        return int(self.row.get("attempts") or 0)
+
+    @property
+    def said(self) -> str:
+        """Return what was said when it last failed, with its code; "" if it did not fail."""
+        return ": ".join(filter(None, (self.row.get("code"), self.row.get("detail"))))
+
+    @property
+    def bridge_gone(self) -> bool:
+        return _gone(self.vitals.bridge_age)
+
+    @property
+    def worker_gone(self) -> bool:
+        return _gone(self.vitals.worker_age)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Why, and what next."""
+
+    why: str
+    next: str
+
+
+def _gone(age: float | None) -> bool:
+    return age is None or age > SILENT_AFTER
+
+
+def _intake(case: Case) -> Told:
+    if case.attempts:
+        after = f"A bridge tries it again, {MOST_ATTEMPTS} times in all; then it is set aside for `replay reprocess`."
+        return Told(f"{case.said or 'failed'} (attempt {case.attempts} of {MOST_ATTEMPTS})", after)
+    if case.bridge_gone:
+        return Told(NO_BRIDGE, "The first bridge that runs takes it: `manage.py bridge`.")
+    return Told("The bridges have older entries to see to.", "A bridge takes it in its turn.")
+
+
+def _receipt(case: Case) -> Told:  # noqa: ARG001 - all of them wait for the same
+    return Told(
+        "A receipt, or an echo, for a message that Parley does not know yet.",
+        "It is looked for again. Seven days after it came it is given up; nothing is lost with it.",
+    )
+
+
+def _message(case: Case) -> Told:
+    if case.bridge_gone:
+        return Told(NO_BRIDGE, "The first bridge that runs relays it: `manage.py bridge`.")
+    if case.row["behind"]:
+        return Told("An earlier message of its conversation comes first.", "It follows that one, in order.")
+    why = case.said or case.row["chat_says"] or "A bridge is at it: Amazon Connect has not taken it yet."
+    return Told(why, _cure(case) or "A bridge tries it again, with growing waits of up to a minute.")
+
+
+def _cure(case: Case) -> str:
+    """Return what somebody has to do, "" if nobody has."""
+    if case.row.get("code") not in NEEDS_A_PERSON:
+        return ""
+    return (
+        f"{explain(case.row['code']).fix} It is tried again all the while, and goes on by itself once that is mended."
+    )
+
+
+def _refused(case: Case) -> Told:
+    after = (
+        "Nothing by itself; later messages went on. `replay relay`, or Relay again in the list of messages, tries it."
+    )
+    return Told(case.said or "Amazon Connect will not take it.", after)
+
+
+def _contact(case: Case) -> Told:
+    if case.bridge_gone:
+        return Told(NO_BRIDGE, "The first bridge that runs goes on with it: `manage.py bridge`.")
+    if case.row["state"] == "requested":
+        why = case.said or "Amazon Connect has not answered the request for a chat."
+        return Told(why, "It is asked for again, as the same chat.")
+    why = case.said or "The chat has begun, and its connection does not come about."
+    return Told(why, "It is connected again; five minutes after its start another chat is begun instead.")
+
+
+def _outbox(case: Case) -> Told:
+    row = case.row
+    if row["state"] == "claimed":
+        return Told("A worker is sending it.", "If the worker is gone, it becomes uncertain when its claim ends.")
+    if not row["enabled"]:
+        return Told("Its account is disabled.", "Nothing by itself: enable the account, then it is sent.")
+    if case.worker_gone:
+        return Told(NO_WORKER, "The first worker that runs sends it: `celery -A config worker`, and beat.")
+    if row["behind"]:
+        return Told("An earlier message of its conversation goes first.", "It follows that one, in order.")
+    if row["paused"]:
+        return Told("The messenger takes nothing from this account for now: too fast.", "It is sent after the pause.")
+    if case.attempts:
+        why = f"{case.said} ({case.attempts} attempts)"
+        return Told(why, "It is tried again; when 15 minutes are over it is given up, and the agent is told.")
+    return Told("The workers have other messages to send.", "A worker sends it in its turn.")
+
+
+def _uncertain(case: Case) -> Told:
+    after = f"The messenger is asked whether it has it (look {case.attempts + 1} of {MOST_LOOKS}), or a receipt tells."
+    return Told(case.said, after if not case.worker_gone else f"{NO_WORKER} {after}")
+
+
+def _undecided(case: Case) -> Told:
+    return Told(case.said, "Nothing by itself, unless a receipt comes: a person sends it again, or leaves it.")
+
+
+def _notice(case: Case) -> Told:
+    why = case.said or "The agent has not been told yet that a message did not arrive."
+    return Told(
+        NO_BRIDGE if case.bridge_gone else why, "It is tried again while the chat is open and an agent is in it."
+    )
+
+
+#: By the values of stuck.Kind.
+WORDS: dict[str, Callable[[Case], Told]] = {
+    "intake": _intake,
+    "receipt": _receipt,
+    "message": _message,
+    "refused": _refused,
+    "contact": _contact,
+    "outbox": _outbox,
+    "uncertain": _uncertain,
+    "undecided": _undecided,
+    "notice": _notice,
+}

@@ -1,0 +1,54 @@
+"""Give dead or uncertain sends another life, because a person said so."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from connect_bridge.models import Message, Notice, OutboxEntry
+from connect_bridge.privacy.erasure import ERASED
+from connect_bridge.privacy.retention import EXPIRED
+
+#: What a person may send again. Of the uncertain ones the customer may have a first copy already.
+REVIVABLE = (OutboxEntry.State.DEAD, OutboxEntry.State.UNCERTAIN)
+#: What stands in the place of words that are not there any more: nobody is to get that.
+GONE = (ERASED, EXPIRED)
+
+
+@transaction.atomic
+def send_again(entries: Collection[UUID]) -> list[OutboxEntry]:
+    """Set dead and uncertain outbox entries pending, due now, and return those; idempotent, others stay as they are.
+
+    With an entry go the other such parts of its message, because half a message helps nobody. What was uncertain is
+    marked as a possible duplicate. This is the one step down on the ladder of a message's status: a person takes back
+    its failure. The log of calls keeps what the provider answered before. The next sweep of the outbox sends. What was
+    erased or has expired stays as it is.
+    """
+    left = OutboxEntry.objects.filter(state__in=REVIVABLE).exclude(text__in=GONE)
+    messages = left.filter(pk__in=entries).values("message")
+    revived = list(left.filter(message__in=messages).select_for_update().order_by("message", "part"))
+    ids = [entry.pk for entry in revived]
+    OutboxEntry.objects.filter(pk__in=ids).update(
+        possible_duplicate=Q(possible_duplicate=True) | Q(state=OutboxEntry.State.UNCERTAIN),
+        state=OutboxEntry.State.PENDING,
+        attempts=0,
+        due_at=timezone.now(),
+        settled_at=None,
+        claimed_by="",
+        claimed_until=None,
+        look_at=None,
+        provider_message_ids=[],
+        error_code="",
+        provider_code="",
+        error_detail="",
+    )
+    Notice.objects.filter(message__outbox__in=ids).delete()  # if it fails again, the agent hears of it again
+    taken_back = (Message.Status.FAILED, Message.Status.UNCERTAIN)
+    Message.objects.filter(outbox__in=ids, status__in=taken_back).update(
+        status=Message.Status.STORED, settled_at=None, error_code="", error_detail="", provider_message_id=""
+    )
+    return revived

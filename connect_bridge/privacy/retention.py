@@ -1,0 +1,123 @@
+"""Let go of what was kept long enough: raw webhooks, words, calls, each for as many days as its setting says.
+
+Rows stay, empty, and keep counts and keys; only records of calls to providers go whole. A mark says how far each class
+has been emptied, so that a pass begins where the last one ended.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from connect_bridge.privacy.hooks import forget_above
+
+log = logging.getLogger(__name__)
+
+#: Rows of one transaction.
+STEP = 1_000
+#: The class of which apps above keep something.
+WORDS = "words"
+#: What stands where something was said.
+EXPIRED = "[removed: kept long enough]"
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+
+MARK = "SELECT until FROM connect_bridge_retentionmark WHERE data_class = %(name)s FOR UPDATE SKIP LOCKED"
+MAKE_MARK = """
+INSERT INTO connect_bridge_retentionmark (data_class, until) VALUES (%(name)s, %(epoch)s) ON CONFLICT DO NOTHING
+"""
+MOVE_MARK = "UPDATE connect_bridge_retentionmark SET until = %(until)s WHERE data_class = %(name)s"
+
+
+@dataclass(frozen=True, slots=True)
+class DataClass:
+    """One class of data. `batch` finds the next rows and their times; `empty` is run on their ids."""
+
+    setting: str
+    batch: str
+    empty: tuple[str, ...]
+
+
+def _batch(table: str, moment: str) -> str:
+    """Return the query for the next rows; those of the last one's very moment come along."""
+    return (
+        f"SELECT id, {moment} FROM {table} WHERE {moment} > %(since)s AND {moment} < %(before)s"  # noqa: S608 - constants
+        f" ORDER BY {moment} FETCH FIRST %(step)s ROWS WITH TIES"
+    )
+
+
+EMPTY_WEBHOOKS = "UPDATE channels_app_webhookdelivery SET body = '', headers = '{}', query = '' WHERE id = ANY(%(ids)s)"
+EMPTY_ORIGINALS = """
+UPDATE connect_bridge_message m SET original = NULL FROM channels_app_inboundentry e
+ WHERE e.id = m.entry_id AND e.delivery_id = ANY(%(ids)s)
+"""
+EMPTY_EVENTS = """
+UPDATE channels_app_inboundentry SET event = '{}'
+ WHERE delivery_id = ANY(%(ids)s) AND state IN ('done', 'quarantined')
+"""
+EMPTY_MESSAGES = """
+UPDATE connect_bridge_message SET text = %(expired)s, original = NULL, error_detail = '',
+       author = CASE WHEN direction = 'in' THEN '' ELSE author END
+ WHERE id = ANY(%(ids)s)
+"""
+EMPTY_SENDS = """
+UPDATE connect_bridge_outboxentry SET text = %(expired)s, error_detail = ''
+ WHERE message_id = ANY(%(ids)s) AND state IN ('accepted', 'dead')
+"""
+FORGET_CALLS = "DELETE FROM channels_app_channellog WHERE id = ANY(%(ids)s)"
+CLASSES: Mapping[str, DataClass] = {
+    "raw": DataClass(
+        "RETAIN_RAW_DAYS",
+        _batch("channels_app_webhookdelivery", "received_at"),
+        (EMPTY_WEBHOOKS, EMPTY_ORIGINALS, EMPTY_EVENTS),
+    ),
+    WORDS: DataClass(
+        "RETAIN_WORDS_DAYS", _batch("connect_bridge_message", "created_at"), (EMPTY_MESSAGES, EMPTY_SENDS)
+    ),
+    "calls": DataClass("RETAIN_CALLS_DAYS", _batch("channels_app_channellog", "at"), (FORGET_CALLS,)),
+}
+
+
+def retain(seconds: float, now: datetime | None = None) -> dict[str, int]:
+    """Empty what is due, for so long at most; return how many rows of each class. Any number may run at once."""
+    ends, done = time.monotonic() + seconds, {}
+    for name, kind in CLASSES.items():
+        days: int = getattr(settings, kind.setting)
+        before = (now or datetime.now(UTC)) - timedelta(days=days)
+        number, total = STEP if days > 0 else 0, 0
+        while number >= STEP and time.monotonic() < ends:
+            number = _step(name, kind, before)
+            total += number
+        done[name] = total
+        if total:
+            log.info("retention: %d rows of the class %s were emptied", total, name)
+    return done
+
+
+@transaction.atomic
+def _step(name: str, kind: DataClass, before: datetime) -> int:
+    """Empty the next rows and move the mark; return how many. 0 also if another process is at it."""
+    given: dict[str, Any] = {"name": name, "epoch": EPOCH, "before": before, "step": STEP, "expired": EXPIRED}
+    with connection.cursor() as cursor:
+        cursor.execute(MAKE_MARK, given)
+        cursor.execute(MARK, given)
+        mark = cursor.fetchone()
+        if mark is None:
+            return 0
+        cursor.execute(kind.batch, {**given, "since": mark[0]})
+        rows = cursor.fetchall()
+        if not rows:
+            return 0
+        ids = [row[0] for row in rows]
+        for statement in kind.empty:
+            cursor.execute(statement, {**given, "ids": ids})
+        if name == WORDS:
+            forget_above(ids)
+        cursor.execute(MOVE_MARK, {**given, "until": rows[-1][1]})
+        return len(rows)

@@ -1,0 +1,59 @@
+"""What all conversations of one bridge process share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg_pool import AsyncConnectionPool
+
+from channels_app.infrastructure.group_commit import GroupCommitter
+from connect_bridge.connect.circuit_breaker import Gates
+from connect_bridge.connect.gateway import ControlPlane, ParticipantService
+from connect_bridge.connect.rate_limit import Paces
+from connect_bridge.connect.websocket import HeartbeatWheel
+from connect_bridge.storage.account_settings import Services
+from connect_bridge.storage.capture import Batch
+from connect_bridge.storage.chats import BRIDGE_TTL, Connection
+
+#: Seconds after our last heartbeat for which we take our conversations for ours: less than the lease, so that nothing
+#: that we begin meets what an heir begins.
+OURS_FOR = BRIDGE_TTL - 2.0
+#: Chat websockets opened at once. When thousands were lost, Connect's first refusals must slow the others down.
+OPENED_AT_ONCE = 16
+
+#: One relayed message or part: (message, contact, characters relayed so far, whole, item id).
+Relayed = tuple[uuid.UUID, uuid.UUID, int, bool, str]
+
+
+@dataclass(slots=True, kw_only=True)
+class House:
+    """The shared means of one bridge. `said` is told of every new message of Connect's side, after its commit."""
+
+    bridge: uuid.UUID
+    pool: AsyncConnectionPool[Connection]
+    control: ControlPlane
+    participants: ParticipantService
+    captures: GroupCommitter[Batch, Sequence[uuid.UUID]]
+    relays: GroupCommitter[Relayed, None]
+    said: Callable[[uuid.UUID, Sequence[uuid.UUID]], None]
+    paces: Paces = field(default_factory=Paces)
+    gates: Gates = field(default_factory=Gates)
+    services: Services = field(default_factory=Services)
+    opening: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENED_AT_ONCE))
+    wheel: HeartbeatWheel = field(default_factory=HeartbeatWheel)
+    beat_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def owns(self) -> bool:
+        """Whether our heartbeat is fresh: without it another bridge may have taken our conversations over."""
+        return time.monotonic() - self.beat_at < OURS_FOR
+
+    async def execute(self, query: str, given: Any) -> int:
+        """Run one statement in a transaction of its own and return how many rows it touched."""
+        async with self.pool.connection() as connection:
+            return (await connection.execute(query.encode(), given)).rowcount

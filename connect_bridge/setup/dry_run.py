@@ -1,0 +1,116 @@
+"""What would happen if a customer wrote this now: what they would be told, and what Amazon Connect would be asked."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from channels_app.accounts.opening_hours import Opening, chosen
+from channels_app.models import ChannelAccount
+from connect_bridge.connect.control_plane import start_chat_arguments
+from connect_bridge.connect.gateway import ChatRequest
+from connect_bridge.relay.chat_request import attributes_for, display_name, routing
+from connect_bridge.relay.chunking import shown
+from connect_bridge.storage.account_settings import READ_ONE, Rule, Service, read
+from connect_bridge.storage.chats import Origin
+
+#: Ids that the chat will have and that nobody knows yet.
+NOT_YET = "(made when it starts)"
+
+
+@dataclass(frozen=True, slots=True)
+class Imagined:
+    """`told` are occasions with the texts that the customer would get, in order. `request`: as JSON; "" for no chat."""
+
+    opening: Opening
+    rule: Rule | None
+    told: Sequence[tuple[str, str]]
+    request: str
+    missing: bool
+
+    @property
+    def starts(self) -> bool:
+        return bool(self.request)
+
+
+def service_of(account: ChannelAccount) -> Service:
+    """Return the account's settings as the bridges read them."""
+    with connection.cursor() as cursor:
+        cursor.execute(READ_ONE, {"account": account.pk})
+        names = [column.name for column in cursor.description or ()]
+        (row,) = cursor.fetchall()
+    told = dict(zip(names, row, strict=True))
+    return read({name: _parsed(name, value) for name, value in told.items()})
+
+
+def imagine(account: ChannelAccount, text: str, locale: str, at: datetime | None = None) -> Imagined:
+    """Return what would happen. Nothing does."""
+    service = service_of(account)
+    opening, rule = service.opening(at or timezone.now()), service.rule_for(text)
+    origin = _origin(account, locale)
+    where = routing(origin, rule)
+    starts = service.paused_since is None and (opening.open or service.closed_starts_chat)
+    told = _told(service, locale, opening, starts=starts)
+    request = _request(origin, rule, where, shown(text)) if starts and all(where) else ""
+    return Imagined(opening, rule, told, request, missing=starts and not all(where))
+
+
+def _told(service: Service, locale: str, opening: Opening, *, starts: bool) -> list[tuple[str, str]]:
+    occasions = [
+        ("paused", service.paused_since is not None),
+        ("closed", service.paused_since is None and not opening.open),
+        ("greeting", starts),
+    ]
+    texts = [
+        (occasion, chosen(service.replies.get(occasion, {}), locale, service.default_language))
+        for occasion, fits in occasions
+        if fits
+    ]
+    return [(occasion, text) for occasion, text in texts if text]
+
+
+def _request(origin: Origin, rule: Rule | None, where: tuple[str, str], first: str) -> str:
+    attributes = attributes_for(origin, rule, uuid.UUID(int=0), {"customer_id": NOT_YET, "customer_page": NOT_YET})
+    asked = ChatRequest(
+        instance_id=where[0],
+        flow_id=where[1],
+        display_name=display_name(origin, ""),
+        attributes={**attributes, "identity_id": NOT_YET, "conversation_id": NOT_YET},
+        initial_message=first,
+        client_token=NOT_YET,
+    )
+    return json.dumps(start_chat_arguments(asked), indent=2, ensure_ascii=False)
+
+
+def _origin(account: ChannelAccount, locale: str) -> Origin:
+    """Return what the bridge would know of somebody who writes for the first time."""
+    nobody = uuid.UUID(int=0)
+    return Origin(
+        kind=account.kind,
+        account=account.pk,
+        account_name=account.name,
+        address=account.address,
+        instance_id=account.connect_instance_id,
+        flow_id=account.connect_contact_flow_id,
+        attributes=account.attributes or {},
+        holding_reply=account.holding_reply,
+        customer=nobody,
+        identity=nobody,
+        external_id="",
+        display_name="Ana Example",
+        handle="",
+        locale=locale,
+        version=timezone.now(),
+    )
+
+
+def _parsed(name: str, value: Any) -> Any:
+    """Django's cursors leave JSON as the text that it is."""
+    return json.loads(value) if name in ("hours", "replies", "rules") and isinstance(value, str) else value

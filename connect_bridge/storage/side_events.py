@@ -1,0 +1,145 @@
+"""What is worth telling an agent and asks for nothing: reactions, edits, deletions, our own side's words past us.
+
+It stands in the open chat, else on the timeline alone; it begins no chat and keeps none alive. Nor is it said while a
+flow or a bot has the chat: to a bot whatever the customer's connection says is an utterance, and it would answer a
+thumb. Then it stands on the timeline, and is told once somebody is there. All but that runs in the router's
+transaction, under the conversation's row lock.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from psycopg.types.json import Jsonb
+
+from channels_app.toolkit.placeholders import describe, elsewhere
+from channels_app.types import Echoed, InboundEvent, MessageEdited, MessageReceived, MessageUnsent, Rated, Reacted
+from connect_bridge.models.lifecycle import ASIDE
+from connect_bridge.storage.chats import RELAY_CHANNEL, Chat, Connection
+
+#: What an aside is about, or a customer replies to: something that we sent, or words of their own, in this conversation
+#: and no other.
+QUOTED = """
+(SELECT o.text FROM connect_bridge_sentid s JOIN connect_bridge_outboxentry o ON o.id = s.entry_id
+  WHERE s.account_id = %(account)s AND s.provider_message_id = %(id)s AND o.conversation_id = %(conversation)s LIMIT 1)
+UNION ALL
+(SELECT text FROM connect_bridge_message
+  WHERE conversation_id = %(conversation)s AND direction = 'in' AND provider_message_id = %(id)s
+  ORDER BY sequence LIMIT 1)
+LIMIT 1
+"""
+#: For a chat that is open or about to be, because something waits to go there; else it is only noted.
+STORE = """
+WITH heard AS (
+    SELECT EXISTS (SELECT 1 FROM connect_bridge_contact WHERE conversation_id = %(conversation)s
+                      AND state IN ('requested', 'started', 'connected'))
+        OR EXISTS (SELECT 1 FROM connect_bridge_message WHERE conversation_id = %(conversation)s
+                      AND direction = 'in' AND status = 'stored') AS listening
+), conversation AS (
+    UPDATE connect_bridge_conversation
+       SET last_sequence = last_sequence + 1,
+           last_message_at = CASE WHEN %(spoken)s THEN now() ELSE last_message_at END
+     WHERE id = %(conversation)s RETURNING id, last_sequence, owner_id
+), message AS (
+    INSERT INTO connect_bridge_message
+           (id, conversation_id, sequence, direction, role, author, content_type, text, original, status, error_code,
+            error_detail, entry_id, provider_message_id, relayed, attempts, occurred_at, created_at)
+    SELECT %(id)s, id, last_sequence, 'in', %(role)s, %(author)s, %(type)s, %(text)s, %(original)s,
+           CASE WHEN heard.listening THEN 'stored' ELSE 'noted' END, '', '', %(entry)s, %(provider_id)s, 0, 0,
+           %(occurred)s, now() FROM conversation, heard
+)
+SELECT owner_id, heard.listening FROM conversation, heard
+"""
+#: The chat that it was for ended before it could be told.
+NOTED = "UPDATE connect_bridge_message SET status = 'noted' WHERE id = %(id)s AND status = 'stored'"
+#: Nobody is in the chat that it is for: it waits for somebody, and holds nothing up.
+HELD_BACK = """
+UPDATE connect_bridge_message SET status = 'noted', contact_id = %(contact)s WHERE id = %(id)s AND status = 'stored'
+"""
+#: Somebody is there now. What was erased meanwhile, or has expired, has lost its original, and is told to nobody.
+TELL = f"""
+WITH told AS (
+    UPDATE connect_bridge_message SET status = 'stored', due_at = NULL
+     WHERE contact_id = %(contact)s AND status = 'noted' AND content_type = '{ASIDE}' AND original IS NOT NULL
+    RETURNING conversation_id
+)
+SELECT pg_notify('{RELAY_CHANNEL}', owner_id::text) FROM connect_bridge_conversation
+ WHERE id IN (SELECT conversation_id FROM told) AND owner_id IS NOT NULL
+"""  # noqa: S608 - constants
+
+
+class Aside(msgspec.Struct, frozen=True, kw_only=True):
+    """One aside, ready to be stored. `spoken`: our side's words, not a customer's gesture."""
+
+    id: uuid.UUID
+    conversation: uuid.UUID
+    text: str
+    author: str
+    entry: int
+    original: dict[str, Any]
+    occurred: datetime
+    provider_id: str = ""
+    spoken: bool = False
+
+
+def subject_of(event: InboundEvent) -> str:
+    """Return the provider's id of the message that the event is about or replies to, "" if there is none."""
+    if isinstance(event, MessageReceived):
+        return event.reply_to
+    return event.message_id if isinstance(event, (MessageEdited, MessageUnsent, Reacted, Rated)) else ""
+
+
+def wording(event: InboundEvent, about: str = "") -> str:
+    """Return how the event is shown, "" if it is not. `about` is the text of the message that it is about."""
+    return elsewhere(event) if isinstance(event, Echoed) else describe(event, about) or ""
+
+
+def author_of(event: InboundEvent) -> str:
+    """Return whose it is: the customer's name, or what our side wrote with."""
+    return (event.app or "elsewhere") if isinstance(event, Echoed) else event.sender.display_name
+
+
+async def quoted(connection: Connection, account: uuid.UUID, conversation: uuid.UUID, message_id: str) -> str:
+    """Return the text of a message by the provider's id, "" if it is not known here."""
+    if not message_id:
+        return ""
+    given = {"account": account, "conversation": conversation, "id": message_id[:256]}
+    row = await (await connection.execute(QUOTED, given)).fetchone()
+    return str(row[0]) if row else ""
+
+
+async def store(connection: Connection, aside: Aside) -> tuple[uuid.UUID | None, bool]:
+    """Store it; return who owns the conversation, and whether a chat is there to hear it."""
+    given = {
+        "id": aside.id,
+        "conversation": aside.conversation,
+        "role": "AGENT" if aside.spoken else "CUSTOMER",
+        "author": aside.author[:256],
+        "type": ASIDE,
+        "text": aside.text,
+        "original": Jsonb(aside.original),
+        "entry": aside.entry,
+        "provider_id": aside.provider_id[:256],
+        "occurred": aside.occurred,
+        "spoken": aside.spoken,
+    }
+    row = await (await connection.execute(STORE, given)).fetchone()
+    assert row is not None
+    return row[0], bool(row[1])
+
+
+async def note(execute: Callable[[str, Any], Awaitable[int]], message: uuid.UUID, chat: Chat | None) -> None:
+    """Let an aside stand on the timeline: its chat is over, or nobody is in `chat` (yet).
+
+    Whoever comes while this is being written is told, too. `execute` runs one statement by itself.
+    """
+    if chat is None:
+        await execute(NOTED, {"id": message})
+        return
+    await execute(HELD_BACK, {"id": message, "contact": chat.contact})
+    if not chat.bot:
+        await execute(TELL, {"contact": chat.contact})

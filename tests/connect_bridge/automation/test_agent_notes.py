@@ -1,0 +1,42 @@
+"""Whether a word of ours to the agent was said before: Connect's transcript tells."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+
+from connect_bridge.automation.agent_notes import Whisper, say_whisper
+from connect_bridge.connect.gateway import Item, Unreachable
+from connect_bridge.connect.markers import NOT_DELIVERED
+from connect_bridge.runtime import House
+from tests.connect_bridge.listening.kit import OneChat, said
+
+WHISPER = Whisper(mark=NOT_DELIVERED, text="Not delivered: 1111 2222", token="t", in_doubt=True)
+
+
+def told(text: str, name: str, **given: object) -> Item:
+    return said(NOT_DELIVERED + text, 3, id=name, participant_role="CUSTOMER", **given)
+
+
+#: What the transcript has, which items are known, and which one is this whisper.
+TOLD: dict[str, tuple[list[Item], list[str], str]] = {
+    "as it was": ([told(WHISPER.text, "it")], [], "it"),
+    "rewritten": ([told("Not delivered: [CARD]", "it")], [], "it"),
+    "beside another": ([told("Not delivered: x", "other"), told("Not delivered: [CARD]", "it")], ["other"], "it"),
+    "another alone": ([told("Not delivered: x", "other")], ["other"], ""),
+    "one of an earlier chat": ([told(WHISPER.text, "past", related_contact_id="earlier")], [], ""),
+    "an agent's": ([said(WHISPER.line, 3, id="hers")], [], ""),
+}
+
+
+@pytest.mark.parametrize(("items", "known", "expected"), TOLD.values(), ids=TOLD)
+async def test_in_doubt_the_transcript_tells_whether_it_was_said(monkeypatch, items, known, expected):
+    chat = OneChat(*items)
+    ear = chat.listener(monkeypatch)
+    await ear.open(backfill=False)
+    if expected:
+        assert await say_whisper(cast("House", chat), ear, WHISPER, known) == expected
+    else:
+        with pytest.raises(Unreachable, match="no agent"):  # so it would be said now
+            await say_whisper(cast("House", chat), ear, WHISPER, known)

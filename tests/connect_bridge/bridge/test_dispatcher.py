@@ -1,0 +1,69 @@
+"""Hints to the workers and news for the apps above, off the event loop."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from connect_bridge.bridge import dispatcher as dispatch
+from connect_bridge.bridge.dispatcher import Dispatcher
+from connect_bridge.signals import message_stored
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What tasks were published."""
+    tasks: list[list[str]] = []
+    monkeypatch.setattr(dispatch.drain, "delay", tasks.append)
+    return tasks
+
+
+@pytest.fixture
+def news() -> Iterator[list[uuid.UUID]]:
+    """The messages of which the apps above were told."""
+    messages: list[uuid.UUID] = []
+
+    def hear(message_id: uuid.UUID, **_: Any) -> None:
+        messages.append(message_id)
+        if len(messages) == 1:
+            raise ValueError("a receiver that fails")
+
+    message_stored.connect(hear)
+    yield messages
+    message_stored.disconnect(hear)
+
+
+def test_what_comes_together_goes_out_in_one_task_and_customers_words_in_none(told, news):
+    dispatcher, conversation, messages = Dispatcher(), uuid.uuid4(), [uuid.uuid4() for _ in range(3)]
+    dispatcher.outbound(conversation, messages[:1])
+    dispatcher.outbound(conversation, messages[1:2])
+    dispatcher.inbound(uuid.uuid4(), messages[2])
+    dispatcher.start()
+    dispatcher.stop()
+    assert told == [[str(conversation)]]
+    assert news == messages
+
+
+def test_a_broker_that_is_down_keeps_no_news_from_the_apps(monkeypatch, news):
+    def refuse(_conversations: list[str]) -> None:
+        raise OSError
+
+    monkeypatch.setattr(dispatch.drain, "delay", refuse)
+    dispatcher, message = Dispatcher(), uuid.uuid4()
+    dispatcher.outbound(uuid.uuid4(), [message])
+    dispatcher.start()
+    dispatcher.stop()
+    assert news == [message]
+
+
+def test_hints_that_nobody_takes_do_not_fill_the_memory(monkeypatch, told):
+    monkeypatch.setattr(dispatch, "MOST_WAITING", 10)
+    dispatcher = Dispatcher()
+    for _ in range(100):
+        dispatcher.outbound(uuid.uuid4(), [])
+    dispatcher.start()
+    dispatcher.stop()
+    assert [len(task) for task in told] == [10]

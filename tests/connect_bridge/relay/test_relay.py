@@ -1,0 +1,110 @@
+"""One conversation's mouth, where its chat cannot begin or has just ended."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from connect_bridge.connect.gateway import Throttled, Unreachable
+from connect_bridge.models import Contact, Conversation, Message
+from sandbox.world.faults import Fault
+from tests.connect_bridge.bridge.test_process import accepted, aws, bridge, bridging, phone, pointed_at, until
+from tests.connect_bridge.listening.kit import soon
+
+__all__ = ["aws", "bridge", "phone", "pointed_at"]
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_conversation_that_cannot_begin_is_tried_ever_more_rarely(aws, bridge, phone, settings):
+    settings.CONNECT_INSTANCE_ID = ""
+    phone.write("Hello")
+    waiting = until(lambda: Message.objects.exclude(error_detail="").first(), "a reason")
+    time.sleep(2)
+    waiting.refresh_from_db()
+    assert 1 <= waiting.attempts <= 20
+    assert Contact.objects.count() == 0
+
+
+def test_what_is_written_while_the_chat_ends_is_told_once(aws, bridge, phone):
+    agent_id = aws.agent()
+    texts = [str(number) for number in range(7)]
+    phone.write(texts[0])
+    for number, text in enumerate(texts[1:]):
+        agent = accepted(aws, agent_id)
+        aws.call("POST", f"/ccp/contacts/{agent.contact_id}/end", {"agent_id": agent_id})
+        time.sleep(0.01 * number)
+        phone.write(text)
+    until(lambda: len(told(aws)) >= len(texts) and not Message.objects.filter(direction="in", status="stored"), "all")
+    assert told(aws) == texts
+
+
+def test_what_connect_took_over_a_silent_line_is_not_sent_again_over_the_next(aws, bridge, phone):
+    phone.write("Hello")
+    agent = accepted(aws, aws.agent())
+    until(lambda: agent.said() == ["Hello"], "the first")
+    attempts = fall_silent(aws, bridge)
+    phone.write("once, please", "and this after it")
+    until(lambda: agent.said()[-1] == "and this after it", "both", 30)
+    assert agent.said() == ["Hello", "once, please", "and this after it"]
+    assert attempts[:2] == ["once, please"] * 2
+
+
+def fall_silent(aws, bridge):
+    """Let the next message's answer and echo be lost, and what follows go over another line; return what is sent."""
+    participants = bridge._house.participants
+    send, attempts = participants.send_message, []
+
+    async def troubled(token, text, client_token):
+        attempts.append(text)
+        if len(attempts) == 1:
+            await send(token, text, client_token)
+            raise Unreachable("the answer was lost, and so was the echo")
+        if len(attempts) == 2:
+            await _another_line(bridge)
+            raise Throttled
+        return await send(token, text, client_token)
+
+    aws.world.faults.on.append(Fault(name="frame_drop", target="CUSTOMER", times=1))
+    participants.send_message = troubled
+    return attempts
+
+
+async def _another_line(bridge):
+    """Cut the chat's websocket and wait for the next one, over a new connection."""
+    listener = next(iter(bridge._relays.values())).listener
+    former = listener.token
+    listener._socket._transport.disconnect(graceful=False)
+    await soon(lambda: listener.token != former and listener.caught_up.is_set())
+
+
+def told(aws):
+    """Return what Connect got from the customer, over all chats, in order."""
+    return [line["text"] for line in aws.lines("ws.frame") if (line["role"], line["type"]) == ("CUSTOMER", "MESSAGE")]
+
+
+def test_a_chat_that_ended_while_no_bridge_ran_is_followed_by_another(aws, pointed_at, phone):
+    agent_id = aws.agent()
+    with bridging(killed=True):
+        phone.write("Hello")
+        agent = accepted(aws, agent_id)
+        until(lambda: Message.objects.filter(status="relayed").exists(), "the relay")
+    aws.call("POST", f"/ccp/contacts/{agent.contact_id}/end", {"agent_id": agent_id})
+    phone.write("anybody?")
+    with bridging():
+        again = accepted(aws, agent_id)
+        until(lambda: again.said() == ["anybody?"], "the new chat", 20)
+    assert sorted(Contact.objects.values_list("state", flat=True)) == ["connected", "ended"]
+
+
+def test_a_chat_that_ended_while_no_bridge_ran_is_closed_and_let_go(aws, pointed_at, phone):
+    agent_id = aws.agent()
+    with bridging(killed=True):
+        phone.write("Hello")
+        agent = accepted(aws, agent_id)
+        until(lambda: Message.objects.filter(status="relayed").exists(), "the relay")
+    aws.call("POST", f"/ccp/contacts/{agent.contact_id}/end", {"agent_id": agent_id})
+    with bridging() as heir:
+        until(lambda: not Conversation.objects.get().active, "letting go", 20)
+        assert Contact.objects.get().state == "ended"
+        until(lambda: not heir._relays, "forgetting the relay")

@@ -1,0 +1,220 @@
+"""Whose conversation it is: claims, hand-overs, and what a bridge that was away finds."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+from django.utils import timezone
+from psycopg_pool import AsyncConnectionPool
+
+from channels_app.infrastructure.db import connect_parameters
+from connect_bridge.bridge.process import Bridge
+from connect_bridge.models import Bridge as BridgeRow
+from connect_bridge.models import Conversation
+from connect_bridge.relay.relay import Relay
+from connect_bridge.runtime import OURS_FOR, House
+from connect_bridge.storage import chats
+from tests.factories import BridgeFactory, ContactFactory, ConversationFactory, MessageFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def woken(monkeypatch: pytest.MonkeyPatch) -> list[uuid.UUID]:
+    """The conversations whose relays were woken; here they do nothing else."""
+    heard: list[uuid.UUID] = []
+    monkeypatch.setattr(Relay, "wake", lambda relay: heard.append(relay.conversation))
+    return heard
+
+
+@asynccontextmanager
+async def a_bridge() -> AsyncIterator[Bridge]:
+    """Give a bridge that has joined and does nothing by itself."""
+    parameters = {**connect_parameters(), "autocommit": True}
+    async with AsyncConnectionPool(kwargs=parameters, min_size=1, max_size=4, open=False) as pool:
+        bridge = Bridge()
+        nothing: Any = None
+        bridge._house = House(
+            bridge=bridge.id,
+            pool=cast("Any", pool),
+            control=nothing,
+            participants=nothing,
+            captures=nothing,
+            relays=nothing,
+            said=lambda *_: None,
+        )
+        await bridge._join()
+        yield bridge
+
+
+def with_bridge(work: Callable[[Bridge], Awaitable[Any]]) -> Any:
+    async def main() -> Any:
+        async with a_bridge() as bridge:
+            return await work(bridge)
+
+    return asyncio.run(main())
+
+
+async def claim(bridge: Bridge) -> None:
+    async with bridge._house.pool.connection() as connection:
+        await bridge._claim(connection)
+
+
+async def reconcile(bridge: Bridge) -> None:
+    async with bridge._house.pool.connection() as connection:
+        await bridge._reconcile(connection)
+
+
+async def released(bridge: Bridge, conversation: uuid.UUID) -> bool:
+    async with bridge._house.pool.connection() as connection:
+        return await chats.release(connection, conversation, bridge.id)
+
+
+def dead() -> BridgeRow:
+    return BridgeFactory(beat_at=timezone.now() - timedelta(seconds=chats.BRIDGE_TTL + 1))
+
+
+def test_a_bridge_claims_what_is_nobodys_or_a_dead_bridges_and_nothing_else(woken):
+    nobodys, orphan = ConversationFactory(active=True), ConversationFactory(active=True, owner=dead(), fence=3)
+    ConversationFactory(active=True, owner=BridgeFactory())
+    ConversationFactory(active=False)
+    with_bridge(claim)
+    assert set(woken) == {nobodys.id, orphan.id}
+    orphan.refresh_from_db()
+    assert orphan.fence == 4
+
+
+def test_two_bridges_that_claim_at_once_share_without_overlap(woken):
+    for _ in range(40):
+        ConversationFactory(active=True)
+
+    async def both(one: Bridge) -> None:
+        async with a_bridge() as other:
+            await asyncio.gather(claim(one), claim(other))
+
+    with_bridge(both)
+    assert len(woken) == len(set(woken)) == 40
+
+
+def test_what_others_took_over_is_left_alone_and_what_is_ours_is_looked_after(woken):
+    lost, forgotten = ConversationFactory(active=True, owner=BridgeFactory()), ConversationFactory(active=True)
+
+    async def compare(bridge: Bridge) -> list[uuid.UUID]:
+        bridge._relay(lost.id)
+        await bridge._house.execute(
+            "UPDATE connect_bridge_conversation SET owner_id = %s WHERE id = %s", [bridge.id, forgotten.id]
+        )
+        await reconcile(bridge)
+        return list(bridge._relays)
+
+    assert with_bridge(compare) == [forgotten.id]
+    assert woken == [forgotten.id]
+
+
+def test_a_bridge_is_sure_of_its_conversations_for_less_time_than_its_lease():
+    async def owns(bridge: Bridge) -> tuple[bool, bool]:
+        fresh = bridge._house.owns
+        bridge._house.beat_at = time.monotonic() - OURS_FOR
+        return fresh, bridge._house.owns
+
+    assert with_bridge(owns) == (True, False)
+    assert OURS_FOR < chats.BRIDGE_TTL
+
+
+@pytest.mark.parametrize(
+    ("hold", "idle"), [(None, True), ("message", False), ("contact", False)], ids=["nothing", "message", "contact"]
+)
+def test_a_conversation_is_released_only_if_nothing_is_open_or_to_be_relayed(hold, idle):
+    conversation = ConversationFactory(active=True)
+    if hold == "message":
+        MessageFactory(conversation=conversation)
+    if hold == "contact":
+        ContactFactory(conversation=conversation)
+
+    async def release(bridge: Bridge) -> bool:
+        await claim(bridge)
+        return await released(bridge, conversation.id)
+
+    assert with_bridge(release) is idle
+    assert Conversation.objects.get().active is not idle
+
+
+def test_a_conversation_that_others_took_over_is_theirs_and_nothing_to_wake_up_for(woken):
+    conversation = ConversationFactory(active=True, owner=BridgeFactory())
+    MessageFactory(conversation=conversation)
+    with_bridge(lambda bridge: bridge._release(bridge._relay(conversation.id)))
+    assert woken == []
+    assert Conversation.objects.get().owner_id == conversation.owner_id
+
+
+def test_a_message_that_comes_while_its_conversation_is_released_finds_a_relay_that_stays(woken, monkeypatch):
+    conversation = ConversationFactory(active=True)
+    release = chats.release
+
+    async def meanwhile(bridge: Bridge) -> bool:
+        async def released_then_written_to(*given: Any) -> bool:
+            done = await release(*given)
+            bridge._relay(conversation.id).wake()  # as the router does once the message is stored
+            return done
+
+        monkeypatch.setattr(chats, "release", released_then_written_to)
+        await claim(bridge)
+        former = bridge._relays[conversation.id]
+        await bridge._release(former)
+        return bridge._relays[conversation.id] is not former
+
+    assert with_bridge(meanwhile)
+    assert woken == [conversation.id] * 2
+
+
+def test_leaving_frees_everything_at_once():
+    for _ in range(5):
+        ConversationFactory(active=True)
+
+    async def leave(bridge: Bridge) -> None:
+        await claim(bridge)
+        await bridge._house.execute(chats.LEAVE, {"bridge": bridge.id})
+
+    with_bridge(leave)
+    assert Conversation.objects.filter(active=True, owner=None).count() == 5
+
+
+def test_what_lost_its_owner_and_was_forgotten_is_put_back_to_work():
+    message = MessageFactory(conversation__active=False)
+    MessageFactory(conversation__active=False, status="relayed")
+    with_bridge(lambda bridge: bridge._house.execute(chats.REVIVE, None))
+    assert list(Conversation.objects.filter(active=True)) == [message.conversation]
+
+
+def test_thousands_of_chats_are_tended_a_few_at_a_time(monkeypatch):
+    monkeypatch.setattr("connect_bridge.bridge.process.RARELY", 0.01)
+    under_way: list[int] = []
+    done: list[object] = []
+
+    class Ear:
+        needs_care = True
+
+        async def care(self) -> None:
+            under_way.append(under_way[-1] + 1 if under_way else 1)
+            await asyncio.sleep(0)
+            under_way.append(under_way[-1] - 1)
+            self.needs_care = False
+            done.append(self)
+
+    async def tend(bridge: Bridge) -> None:
+        for _ in range(500):
+            bridge._relay(uuid.uuid4()).listener = cast("Any", Ear())
+        loop = asyncio.create_task(bridge._tend(lambda one: cast("Any", one).needs_care, cast("Any", Ear.care)))
+        await asyncio.sleep(0.3)
+        loop.cancel()
+
+    with_bridge(tend)
+    assert len(done) == 500
+    assert max(under_way) == 16
