@@ -1,7 +1,7 @@
 """How the task queue reaches its broker: PostgreSQL (Kombu's pgmq transport), Redis or another one.
 
-By the same policy as the database (`channels_app.infrastructure.db`): silence is noticed within seconds, and a broker that is back is
-found within seconds, however long it was away.
+By the same policy as the database (`channels_app.infrastructure.db`): silence is noticed within seconds, and a broker
+that is back is found within seconds, however long it was away.
 """
 
 from __future__ import annotations

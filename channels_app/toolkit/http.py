@@ -106,7 +106,7 @@ def _way_to(url: str) -> dict[str, Any]:
 
 
 class _Session(requests.Session):
-    """Never follows a redirect, never reads .netrc, always has a timeout; outbound_proxy.py says through which proxy."""
+    """Never follows a redirect or reads .netrc, always has a timeout; outbound_proxy.py chooses the proxy."""
 
     def __init__(self) -> None:
         super().__init__()

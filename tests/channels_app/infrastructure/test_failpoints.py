@@ -78,7 +78,8 @@ def _python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_exit_kills_the_process_without_a_word():
-    code = "from channels_app.infrastructure.failpoints import failpoint\ntry: failpoint('I6')\nfinally: print('last words')"
+    imported = "from channels_app.infrastructure.failpoints import failpoint"
+    code = f"{imported}\ntry: failpoint('I6')\nfinally: print('last words')"
     done = _python(code, PARLEY_FAILPOINTS="I6:exit")
     assert (done.returncode, done.stdout) == (KILLED, "")
 
