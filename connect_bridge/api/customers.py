@@ -25,14 +25,12 @@ from connect_bridge.api import customer_serializers as shapes
 from connect_bridge.api.views import ReadView
 from connect_bridge.customer_page.link_codes import CannotSend, Handed, hand_out, send_digits
 from connect_bridge.privacy.erasure import CannotErase, erase
-from connect_bridge.privacy.export import export, note_export
+from connect_bridge.privacy.export import exported
 from customers import consent, suggestions
 from customers.codes import LINK_LASTS
 from customers.merging import CannotMerge, Method, keep_apart, merge, unmerge
 from customers.models import Consent, Customer, Identity, LinkCode, Merge
 from customers.sql_steps import Steps, take_now
-from people.audit import note_read
-from people.streaming import streamed
 
 
 class Conflict(APIException):
@@ -164,16 +162,6 @@ class CustomerView(CustomerApi):
         except CannotErase as refusal:
             raise Conflict("cannot_erase", str(refusal)) from None
         return Response(shapes.ErasedSerializer(done).data)
-
-
-def exported(customer: Customer, request: Any) -> StreamingHttpResponse:
-    """Return the export as a file, after putting it on record; `request` is Django's or DRF's."""
-    shown = customer.merged_into or customer
-    note_export(shown, by=request.user.get_username())
-    note_read(request.user, "customer", [shown.pk])
-    answer = StreamingHttpResponse(streamed(request, export(shown)), content_type="application/json")
-    answer["Content-Disposition"] = f'attachment; filename="customer-{shown.pk}.json"'
-    return answer
 
 
 class IdentityView(CustomerApi):

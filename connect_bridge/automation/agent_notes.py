@@ -13,10 +13,9 @@ from datetime import datetime
 import msgspec
 
 from channels_app.toolkit.text import split_text
-from connect_bridge.connect.gateway import Refused, Throttled, Unreachable
+from connect_bridge.connect.gateway import FOR_AGENT, Refused, Throttled, Unreachable
 from connect_bridge.connect.transcript import read_transcript
 from connect_bridge.listening.listener import Listener
-from connect_bridge.relay.chunking import FOR_AGENT
 from connect_bridge.runtime import House
 
 

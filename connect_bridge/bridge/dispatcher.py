@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from django.db import close_old_connections
 
+from connect_bridge.outbox.tasks import drain
 from connect_bridge.signals import message_stored
-from connect_bridge.tasks import drain
 
 log = logging.getLogger(__name__)
 

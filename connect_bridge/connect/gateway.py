@@ -24,10 +24,14 @@ from typing import ClassVar, Protocol
 
 import msgspec
 
+from channels_app.toolkit.text import TextLimit, Unit
+
 #: Connect takes this many bytes in one message (Amazon Connect API Reference, SendMessage).
 LARGEST_MESSAGE = 16_384
 #: A Lex bot reads this many characters (Amazon Connect Administrator Guide, feature specifications).
 LONGEST_FOR_BOT = 1_024
+FOR_BOT = TextLimit(most=LONGEST_FOR_BOT)
+FOR_AGENT = TextLimit(most=LARGEST_MESSAGE, unit=Unit.UTF8_BYTES)
 #: A chat that nobody connects to within this many seconds is closed by Connect (StartChatContact).
 CONNECT_WITHIN = 300.0
 

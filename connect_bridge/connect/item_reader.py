@@ -15,7 +15,7 @@ from typing import Any, TypeGuard, get_args
 import msgspec
 
 from connect_bridge.connect.gateway import Item
-from connect_bridge.outbox.metrics import UNREADABLE_ITEMS
+from connect_bridge.connect.metrics import UNREADABLE_ITEMS
 
 log = logging.getLogger(__name__)
 

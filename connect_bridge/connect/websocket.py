@@ -20,7 +20,7 @@ import python_socks
 from channels_app.toolkit.outbound_proxy import UnusableBundle, UnusableProxy, proxy_for, tls_context, why_no_way
 from connect_bridge.connect.gateway import GatewayError, Item, NoWay, SetUp, Unreachable
 from connect_bridge.connect.item_reader import read_item
-from connect_bridge.outbox.metrics import UNREADABLE_ITEMS
+from connect_bridge.connect.metrics import UNREADABLE_ITEMS
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from django.db.models.functions import Lower
 
 from channels_app.registry import channels
 from channels_app.reply_window import window_closes
-from connect_bridge.models import Contact, Conversation
+from connect_bridge.models import OPEN_STATES, Contact, Conversation
 from connect_bridge.relay.customer_context import DECIDED
 from customers.models import Consent, Customer, Identity, Merge
 from customers.names import name_key
@@ -35,7 +35,6 @@ TIED_BY = {
 }
 #: Customers of one search or list.
 MOST_FOUND = 50
-OPEN = (Contact.State.REQUESTED, Contact.State.STARTED, Contact.State.CONNECTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +204,7 @@ def _windows(identities: Sequence[Identity]) -> dict[uuid.UUID, list[Window]]:
         .defer("account__credentials", "account__former_credentials")
         .order_by("created_at")
     )
-    contacts = Contact.objects.filter(conversation__identity__in=identities, state__in=OPEN)
+    contacts = Contact.objects.filter(conversation__identity__in=identities, state__in=OPEN_STATES)
     busy = {contact.conversation_id: contact for contact in contacts.defer("participant_token", "connection_token")}
     windows: dict[uuid.UUID, list[Window]] = defaultdict(list)
     for conversation in conversations:

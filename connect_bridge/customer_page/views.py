@@ -16,13 +16,13 @@ from django.urls import reverse
 from django.utils.timezone import get_current_timezone_name
 from django.views.decorators.http import require_GET, require_POST
 
-from connect_bridge.api.customers import exported
 from connect_bridge.customer_page.link_codes import hand_out
 from connect_bridge.customer_page.profile import Whole, latest, search, whole
 from connect_bridge.customer_page.sentiment import insights
 from connect_bridge.customer_page.timeline import WHO, NotThere, Timeline, Wanted, days, timeline
 from connect_bridge.customer_page.timeline_rows import shown
 from connect_bridge.privacy.erasure import CannotErase, erase
+from connect_bridge.privacy.export import exported
 from customers.merging import CannotMerge, Method, keep_apart, merge, unmerge
 from customers.models import Customer, Identity, Merge
 from customers.sql_steps import Steps, take_now

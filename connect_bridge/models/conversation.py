@@ -43,18 +43,27 @@ class Conversation(models.Model):
         return f"{self.identity} on {self.account}"
 
 
+class ContactState(models.TextChoices):
+    REQUESTED = "requested"
+    STARTED = "started"
+    CONNECTED = "connected"
+    ENDED = "ended"
+    FAILED = "failed"
+
+
+#: The chat goes on, or may yet begin. A conversation has at most one such contact.
+OPEN_STATES = (ContactState.REQUESTED, ContactState.STARTED, ContactState.CONNECTED)
+#: The same for raw SQL: `state IN {OPEN_IN_SQL}`.
+OPEN_IN_SQL = "({})".format(", ".join(f"'{state}'" for state in OPEN_STATES))
+
+
 class Contact(models.Model):
     """One Amazon Connect chat. `id` is our session id and the ClientToken of its StartChatContact.
 
     `initial_contact_id` stays when the chat is transferred; `contact_id` is the latest segment.
     """
 
-    class State(models.TextChoices):
-        REQUESTED = "requested"
-        STARTED = "started"
-        CONNECTED = "connected"
-        ENDED = "ended"
-        FAILED = "failed"
+    State = ContactState
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     conversation = models.ForeignKey(Conversation, on_delete=models.PROTECT, related_name="contacts")
@@ -84,7 +93,7 @@ class Contact(models.Model):
             models.UniqueConstraint(
                 fields=["conversation"],
                 name="one_open_contact",
-                condition=models.Q(state__in=["requested", "started", "connected"]),
+                condition=models.Q(state__in=[*OPEN_STATES]),
             )
         ]
         indexes = [

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from connect_bridge.models import Contact
+from connect_bridge.models.conversation import OPEN_STATES, ContactState
 
-State = Contact.State
 #: The content type of a message that tells and asks for nothing (asides.py): it begins no chat, is no message in the
 #: numbers, and leaves the reply window as it is.
 ASIDE = "application/vnd.parley.event"
@@ -19,26 +18,25 @@ class Event(StrEnum):
     GAVE_UP = "gave up"  # not connected within five minutes, or never startable
 
 
-TABLE: dict[tuple[State, Event], State] = {
-    (State.REQUESTED, Event.STARTED): State.STARTED,
-    (State.REQUESTED, Event.GAVE_UP): State.FAILED,
-    (State.STARTED, Event.STARTED): State.STARTED,  # the same ClientToken answered again
-    (State.STARTED, Event.CONNECTED): State.CONNECTED,
-    (State.STARTED, Event.ENDED): State.ENDED,
-    (State.STARTED, Event.GAVE_UP): State.FAILED,
-    (State.CONNECTED, Event.CONNECTED): State.CONNECTED,  # reconnected
-    (State.CONNECTED, Event.ENDED): State.ENDED,
+TABLE: dict[tuple[ContactState, Event], ContactState] = {
+    (ContactState.REQUESTED, Event.STARTED): ContactState.STARTED,
+    (ContactState.REQUESTED, Event.GAVE_UP): ContactState.FAILED,
+    (ContactState.STARTED, Event.STARTED): ContactState.STARTED,  # the same ClientToken answered again
+    (ContactState.STARTED, Event.CONNECTED): ContactState.CONNECTED,
+    (ContactState.STARTED, Event.ENDED): ContactState.ENDED,
+    (ContactState.STARTED, Event.GAVE_UP): ContactState.FAILED,
+    (ContactState.CONNECTED, Event.CONNECTED): ContactState.CONNECTED,  # reconnected
+    (ContactState.CONNECTED, Event.ENDED): ContactState.ENDED,
 }
-OPEN = frozenset({State.REQUESTED, State.STARTED, State.CONNECTED})
 
 
 class Impossible(ValueError):
     """The event cannot happen in this state: a bug, or news that came too late."""
 
 
-def after(state: State, event: Event) -> State:
+def after(state: ContactState, event: Event) -> ContactState:
     """Return the next state; raise Impossible if the table has none. An ended contact stays ended."""
-    if state not in OPEN:
+    if state not in OPEN_STATES:
         return state
     try:
         return TABLE[state, event]

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from django.db import models
 
+#: What stands where something was said, after a person was erased and after the words were kept long enough.
+ERASED = "[erased]"
+EXPIRED = "[removed: kept long enough]"
+
 
 class RetentionMark(models.Model):
     """Up to when the data of one class has been emptied."""

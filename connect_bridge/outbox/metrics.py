@@ -10,5 +10,3 @@ MESSAGES = Counter("parley_messages", "Messages that came to an end.", ["channel
 DELIVERY_FAILURES = Counter(
     "parley_delivery_failures", "Attempts that the messenger did not take.", ["channel", "code"]
 )
-#: `where` is what brought the item: a chat's "websocket" or its "transcript".
-UNREADABLE_ITEMS = Counter("parley_unreadable_items", "Items of Connect's that could not be read.", ["where"])

@@ -9,9 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from connect_bridge.models import Message, Notice, OutboxEntry
-from connect_bridge.privacy.erasure import ERASED
-from connect_bridge.privacy.retention import EXPIRED
+from connect_bridge.models import ERASED, EXPIRED, Message, Notice, OutboxEntry
 
 #: What a person may send again. Of the uncertain ones the customer may have a first copy already.
 REVIVABLE = (OutboxEntry.State.DEAD, OutboxEntry.State.UNCERTAIN)

@@ -10,8 +10,8 @@ from django.db import connection, transaction
 from channels_app.registry import channels
 from channels_app.toolkit.text import split_text
 from connect_bridge.models import Conversation
+from connect_bridge.outbox.tasks import drain
 from connect_bridge.signals import message_stored
-from connect_bridge.tasks import drain
 
 #: As whom it stands in the transcript.
 ROLE, AUTHOR = "SYSTEM", "Parley"

@@ -14,15 +14,12 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from connect_bridge.customer_page.profile import OPEN
-from connect_bridge.models import Contact, Conversation, Message, OutboxEntry
+from connect_bridge.models import ERASED, OPEN_STATES, Contact, Conversation, Message, OutboxEntry
 from connect_bridge.privacy.hooks import forget_above
 from customers.merging import HOMES, ONE_AT_A_TIME
 from customers.models import Customer, Identity, PrivacyRequest, Tombstone
 from customers.tombstones import digest_of
 
-#: What stands where something was said.
-ERASED = "[erased]"
 #: A shorter id is in too many webhooks that are not about this person.
 SHORTEST_ID = 5
 
@@ -171,7 +168,7 @@ def _read(cursor: Any, customer: uuid.UUID) -> _Person:
 
 def _demand_quiet(person: _Person) -> None:
     """Refuse while somebody talks with the customer: a bridge and Amazon Connect hold their words just now."""
-    busy = Contact.objects.filter(conversation__in=person.conversations, state__in=OPEN)
+    busy = Contact.objects.filter(conversation__in=person.conversations, state__in=OPEN_STATES)
     ids = list(busy.values_list("initial_contact_id", flat=True))
     if ids:
         named = ", ".join(one or "one that is about to start" for one in ids)

@@ -9,9 +9,12 @@ from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Q
+from django.http import StreamingHttpResponse
 
 from connect_bridge.models import Contact, Conversation, Message
 from customers.models import Consent, Customer, Identity, LinkCode, Merge, PrivacyRequest
+from people.audit import note_read
+from people.streaming import streamed
 
 #: Rows that are read at once.
 CHUNK = 2_000
@@ -44,6 +47,16 @@ def note_export(customer: Customer, *, by: str, reason: str = "") -> PrivacyRequ
         reason=reason[:300],
         counts={"messages": Message.objects.filter(conversation__identity__customer=customer).count()},
     )
+
+
+def exported(customer: Customer, request: Any) -> StreamingHttpResponse:
+    """Return the export as a file, after putting it on record; `request` is Django's or DRF's."""
+    shown = customer.merged_into or customer
+    note_export(shown, by=request.user.get_username())
+    note_read(request.user, "customer", [shown.pk])
+    answer = StreamingHttpResponse(streamed(request, export(shown)), content_type="application/json")
+    answer["Content-Disposition"] = f'attachment; filename="customer-{shown.pk}.json"'
+    return answer
 
 
 def export(customer: Customer) -> Iterator[str]:

@@ -16,6 +16,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 
+from connect_bridge.models import EXPIRED
 from connect_bridge.privacy.hooks import forget_above
 
 log = logging.getLogger(__name__)
@@ -24,8 +25,6 @@ log = logging.getLogger(__name__)
 STEP = 1_000
 #: The class of which apps above keep something.
 WORDS = "words"
-#: What stands where something was said.
-EXPIRED = "[removed: kept long enough]"
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 MARK = "SELECT until FROM connect_bridge_retentionmark WHERE data_class = %(name)s FOR UPDATE SKIP LOCKED"

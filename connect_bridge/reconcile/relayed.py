@@ -12,8 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from channels_app.toolkit.text import is_blank, split_text
-from connect_bridge.connect.gateway import Item
-from connect_bridge.relay.chunking import FOR_AGENT, FOR_BOT
+from connect_bridge.connect.gateway import FOR_AGENT, FOR_BOT, Item
 
 
 @dataclass(slots=True)

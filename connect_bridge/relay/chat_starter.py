@@ -17,6 +17,7 @@ from channels_app.toolkit.text import TextLimit
 from connect_bridge.automation.holding_reply import hold
 from connect_bridge.automation.replies import CLOSED, GREETING, MEDIA, PAUSED, say
 from connect_bridge.connect.gateway import (
+    FOR_BOT,
     BadRequest,
     ChatRequest,
     Continued,
@@ -28,9 +29,10 @@ from connect_bridge.connect.gateway import (
     Throttled,
     Unreachable,
 )
-from connect_bridge.models.lifecycle import Event, State, after
+from connect_bridge.models import ContactState
+from connect_bridge.models.lifecycle import Event, after
 from connect_bridge.relay.chat_request import attributes_for, display_name, routing
-from connect_bridge.relay.chunking import FOR_BOT, next_part
+from connect_bridge.relay.chunking import next_part
 from connect_bridge.relay.customer_context import Context, attributes_of, context_of
 from connect_bridge.relay.profile_lookup import look_up
 from connect_bridge.runtime import House
@@ -172,7 +174,7 @@ class Starter:
             "flow": chat.flow_id,
         }
         await self.house.execute(chats.CHAT_STARTED, given)
-        chat.state = after(State(chat.state), Event.STARTED)
+        chat.state = after(ContactState(chat.state), Event.STARTED)
         chat.contact_id = chat.initial_contact_id = started.contact_id
         chat.participant_token = started.participant_token
         chat.started_at = datetime.now(UTC)
@@ -241,7 +243,7 @@ def _past(known: Context, instance: str) -> Continued | None:
     Never another person's: what a person's decision alone ties together is not shown in a chat.
     """
     kind, previous = settings.CONNECT_PERSISTENT_CHAT, known.last_chat
-    if not kind or previous is None or known.certainty == "decided" or previous.state != State.ENDED:
+    if not kind or previous is None or known.certainty == "decided" or previous.state != ContactState.ENDED:
         return None
     if previous.instance_id != instance or previous.ended_at is None:
         return None

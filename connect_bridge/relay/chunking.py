@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from channels_app.toolkit.placeholders import EMPTY
-from channels_app.toolkit.text import TextLimit, Unit, cut_text, is_blank
-from connect_bridge.connect.gateway import LARGEST_MESSAGE, LONGEST_FOR_BOT
+from channels_app.toolkit.text import TextLimit, cut_text, is_blank
+from connect_bridge.connect.gateway import LONGEST_FOR_BOT
 from connect_bridge.connect.markers import escaped
 from connect_bridge.storage.chats import Pending
 
-FOR_BOT = TextLimit(most=LONGEST_FOR_BOT)
-FOR_AGENT = TextLimit(most=LARGEST_MESSAGE, unit=Unit.UTF8_BYTES)
 #: A longer text is cut, and says so: ten parts for a bot. No messenger's own limit is higher; the store keeps it all.
 LONGEST_TEXT = 10 * LONGEST_FOR_BOT
 CUT = "[the rest of this message is too long to show: {left} more characters]"

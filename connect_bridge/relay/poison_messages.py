@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from connect_bridge.connect.gateway import GatewayError, NoWay, Unclear, Unreachable
-from connect_bridge.models.lifecycle import State
+from connect_bridge.models import ContactState
 from connect_bridge.runtime import House
 from connect_bridge.storage.chats import Chat, Pending
 
@@ -39,7 +39,7 @@ async def is_poison(house: House, chat: Chat | None, message: Pending, failure: 
     """
     if chat is None or message.attempts < ATTEMPTS or message.created_at > datetime.now(UTC) - AFTER:
         return False
-    requested = chat.state == State.REQUESTED
+    requested = chat.state == ContactState.REQUESTED
     blamed = Unreachable if requested else Unreachable | Unclear
     if not (requested or heard) or isinstance(failure, NoWay) or not isinstance(failure, blamed):
         return False

@@ -18,6 +18,8 @@ import psycopg
 from channels_app.infrastructure.failpoints import failpoint
 from connect_bridge.connect.gateway import (
     CONNECT_WITHIN,
+    FOR_AGENT,
+    FOR_BOT,
     GatewayError,
     Invalid,
     NotPassed,
@@ -27,9 +29,10 @@ from connect_bridge.connect.gateway import (
     Unreachable,
 )
 from connect_bridge.listening.listener import ENDED_UNHEARD, Listener, described
-from connect_bridge.models.lifecycle import ASIDE, Event, State, after
+from connect_bridge.models import ContactState
+from connect_bridge.models.lifecycle import ASIDE, Event, after
 from connect_bridge.relay.chat_starter import Starter
-from connect_bridge.relay.chunking import FOR_AGENT, FOR_BOT, next_part, position_after, shown, token
+from connect_bridge.relay.chunking import next_part, position_after, shown, token
 from connect_bridge.relay.contact_cards import read_cards
 from connect_bridge.relay.poison_messages import is_poison
 from connect_bridge.runtime import House
@@ -140,7 +143,7 @@ class Relay:
 
     async def _go_on(self, chat: Chat) -> None:
         """Listen to a chat in which nothing waits to be said; give up one that nothing is left to begin."""
-        begun = chat.state != State.REQUESTED
+        begun = chat.state != ContactState.REQUESTED
         with suppress(Refused):
             await (self._connect(chat) if begun else self._over(chat, Event.GAVE_UP, "what was to begin it is settled"))
 
@@ -199,7 +202,7 @@ class Relay:
             await self._starter.admit(message, begins=self._chat is None)
             return await self._open_chat(message)
         await self._note_end()
-        return await self._open_chat(message) if self._chat and self._chat.state != State.REQUESTED else None
+        return await self._open_chat(message) if self._chat and self._chat.state != ContactState.REQUESTED else None
 
     async def _open_chat(self, message: Pending) -> Chat:
         """Return a connected chat, bringing one there from whatever state it is in."""
@@ -210,9 +213,9 @@ class Relay:
             if time.monotonic() < self._another_at:
                 raise Refused(f"Connect let nobody into the last chat that was started, so another waits: {self._shut}")
             chat = self._chat = await self._starter.request(message)
-        if chat.state == State.REQUESTED:
+        if chat.state == ContactState.REQUESTED:
             await self._starter.start(chat, message)
-        if chat.state == State.STARTED:
+        if chat.state == ContactState.STARTED:
             await self._starter.greet(chat)
         if self.listener is None:
             await self._note_first(chat, message)
@@ -221,7 +224,7 @@ class Relay:
 
     async def _note_first(self, chat: Chat, message: Pending) -> None:
         """Note the InitialMessage of a chat that was connected before: Connect may not let us in again to see it."""
-        if chat.state == State.CONNECTED and message.id == chat.first_message:
+        if chat.state == ContactState.CONNECTED and message.id == chat.first_message:
             await self._done(chat, message, next_part(message, FOR_BOT), "")
             chat.first_message = None
             raise Unreachable("its first part is with Connect: looking again for what is left")
@@ -231,7 +234,7 @@ class Relay:
 
         Even if it ends at once, its InitialMessage is with Connect: `_send` comes next, and notes that.
         """
-        began = chat.state == State.STARTED
+        began = chat.state == ContactState.STARTED
         if began and chat.started_at is not None:
             age = (datetime.now(UTC) - chat.started_at).total_seconds()
             if age > CONNECT_WITHIN:
@@ -250,7 +253,7 @@ class Relay:
             self._in_doubt = True  # perhaps we were connected for a moment
             listener.close()
             raise
-        chat.state = after(State(chat.state), Event.CONNECTED)
+        chat.state = after(ContactState(chat.state), Event.CONNECTED)
         self.listener = listener
         self._shut_outs = 0
         if self._stopped:
@@ -360,7 +363,7 @@ class Relay:
             self.listener.close()
         self.listener = None
         failpoint("O10")
-        given = {"contact": chat.contact, "state": after(State(chat.state), event), "reason": reason[:200]}
+        given = {"contact": chat.contact, "state": after(ContactState(chat.state), event), "reason": reason[:200]}
         await self.house.execute(chats.CHAT_OVER, given)
         self._chat = None
         self._in_doubt = self._renewed = False
@@ -375,7 +378,7 @@ class Relay:
         log.warning("message %s cannot be relayed: %s", message.id, refusal)
         given = {"id": message.id, "code": refusal.code, "detail": str(refusal)[:500], "item": refusal.item[:64]}
         await self.house.execute(chats.UNDELIVERABLE, given)
-        if self._chat is not None and self._chat.state == State.REQUESTED:
+        if self._chat is not None and self._chat.state == ContactState.REQUESTED:
             await self._over(self._chat, Event.GAVE_UP, "its first message cannot be relayed")
 
     def _later(self) -> float:

@@ -11,10 +11,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from connect_bridge.models import Message, Replay
+from connect_bridge.models import ERASED, EXPIRED, Message, Replay
 from connect_bridge.outbox.relay_again import relay_again
-from connect_bridge.privacy.erasure import ERASED
-from connect_bridge.privacy.retention import EXPIRED
 from tests.connect_bridge.bridge.test_process import aws, bridge, phone, pointed_at, until
 from tests.connect_bridge.outbox.test_replay import replay, said
 from tests.factories import ConversationFactory, MessageFactory

@@ -17,9 +17,9 @@ from django.test import Client
 
 from channels_app.models import InboundEntry, WebhookDelivery
 from channels_app.types import Alias, AliasType, Sender
-from connect_bridge.models import Contact, Message, OutboxEntry, SentId
+from connect_bridge.models import ERASED, Contact, Message, OutboxEntry, SentId
 from connect_bridge.privacy import hooks
-from connect_bridge.privacy.erasure import ERASED, CannotErase, erase
+from connect_bridge.privacy.erasure import CannotErase, erase
 from customers.merging import Method, merge
 from customers.models import Customer, Identity, IdentityChange, Merge, PrivacyRequest, Tombstone
 from customers.sql_steps import take_now

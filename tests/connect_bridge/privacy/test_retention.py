@@ -9,9 +9,9 @@ import pytest
 
 from channels_app.models import ChannelLog, InboundEntry, WebhookDelivery
 from connect_bridge import tasks
-from connect_bridge.models import Message, OutboxEntry, RetentionMark
+from connect_bridge.models import EXPIRED, Message, OutboxEntry, RetentionMark
 from connect_bridge.privacy import retention
-from connect_bridge.privacy.retention import EXPIRED, retain
+from connect_bridge.privacy.retention import retain
 from tests.factories import (
     ChannelLogFactory,
     InboundEntryFactory,
