@@ -18,7 +18,7 @@ from django.conf import settings  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
 from analytics.dashboards.consumers import Dashboards  # noqa: E402
-from channels_app.webhooks.asgi import FastLane  # noqa: E402
+from channels_app.webhooks.asgi import WebhookASGI  # noqa: E402
 
 
 async def _no_such_socket(_scope: Any, _receive: Any, send: Any) -> Any:
@@ -35,7 +35,7 @@ _sockets = URLRouter(
 
 application = ProtocolTypeRouter(
     {
-        "http": FastLane(_django) if settings.WEBHOOK_FAST_LANE else _django,
+        "http": WebhookASGI(_django) if settings.WEBHOOK_FAST_LANE else _django,
         "websocket": AllowedHostsOriginValidator(_sockets),
     }
 )

@@ -14,9 +14,9 @@ from psycopg_pool import AsyncConnectionPool
 from channels_app.infrastructure.group_commit import GroupCommitter
 from connect_bridge.connect.circuit_breaker import Gates
 from connect_bridge.connect.gateway import ControlPlane, ParticipantService
-from connect_bridge.connect.rate_limit import Paces
+from connect_bridge.connect.rate_limit import RateLimiters
 from connect_bridge.connect.websocket import HeartbeatWheel
-from connect_bridge.storage.account_settings import Services
+from connect_bridge.storage.account_settings import AccountSettingsCache
 from connect_bridge.storage.capture import Batch
 from connect_bridge.storage.chats import BRIDGE_TTL, Connection
 
@@ -31,7 +31,7 @@ Relayed = tuple[uuid.UUID, uuid.UUID, int, bool, str]
 
 
 @dataclass(slots=True, kw_only=True)
-class House:
+class BridgeRuntime:
     """The shared means of one bridge. `said` is told of every new message of Connect's side, after its commit."""
 
     bridge: uuid.UUID
@@ -41,9 +41,9 @@ class House:
     captures: GroupCommitter[Batch, Sequence[uuid.UUID]]
     relays: GroupCommitter[Relayed, None]
     said: Callable[[uuid.UUID, Sequence[uuid.UUID]], None]
-    paces: Paces = field(default_factory=Paces)
+    limiters: RateLimiters = field(default_factory=RateLimiters)
     gates: Gates = field(default_factory=Gates)
-    services: Services = field(default_factory=Services)
+    services: AccountSettingsCache = field(default_factory=AccountSettingsCache)
     opening: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENED_AT_ONCE))
     wheel: HeartbeatWheel = field(default_factory=HeartbeatWheel)
     beat_at: float = field(default_factory=time.monotonic)

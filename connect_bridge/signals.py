@@ -11,7 +11,7 @@ from django.dispatch import Signal
 log = logging.getLogger(__name__)
 
 
-class News(Signal):
+class CommittedSignal(Signal):
     """A signal to be sent by `send_robust()`, which never raises.
 
     Django would log a failing receiver's exception with its text and locals, and a message's text may be among them:
@@ -23,8 +23,8 @@ class News(Signal):
 
 
 #: A message was stored, from either side. `conversation_id`, `message_id`: UUID.
-message_stored = News()
+message_stored = CommittedSignal()
 #: A send came to an end. `conversation_id`, `message_id`: UUID; `status`: accepted, failed or uncertain.
-message_settled = News()
+message_settled = CommittedSignal()
 #: A Connect chat ended. `conversation_id`, `contact_id` (our id of it): UUID.
-contact_ended = News()
+contact_ended = CommittedSignal()

@@ -14,7 +14,7 @@ from analytics.queries.rollups import Sums
 from analytics.rollups.time_buckets import HOUR, hour_of
 from analytics.sentiment.engine import SCALE
 from analytics.tiles import live_queries
-from analytics.tiles.dashboard_data import Numbers, added
+from analytics.tiles.dashboard_data import DashboardData, added
 from analytics.tiles.tile import share
 
 
@@ -132,7 +132,7 @@ Value = tuple[float | None, int]
 
 def current(metric: Metric, chosen: Filter, hours: int) -> Value:
     """Return the value of the last hours, the running one among them."""
-    numbers = Numbers(chosen)
+    numbers = DashboardData(chosen)
     if metric is METRICS["untaken"]:
         count, since = live_queries.untaken(numbers)
         return (0.0 if since is None else (chosen.now - since) / timedelta(milliseconds=1)), max(1, count)
@@ -153,7 +153,7 @@ def current(metric: Metric, chosen: Filter, hours: int) -> Value:
 
 def history(metric: Metric, chosen: Filter, hours: int, start: datetime) -> dict[datetime, Value]:
     """Return for every hour from `start` up to now the value of the hours that end with it."""
-    numbers, end = Numbers(chosen), hour_of(chosen.now)
+    numbers, end = DashboardData(chosen), hour_of(chosen.now)
     asked = numbers.question(start - hours * HOUR, end, by=("at",), hourly=True)
     if metric.digest:
         bins = {at: found.get(metric.digest, {}) for (at,), found in rollups.bins(asked, [metric.digest]).items()}

@@ -26,7 +26,7 @@ from analytics.dashboards.access import orphaned, reachable
 from analytics.models import AlertEvent, AlertRule
 from analytics.rollups.time_buckets import HOUR, hour_of
 from analytics.tiles import chat_queries
-from analytics.tiles.dashboard_data import Numbers
+from analytics.tiles.dashboard_data import DashboardData
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ def message_of(event: AlertEvent) -> dict[str, Any]:
     rule, metric = event.rule, METRICS[event.rule.metric]
     chosen = filter_of(rule, event.at)
     base = settings.PUBLIC_BASE_URL
-    worst = chat_queries.worst(Numbers(chosen), WORST)
+    worst = chat_queries.worst(DashboardData(chosen), WORST)
     return {
         "rule": rule.name,
         "state": event.state,

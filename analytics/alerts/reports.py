@@ -19,7 +19,7 @@ from analytics.models import Export, Report
 from analytics.queries.filters import parse
 from analytics.rollups.time_buckets import local
 from analytics.tiles import catalogue
-from analytics.tiles.dashboard_data import Numbers
+from analytics.tiles.dashboard_data import DashboardData
 from analytics.tiles.tile import State, Tile
 from people.privacy import Sight
 
@@ -94,7 +94,7 @@ def _post(mail: EmailMessage) -> None:
 
 def mail_of(report: Report, now: datetime) -> EmailMessage:
     """Write a report, as its owner may see the numbers; without words of customers."""
-    numbers = Numbers(allowed(report.owner, parse(QueryDict(report.query).dict(), now)))
+    numbers = DashboardData(allowed(report.owner, parse(QueryDict(report.query).dict(), now)))
     made = [redacted(catalogue.make(key, numbers), Sight.NONE) for key in visible(report.owner, TILES)]
     address = f"{settings.PUBLIC_BASE_URL}{reverse('dashboards:overview')}?{report.query}"
     span = f"{formatting.hour(numbers.filter.start)} to {formatting.hour(min(numbers.filter.end, now))}"

@@ -21,7 +21,7 @@ from analytics.dashboards.access import VIEW, allowed, may_see, redacted, visibl
 from analytics.queries.filters import COMPARISONS, NAMES, RANGES, BadFilter, parse, unknown
 from analytics.tiles import catalogue
 from analytics.tiles.catalogue import TILES
-from analytics.tiles.dashboard_data import Numbers
+from analytics.tiles.dashboard_data import DashboardData
 from analytics.tiles.tile import Tile
 from people.privacy import sight_of
 
@@ -90,7 +90,7 @@ class _MetricsView(APIView):
             chosen = parse(request.query_params, timezone.now())
         except BadFilter as wrong:
             raise ValidationError({wrong.field: [str(wrong)]}) from None
-        numbers = Numbers(allowed(request.user, chosen))
+        numbers = DashboardData(allowed(request.user, chosen))
         sight = sight_of(request.user)
         made = [redacted(catalogue.make(key, numbers), sight) for key in keys]
         state = numbers.state

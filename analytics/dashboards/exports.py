@@ -22,7 +22,7 @@ from analytics.queries.filters import BadFilter, parse
 from analytics.rollups.time_buckets import local
 from analytics.tiles import catalogue
 from analytics.tiles.catalogue import TILES
-from analytics.tiles.dashboard_data import Numbers
+from analytics.tiles.dashboard_data import DashboardData
 from analytics.tiles.tile import Tile
 from people.privacy import Sight, sight_of
 from people.streaming import streamed
@@ -89,7 +89,7 @@ def rows(request: HttpRequest, what: str) -> HttpResponse:
     return _answer(request, f"rows {what}", what, lines)
 
 
-def tile_lines(made: Tile, numbers: Numbers) -> Iterator[Sequence[Any]]:
+def tile_lines(made: Tile, numbers: DashboardData) -> Iterator[Sequence[Any]]:
     """Yield a tile as lines of a table: first what makes its number honest, then the numbers."""
     yield ["tile", made.title]
     yield ["from", numbers.filter.start]
@@ -116,7 +116,7 @@ def tile_lines(made: Tile, numbers: Numbers) -> Iterator[Sequence[Any]]:
 
 
 def row_lines(
-    what: str, numbers: Numbers, pick: Pick, *, with_text: bool, with_agents: bool
+    what: str, numbers: DashboardData, pick: Pick, *, with_text: bool, with_agents: bool
 ) -> Iterator[Sequence[Any]]:
     """Yield the header and every row behind a choice of chats, read from the database in pieces."""
     where = IN_RANGE if what == "messages" and not pick.parameters else pick.where
@@ -162,9 +162,9 @@ def written(lines: Iterable[Sequence[Any]]) -> Iterator[str]:
         yield writer.writerow([safe(value) for value in line])
 
 
-def _numbers(request: HttpRequest) -> Numbers | HttpResponse:
+def _numbers(request: HttpRequest) -> DashboardData | HttpResponse:
     try:
-        return Numbers(allowed(request.user, parse(request.GET, timezone.now())))
+        return DashboardData(allowed(request.user, parse(request.GET, timezone.now())))
     except BadFilter as wrong:
         return HttpResponse(f"{wrong.field}: {wrong}", status=400, content_type="text/plain; charset=utf-8")
 

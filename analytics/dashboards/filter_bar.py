@@ -12,13 +12,13 @@ from django.urls import reverse
 from analytics.dashboards.access import AGENTS
 from analytics.models import Rollup, SavedView
 from analytics.queries.filters import COMPARISONS, NONE, RANGES
-from analytics.tiles.dashboard_data import Numbers
+from analytics.tiles.dashboard_data import DashboardData
 
 #: Values of a facet that can be chosen.
 MOST = 200
 
 
-def build(request: HttpRequest, numbers: Numbers, page: str) -> dict[str, Any]:
+def build(request: HttpRequest, numbers: DashboardData, page: str) -> dict[str, Any]:
     """Return what the bar's template shows."""
     facets = [facet for facet in ("queue", "language", "agent") if facet != "agent" or request.user.has_perm(AGENTS)]
     return {
@@ -45,7 +45,7 @@ def _written(value: str | None) -> str:
     return "" if value is None else value or NONE
 
 
-def _values(facet: str, numbers: Numbers) -> list[str]:
+def _values(facet: str, numbers: DashboardData) -> list[str]:
     """Return the values that the facet had in the last 28 days or in the range, whichever is longer."""
     found = Rollup.objects.filter(grain=Rollup.Grain.DAY, facet=facet, at__gte=numbers.filter.start)
     values = set(found.values_list("value", flat=True).distinct()[:MOST])
@@ -54,7 +54,7 @@ def _values(facet: str, numbers: Numbers) -> list[str]:
     return sorted(values)
 
 
-def _chips(request: HttpRequest, numbers: Numbers) -> Iterator[dict[str, str]]:
+def _chips(request: HttpRequest, numbers: DashboardData) -> Iterator[dict[str, str]]:
     chosen = numbers.filter
     names = {account.id: account.name for account in numbers.all_accounts}
     told = {

@@ -21,7 +21,7 @@ from analytics.queries import chat_selection
 from analytics.queries.filters import COMPARISONS, BadFilter, parse
 from analytics.tiles import catalogue, chat_queries
 from analytics.tiles.catalogue import OVERVIEW, PAGES
-from analytics.tiles.dashboard_data import Numbers
+from analytics.tiles.dashboard_data import DashboardData
 from analytics.tiles.now import chat_columns, chat_row
 from analytics.tiles.tile import Row, Tile
 from people.audit import note_read
@@ -122,11 +122,11 @@ def _chats(request: HttpRequest) -> HttpResponse:
     return render(request, "analytics/chats.html", context)
 
 
-def _numbers(request: HttpRequest) -> Numbers:
-    return Numbers(allowed(request.user, parse(request.GET, timezone.now())))
+def _numbers(request: HttpRequest) -> DashboardData:
+    return DashboardData(allowed(request.user, parse(request.GET, timezone.now())))
 
 
-def _context(request: HttpRequest, numbers: Numbers, name: str, keys: Sequence[str]) -> dict[str, Any]:
+def _context(request: HttpRequest, numbers: DashboardData, name: str, keys: Sequence[str]) -> dict[str, Any]:
     sight = sight_of(request.user)
     whole = [catalogue.make(key, numbers) for key in visible(request.user, keys)]
     catalogue.keep(whole, numbers)
@@ -151,13 +151,13 @@ def _context(request: HttpRequest, numbers: Numbers, name: str, keys: Sequence[s
     }
 
 
-def _led_on(tile: Tile, page: str, numbers: Numbers) -> Tile:
+def _led_on(tile: Tile, page: str, numbers: DashboardData) -> Tile:
     """Return the tile with a way on: one that leads to the page where it stands leads to the chats instead."""
     here = not tile.drill or tile.drill == numbers.drill(page)
     return replace(tile, drill=numbers.drill("chats")) if here and tile.page == page else tile
 
 
-def _rebuilt(numbers: Numbers) -> int | None:
+def _rebuilt(numbers: DashboardData) -> int | None:
     """Return how much of a rebuild is done, in per cent; None if none is under way."""
     state = numbers.state
     if state is None or not state.rebuild_of:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from analytics.tiles import now as tiles_now
 from analytics.tiles import sentiment, service, volume
-from analytics.tiles.dashboard_data import Numbers
+from analytics.tiles.dashboard_data import DashboardData
 from analytics.tiles.tile import State, Tile
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ KEPT = 3600
 KEPT_AGAIN, MOST_REMEMBERED = 60.0, 1000
 _kept_at: dict[str, float] = {}
 
-TILES: Mapping[str, Callable[[Numbers], Tile]] = {
+TILES: Mapping[str, Callable[[DashboardData], Tile]] = {
     "channels": tiles_now.channels,
     "sentiment": sentiment.sentiment,
     "negative": sentiment.negative,
@@ -100,7 +100,7 @@ OF_AGENTS = frozenset({"by_agent"})
 OF_NOW = frozenset({"channels", "active", "waiting", "windows"})
 
 
-def make(key: str, numbers: Numbers) -> Tile:
+def make(key: str, numbers: DashboardData) -> Tile:
     """Return one tile; if it cannot be made, what it last said, marked as failed."""
     try:
         tile = TILES[key](numbers)
@@ -114,7 +114,7 @@ def make(key: str, numbers: Numbers) -> Tile:
     return tile
 
 
-def keep(made: Sequence[Tile], numbers: Numbers) -> None:
+def keep(made: Sequence[Tile], numbers: DashboardData) -> None:
     """Remember tiles for the day when one of them cannot be made: once a minute for each filter is enough."""
     name, now = _name(numbers), time.monotonic()
     if now - _kept_at.get(name, -KEPT_AGAIN) < KEPT_AGAIN:
@@ -128,13 +128,13 @@ def keep(made: Sequence[Tile], numbers: Numbers) -> None:
     cache.set(name, msgspec.json.encode(good), KEPT)
 
 
-def _kept(numbers: Numbers) -> dict[str, Tile]:
+def _kept(numbers: DashboardData) -> dict[str, Tile]:
     oldest = numbers.now - timedelta(seconds=KEPT)
     last = cache.get(_name(numbers))
     return {tile.key: tile for tile in (_decoder.decode(last) if last else ()) if tile.as_of and tile.as_of > oldest}
 
 
-def _name(numbers: Numbers) -> str:
+def _name(numbers: DashboardData) -> str:
     return f"analytics.kept.{md5(numbers.filter.query().encode(), usedforsecurity=False).hexdigest()}"
 
 

@@ -11,7 +11,7 @@ import msgspec
 from django.db import connection
 
 from analytics.queries.chat_selection import OF, Pick
-from analytics.tiles.dashboard_data import Numbers
+from analytics.tiles.dashboard_data import DashboardData
 
 _FACT = """
 f.unit, f.conversation_id, f.contact_id, f.rating, f.shift, f.scored, f.lowest_message, f.waiting_since, f.agent,
@@ -69,12 +69,12 @@ class ChatLine(msgspec.Struct, frozen=True, kw_only=True):
     words: str | None
 
 
-def worst(numbers: Numbers, most: int) -> list[ChatLine]:
+def worst(numbers: DashboardData, most: int) -> list[ChatLine]:
     """Return the chats of the range with the lowest ratings: those that are open and below nought first."""
     return _chats(WORST, {**numbers.of, "most": most})
 
 
-def chats(numbers: Numbers, most: int, pick: Pick) -> list[ChatLine]:
+def chats(numbers: DashboardData, most: int, pick: Pick) -> list[ChatLine]:
     """Return the chats behind a number, the lowest rated first."""
     return _chats(LISTED.format(where=pick.where), {**numbers.of, **pick.given, "most": most})
 

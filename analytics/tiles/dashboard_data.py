@@ -37,7 +37,7 @@ class OpenChats(msgspec.Struct, frozen=True, kw_only=True):
     oldest: datetime | None = None
 
 
-class Numbers:
+class DashboardData:
     """The rollups as one filter sees them. Everything is read on first use."""
 
     def __init__(self, chosen: Filter) -> None:

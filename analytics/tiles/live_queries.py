@@ -12,7 +12,7 @@ import msgspec
 from django.db import connection
 
 from analytics.queries.chat_selection import OF
-from analytics.tiles.dashboard_data import Numbers, OpenChats
+from analytics.tiles.dashboard_data import DashboardData, OpenChats
 from channels_app.channel import HasReplyWindow
 from channels_app.registry import channels
 from connect_bridge.models.lifecycle import ASIDE
@@ -94,14 +94,14 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     closes_at: datetime
 
 
-def open_chats(numbers: Numbers) -> OpenChats:
+def open_chats(numbers: DashboardData) -> OpenChats:
     """Return who has the open chats; asked once for all tiles of a page."""
     if numbers.open_chats is None:
         numbers.open_chats = _open_chats(numbers)
     return numbers.open_chats
 
 
-def _open_chats(numbers: Numbers) -> OpenChats:
+def _open_chats(numbers: DashboardData) -> OpenChats:
     counted = {"bot": 0, "queue": 0, "agent": 0}
     oldest: datetime | None = None
     for who, since in _rows(OPEN, numbers.of):
@@ -111,23 +111,23 @@ def _open_chats(numbers: Numbers) -> OpenChats:
     return OpenChats(oldest=oldest, **counted)
 
 
-def young_unsettled(numbers: Numbers) -> int:
+def young_unsettled(numbers: DashboardData) -> int:
     """Return how many sends are open and may be: they are no older than a quarter of an hour."""
     return int(_rows(YOUNG, numbers.of)[0][0])
 
 
-def untaken(numbers: Numbers) -> tuple[int, datetime | None]:
+def untaken(numbers: DashboardData) -> tuple[int, datetime | None]:
     """Return how many customers' messages Amazon Connect has not taken, and when the oldest of them came."""
     count, oldest = _rows(UNTAKEN, numbers.of)[0]
     return int(count), oldest
 
 
-def accounts(numbers: Numbers) -> list[AccountNow]:
+def accounts(numbers: DashboardData) -> list[AccountNow]:
     names = AccountNow.__struct_fields__
     return [AccountNow(**dict(zip(names, row, strict=True))) for row in _rows(ACCOUNTS, {"now": numbers.now})]
 
 
-def windows(numbers: Numbers) -> list[Window]:
+def windows(numbers: DashboardData) -> list[Window]:
     """Return who has the last word and a window that closes soon or closed within a day; the most urgent first."""
     known = {account.id: account.kind for account in numbers.all_accounts}
     lengths = {kind: length for kind in set(known.values()) if (length := window_length(kind))}

@@ -10,7 +10,7 @@ from analytics import formatting
 from analytics.models import QueueNow
 from analytics.tiles import chat_queries, live_queries
 from analytics.tiles.chat_queries import ChatLine
-from analytics.tiles.dashboard_data import Numbers
+from analytics.tiles.dashboard_data import DashboardData
 from analytics.tiles.sentiment import mood_of
 from analytics.tiles.tile import Column, Part, Row, State, Tile, row
 from channels_app.models import ChannelAccount
@@ -24,7 +24,7 @@ MOST_WINDOWS = 6
 TOLD_FOR = timedelta(minutes=2)
 
 
-def channels(numbers: Numbers) -> Tile:
+def channels(numbers: DashboardData) -> Tile:
     """How each channel account is, in the words of its own light, beside what the last two hours brought."""
     lights = {
         one.account.pk: one
@@ -63,7 +63,7 @@ def channels(numbers: Numbers) -> Tile:
     return tile
 
 
-def active(numbers: Numbers) -> Tile:
+def active(numbers: DashboardData) -> Tile:
     """Open chats, by who has them."""
     found = live_queries.open_chats(numbers)
     whole = found.bot + found.queue + found.agent
@@ -92,7 +92,7 @@ def active(numbers: Numbers) -> Tile:
     return tile
 
 
-def waiting(numbers: Numbers) -> Tile:
+def waiting(numbers: DashboardData) -> Tile:
     """How long the longest waits."""
     found = live_queries.open_chats(numbers)
     waited = None if found.oldest is None else (numbers.now - found.oldest) / timedelta(milliseconds=1)
@@ -113,7 +113,7 @@ def waiting(numbers: Numbers) -> Tile:
     return tile
 
 
-def _queues(numbers: Numbers) -> list[str]:
+def _queues(numbers: DashboardData) -> list[str]:
     """Return what Connect itself says of its queues, if it was asked lately."""
     said = QueueNow.objects.filter(at__gte=numbers.now - TOLD_FOR)
     waiting = [queue.waiting for queue in said if queue.waiting is not None]
@@ -125,7 +125,7 @@ def _queues(numbers: Numbers) -> list[str]:
     return [f"Connect: {sum(waiting)} in its queues{longest}, {sum(slots)} slots free"]
 
 
-def worst(numbers: Numbers) -> Tile:
+def worst(numbers: DashboardData) -> Tile:
     """Who needs somebody: the most negative chats, the open ones first."""
     columns = chat_columns()
     return Tile(
@@ -154,7 +154,7 @@ def chat_columns() -> list[Column]:
     ]
 
 
-def chat_row(numbers: Numbers, chat: ChatLine, columns: list[Column]) -> Row:
+def chat_row(numbers: DashboardData, chat: ChatLine, columns: list[Column]) -> Row:
     """Return one chat; its link opens the transcript at its lowest message."""
     known = {account.id: account for account in numbers.all_accounts}
     account = known.get(chat.account)
@@ -180,7 +180,7 @@ def transcript(chat: ChatLine) -> str:
     return f"{reverse('dashboards:chat', args=[chat.contact])}#lowest"
 
 
-def window_left(numbers: Numbers, chat: ChatLine) -> str:
+def window_left(numbers: DashboardData, chat: ChatLine) -> str:
     """Return how long free text is still taken, in words."""
     known = {account.id: account.kind for account in numbers.all_accounts}
     length = live_queries.window_length(known.get(chat.account, ""))
@@ -190,7 +190,7 @@ def window_left(numbers: Numbers, chat: ChatLine) -> str:
     return f"{formatting.duration(left / timedelta(milliseconds=1))} left" if left > timedelta() else "closed"
 
 
-def windows(numbers: Numbers) -> Tile:
+def windows(numbers: DashboardData) -> Tile:
     """List who has the last word while the messenger's window closes."""
     found = live_queries.windows(numbers)
     soon = [one for one in found if one.closes_at >= numbers.now]

@@ -12,7 +12,7 @@ from analytics import formatting
 from analytics.queries import rollups
 from analytics.queries.rollups import Sums
 from analytics.sentiment.engine import SCALE
-from analytics.tiles.dashboard_data import Numbers, added
+from analytics.tiles.dashboard_data import DashboardData, added
 from analytics.tiles.tile import SMALL, Column, Row, Series, State, Tile, row, share
 
 SCORED_WORDS = "Customers' own words alone; not scored are languages that the engine does not know, never neutral."
@@ -51,7 +51,7 @@ def mood_of(value: float | None) -> str:
     return "negative" if value <= -0.05 else "positive" if value >= 0.05 else "neutral"  # noqa: PLR2004 - rounds to nothing
 
 
-def sentiment(numbers: Numbers) -> Tile:
+def sentiment(numbers: DashboardData) -> Tile:
     """Net sentiment, with a line over the range."""
     tile = _over_time(numbers, net, "rated", "Net sentiment")
     tile.formula = (
@@ -65,7 +65,7 @@ def sentiment(numbers: Numbers) -> Tile:
     return _state(tile.weigh(good="up"))
 
 
-def _over_time(numbers: Numbers, measure: Measure, n: str, name: str) -> Tile:
+def _over_time(numbers: DashboardData, measure: Measure, n: str, name: str) -> Tile:
     points = []
     for at in numbers.buckets:
         sums = numbers.sums_by_bucket[at]
@@ -83,7 +83,7 @@ def _over_time(numbers: Numbers, measure: Measure, n: str, name: str) -> Tile:
     )
 
 
-def negative(numbers: Numbers) -> Tile:
+def negative(numbers: DashboardData) -> Tile:
     """Share of chats that were negative."""
     tile = _over_time(numbers, _negative, "rated", "Negative chats")
     tile.key, tile.title, tile.unit, tile.page = "negative", "Negative chats", "share", "sentiment"
@@ -99,7 +99,7 @@ def _negative(sums: Sums) -> float | None:
     return share(sums["rated_negative"], sums["rated"])
 
 
-def shifted(numbers: Numbers) -> Tile:
+def shifted(numbers: DashboardData) -> Tile:
     """How the mood changed from the beginning of chats to their end."""
     tile = _over_time(numbers, shift, "shifted", "Shift")
     tile.key, tile.title, tile.page, tile.drill = "shift", "Shift in chats", "sentiment", numbers.drill("sentiment")
@@ -117,7 +117,7 @@ def shifted(numbers: Numbers) -> Tile:
     return _state(tile.weigh(good="up"))
 
 
-def coverage(numbers: Numbers) -> Tile:
+def coverage(numbers: DashboardData) -> Tile:
     """How much of what customers wrote has a score."""
     total, before = numbers.total, numbers.before
     value = share(total["scored"], total["scorable"])
@@ -148,7 +148,7 @@ def coverage(numbers: Numbers) -> Tile:
     return _state(tile.weigh())
 
 
-def _notes(numbers: Numbers) -> list[str]:
+def _notes(numbers: DashboardData) -> list[str]:
     total = numbers.total
     covered = share(total["scored"], total["scorable"])
     notes = [f"Engine: {settings.SENTIMENT_ENGINE}."]
@@ -164,7 +164,7 @@ def _state(tile: Tile) -> Tile:
     return tile
 
 
-def phrases(numbers: Numbers) -> Tile:
+def phrases(numbers: DashboardData) -> Tile:
     """Rank the phrases of negative messages by what they take from net sentiment."""
     asked = numbers.question(
         numbers.filter.start, numbers.filter.end, by=("value",), facet="phrase", measures=("rated", "rating_sum")
@@ -212,10 +212,10 @@ def phrase_impact(having: Sums, total: Sums) -> float | None:
     return rated / total["rated"] * (mean_without - mean_with) / SCALE
 
 
-def by_facet(facet: str, title: str) -> Callable[[Numbers], Tile]:
+def by_facet(facet: str, title: str) -> Callable[[DashboardData], Tile]:
     """Return a tile that compares channels, accounts, queues, agents or languages, from one common zero."""
 
-    def tile(numbers: Numbers) -> Tile:
+    def tile(numbers: DashboardData) -> Tile:
         columns = [
             Column("net sentiment", "points"),
             Column("shift", "points"),
@@ -250,7 +250,7 @@ def by_facet(facet: str, title: str) -> Callable[[Numbers], Tile]:
     return tile
 
 
-def _in_bands(numbers: Numbers, columns: list[Column], rows: list[Row]) -> Tile:
+def _in_bands(numbers: DashboardData, columns: list[Column], rows: list[Row]) -> Tile:
     """Return agents in three bands and by name in each: a few points between two people are no ranking."""
     with_agent = [line for line in rows if line.label != NOT_TOLD and line.values[0] is not None]
     middle = share(sum(line.values[0] * line.n for line in with_agent), sum(line.n for line in with_agent)) or 0.0
@@ -293,7 +293,7 @@ def _lowest_first(line: Row) -> tuple[float, str]:
     return (2.0 if value is None else value, line.label)
 
 
-def groups(numbers: Numbers, facet: str) -> list[tuple[str, dict[str, str], Sums]]:
+def groups(numbers: DashboardData, facet: str) -> list[tuple[str, dict[str, str], Sums]]:
     """Return label, parameters that lead there, and sums of every value of a facet."""
     from analytics.queries.filters import NONE
 

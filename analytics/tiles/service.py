@@ -9,13 +9,13 @@ from django.conf import settings
 from analytics import formatting
 from analytics.measures import percentile
 from analytics.queries import rollups
-from analytics.tiles.dashboard_data import Numbers
+from analytics.tiles.dashboard_data import DashboardData
 from analytics.tiles.tile import Column, Part, Row, Series, Tile, row, share
 
 ACCEPTED = "An answer counts once the messenger has taken it."
 
 
-def first_response(numbers: Numbers) -> Tile:
+def first_response(numbers: DashboardData) -> Tile:
     """How long customers wait for the first word of a human."""
     size = numbers.size("first_response")
     percentiles = {name: numbers.percentile("first_response", part) for name, part in (("P50", 0.5), ("P90", 0.9))}
@@ -42,7 +42,7 @@ def first_response(numbers: Numbers) -> Tile:
     return tile.weigh(good="down")
 
 
-def reply(numbers: Numbers) -> Tile:
+def reply(numbers: DashboardData) -> Tile:
     """How long each turn of a customer waits."""
     tile = _percentile_tile(numbers, "reply", 0.5)
     tile.key, tile.title, tile.page, tile.drill = "reply", "Reply time", "service", numbers.drill("service")
@@ -55,7 +55,7 @@ def reply(numbers: Numbers) -> Tile:
     return tile.weigh(good="down")
 
 
-def handle(numbers: Numbers) -> Tile:
+def handle(numbers: DashboardData) -> Tile:
     """How long agents are in a chat."""
     tile = _percentile_tile(numbers, "handle", 0.5)
     tile.key, tile.title, tile.page = "handle", "Handle time", "service"
@@ -69,7 +69,7 @@ def handle(numbers: Numbers) -> Tile:
     return tile.weigh(good="down")
 
 
-def bridge(numbers: Numbers) -> Tile:
+def bridge(numbers: DashboardData) -> Tile:
     """How long Parley itself holds messages up."""
     tile = _percentile_tile(numbers, "bridge_in", 0.95)
     tile.key, tile.title, tile.page, tile.form = "bridge", "Bridge latency, P95", "service", "ranking"
@@ -88,7 +88,7 @@ def bridge(numbers: Numbers) -> Tile:
     return tile.weigh(good="down")
 
 
-def _percentile_tile(numbers: Numbers, digest: str, part: float) -> Tile:
+def _percentile_tile(numbers: DashboardData, digest: str, part: float) -> Tile:
     before = percentile(numbers.digests_before.get(digest, {}), part)
     return Tile(
         key="",
@@ -102,7 +102,7 @@ def _percentile_tile(numbers: Numbers, digest: str, part: float) -> Tile:
     )
 
 
-def _lines(numbers: Numbers, digest: str, parts: dict[str, float]) -> Series:
+def _lines(numbers: DashboardData, digest: str, parts: dict[str, float]) -> Series:
     asked = numbers.question(numbers.filter.start, numbers.filter.end, by=("at",), hourly=numbers.filter.hourly)
     found = {at: bins.get(digest, {}) for (at,), bins in rollups.bins(asked, [digest]).items()}
     points = [
@@ -114,8 +114,8 @@ def _lines(numbers: Numbers, digest: str, parts: dict[str, float]) -> Series:
     return Series(names=tuple(parts), points=tuple(points), unit="ms")
 
 
-def _share_tile(key: str, title: str, part: str, whole: str, *, of: str, good: str) -> Callable[[Numbers], Tile]:
-    def tile(numbers: Numbers) -> Tile:
+def _share_tile(key: str, title: str, part: str, whole: str, *, of: str, good: str) -> Callable[[DashboardData], Tile]:
+    def tile(numbers: DashboardData) -> Tile:
         total, before = numbers.total, numbers.before
         points = [
             numbers.point(at, [share(sums[part], sums[whole])], sums[whole])
@@ -167,7 +167,7 @@ deflection = _share_tile("deflection", "Bot deflection", "deflected", "bot_chats
 containment = _share_tile("containment", "Contained", "contained", "bot_chats", of="chats with a bot", good="up")
 
 
-def bot(numbers: Numbers) -> Tile:
+def bot(numbers: DashboardData) -> Tile:
     """Deflection beside containment: the gap between them is hidden failure."""
     tile, contained = deflection(numbers), containment(numbers)
     tile.key, tile.title, tile.drill = "bot", "Bot deflection", numbers.drill("deflection")
@@ -184,7 +184,7 @@ def bot(numbers: Numbers) -> Tile:
     return tile
 
 
-def courses(numbers: Numbers) -> Tile:
+def courses(numbers: DashboardData) -> Tile:
     """Count what became of chats."""
     total = numbers.total
     columns = [Column("chats", "count"), Column("share", "share")]

@@ -12,7 +12,7 @@ from analytics.queries.chat_selection import WEEKDAYS
 from analytics.queries.rollups import Question, Sums
 from analytics.rollups.time_buckets import local
 from analytics.sentiment.engine import SCALE
-from analytics.tiles.dashboard_data import Numbers
+from analytics.tiles.dashboard_data import DashboardData
 from analytics.tiles.tile import Column, Part, Row, Series, Tile, row, share
 
 #: Series that a stacked area can show; the others are one.
@@ -22,7 +22,7 @@ CELL_LEAST = 10
 MOST_CODES = 10
 
 
-def volume(numbers: Numbers) -> Tile:
+def volume(numbers: DashboardData) -> Tile:
     """Messages in and out, stacked by channel."""
     kinds = _kinds(numbers)
     points = []
@@ -57,12 +57,12 @@ def volume(numbers: Numbers) -> Tile:
     ).weigh()
 
 
-def _received(numbers: Numbers, at: datetime, accounts: set[uuid.UUID]) -> int:
+def _received(numbers: DashboardData, at: datetime, accounts: set[uuid.UUID]) -> int:
     found = (numbers.by_bucket.get((at, account)) for account in accounts)
     return sum(sums["received"] for sums in found if sums is not None)
 
 
-def _kinds(numbers: Numbers) -> dict[str, set[uuid.UUID]]:
+def _kinds(numbers: DashboardData) -> dict[str, set[uuid.UUID]]:
     """Return the channels, the busiest first, with their accounts; beyond five, the others together."""
     sums: dict[str, int] = defaultdict(int)
     accounts: dict[str, set[uuid.UUID]] = defaultdict(set)
@@ -79,7 +79,7 @@ def _kinds(numbers: Numbers) -> dict[str, set[uuid.UUID]]:
     return kept
 
 
-def failures(numbers: Numbers) -> Tile:
+def failures(numbers: DashboardData) -> Tile:
     """Count what did not reach customers, and why."""
     total, before, done = numbers.total, numbers.before, numbers.done
     old_open = total["unsettled"] - _young(numbers)
@@ -111,7 +111,7 @@ def failures(numbers: Numbers) -> Tile:
     ).weigh(good="down")
 
 
-def _by_code(numbers: Numbers, columns: list[Column]) -> list[Row]:
+def _by_code(numbers: DashboardData, columns: list[Column]) -> list[Row]:
     asked = numbers.question(
         numbers.filter.start, numbers.filter.end, by=("value",), facet="code", measures=("failed",)
     )
@@ -125,13 +125,13 @@ def _by_code(numbers: Numbers, columns: list[Column]) -> list[Row]:
     return rows
 
 
-def _young(numbers: Numbers) -> int:
+def _young(numbers: DashboardData) -> int:
     from analytics.tiles import live_queries
 
     return live_queries.young_unsettled(numbers) if numbers.filter.end > numbers.now else 0
 
 
-def heat(numbers: Numbers) -> Tile:
+def heat(numbers: DashboardData) -> Tile:
     """When customers write, by hour and weekday."""
     hours = Question(
         start=numbers.filter.start,

@@ -15,9 +15,9 @@ from django.conf import settings
 from channels_app.infrastructure.db import connect_parameters, with_options
 from channels_app.infrastructure.group_commit import GroupCommitter
 from channels_app.webhooks.account_cache import Account, Accounts, Row, look_up
-from channels_app.webhooks.guard import PREFIX, Address, Call, Door, not_found, read_headers, too_large
+from channels_app.webhooks.guard import PREFIX, Address, Call, RequestGuard, not_found, read_headers, too_large
 from channels_app.webhooks.intake import Taken, examine
-from channels_app.webhooks.rejection_log import TELLING, Knocks, write_rejections
+from channels_app.webhooks.rejection_log import TELLING, RejectionLog, write_rejections
 from channels_app.webhooks.responses import Refused, Reply, Visit, unavailable, visit_of
 from channels_app.webhooks.store import refusal_of, store_batch
 
@@ -40,18 +40,20 @@ class Disconnected(Exception):
     """The provider hung up before its body was complete: there is nobody to answer."""
 
 
-class FastLane:
+class WebhookASGI:
     """An ASGI application: takes POSTs to /webhooks/, hands everything else to `inner`. Belongs to one event loop."""
 
     def __init__(self, inner: Application) -> None:
         self._inner = inner
-        self._door = Door(tuple(settings.ALLOWED_HOSTS), settings.WEBHOOK_REQUIRE_HTTPS, settings.PUBLIC_BASE_URL)
+        self._door = RequestGuard(
+            tuple(settings.ALLOWED_HOSTS), settings.WEBHOOK_REQUIRE_HTTPS, settings.PUBLIC_BASE_URL
+        )
         self._accounts = Accounts(settings.PUBLIC_BASE_URL, settings.HTTP_REDIRECTS)
         parameters = with_options(connect_parameters(), NO_STANDSTILL)
         self._look_ups: GroupCommitter[uuid.UUID, Row | None] = GroupCommitter(look_up, parameters, connections=1)
         self._writes: GroupCommitter[Taken, str] = GroupCommitter(store_batch, parameters, connections=CONNECTIONS)
         self._rejections: GroupCommitter[tuple[uuid.UUID, str], None] = GroupCommitter(write_rejections, parameters)
-        self._knocks = Knocks()
+        self._knocks = RejectionLog()
         self._background: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

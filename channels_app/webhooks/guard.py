@@ -69,7 +69,7 @@ def read_headers(raw: Iterable[tuple[bytes, bytes]]) -> tuple[dict[str, str], fr
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class RequestGuard:
     """The rules of this installation. No I/O."""
 
     allowed_hosts: tuple[str, ...]

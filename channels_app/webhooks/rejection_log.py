@@ -43,7 +43,7 @@ async def write_rejections(
 
 
 @dataclass(slots=True)
-class Knocks:
+class RejectionLog:
     """Which knocks of one process are worth a write."""
 
     clock: Callable[[], float] = time.monotonic

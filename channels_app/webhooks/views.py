@@ -20,10 +20,19 @@ from rest_framework.views import APIView
 from channels_app.channel import AnswersHandshake
 from channels_app.errors import WebhookRejected
 from channels_app.webhooks.account_cache import SELECT, Account, Accounts
-from channels_app.webhooks.guard import PREFIX, Address, Call, Door, HandshakeLimit, not_found, read_headers, too_large
+from channels_app.webhooks.guard import (
+    PREFIX,
+    Address,
+    Call,
+    HandshakeLimit,
+    RequestGuard,
+    not_found,
+    read_headers,
+    too_large,
+)
 from channels_app.webhooks.intake import Taken, examine
 from channels_app.webhooks.intake import refusal_of as rejection_of
-from channels_app.webhooks.rejection_log import REJECTED, SHOOK_HANDS, TELLING, Knocks
+from channels_app.webhooks.rejection_log import REJECTED, SHOOK_HANDS, TELLING, RejectionLog
 from channels_app.webhooks.responses import Refused, Reply, Visit, unavailable, visit_of
 from channels_app.webhooks.store import refusal_of, store
 from people.views import refused
@@ -31,12 +40,12 @@ from people.views import refused
 log = logging.getLogger(__name__)
 
 _handshakes = HandshakeLimit()
-_knocks = Knocks()
+_knocks = RejectionLog()
 
 
-def door() -> Door:
+def door() -> RequestGuard:
     """Return this installation's rules."""
-    return Door(tuple(settings.ALLOWED_HOSTS), settings.WEBHOOK_REQUIRE_HTTPS, settings.PUBLIC_BASE_URL)
+    return RequestGuard(tuple(settings.ALLOWED_HOSTS), settings.WEBHOOK_REQUIRE_HTTPS, settings.PUBLIC_BASE_URL)
 
 
 @cache

@@ -16,10 +16,10 @@ from channels_app.toolkit.text import split_text
 from connect_bridge.connect.gateway import FOR_AGENT, Refused, Throttled, Unreachable
 from connect_bridge.connect.transcript import read_transcript
 from connect_bridge.listening.listener import Listener
-from connect_bridge.runtime import House
+from connect_bridge.runtime import BridgeRuntime
 
 
-class Whisper(msgspec.Struct, frozen=True, kw_only=True):
+class AgentNote(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be said: `mark` and text. `token` is the ClientToken, the same for every attempt.
 
     `in_doubt`: an attempt before this one may have said it, not before `since` of our clock, if that is given.
@@ -40,44 +40,44 @@ class Whisper(msgspec.Struct, frozen=True, kw_only=True):
         return f"<Whisper {self.token}>"
 
 
-async def say_whisper(house: House, listener: Listener, whisper: Whisper, known: Collection[str] = ()) -> str:
+async def say_note(runtime: BridgeRuntime, listener: Listener, note: AgentNote, known: Collection[str] = ()) -> str:
     """Say it once and return its item id, of which the listener takes note. Raises GatewayError."""
-    item = await _said(house, listener, whisper, known)
+    item = await _said(runtime, listener, note, known)
     listener.hearing.told_agent(item)
     return item
 
 
-async def _said(house: House, listener: Listener, whisper: Whisper, known: Collection[str]) -> str:
+async def _said(runtime: BridgeRuntime, listener: Listener, note: AgentNote, known: Collection[str]) -> str:
     """Say it, or find that it was said. Raises GatewayError.
 
     A ClientToken is good within one connection only: if an attempt is in doubt, Connect's transcript tells. `known` are
     the items that are other whispers.
     """
-    if whisper.in_doubt and (item := await _said_before(house, listener, whisper, known)):
+    if note.in_doubt and (item := await _said_before(runtime, listener, note, known)):
         return item
-    pace = house.paces.of(listener.chat.instance_id, "send_message")
-    await pace.turn()
+    limiter = runtime.limiters.of(listener.chat.instance_id, "send_message")
+    await limiter.acquire()
     if listener.chat.bot or not listener.listening:
         raise Unreachable("no agent is in the chat now")
     try:
-        return await house.participants.send_message(listener.token, whisper.line, whisper.token)
+        return await runtime.participants.send_message(listener.token, note.line, note.token)
     except Throttled as busy:
-        pace.throttled(busy.retry_after)
+        limiter.throttled(busy.retry_after)
         raise
     except Refused:
         await listener.open(backfill=True)
         raise Unreachable("the connection had expired and was renewed") from None
 
 
-async def _said_before(house: House, listener: Listener, whisper: Whisper, known: Collection[str]) -> str:
+async def _said_before(runtime: BridgeRuntime, listener: Listener, note: AgentNote, known: Collection[str]) -> str:
     """Return the id of this whisper in Connect's transcript, "" if it is not there.
 
     Connect may have rewritten the text in flight. Then it is the only line with this mark that is not another one.
     """
-    pace = house.paces.of(listener.chat.instance_id, "transcript")
-    items = await read_transcript(house.participants, pace, listener.token, whisper.since)
+    limiter = runtime.limiters.of(listener.chat.instance_id, "transcript")
+    items = await read_transcript(runtime.participants, limiter, listener.token, note.since)
     here = (one for one in items if not one.related_contact_id)  # an earlier chat's agent is another
     own = (one for one in here if one.participant_role == "CUSTOMER" and one.id not in known)
-    marked = [one for one in own if one.content.startswith(whisper.mark.rstrip())]
-    ours = [one for one in marked if one.content == whisper.line] or (marked if len(marked) == 1 else [])
+    marked = [one for one in own if one.content.startswith(note.mark.rstrip())]
+    ours = [one for one in marked if one.content == note.line] or (marked if len(marked) == 1 else [])
     return ours[0].id if ours else ""

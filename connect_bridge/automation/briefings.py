@@ -18,11 +18,11 @@ from django.conf import settings
 from psycopg.rows import class_row
 
 from channels_app.registry import channels
-from connect_bridge.automation.agent_notes import Whisper, say_whisper
+from connect_bridge.automation.agent_notes import AgentNote, say_note
 from connect_bridge.connect.gateway import GatewayError
 from connect_bridge.connect.markers import LAST_TIME, escaped
 from connect_bridge.listening.listener import Listener
-from connect_bridge.runtime import House
+from connect_bridge.runtime import BridgeRuntime
 
 log = logging.getLogger(__name__)
 
@@ -95,24 +95,24 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-async def brief_agents(house: House, listener_of: Callable[[uuid.UUID], Listener | None]) -> None:
+async def brief_agents(runtime: BridgeRuntime, listener_of: Callable[[uuid.UUID], Listener | None]) -> None:
     """Look for new chats of conversations that are ours, for ever, and tell what was said last."""
     while settings.CONNECT_BRIEFING_LINES > 0:
         await asyncio.sleep(EVERY)
-        given = {"bridge": house.bridge, "attempts": MOST_ATTEMPTS, "most": MOST}
-        async with house.pool.connection() as connection, connection.cursor(row_factory=class_row(Due)) as cursor:
+        given = {"bridge": runtime.bridge, "attempts": MOST_ATTEMPTS, "most": MOST}
+        async with runtime.pool.connection() as connection, connection.cursor(row_factory=class_row(Due)) as cursor:
             found = await (await cursor.execute(DUE, given)).fetchall()
         for due in found:
             listener = listener_of(due.conversation)
-            if listener is not None and listener.listening and house.owns:
-                await brief(house, listener, due)
+            if listener is not None and listener.listening and runtime.owns:
+                await brief(runtime, listener, due)
     await asyncio.Event().wait()
 
 
-async def brief(house: House, listener: Listener, due: Due) -> None:
+async def brief(runtime: BridgeRuntime, listener: Listener, due: Due) -> None:
     """Tell it in one chat, once."""
     given = {"contact": due.contact, "conversation": due.conversation, "lease": LEASE}
-    async with house.pool.connection() as connection:
+    async with runtime.pool.connection() as connection:
         row = await (await connection.execute(BEGIN, given)).fetchone()
         if row is None:
             return
@@ -121,15 +121,15 @@ async def brief(house: House, listener: Listener, due: Due) -> None:
             lines = (await (await cursor.execute(LINES, wanted)).fetchall())[::-1]
     try:
         if lines:
-            briefing = Whisper(
+            briefing = AgentNote(
                 mark=LAST_TIME, text=wording(lines), token=f"briefing {due.contact}", in_doubt=int(row[0]) > 1
             )
-            await say_whisper(house, listener, briefing)
+            await say_note(runtime, listener, briefing)
     except GatewayError as failure:
         log.info("contact %s: no briefing: %s", due.contact, failure)
-        await house.execute(FAILED, {**given, "error": str(failure)[:200]})
+        await runtime.execute(FAILED, {**given, "error": str(failure)[:200]})
     else:
-        await house.execute(TOLD, {**given, "lines": len(lines)})
+        await runtime.execute(TOLD, {**given, "lines": len(lines)})
 
 
 def wording(lines: Sequence[Line]) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from channels_app.registry import channels
 from channels_app.toolkit.text import split_text
-from connect_bridge.runtime import House
+from connect_bridge.runtime import BridgeRuntime
 from connect_bridge.storage.capture import Batch, Captured
 from connect_bridge.storage.chats import Chat, Origin
 
@@ -15,7 +15,7 @@ from connect_bridge.storage.chats import Chat, Origin
 ITEM = "holding reply"
 
 
-async def hold(house: House, conversation: uuid.UUID, chat: Chat, origin: Origin) -> None:
+async def hold(runtime: BridgeRuntime, conversation: uuid.UUID, chat: Chat, origin: Origin) -> None:
     """Send the account's holding reply, if it has one. Safe to repeat. Raises psycopg.Error."""
     if not origin.holding_reply:
         return
@@ -30,6 +30,6 @@ async def hold(house: House, conversation: uuid.UUID, chat: Chat, origin: Origin
         occurred_at=datetime.now(UTC),
         parts=tuple(split_text(origin.holding_reply, channels()[origin.kind].text_limit)),
     )
-    stored = await house.captures.add(Batch(conversation=conversation, contact=chat.contact, captured=(reply,)))
+    stored = await runtime.captures.add(Batch(conversation=conversation, contact=chat.contact, captured=(reply,)))
     if stored:
-        house.said(conversation, stored)
+        runtime.said(conversation, stored)

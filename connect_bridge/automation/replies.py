@@ -11,8 +11,8 @@ from typing import Any
 from channels_app.accounts.opening_hours import chosen
 from channels_app.registry import channels
 from channels_app.toolkit.text import split_text
-from connect_bridge.runtime import House
-from connect_bridge.storage.account_settings import Service
+from connect_bridge.runtime import BridgeRuntime
+from connect_bridge.storage.account_settings import AccountSettings
 from connect_bridge.storage.capture import Batch, Captured, capture
 
 log = logging.getLogger(__name__)
@@ -49,8 +49,8 @@ SELECT t.id, t.conversation_id, c.account_id
 
 
 async def say(
-    house: House,
-    service: Service,
+    runtime: BridgeRuntime,
+    service: AccountSettings,
     conversation: uuid.UUID,
     occasion: str,
     period: str,
@@ -63,7 +63,7 @@ async def say(
     words = service.replies.get(occasion)
     if not words:
         return False
-    async with house.pool.connection() as connection, connection.transaction():
+    async with runtime.pool.connection() as connection, connection.transaction():
         kind, locale = await _one(connection, WHO, [conversation])
         if await _one(connection, ONCE, [conversation, occasion, period[:64]]) is None:
             return False
@@ -71,22 +71,22 @@ async def say(
         await capture(connection, [Batch(conversation=conversation, contact=contact, captured=(reply,))])
         if occasion == PAUSED:
             await connection.execute(PASSES, [reply.id])
-    house.said(conversation, [reply.id])
+    runtime.said(conversation, [reply.id])
     return True
 
 
-async def tell_who_waits(house: House) -> None:
+async def tell_who_waits(runtime: BridgeRuntime) -> None:
     """Tell, again and again, customers who wait for an agent for longer than their account likes."""
     while True:
         await asyncio.sleep(LOOK_EVERY)
-        wanted = {one.id: one for one in house.services.all() if one.replies.get(QUEUE_DELAY)}
+        wanted = {one.id: one for one in runtime.services.all() if one.replies.get(QUEUE_DELAY)}
         if not wanted:
             continue
-        given = {"accounts": list(wanted), "bridge": house.bridge, "most": MOST_TOLD}
-        async with house.pool.connection() as connection:
+        given = {"accounts": list(wanted), "bridge": runtime.bridge, "most": MOST_TOLD}
+        async with runtime.pool.connection() as connection:
             rows = await (await connection.execute(WAIT_FOR_AGENTS, given)).fetchall()
         for contact, conversation, account in rows:
-            await say(house, wanted[account], conversation, QUEUE_DELAY, str(contact), contact)
+            await say(runtime, wanted[account], conversation, QUEUE_DELAY, str(contact), contact)
 
 
 def _reply(occasion: str, text: str, kind: str) -> Captured:

@@ -12,12 +12,12 @@ import msgspec
 from psycopg.rows import class_row
 
 from channels_app.registry import channels
-from connect_bridge.automation.agent_notes import Whisper, say_whisper
+from connect_bridge.automation.agent_notes import AgentNote, say_note
 from connect_bridge.connect.gateway import GatewayError
 from connect_bridge.connect.markers import NOT_DELIVERED
 from connect_bridge.listening.listener import Listener
 from connect_bridge.models import Notice
-from connect_bridge.runtime import House
+from connect_bridge.runtime import BridgeRuntime
 from connect_bridge.storage import chats
 
 log = logging.getLogger(__name__)
@@ -73,35 +73,35 @@ class Attempt(msgspec.Struct, frozen=True):
     began_at: datetime
 
 
-async def tell_agents(house: House, listener_of: Callable[[uuid.UUID], Listener | None]) -> None:
+async def tell_agents(runtime: BridgeRuntime, listener_of: Callable[[uuid.UUID], Listener | None]) -> None:
     """Look for messages that did not arrive, for ever, and tell the agents of the conversations that are ours."""
     while True:
         await asyncio.sleep(EVERY)
-        async with house.pool.connection() as connection, connection.cursor(row_factory=class_row(Untold)) as cursor:
-            found = await (await cursor.execute(chats.UNTOLD, {"bridge": house.bridge, "most": MOST})).fetchall()
+        async with runtime.pool.connection() as connection, connection.cursor(row_factory=class_row(Untold)) as cursor:
+            found = await (await cursor.execute(chats.UNTOLD, {"bridge": runtime.bridge, "most": MOST})).fetchall()
         for untold in found:
             listener = listener_of(untold.conversation)
-            if listener is not None and listener.listening and house.owns:
-                await tell(house, listener, untold)
+            if listener is not None and listener.listening and runtime.owns:
+                await tell(runtime, listener, untold)
                 await asyncio.sleep(APART)
 
 
-async def tell(house: House, listener: Listener, untold: Untold) -> None:
+async def tell(runtime: BridgeRuntime, listener: Listener, untold: Untold) -> None:
     """Tell the agent of one message, once; whatever fails is tried again while the chat is open."""
     given = {"id": uuid.uuid4(), "message": untold.message, "contact": untold.contact, "lease": LEASE}
-    async with house.pool.connection() as connection:
+    async with runtime.pool.connection() as connection:
         row = await (await connection.execute(chats.BEGIN_NOTICE, given)).fetchone()
     if row is None:
         return
     attempt, text = Attempt(*row), wording(untold)
     try:
-        item = await _said(house, listener, attempt, text)
+        item = await _said(runtime, listener, attempt, text)
     except GatewayError as failure:
         log.info("message %s: the agent could not be told: %s", untold.message, failure)
         wait = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(attempt.number, 10))
-        await house.execute(chats.NOTICE_WAITS, {"id": attempt.id, "wait": wait, "error": str(failure)[:200]})
+        await runtime.execute(chats.NOTICE_WAITS, {"id": attempt.id, "wait": wait, "error": str(failure)[:200]})
     else:
-        await house.execute(chats.NOTICE_TOLD, {"id": attempt.id, "item": item, "route": Notice.Route.CUSTOMER})
+        await runtime.execute(chats.NOTICE_TOLD, {"id": attempt.id, "item": item, "route": Notice.Route.CUSTOMER})
 
 
 def wording(untold: Untold) -> str:
@@ -122,15 +122,15 @@ def _quote(text: str) -> str:
     return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}…"
 
 
-async def _said(house: House, listener: Listener, attempt: Attempt, text: str) -> str:
+async def _said(runtime: BridgeRuntime, listener: Listener, attempt: Attempt, text: str) -> str:
     """Say it, or find that it was said; return the item's id."""
-    async with house.pool.connection() as connection:
+    async with runtime.pool.connection() as connection:
         rows = await (await connection.execute(NOTICE_ITEMS, [listener.chat.contact])).fetchall()
-    whisper = Whisper(
+    note = AgentNote(
         mark=NOT_DELIVERED,
         text=text,
         token=str(attempt.id),
         in_doubt=attempt.number > 1,
         since=attempt.began_at - CLOCKS_DIFFER,
     )
-    return await say_whisper(house, listener, whisper, known={row[0] for row in rows})
+    return await say_note(runtime, listener, note, known={row[0] for row in rows})

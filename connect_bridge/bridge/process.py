@@ -22,14 +22,14 @@ from connect_bridge.automation.briefings import brief_agents
 from connect_bridge.automation.replies import tell_who_waits
 from connect_bridge.automation.undelivered_notices import tell_agents
 from connect_bridge.bridge.dispatcher import Dispatcher
-from connect_bridge.bridge.rebalancing import HandOver, silence
+from connect_bridge.bridge.rebalancing import Rebalancer, quiesce
 from connect_bridge.connect.control_plane import BotoConnect, participant_endpoint
 from connect_bridge.connect.gateway import ControlPlane, ParticipantService
 from connect_bridge.connect.participant_api import AwsParticipants
 from connect_bridge.inbound.router import Router
 from connect_bridge.listening.listener import Listener
 from connect_bridge.relay.relay import Relay
-from connect_bridge.runtime import House, Relayed
+from connect_bridge.runtime import BridgeRuntime, Relayed
 from connect_bridge.storage import chats
 from connect_bridge.storage.capture import capture
 
@@ -82,7 +82,7 @@ class Bridge:
         control = self._control or BotoConnect()
         participants = self._participants or AwsParticipants(participant_endpoint())
         async with AsyncPool(kwargs={**parameters, "autocommit": True}, max_size=POOL, open=False) as pool:
-            self._house = House(
+            self._runtime = BridgeRuntime(
                 bridge=self.id,
                 pool=pool,
                 control=control,
@@ -91,7 +91,7 @@ class Bridge:
                 relays=GroupCommitter(_write_relayed, parameters),
                 said=self._dispatcher.outbound,
             )
-            self._hand_over = HandOver(self._house)
+            self._hand_over = Rebalancer(self._runtime)
             try:
                 if await self._begins():
                     await self._work(parameters)
@@ -103,7 +103,7 @@ class Bridge:
         """Join the others, as soon as the database lets us; return False if we are to stop before."""
         while not self._stopping.is_set():
             try:
-                await self._house.services.read(self._house.pool)
+                await self._runtime.services.read(self._runtime.pool)
                 await self._join()
             except psycopg.Error as failure:
                 log.warning("bridge %s waits for the database (%s)", self.id, type(failure).__name__)
@@ -130,13 +130,13 @@ class Bridge:
                 ("notifications", lambda: self._listen(parameters)),
                 ("owned", self._wake_owned),
                 ("upkeep", self._upkeep),
-                ("paces", lambda: self._house.paces.keep(self._house.pool)),
+                ("paces", lambda: self._runtime.limiters.keep(self._runtime.pool)),
                 ("renewals", lambda: self._tend(lambda one: one.is_to_renew, Listener.renew)),
                 ("sweeps", lambda: self._tend(lambda one: one.is_to_sweep, Listener.sweep)),
-                ("notices", lambda: tell_agents(self._house, self._listener)),
-                ("briefings", lambda: brief_agents(self._house, self._listener)),
-                ("services", lambda: self._house.services.keep(self._house.pool)),
-                ("patience", lambda: tell_who_waits(self._house)),
+                ("notices", lambda: tell_agents(self._runtime, self._listener)),
+                ("briefings", lambda: brief_agents(self._runtime, self._listener)),
+                ("services", lambda: self._runtime.services.keep(self._runtime.pool)),
+                ("patience", lambda: tell_who_waits(self._runtime)),
             )
         ]
         try:
@@ -149,26 +149,26 @@ class Bridge:
     async def _leave(self) -> None:
         """Hand everything over: whoever claims next continues at once, without waiting for our lease to run out."""
         relays = list(self._relays.values())
-        await silence(relays)
-        await self._house.relays.close()
+        await quiesce(relays)
+        await self._runtime.relays.close()
         try:
             async with asyncio.timeout(STOPS_WITHIN):
-                heirs = await self._freed_for_others()
+                successors = await self._freed_for_others()
         except (psycopg.Error, TimeoutError) as failure:
             log.warning("could not hand over (%s): others wait for our lease to end", type(failure).__name__)
-            heirs = False
-        if heirs:
-            await self._hand_over.see_off(relays)
+            successors = False
+        if successors:
+            await self._hand_over.await_takeover(relays)
             await self._hand_over.ended()
         for relay in relays:
             relay.close()
-        await self._house.captures.close()
+        await self._runtime.captures.close()
         self._dispatcher.stop()
         log.info("bridge %s is down", self.id)
 
     async def _freed_for_others(self) -> bool:
         """Let go of all conversations; return whether another bridge is there to take them."""
-        async with self._house.pool.connection() as connection:
+        async with self._runtime.pool.connection() as connection:
             await connection.execute(chats.LEAVE.encode(), {"bridge": self.id})
             row = await (await connection.execute(chats.HEIRS.encode(), {"bridge": self.id})).fetchone()
             return bool(row and row[0])
@@ -181,20 +181,20 @@ class Bridge:
                 self._freed.clear()
                 if (await connection.execute(chats.BEAT.encode(), [self.id])).rowcount == 0:
                     await self._join()
-                if not self._house.owns:
+                if not self._runtime.owns:
                     log.warning("bridge %s was away for too long", self.id)
                     await self._reconcile(connection)
-                self._house.beat_at = began
+                self._runtime.beat_at = began
                 await self._claim(connection, greedy=number % GREEDY_EVERY == GREEDY_EVERY - 1)
                 await _wait(self._freed, max(0.0, EVERY - (time.monotonic() - began)))
 
     async def _tick(self) -> None:
         while True:
-            self._house.wheel.tick()
+            self._runtime.wheel.tick()
             await asyncio.sleep(1)
 
     async def _join(self) -> None:
-        await self._house.execute(chats.JOIN, [self.id, socket.gethostname()[:255], os.getpid()])
+        await self._runtime.execute(chats.JOIN, [self.id, socket.gethostname()[:255], os.getpid()])
 
     async def _reconcile(self, connection: chats.Connection) -> None:
         """Leave alone what others have taken over, and look after what is ours though nothing told us so."""
@@ -244,7 +244,7 @@ class Bridge:
                 if note.channel == chats.INTAKE_CHANNEL:
                     self._intake.set()
                 elif note.channel == chats.PACE_CHANNEL:
-                    self._house.paces.news.set()
+                    self._runtime.limiters.news.set()
                 elif note.channel == chats.FREED_CHANNEL:
                     if note.payload != str(self.id):
                         self._freed.set()
@@ -256,7 +256,7 @@ class Bridge:
         while True:
             await _wait(self._told, RARELY)
             self._told.clear()
-            async with self._house.pool.connection() as connection:
+            async with self._runtime.pool.connection() as connection:
                 found = await connection.execute(chats.OWNED_PENDING.encode(), [self.id])
                 for (conversation,) in await found.fetchall():
                     self._relay(conversation).wake()
@@ -266,8 +266,8 @@ class Bridge:
         while True:
             await asyncio.sleep(RARELY)
             for query in (chats.UNPARK, chats.REVIVE, chats.FORGET):
-                await self._house.execute(query, None)
-            async with self._house.pool.connection() as connection:
+                await self._runtime.execute(query, None)
+            async with self._runtime.pool.connection() as connection:
                 await self._reconcile(connection)
                 await self._give_away(await self._hand_over.excess(connection))
 
@@ -304,7 +304,7 @@ class Bridge:
     def _relay(self, conversation: uuid.UUID) -> Relay:
         relay = self._relays.get(conversation)
         if relay is None:
-            relay = self._relays[conversation] = Relay(self._house, conversation, self._idle)
+            relay = self._relays[conversation] = Relay(self._runtime, conversation, self._idle)
         return relay
 
     def _idle(self, relay: Relay) -> None:
@@ -317,7 +317,7 @@ class Bridge:
         if self._relays.get(relay.conversation) is relay:
             del self._relays[relay.conversation]
         try:
-            async with self._house.pool.connection() as connection:
+            async with self._runtime.pool.connection() as connection:
                 idle = await chats.release(connection, relay.conversation, self.id)
         except psycopg.Error as failure:
             log.info("conversation %s was not released: %s", relay.conversation, type(failure).__name__)

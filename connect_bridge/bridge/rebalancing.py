@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import psycopg
 
 from connect_bridge.relay.relay import Relay
-from connect_bridge.runtime import House
+from connect_bridge.runtime import BridgeRuntime
 from connect_bridge.storage import chats
 from people.encryption import unseal
 
@@ -31,15 +31,15 @@ MOST_AT_ONCE = 20
 
 
 @dataclass(slots=True)
-class HandOver:
+class Rebalancer:
     """Gives conversations of one bridge away. Capture needs no fence, so that two may listen to the same chat."""
 
-    house: House
+    runtime: BridgeRuntime
     _seen_off: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def excess(self, connection: chats.Connection) -> int:
         """Return how many conversations to give away now, so that all living bridges have their share."""
-        found = await connection.execute(chats.SHARES.encode(), {"bridge": self.house.bridge})
+        found = await connection.execute(chats.SHARES.encode(), {"bridge": self.runtime.bridge})
         mine, all_of_them, bridges = await found.fetchone() or (0, 0, 1)
         share = -(-all_of_them // max(1, bridges))
         over = mine - share - max(SLACK_LEAST, int(share * SLACK_SHARE))
@@ -47,19 +47,19 @@ class HandOver:
 
     async def give(self, relays: Sequence[Relay]) -> None:
         """Give these away, and see them off in the background."""
-        await silence(relays)
-        given = {"bridge": self.house.bridge, "ids": [relay.conversation for relay in relays]}
+        await quiesce(relays)
+        given = {"bridge": self.runtime.bridge, "ids": [relay.conversation for relay in relays]}
         try:
-            await self.house.execute(chats.GIVE, given)
+            await self.runtime.execute(chats.GIVE, given)
         except BaseException:
             for relay in relays:
                 relay.close()
             raise
-        task = asyncio.create_task(self.see_off(relays))
+        task = asyncio.create_task(self.await_takeover(relays))
         self._seen_off.add(task)
         task.add_done_callback(self._seen_off.discard)
 
-    async def see_off(self, relays: Collection[Relay]) -> None:
+    async def await_takeover(self, relays: Collection[Relay]) -> None:
         """Go on listening to each chat until somebody else does, or for LISTENS_FOR; then close its socket."""
         ends = time.monotonic() + LISTENS_FOR
         left = {relay for relay in relays if relay.listener is not None}
@@ -83,12 +83,12 @@ class HandOver:
     async def _unheard(self, relays: Collection[Relay]) -> set[uuid.UUID]:
         """Return whose chats are open, and not connected to by anybody since we did."""
         ours = {relay.conversation: relay.listener.token for relay in relays if relay.listener is not None}
-        async with self.house.pool.connection() as connection:
+        async with self.runtime.pool.connection() as connection:
             found = await connection.execute(chats.LAST_TOKENS.encode(), {"conversations": list(ours)})
             return {row[0] for row in await found.fetchall() if unseal(row[1]) == ours[row[0]]}
 
 
-async def silence(relays: Sequence[Relay]) -> None:
+async def quiesce(relays: Sequence[Relay]) -> None:
     """Let sends under way end and be written down, so that the heirs need not guess; cut off what takes long."""
     for relay in relays:
         relay.retire()

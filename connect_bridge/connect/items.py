@@ -64,10 +64,10 @@ class Nothing(msgspec.Struct, frozen=True):
 
 
 #: Told: a person came or left. That is not the end: a transfer or a disconnect flow may follow.
-News = Said | Told | Ended | Nothing
+CommittedSignal = Said | Told | Ended | Nothing
 
 
-def read(item: Item, zone: str = "") -> News:
+def read(item: Item, zone: str = "") -> CommittedSignal:
     """Return what an item means to us, in texts that PostgreSQL can store: it has no NUL.
 
     Times are shown in `zone`, by name, where a template does not bring its own.
@@ -128,7 +128,7 @@ def _is_ours(item: Item) -> bool:
     return item.participant_role == "CUSTOM_BOT" and item.display_name in FORMER_NAMES
 
 
-def _event(item: Item) -> News:
+def _event(item: Item) -> CommittedSignal:
     name = _OLDER.get(item.type) or item.content_type.removeprefix(EVENT)
     if name == "chat.ended":
         return Ended()

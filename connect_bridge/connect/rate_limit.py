@@ -46,7 +46,7 @@ class Shared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(slots=True)
-class Pace:
+class RateLimiter:
     """One operation's rate on one Connect instance, in calls per second. No limit until the first 429.
 
     `rate` is that of all `bridges` together when it was last cut; `floor` is Amazon's documented default quota: it
@@ -66,7 +66,7 @@ class Pace:
     _passed: int = 0
     _last_second: int = 0
 
-    async def turn(self) -> None:
+    async def acquire(self) -> None:
         """Wait until the next call may be made. First come, first served; who waits obeys a rate that changes."""
         async with self._gate:
             while (wait := self._next - time.monotonic()) > 0:  # noqa: ASYNC110 - a clock, not an event
@@ -118,30 +118,30 @@ FLOORS = {"start_chat": 5.0, "connect": 6.0, "send_message": 10.0, "transcript":
 
 
 @dataclass(slots=True)
-class Paces:
+class RateLimiters:
     """The paces of all operations on all instances. `news`: another bridge has been refused something."""
 
     news: asyncio.Event = field(default_factory=asyncio.Event)
-    _paces: dict[tuple[str, str], Pace] = field(default_factory=dict)
+    _limiters: dict[tuple[str, str], RateLimiter] = field(default_factory=dict)
 
-    def of(self, instance_id: str, operation: str) -> Pace:
-        pace = self._paces.get((instance_id, operation))
-        if pace is None:
-            pace = self._paces[instance_id, operation] = Pace(FLOORS[operation], tell=self.news.set)
-        return pace
+    def of(self, instance_id: str, operation: str) -> RateLimiter:
+        limiter = self._limiters.get((instance_id, operation))
+        if limiter is None:
+            limiter = self._limiters[instance_id, operation] = RateLimiter(FLOORS[operation], tell=self.news.set)
+        return limiter
 
     @property
     def limited(self) -> bool:
         """Whether any limit is in force."""
         now = time.monotonic()
-        return any(pace.limit(now) is not None for pace in self._paces.values())
+        return any(limiter.limit(now) is not None for limiter in self._limiters.values())
 
     async def share(self, pool: AsyncConnectionPool[Connection]) -> None:
         """Tell the other bridges what we were refused, and take over what they know. Raises psycopg.Error."""
         async with pool.connection() as connection:
-            for (instance, operation), pace in list(self._paces.items()):
-                if pace.unshared is not None:
-                    given, pace.unshared = _given(instance, operation, pace), None
+            for (instance, operation), limiter in list(self._limiters.items()):
+                if limiter.unshared is not None:
+                    given, limiter.unshared = _given(instance, operation, limiter), None
                     await connection.execute(chats.SLOW_DOWN, given)
             async with connection.cursor(row_factory=class_row(Shared)) as cursor:
                 known = await (await cursor.execute(chats.SHARED_PACES)).fetchall()
@@ -164,14 +164,14 @@ class Paces:
                 pass
 
 
-def _given(instance: str, operation: str, pace: Pace) -> dict[str, Any]:
+def _given(instance: str, operation: str, limiter: RateLimiter) -> dict[str, Any]:
     return {
         "channel": chats.PACE_CHANNEL,
         "instance": instance[:100],
         "operation": operation,
-        "rate": pace.rate or pace.floor,
-        "floor": pace.floor,
-        "pause": pace.unshared,
+        "rate": limiter.rate or limiter.floor,
+        "floor": limiter.floor,
+        "pause": limiter.unshared,
         "slower": SLOWER,
         "faster": FASTER,
         "once_in": ONCE_IN,

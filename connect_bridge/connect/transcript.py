@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 
 from connect_bridge.connect.gateway import Invalid, Item, ParticipantService, Throttled, Transcript, Unreachable
 from connect_bridge.connect.item_reader import said_at
-from connect_bridge.connect.rate_limit import Pace
+from connect_bridge.connect.rate_limit import RateLimiter
 
 #: Pages in a row that bring nothing new, before we believe that the tokens lead nowhere.
 MOST_BARREN = 5
 
 
 async def read_transcript(
-    participants: ParticipantService, pace: Pace, token: str, since: datetime | None = None
+    participants: ParticipantService, limiter: RateLimiter, token: str, since: datetime | None = None
 ) -> list[Item]:
     """Return the items since then, or all of this chat, the oldest first, each once.
 
@@ -29,7 +29,7 @@ async def read_transcript(
     tokens = {""}
     page, barren = "", 0
     while True:
-        answer = await _page(participants, pace, token, page)
+        answer = await _page(participants, limiter, token, page)
         fresh = {_name(item): item for item in _turned(answer.items) if _name(item) not in found}
         found = fresh | found
         barren = 0 if fresh else barren + 1
@@ -44,13 +44,13 @@ def _name(item: Item) -> str:
     return item.id or f"{item.absolute_time} {item.content_type} {item.participant_id}"
 
 
-async def _page(participants: ParticipantService, pace: Pace, token: str, page: str) -> Transcript:
+async def _page(participants: ParticipantService, limiter: RateLimiter, token: str, page: str) -> Transcript:
     while True:
-        await pace.turn()
+        await limiter.acquire()
         try:
             return await participants.transcript(token, page)
         except Throttled as busy:
-            pace.throttled(busy.retry_after)
+            limiter.throttled(busy.retry_after)
         except Invalid as refusal:
             raise Unreachable(str(refusal)) from None  # no message is to blame
 

@@ -78,7 +78,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Whole:
+class CustomerProfile:
     """One customer. `merges` are those in force, the newest first."""
 
     customer: Customer
@@ -127,7 +127,7 @@ def label_of(kind: str) -> str:
     return channel.label if channel else kind
 
 
-def whole(customer: Customer) -> Whole:
+def whole(customer: Customer) -> CustomerProfile:
     """Read all that a page shows of the customer but the messages. Six queries, whatever there is."""
     identities = list(
         Identity.objects.filter(customer=customer).prefetch_related("aliases", "changes").order_by("created_at")
@@ -146,7 +146,7 @@ def whole(customer: Customer) -> Whole:
         for identity in identities
     )
     name, source = _name(customer, known)
-    return Whole(customer=customer, name=name, name_from=source, identities=known, merges=tuple(merges))
+    return CustomerProfile(customer=customer, name=name, name_from=source, identities=known, merges=tuple(merges))
 
 
 def search(term: str, *, by_words: bool = True) -> QuerySet[Customer]:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from connect_bridge.customer_page.profile import Whole
+from connect_bridge.customer_page.profile import CustomerProfile
 from connect_bridge.customer_page.sentiment import Mood
 from connect_bridge.customer_page.timeline import WHO, Line, Mark, Timeline
 from people.privacy import Sight, named, seen, told
@@ -49,7 +49,7 @@ class Entry:
     mood: Mood | None = None
 
 
-def shown(timeline: Timeline, person: Whole, moods: Mapping[uuid.UUID, Mood], sight: Sight) -> list[Entry]:
+def shown(timeline: Timeline, person: CustomerProfile, moods: Mapping[uuid.UUID, Mood], sight: Sight) -> list[Entry]:
     """Return the rows of a page, with as much of the words as its reader may see."""
     kinds = {window.conversation.pk: window.conversation.account.kind for window in person.windows}
     labels = person.kinds

@@ -17,7 +17,7 @@ from django.utils.timezone import get_current_timezone_name
 from django.views.decorators.http import require_GET, require_POST
 
 from connect_bridge.customer_page.link_codes import hand_out
-from connect_bridge.customer_page.profile import Whole, latest, search, whole
+from connect_bridge.customer_page.profile import CustomerProfile, latest, search, whole
 from connect_bridge.customer_page.sentiment import insights
 from connect_bridge.customer_page.timeline import WHO, NotThere, Timeline, Wanted, days, timeline
 from connect_bridge.customer_page.timeline_rows import shown
@@ -85,7 +85,7 @@ def page(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     return render(request, "customers/page.html", context)
 
 
-def view_of(person: Whole, asked: QueryDict, sight: Sight) -> dict[str, Any]:
+def view_of(person: CustomerProfile, asked: QueryDict, sight: Sight) -> dict[str, Any]:
     """Return what both the page and the agent's page show. Raises Http404 for a place that is not the customer's.
 
     Only who may read every word may search in them: a search would tell what is hidden.
@@ -120,7 +120,7 @@ def view_of(person: Whole, asked: QueryDict, sight: Sight) -> dict[str, Any]:
     }
 
 
-def _wanted(person: Whole, asked: QueryDict, *, searches: bool) -> Wanted:
+def _wanted(person: CustomerProfile, asked: QueryDict, *, searches: bool) -> Wanted:
     chosen = asked.getlist("channel")
     conversations = [
         window.conversation.pk for window in person.windows if not chosen or window.conversation.account.kind in chosen
@@ -167,7 +167,7 @@ def _query(asked: QueryDict) -> str:
     return f"?{asked.urlencode()}" if asked else ""
 
 
-def _in_force(person: Whole, pk: str) -> Merge | None:
+def _in_force(person: CustomerProfile, pk: str) -> Merge | None:
     return next((one for one in person.merges if str(one.pk) == pk), None)
 
 

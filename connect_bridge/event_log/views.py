@@ -160,7 +160,7 @@ def send_page(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
 def retry_page(request: HttpRequest) -> HttpResponse:
     """Say what a retry of the chosen sends would do; do it if that was confirmed."""
     _needs(request, *SEE, RETRY)
-    wish = retry_plan.Wish(
+    wish = retry_plan.RetryRequest(
         states=(OutboxEntry.State.DEAD, OutboxEntry.State.UNCERTAIN),
         ids=_chosen(request),
         may_arrive_twice="may_arrive_twice" in request.POST,

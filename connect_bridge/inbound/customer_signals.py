@@ -31,7 +31,9 @@ ABOUT_EVERYTHING = frozenset(("stop", "start", "block", "unblock"))
 STOPPED = "SELECT 1 FROM customers_identity WHERE id = %s AND suppressed_at IS NOT NULL AND suppressed_by <> 'block'"
 
 
-async def attend(connection: Connection, identity: uuid.UUID, event: InboundEvent, text: str, entry: int) -> list[Told]:
+async def read_customer_signals(
+    connection: Connection, identity: uuid.UUID, event: InboundEvent, text: str, entry: int
+) -> list[Told]:
     """Draw what the message says about its sender; return who is to be told of it, once the message is stored.
 
     `text` is what the agent reads, `entry` where it came in.

@@ -35,7 +35,7 @@ from channels_app.types import (
     Unrecognised,
 )
 from channels_app.webhooks.codec import event_from_builtins
-from connect_bridge.inbound.customer_signals import attend, note_consent, note_linking, note_referral
+from connect_bridge.inbound.customer_signals import note_consent, note_linking, note_referral, read_customer_signals
 from connect_bridge.inbound.entries import (
     DONE,
     FORGOTTEN,
@@ -298,7 +298,7 @@ class Router:
         """Return the conversation, having drawn what the words say about the customer. Raises Erased."""
         sender = event.sender
         identity = await identify(self._connection, person_of(entry.kind, sender), event.occurred_at)
-        self._news += await attend(self._connection, identity, event, text, entry.id)
+        self._news += await read_customer_signals(self._connection, identity, event, text, entry.id)
         given = {
             "id": uuid.uuid4(),
             "account": entry.account,

@@ -20,11 +20,11 @@ from django.conf import settings
 from channels_app.infrastructure.failpoints import failpoint
 from channels_app.toolkit.text import TextLimit, split_text
 from connect_bridge.connect.gateway import Item
-from connect_bridge.connect.items import EVENT, Ended, News, Said, is_unfinished, moment, read
+from connect_bridge.connect.items import EVENT, CommittedSignal, Ended, Said, is_unfinished, moment, read
 from connect_bridge.connect.markers import escaped, is_marked
 from connect_bridge.connect.presence import CHAT_EVENTS, CHAT_NEWS, PERSONS, RENAMED, Presence, Told, noted
 from connect_bridge.listening.rejected_messages import Unpassed, refusals
-from connect_bridge.runtime import House
+from connect_bridge.runtime import BridgeRuntime
 from connect_bridge.storage.capture import Batch, Captured
 from connect_bridge.storage.chats import Chat
 from connect_bridge.storage.side_events import TELL
@@ -51,7 +51,7 @@ class Echo(NamedTuple):
 
 
 @dataclass(slots=True, eq=False)
-class Hearing:
+class ItemProcessor:
     """Digests one contact's items, from the socket and from the transcript alike, one batch at a time.
 
     What the database does not take is kept and offered again: once a chat is over, Connect gives it to nobody. When an
@@ -59,7 +59,7 @@ class Hearing:
     `on_end` is called when all of it is stored.
     """
 
-    house: House
+    runtime: BridgeRuntime
     conversation: uuid.UUID
     chat: Chat
     limit: TextLimit
@@ -85,7 +85,7 @@ class Hearing:
     def __post_init__(self) -> None:
         self._persons = Presence.restored(self.chat.told or ())
         self._shown = self._persons.agent
-        self.unpassed = Unpassed(self.house, self.chat.contact)
+        self.unpassed = Unpassed(self.runtime, self.chat.contact)
         self._told.update(self.chat.told_agent)
 
     @property
@@ -191,10 +191,10 @@ class Hearing:
         said = tuple(self._captured(one) for one in news if isinstance(one, Said))
         if said:
             batch = Batch(conversation=self.conversation, contact=self.chat.contact, captured=said)
-            stored = await self.house.captures.add(batch)
+            stored = await self.runtime.captures.add(batch)
             failpoint("O4b")
             if stored:
-                self.house.said(self.conversation, stored)
+                self.runtime.said(self.conversation, stored)
         await self.unpassed.hear(items)
         await self._follow(news, new)
         self._recent.extend(item.id for item in new if item.id and not is_unfinished(item))
@@ -224,7 +224,7 @@ class Hearing:
         for old in list(self._own)[:-REMEMBERED]:
             del self._own[old]
 
-    async def _follow(self, news: Sequence[News], items: Sequence[Item]) -> None:
+    async def _follow(self, news: Sequence[CommittedSignal], items: Sequence[Item]) -> None:
         """Note who is there, who of them serves, and in which segment. Repeating it does no harm.
 
         What is older than what was noted changes nothing.
@@ -232,17 +232,17 @@ class Hearing:
         told = [(item.id, one) for one, item in zip(news, items, strict=True) if isinstance(one, Told)]
         moves = [(item, one) for item, one in told if self._persons.take(one) and one.kind != RENAMED]
         if moves:
-            await self.house.execute(CHAT_EVENTS, noted(self.chat.contact, moves))
+            await self.runtime.execute(CHAT_EVENTS, noted(self.chat.contact, moves))
         latest = [item.contact_id for item in items if item.contact_id and item.absolute_time >= self._followed]
         segment = latest[-1] if latest else self.chat.contact_id
         bot = not self._persons.anybody if self._persons.knows else self.chat.bot
         if (self.agent, bot, segment) != (self._shown, self.chat.bot, self.chat.contact_id):
             given = {"contact": self.chat.contact, "contact_id": segment, "agent": self.agent, "bot": bot}
-            await self.house.execute(CHAT_NEWS, given)
+            await self.runtime.execute(CHAT_NEWS, given)
             self._shown, self.chat.bot, self.chat.contact_id = self.agent, bot, segment
         self._held_back |= bot
         if self._held_back and not bot:
-            await self.house.execute(TELL, {"contact": self.chat.contact})
+            await self.runtime.execute(TELL, {"contact": self.chat.contact})
             self._held_back = False
         self._followed = max([self._followed, *(item.absolute_time for item in items)])
 

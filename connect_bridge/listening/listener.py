@@ -19,8 +19,8 @@ from connect_bridge.connect.item_reader import said_at
 from connect_bridge.connect.items import is_under_way
 from connect_bridge.connect.transcript import read_transcript
 from connect_bridge.connect.websocket import MISSED_HEARTBEATS, ChatSocket
-from connect_bridge.listening.item_processor import Hearing
-from connect_bridge.runtime import House
+from connect_bridge.listening.item_processor import ItemProcessor
+from connect_bridge.runtime import BridgeRuntime
 from connect_bridge.storage import chats
 from connect_bridge.storage.chats import Chat
 from people.encryption import seal
@@ -53,7 +53,7 @@ SWEEP_AFTER, SWEEP_BUSY = 60.0, 120.0
 class Listener:
     """Listens to one contact. When the chat is over for good, `over` says why and `on_end` is called."""
 
-    house: House
+    runtime: BridgeRuntime
     conversation: uuid.UUID
     chat: Chat
     limit: TextLimit
@@ -61,7 +61,7 @@ class Listener:
     token: str = ""
     over: str = ""
     caught_up: asyncio.Event = field(default_factory=asyncio.Event)
-    hearing: Hearing = field(init=False)
+    hearing: ItemProcessor = field(init=False)
     _socket: ChatSocket | None = None
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _closed: bool = False
@@ -76,7 +76,9 @@ class Listener:
     _gap: bool = False
 
     def __post_init__(self) -> None:
-        self.hearing = Hearing(self.house, self.conversation, self.chat, self.limit, self._look_back, self._all_stored)
+        self.hearing = ItemProcessor(
+            self.runtime, self.conversation, self.chat, self.limit, self._look_back, self._all_stored
+        )
 
     @property
     def listening(self) -> bool:
@@ -126,7 +128,7 @@ class Listener:
         self._sweep_at = time.monotonic() + RECONNECT_MOST
         try:
             await self.fill()
-            await self.house.execute(CHAT_SWEPT, [self.chat.contact])
+            await self.runtime.execute(CHAT_SWEPT, [self.chat.contact])
         except Exception as failure:  # noqa: BLE001 - see renew()
             log.info("contact %s: sweep failed: %s", self.chat.contact, described(failure))
 
@@ -171,7 +173,7 @@ class Listener:
         connection = await self._change_sockets()
         sealed, expires = seal(connection.token), connection.token_expires_at
         given = {"contact": self.chat.contact, "token": sealed, "expires": expires}
-        await self.house.execute(chats.CHAT_CONNECTED, given)
+        await self.runtime.execute(chats.CHAT_CONNECTED, given)
 
     async def _settle(self) -> None:
         await self.hearing.settled()
@@ -179,7 +181,7 @@ class Listener:
             self.caught_up.set()
 
     async def _change_sockets(self) -> Connection:
-        async with self.house.opening:
+        async with self.runtime.opening:
             connection = await self._connect()
             socket = await ChatSocket.open(connection.socket_url, self.hearing.hear, self._on_lost)
         failpoint("O3")
@@ -188,19 +190,19 @@ class Listener:
             raise Unreachable("the chat's websocket closed at once")
         former, self._socket = self._socket, socket
         self.caught_up.clear()
-        self.house.wheel.add(socket)
+        self.runtime.wheel.add(socket)
         self._drop(former)
         self.token = connection.token
         self._renew_at = time.monotonic() + _seconds_to_renewal(connection.socket_expires_at)
         return connection
 
     async def _connect(self) -> Connection:
-        pace = self.house.paces.of(self.chat.instance_id, "connect")
-        await pace.turn()
+        limiter = self.runtime.limiters.of(self.chat.instance_id, "connect")
+        await limiter.acquire()
         try:
-            return await self.house.participants.connect(self.chat.participant_token)
+            return await self.runtime.participants.connect(self.chat.participant_token)
         except Throttled as busy:
-            pace.throttled(busy.retry_after)
+            limiter.throttled(busy.retry_after)
             raise
         except Invalid as refusal:
             raise Unreachable(str(refusal)) from None  # no message is to blame
@@ -229,8 +231,8 @@ class Listener:
         """
         began = time.monotonic()
         since = self._read_until and self._read_until - OVERLAP
-        pace = self.house.paces.of(self.chat.instance_id, "transcript")
-        items = await read_transcript(self.house.participants, pace, self.token, since)
+        limiter = self.runtime.limiters.of(self.chat.instance_id, "transcript")
+        items = await read_transcript(self.runtime.participants, limiter, self.token, since)
         latest = max((at for item in items if (at := said_at(item))), default=self._read_until)
         self._read_until, self._swept_at = self._open_since(items, began) or latest, began
         if self._socket is not None:
@@ -258,11 +260,11 @@ class Listener:
 
     def _drop(self, socket: ChatSocket | None) -> None:
         if socket is not None:
-            self.house.wheel.remove(socket)
+            self.runtime.wheel.remove(socket)
             socket.close()
 
     def _on_lost(self, socket: ChatSocket) -> None:
-        self.house.wheel.remove(socket)
+        self.runtime.wheel.remove(socket)
         if socket is self._socket:
             failpoint("O1")
             self._socket, self._gap = None, True

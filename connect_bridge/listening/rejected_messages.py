@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from connect_bridge.connect.gateway import Item, NotPassed
-from connect_bridge.runtime import House
+from connect_bridge.runtime import BridgeRuntime
 
 #: Items of our own remembered: what Connect took of a message in parts, and what it refused before we knew whose it is.
 REMEMBERED = 200
@@ -41,7 +41,7 @@ def refusals(items: Iterable[Item]) -> Iterator[tuple[str, str]]:
 class Unpassed:
     """What of one chat's messages was not passed on. Repeating anything does no harm."""
 
-    house: House
+    runtime: BridgeRuntime
     contact: uuid.UUID
     _messages: dict[str, uuid.UUID] = field(default_factory=dict)
     _refused: dict[str, str] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Unpassed:
 
     async def _fail(self, item: str, status: str) -> None:
         given = {"contact": self.contact, "item": item[:64], "message": self._messages.pop(item, None)}
-        await self.house.execute(NOT_PASSED, {**given, "code": NotPassed.code, "detail": str(NotPassed(status))})
+        await self.runtime.execute(NOT_PASSED, {**given, "code": NotPassed.code, "detail": str(NotPassed(status))})
 
 
 def _forget(known: Mapping[str, object]) -> None:

@@ -132,7 +132,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Light:
+class AccountStatus:
     """One account's light. `why` explains a state that is not well; `notice` is of what will not be well."""
 
     account: ChannelAccount
@@ -147,18 +147,18 @@ class Light:
     notice: str
 
 
-def lights(accounts: Iterable[ChannelAccount]) -> list[Light]:
+def lights(accounts: Iterable[ChannelAccount]) -> list[AccountStatus]:
     """Return the light of each account. A fixed number of queries, however many accounts."""
     return [judge(one) for one in _evidence(list(accounts))]
 
 
-def judge(seen: Evidence) -> Light:
+def judge(seen: Evidence) -> AccountStatus:
     """Return the light that the evidence makes."""
     now = timezone.now()
     stages = (_reachable(seen), _signed(seen), _matched(seen), _bridged(seen, now), _delivered(seen))
     points = tuple(points_of(seen.health))
     why = _why(seen, stages, points)
-    return Light(
+    return AccountStatus(
         account=seen.account,
         state=_state(seen, stages, points, now),
         stages=stages,

@@ -25,7 +25,7 @@ from connect_bridge.aws import aws_client, region
 from connect_bridge.operations import doctor_connect
 from connect_bridge.operations.account_status import WARNED
 from connect_bridge.operations.findings import Finding, Level
-from connect_bridge.operations.status import SILENT_AFTER, Vitals, pending_migrations, read_vitals
+from connect_bridge.operations.status import SILENT_AFTER, SystemStatus, pending_migrations, read_status
 
 #: Seconds by which clocks may differ before somebody should know.
 CLOCKS_DIFFER = 10.0
@@ -44,7 +44,7 @@ def examine(*, online: bool = False) -> Iterator[Finding]:
     yield from doctor_connect.way_out()
     if all(finding.level is Level.OK for finding in database):
         yield _clock()
-        yield from _processes(read_vitals())
+        yield from _processes(read_status())
         yield _routing()
         yield from doctor_connect.waiting()
         if online:
@@ -133,7 +133,7 @@ def _ask_aws() -> Finding:
     return Finding("AWS credentials", Level.OK, f"accepted, as {who}")
 
 
-def _processes(vitals: Vitals) -> Iterator[Finding]:
+def _processes(vitals: SystemStatus) -> Iterator[Finding]:
     for name, age, command in (
         ("bridge", vitals.bridge_age, "manage.py bridge"),
         ("worker", vitals.worker_age, "celery -A config worker and celery -A config beat"),

@@ -24,7 +24,7 @@ from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from connect_bridge.operations.prometheus import exposition
-from connect_bridge.operations.status import pending_migrations, read_vitals
+from connect_bridge.operations.status import pending_migrations, read_status
 
 _migrated = False
 #: The machine's own addresses; none, over a socket of the machine's own.
@@ -76,7 +76,7 @@ def _watches(request: HttpRequest) -> bool:
 def _examination() -> dict[str, Any]:
     if pending := _pending_migrations():
         return {"status": "down", "problems": [f"database: {pending} migrations pending; run manage.py migrate"]}
-    vitals = read_vitals()
+    vitals = read_status()
     problems = vitals.complaints()
     return {"status": "degraded" if problems else "ok", "problems": problems, **asdict(vitals)}
 

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from channels_app.models import ChannelAccount, InboundCheck, WebhookDelivery
 from connect_bridge.models import Contact, Message
 from connect_bridge.operations import stuck
-from connect_bridge.operations.status import Vitals, read_vitals
+from connect_bridge.operations.status import SystemStatus, read_status
 
 
 def exposition() -> bytes:
@@ -26,7 +26,7 @@ def exposition() -> bytes:
 
 class _Product(Collector):
     def collect(self) -> Iterator[Metric]:
-        vitals = read_vitals()
+        vitals = read_status()
         yield from _queues(vitals)
         yield from _processes(vitals)
         yield _open_contacts()
@@ -46,7 +46,7 @@ def alias(account: uuid.UUID) -> str:
     return str(account)[:8]
 
 
-def _queues(vitals: Vitals) -> Iterator[Metric]:
+def _queues(vitals: SystemStatus) -> Iterator[Metric]:
     age = GaugeMetricFamily("parley_queue_oldest_age_seconds", "Age of the oldest open row.", labels=["queue"])
     rows = GaugeMetricFamily("parley_queue_rows", "Open rows.", labels=["queue"])
     age.add_metric(["intake"], vitals.intake_age)
@@ -58,7 +58,7 @@ def _queues(vitals: Vitals) -> Iterator[Metric]:
     yield from (age, rows)
 
 
-def _processes(vitals: Vitals) -> Iterator[Metric]:
+def _processes(vitals: SystemStatus) -> Iterator[Metric]:
     silence = GaugeMetricFamily("parley_heartbeat_age_seconds", "Since it was last heard of.", labels=["process"])
     for process, age in (("bridge", vitals.bridge_age), ("worker", vitals.worker_age)):
         silence.add_metric([process], float("inf") if age is None else age)

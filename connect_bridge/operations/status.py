@@ -25,7 +25,7 @@ _PULSE = "parley.worker_pulse"
 
 
 @dataclass(frozen=True, slots=True)
-class Vitals:
+class SystemStatus:
     """Ages are in seconds. None: never heard of. A queue's age is that of its oldest open row, 0 if there is none.
 
     `relay` is what customers wrote and Amazon Connect has not taken, unless its account is paused or closed.
@@ -52,7 +52,7 @@ class Vitals:
         return found
 
 
-def read_vitals() -> Vitals:
+def read_status() -> SystemStatus:
     """Return the vitals now. Raises django.db.Error if the database does not answer."""
     intake = InboundEntry.objects.filter(state=InboundEntry.State.PENDING)
     to_connect = Message.objects.filter(direction=Message.Direction.INBOUND, status=Message.Status.STORED)
@@ -60,7 +60,7 @@ def read_vitals() -> Vitals:
     outbox = OutboxEntry.objects.filter(state__in=[OutboxEntry.State.PENDING, OutboxEntry.State.CLAIMED])
     beat_at = Bridge.objects.aggregate(newest=Max("beat_at"))["newest"]
     pulse: float | None = cache.get(_PULSE)
-    return Vitals(
+    return SystemStatus(
         bridge_age=None if beat_at is None else _age(beat_at),
         worker_age=None if pulse is None else max(0.0, time.time() - pulse),
         intake_age=_oldest(intake),

@@ -16,7 +16,7 @@ from django.db import connection
 
 from channels_app.models import ChannelAccount
 from connect_bridge.operations import stuck_reasons
-from connect_bridge.operations.status import SILENT_AFTER, read_vitals
+from connect_bridge.operations.status import SILENT_AFTER, read_status
 from connect_bridge.operations.stuck_reasons import Case
 
 #: Rows of each kind that are shown, the oldest: what holds one up mostly holds up the others.
@@ -150,7 +150,7 @@ def counts() -> dict[Kind, int]:
 
 def look(kinds: Collection[Kind] = tuple(Kind), most: int = SHOWN) -> Stuck:
     """Return what is stuck, the oldest `most` of each kind, and why. A fixed number of queries."""
-    vitals = read_vitals()
+    vitals = read_status()
     found = [(kind, row) for kind in Kind if kind in kinds for row in _oldest(kind, most)]
     accounts = {row["account"] for _, row in found}
     names = dict(ChannelAccount.objects.filter(pk__in=accounts).values_list("pk", "name"))

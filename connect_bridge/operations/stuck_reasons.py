@@ -9,7 +9,7 @@ from typing import Any
 from channels_app.accounts.explanations import explain
 from connect_bridge.connect.gateway import NoWay, Refused, SetUp, Unclear
 from connect_bridge.inbound.router import MOST_ATTEMPTS
-from connect_bridge.operations.status import SILENT_AFTER, Vitals
+from connect_bridge.operations.status import SILENT_AFTER, SystemStatus
 from connect_bridge.outbox.uncertain import MOST_LOOKS
 
 #: Why a customer's message waits, where waiting alone may not help.
@@ -23,7 +23,7 @@ class Case:
     """A row that waits, and the processes that should move it."""
 
     row: dict[str, Any]
-    vitals: Vitals
+    vitals: SystemStatus
 
     @property
     def attempts(self) -> int:

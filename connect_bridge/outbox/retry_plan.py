@@ -40,7 +40,7 @@ class LeftOut(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class RetryRequest:
     """What somebody wants sent again: what failed in that time, or these entries alone."""
 
     states: Collection[str] = (State.DEAD,)
@@ -61,7 +61,7 @@ class Plan:
     left_out: Counter[LeftOut] = field(default_factory=Counter)
 
 
-def plan(wish: Wish) -> Plan:
+def plan(wish: RetryRequest) -> Plan:
     """Return what would be sent again. Reads only."""
     made, windows = Plan(), _Windows()
     chosen = _chosen(wish).values("message")
@@ -86,7 +86,7 @@ def carry_out(made: Plan) -> Iterator[list[uuid.UUID]]:
         yield [entry.pk for entry in send_again(entries)]
 
 
-def _chosen(wish: Wish) -> QuerySet[OutboxEntry]:
+def _chosen(wish: RetryRequest) -> QuerySet[OutboxEntry]:
     wanted = Q(state__in=wish.states)
     if wish.since is not None:
         wanted &= Q(settled_at__gte=wish.since)
@@ -99,7 +99,7 @@ def _chosen(wish: Wish) -> QuerySet[OutboxEntry]:
     return OutboxEntry.objects.filter(wanted)
 
 
-def _reason(parts: Sequence[OutboxEntry], wish: Wish, windows: _Windows) -> LeftOut | None:
+def _reason(parts: Sequence[OutboxEntry], wish: RetryRequest, windows: _Windows) -> LeftOut | None:
     conversation = parts[0].conversation
     uncertain = [part for part in parts if part.state == State.UNCERTAIN]
     if not windows.usable(conversation.account_id):

@@ -48,7 +48,7 @@ NOT_THERE = "The messenger does not list it: most likely it did not arrive. Send
 NO_TELLING = "Nobody can tell whether it arrived. If it is sent again, the customer may get it twice."
 
 
-class Look(msgspec.Struct, frozen=True, kw_only=True):
+class DeliveryProbe(msgspec.Struct, frozen=True, kw_only=True):
     """An uncertain send that this worker looks for now. `age` is how many seconds it has been uncertain."""
 
     entry: uuid.UUID
@@ -67,7 +67,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     when_uncertain: str
 
 
-class Ruling(msgspec.Struct, frozen=True, kw_only=True):
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """What comes of a look that found nothing: another one after `wait` seconds, or `send_again`, or neither."""
 
     wait: float | None = None
@@ -132,7 +132,7 @@ def any_due() -> bool:
 
 def look_into(most: int = MOST_PER_TASK) -> int:
     """Ask the messengers for uncertain sends that are due; return how many. Safe from any number of workers."""
-    with db_pool.connection() as connection, connection.cursor(row_factory=class_row(Look)) as cursor:
+    with db_pool.connection() as connection, connection.cursor(row_factory=class_row(DeliveryProbe)) as cursor:
         taken = cursor.execute(TAKE, {"most": most, "lease": LEASE, "claim": CLAIM_SECONDS}).fetchall()
     if taken:
         with ThreadPoolExecutor(min(LOOKERS, len(taken)), "looker") as lookers:
@@ -140,7 +140,7 @@ def look_into(most: int = MOST_PER_TASK) -> int:
     return len(taken)
 
 
-def rule(look: Look, seen: FoundSent | None, *, listed: bool, asked_to_wait: float = 0.0) -> Ruling:
+def rule(look: DeliveryProbe, seen: FoundSent | None, *, listed: bool, asked_to_wait: float = 0.0) -> Decision:
     """Return what to do about a send that was not found.
 
     `seen` is None if the messenger did not answer, or if it has no such list: then it is not `listed`.
@@ -148,15 +148,15 @@ def rule(look: Look, seen: FoundSent | None, *, listed: bool, asked_to_wait: flo
     absent = seen is not None and seen.complete
     certain = look.age >= BELIEVED_AFTER and (absent or not listed)
     if not certain and look.looks < MOST_LOOKS:
-        return Ruling(wait=max(WAITS[look.looks - 1], asked_to_wait))
+        return Decision(wait=max(WAITS[look.looks - 1], asked_to_wait))
     if look.when_uncertain == ChannelAccount.WhenUncertain.RESEND and not look.possible_duplicate:
-        return Ruling(send_again=True)
+        return Decision(send_again=True)
     if absent:
-        return Ruling(detail=NOT_THERE)
-    return Ruling(detail=f"{look.detail.removesuffix(NO_TELLING).strip()} {NO_TELLING}")
+        return Decision(detail=NOT_THERE)
+    return Decision(detail=f"{look.detail.removesuffix(NO_TELLING).strip()} {NO_TELLING}")
 
 
-def _look(look: Look) -> None:
+def _look(look: DeliveryProbe) -> None:
     seen: FoundSent | None = None
     listed, asked = True, 0.0
     with recorded_calls() as calls:
@@ -177,7 +177,7 @@ def _look(look: Look) -> None:
     connections.close_all()  # those that receivers of our news opened in this thread
 
 
-def _accepted(look: Look, ids: Sequence[str], calls: Sequence[HttpTrace]) -> bool:
+def _accepted(look: DeliveryProbe, ids: Sequence[str], calls: Sequence[HttpTrace]) -> bool:
     """Settle the send with the first id that belongs to no other; return False if there is none."""
     with db_pool.connection() as connection, connection.transaction():
         connection.execute(LOCK_PARTS, [look.message])
@@ -202,7 +202,7 @@ def _accepted(look: Look, ids: Sequence[str], calls: Sequence[HttpTrace]) -> boo
     return True
 
 
-def _rest(look: Look, ruling: Ruling, calls: Sequence[HttpTrace]) -> None:
+def _rest(look: DeliveryProbe, ruling: Decision, calls: Sequence[HttpTrace]) -> None:
     given = {"entry": look.entry, "wait": ruling.wait, "detail": clean(ruling.detail, 500)}
     statement = AGAIN if ruling.wait is not None else SEND_AGAIN if ruling.send_again else LEAVE
     with db_pool.connection() as connection:

@@ -20,7 +20,7 @@ from connect_bridge.connect.items import Said, moment
 from connect_bridge.connect.items import read as meaning
 from connect_bridge.connect.markers import is_marked
 from connect_bridge.connect.participant_api import AwsParticipants
-from connect_bridge.connect.rate_limit import FLOORS, Pace
+from connect_bridge.connect.rate_limit import FLOORS, RateLimiter
 from connect_bridge.connect.transcript import read_transcript
 from connect_bridge.listening.rejected_messages import refusals
 from connect_bridge.reconcile.findings import Finding, Gap, Kind, Trouble
@@ -181,19 +181,19 @@ def _known(contacts: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, Known]:
     return known
 
 
-class _Gentle(Pace):
+class _Gentle(RateLimiter):
     """Half the pace that Connect allows by default; less where it says 429."""
 
-    async def turn(self) -> None:
+    async def acquire(self) -> None:
         await asyncio.sleep(APART)
-        await super().turn()
+        await super().acquire()
 
 
 async def _read_all(opened: Sequence[OpenChat]) -> list[Reading]:
     """Read the chats' transcripts one by one, over the connections that their bridges have."""
-    participants, pace = AwsParticipants(participant_endpoint()), _Gentle(FLOORS["transcript"])
+    participants, limiter = AwsParticipants(participant_endpoint()), _Gentle(FLOORS["transcript"])
     try:
-        return [await _reading(read_transcript(participants, pace, chat.token)) for chat in opened]
+        return [await _reading(read_transcript(participants, limiter, chat.token)) for chat in opened]
     finally:
         await participants.close()
 

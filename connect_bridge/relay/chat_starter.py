@@ -35,7 +35,7 @@ from connect_bridge.relay.chat_request import attributes_for, display_name, rout
 from connect_bridge.relay.chunking import next_part
 from connect_bridge.relay.customer_context import Context, attributes_of, context_of
 from connect_bridge.relay.profile_lookup import look_up
-from connect_bridge.runtime import House
+from connect_bridge.runtime import BridgeRuntime
 from connect_bridge.storage import chats
 from connect_bridge.storage.account_settings import Rule
 from connect_bridge.storage.chats import Chat, Connection, Origin, Pending
@@ -56,10 +56,10 @@ TRANSCRIPT_STORED_AFTER = timedelta(minutes=1)
 
 
 @dataclass(slots=True, eq=False)
-class Starter:
+class ChatStarter:
     """Starts the chats of one conversation. `load()` comes first."""
 
-    house: House
+    runtime: BridgeRuntime
     conversation: uuid.UUID
     _origin: Origin | None = None
 
@@ -74,27 +74,27 @@ class Starter:
 
     async def admit(self, message: Pending, *, begins: bool) -> None:
         """Tell the customer what there is to tell before the message goes on; raise Held if it is not to go on now."""
-        house, service = self.house, self.house.services.of(self._known.account)
+        runtime, service = self.runtime, self.runtime.services.of(self._known.account)
         if service.paused_since is not None:
-            await say(house, service, self.conversation, PAUSED, service.paused_since.isoformat())
+            await say(runtime, service, self.conversation, PAUSED, service.paused_since.isoformat())
             raise Held("paused", "The account is paused: the message is kept.")
         if service.replies.get(MEDIA) and await self._has_media(message):
-            await say(house, service, self.conversation, MEDIA, f"{message.created_at:%Y-%m-%d}")
+            await say(runtime, service, self.conversation, MEDIA, f"{message.created_at:%Y-%m-%d}")
         now = service.opening(datetime.now(UTC))
         if begins and not now.open:
-            await say(house, service, self.conversation, CLOSED, now.period)
+            await say(runtime, service, self.conversation, CLOSED, now.period)
             if not service.closed_starts_chat:
                 raise Held("closed", f"The account is closed until {now.period}: the message is kept.")
 
     async def _has_media(self, message: Pending) -> bool:
-        async with self.house.pool.connection() as connection:
+        async with self.runtime.pool.connection() as connection:
             row = await (await connection.execute(HAS_PARTS, [message.id])).fetchone()
         return bool(row and row[0])
 
     async def greet(self, chat: Chat) -> None:
         """Say the account's greeting, once for each chat."""
-        service = self.house.services.of(self._known.account)
-        await say(self.house, service, self.conversation, GREETING, str(chat.contact), chat.contact)
+        service = self.runtime.services.of(self._known.account)
+        await say(self.runtime, service, self.conversation, GREETING, str(chat.contact), chat.contact)
 
     async def request(self, message: Pending) -> Chat:
         """Write down that a chat is to be started, and why. Raises SetUp if nobody said where chats go."""
@@ -107,7 +107,7 @@ class Starter:
             "flow": flow,
             "message": message.id,
         }
-        async with self.house.pool.connection() as connection:
+        async with self.runtime.pool.connection() as connection:
             return await chats.request_chat(connection, **given)
 
     async def start(self, chat: Chat, message: Pending) -> None:
@@ -118,7 +118,7 @@ class Starter:
         chat.instance_id, chat.flow_id = await self._routing(message)
         route = (chat.instance_id, chat.flow_id)
         try:
-            self.house.gates.enter(route)
+            self.runtime.gates.enter(route)
             request = await self._chat_request(chat, message, await self._first(chat, message))
             started = await self._ask(chat, request, again=message.attempts > 0)
         except Throttled:
@@ -126,15 +126,15 @@ class Starter:
         except GatewayError as failure:
             await self._note(chat, failure)
             raise
-        self.house.gates.passed(route)
+        self.runtime.gates.passed(route)
         failpoint("I6", Unreachable)
         await self._started(chat, started)
         failpoint("I7", Unreachable)
 
     async def _note(self, chat: Chat, failure: GatewayError) -> None:
-        await self.house.execute(CHAT_WAITS, {"contact": chat.contact, "reason": str(failure)[:200]})
+        await self.runtime.execute(CHAT_WAITS, {"contact": chat.contact, "reason": str(failure)[:200]})
         if isinstance(failure, QuotaReached):
-            await hold(self.house, self.conversation, chat, self._known)
+            await hold(self.runtime, self.conversation, chat, self._known)
 
     async def _ask(self, chat: Chat, request: ChatRequest, *, again: bool) -> StartedChat:
         """Start the chat; without the former one's transcript where Connect does not take that.
@@ -149,19 +149,19 @@ class Starter:
                 log.info("conversation %s: not as a continued chat: %s", self.conversation, refusal)
                 return await self._ask(chat, msgspec.structs.replace(request, continues=None), again=again)
             if not (again and request.initial_message and isinstance(refusal, BadRequest)):
-                self.house.gates.refused((request.instance_id, request.flow_id), refusal)
+                self.runtime.gates.refused((request.instance_id, request.flow_id), refusal)
                 raise
-        await self.house.execute(SENT_ALONE, [chat.contact])  # first, or our heir would believe it sent
+        await self.runtime.execute(SENT_ALONE, [chat.contact])  # first, or our heir would believe it sent
         chat.first_message = None
         return await self._ask(chat, msgspec.structs.replace(request, initial_message=""), again=False)
 
     async def _start(self, chat: Chat, request: ChatRequest) -> StartedChat:
-        pace = self.house.paces.of(chat.instance_id, "start_chat")
-        await pace.turn()
+        limiter = self.runtime.limiters.of(chat.instance_id, "start_chat")
+        await limiter.acquire()
         try:
-            return await self.house.control.start_chat(request)
+            return await self.runtime.control.start_chat(request)
         except Throttled as busy:
-            pace.throttled(busy.retry_after)
+            limiter.throttled(busy.retry_after)
             raise
 
     async def _started(self, chat: Chat, started: StartedChat) -> None:
@@ -173,7 +173,7 @@ class Starter:
             "instance": chat.instance_id,
             "flow": chat.flow_id,
         }
-        await self.house.execute(chats.CHAT_STARTED, given)
+        await self.runtime.execute(chats.CHAT_STARTED, given)
         chat.state = after(ContactState(chat.state), Event.STARTED)
         chat.contact_id = chat.initial_contact_id = started.contact_id
         chat.participant_token = started.participant_token
@@ -186,13 +186,13 @@ class Starter:
             return
         told = await look_up(origin.account, origin.kind, origin.version, origin.external_id)
         if told:
-            async with self.house.pool.connection() as connection:
+            async with self.runtime.pool.connection() as connection:
                 await introduce(connection, origin.identity, told)
                 await self.load(connection)
 
     async def _routing(self, message: Pending) -> tuple[str, str]:
         """Return the Connect instance and flow, as they are set now: a rule's, the account's, else the settings'."""
-        async with self.house.pool.connection() as connection:
+        async with self.runtime.pool.connection() as connection:
             await self.load(connection)
         instance, flow = routing(self._known, self._rule(message))
         if not (instance and flow):
@@ -207,7 +207,7 @@ class Starter:
         if message.id == chat.first_message:
             return next_part(message, FOR_BOT)
         async with (
-            self.house.pool.connection() as connection,
+            self.runtime.pool.connection() as connection,
             connection.cursor(row_factory=class_row(Pending)) as look,
         ):
             first = await (await look.execute(FIRST, [chat.first_message])).fetchone()
@@ -215,7 +215,7 @@ class Starter:
 
     async def _chat_request(self, chat: Chat, message: Pending, first: str) -> ChatRequest:
         origin = self._known
-        async with self.house.pool.connection() as connection:
+        async with self.runtime.pool.connection() as connection:
             known = await context_of(connection, self.conversation)
             of_customer = await attributes_of(connection, known, chat.contact)
         return ChatRequest(
@@ -229,7 +229,7 @@ class Starter:
         )
 
     def _rule(self, message: Pending) -> Rule | None:
-        return self.house.services.of(self._known.account).rule_for(message.text)
+        return self.runtime.services.of(self._known.account).rule_for(message.text)
 
     @property
     def _known(self) -> Origin:

@@ -18,7 +18,7 @@ from channels_app.toolkit.vcards import read_card
 from channels_app.types import MessageReceived, Part, PartKind, Sender
 from channels_app.webhooks.codec import event_from_builtins
 from connect_bridge.outbox.channel_cache import channel_of
-from connect_bridge.runtime import House
+from connect_bridge.runtime import BridgeRuntime
 from connect_bridge.storage.chats import Pending
 
 log = logging.getLogger(__name__)
@@ -40,14 +40,14 @@ UPDATE connect_bridge_message SET text = %(text)s WHERE id = %(id)s AND relayed 
 """
 
 
-async def read_cards(house: House, message: Pending) -> Pending:
+async def read_cards(runtime: BridgeRuntime, message: Pending) -> Pending:
     """Return the message with the names and numbers of its contact cards; as it is, if they cannot be had in time.
 
     Raises psycopg.Error.
     """
     if UNREAD not in message.text or message.attempts or UNREAD not in message.text.split("\n"):
         return message
-    async with house.pool.connection() as connection:
+    async with runtime.pool.connection() as connection:
         row = await (await connection.execute(FIND, [message.id])).fetchone()
     event = event_from_builtins(row[3]) if row else None
     if row is None or not isinstance(event, MessageReceived):
@@ -57,7 +57,7 @@ async def read_cards(house: House, message: Pending) -> Pending:
     for before, after in zip(event.parts, parts, strict=True):
         if before != after:
             text = text.replace(UNREAD, _line(after), 1)
-    return await _say(house, message, text) if text != message.text else message
+    return await _say(runtime, message, text) if text != message.text else message
 
 
 async def _read(account: uuid.UUID, kind: str, version: datetime, parts: tuple[Part, ...]) -> list[Part]:
@@ -90,7 +90,7 @@ def _line(part: Part) -> str:
     return readable(MessageReceived(key="", sender=Sender(external_id=""), message_id="", parts=(part,)))
 
 
-async def _say(house: House, message: Pending, text: str) -> Pending:
-    async with house.pool.connection() as connection:
+async def _say(runtime: BridgeRuntime, message: Pending, text: str) -> Pending:
+    async with runtime.pool.connection() as connection:
         said = await (await connection.execute(SAY, {"id": message.id, "text": text})).fetchone()
     return msgspec.structs.replace(message, text=text) if said else message

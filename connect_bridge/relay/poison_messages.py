@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from connect_bridge.connect.gateway import GatewayError, NoWay, Unclear, Unreachable
 from connect_bridge.models import ContactState
-from connect_bridge.runtime import House
+from connect_bridge.runtime import BridgeRuntime
 from connect_bridge.storage.chats import Chat, Pending
 
 #: How long, and how often, it is tried before.
@@ -31,7 +31,9 @@ SELECT 1 FROM (
 """
 
 
-async def is_poison(house: House, chat: Chat | None, message: Pending, failure: GatewayError, *, heard: bool) -> bool:
+async def is_poison(
+    runtime: BridgeRuntime, chat: Chat | None, message: Pending, failure: GatewayError, *, heard: bool
+) -> bool:
     """Whether Connect has been failing with this message for long, and took others meanwhile.
 
     Never where Connect lets nobody into the chat (it is not `heard`), nor where it says that none can be started as
@@ -45,5 +47,5 @@ async def is_poison(house: House, chat: Chat | None, message: Pending, failure: 
         return False
     flow = chat.flow_id if requested else None  # a chat that runs has its flow behind it
     given = {"id": message.id, "instance": chat.instance_id, "flow": flow, "after": AFTER}
-    async with house.pool.connection() as connection:
+    async with runtime.pool.connection() as connection:
         return bool(await (await connection.execute(POISON, given)).fetchone())

@@ -31,11 +31,11 @@ from connect_bridge.connect.gateway import (
 from connect_bridge.listening.listener import ENDED_UNHEARD, Listener, described
 from connect_bridge.models import ContactState
 from connect_bridge.models.lifecycle import ASIDE, Event, after
-from connect_bridge.relay.chat_starter import Starter
+from connect_bridge.relay.chat_starter import ChatStarter
 from connect_bridge.relay.chunking import next_part, position_after, shown, token
 from connect_bridge.relay.contact_cards import read_cards
 from connect_bridge.relay.poison_messages import is_poison
-from connect_bridge.runtime import House
+from connect_bridge.runtime import BridgeRuntime
 from connect_bridge.storage import chats
 from connect_bridge.storage.chats import Chat, Pending
 from connect_bridge.storage.side_events import note
@@ -58,12 +58,12 @@ class Relay:
     left to relay.
     """
 
-    house: House
+    runtime: BridgeRuntime
     conversation: uuid.UUID
     on_idle: Callable[[Relay], None]
     listener: Listener | None = None
     task: asyncio.Task[None] | None = None
-    _starter: Starter = field(init=False)
+    _starter: ChatStarter = field(init=False)
     _fence: int = 0
     _chat: Chat | None = None
     _loaded: bool = False
@@ -81,7 +81,7 @@ class Relay:
     _another_at: float = 0.0
 
     def __post_init__(self) -> None:
-        self._starter = Starter(self.house, self.conversation)
+        self._starter = ChatStarter(self.runtime, self.conversation)
 
     def wake(self) -> None:
         """Look at once, or right after the look under way. One that was retired only notes that its chat is over."""
@@ -130,8 +130,8 @@ class Relay:
         """Do what is to be done; return whether nothing is open and nothing left."""
         await self._load()
         await self._note_end()
-        async with self.house.pool.connection() as connection:
-            pending = await chats.pending(connection, self.conversation, self.house.bridge, self._fence)
+        async with self.runtime.pool.connection() as connection:
+            pending = await chats.pending(connection, self.conversation, self.runtime.bridge, self._fence)
         for message in pending:
             if not await self._relay(message):
                 return False
@@ -151,8 +151,8 @@ class Relay:
         """Read once what this conversation is, and the chat that another bridge may have left open."""
         if self._loaded:
             return
-        async with self.house.pool.connection() as connection:
-            self._fence = await chats.fence(connection, self.conversation, self.house.bridge)
+        async with self.runtime.pool.connection() as connection:
+            self._fence = await chats.fence(connection, self.conversation, self.runtime.bridge)
             await self._starter.load(connection)
             chat = await chats.open_chat(connection, self.conversation)
             taken = await chats.taken_items(connection, chat.contact) if chat is not None else {}
@@ -180,16 +180,16 @@ class Relay:
     async def _relay(self, message: Pending) -> bool:
         """Bring one message to Connect. False: not now; a later look is arranged."""
         try:
-            message = await read_cards(self.house, message)
+            message = await read_cards(self.runtime, message)
             chat = await self._chat_for(message)
             if chat is None or (message.content_type == ASIDE and chat.bot):
-                await note(self.house.execute, message.id, chat)
+                await note(self.runtime.execute, message.id, chat)
             else:
                 await self._send(chat, message)
         except Invalid as refusal:
             await self._undeliverable(message, refusal)
         except GatewayError as failure:
-            if not await is_poison(self.house, self._chat, message, failure, heard=self.listener is not None):
+            if not await is_poison(self.runtime, self._chat, message, failure, heard=self.listener is not None):
                 await self._note(message, failure)
                 return False
             await self._undeliverable(message, failure)
@@ -240,7 +240,7 @@ class Relay:
             if age > CONNECT_WITHIN:
                 await self._over(chat, Event.GAVE_UP, "not connected within five minutes of its start")
                 raise Unreachable("the chat was not connected in time: starting another")
-        listener = Listener(self.house, self.conversation, chat, self._starter.limit, self.wake)
+        listener = Listener(self.runtime, self.conversation, chat, self._starter.limit, self.wake)
         try:
             await listener.open(backfill=self._in_doubt or not began)
         except Refused as refusal:
@@ -280,7 +280,7 @@ class Relay:
         """Write down that this part is with Connect, and return what is left."""
         done = position_after(message, part)
         try:
-            await self.house.relays.add((message.id, chat.contact, done, done >= len(shown(message.text)), item))
+            await self.runtime.relays.add((message.id, chat.contact, done, done >= len(shown(message.text)), item))
         except psycopg.Error:
             self._in_doubt = True  # Connect has it, and our next attempt must find that out
             raise
@@ -311,8 +311,8 @@ class Relay:
 
     async def _send_part(self, chat: Chat, message: Pending) -> tuple[str, str]:
         """Send one part; return it and its item id, "" if something is to be done otherwise first."""
-        pace = self.house.paces.of(chat.instance_id, "send_message")
-        await pace.turn()
+        limiter = self.runtime.limiters.of(chat.instance_id, "send_message")
+        await limiter.acquire()
         self._must_be_ours()
         listener = self.listener
         if listener is None or listener.over:
@@ -321,11 +321,11 @@ class Relay:
         if not self._in_doubt:
             self._taken = dict.fromkeys(listener.hearing.own, "") | self._taken  # what we send now is none of these
         try:
-            item = await self.house.participants.send_message(listener.token, part, token(message, part))
+            item = await self.runtime.participants.send_message(listener.token, part, token(message, part))
             failpoint("I8", Unreachable)
         except Throttled as busy:
             failpoint("I9")
-            pace.throttled(busy.retry_after)
+            limiter.throttled(busy.retry_after)
             raise
         except (Unreachable, Unclear):
             self._in_doubt = True
@@ -355,7 +355,7 @@ class Relay:
         raise Refused("Connect refuses messages: the chat has ended, another is started")
 
     def _must_be_ours(self) -> None:
-        if self._stopped or not self.house.owns:
+        if self._stopped or not self.runtime.owns:
             raise Unreachable("this bridge stops or was away: another may own the conversation now")
 
     async def _over(self, chat: Chat, event: Event, reason: str) -> None:
@@ -364,20 +364,20 @@ class Relay:
         self.listener = None
         failpoint("O10")
         given = {"contact": chat.contact, "state": after(ContactState(chat.state), event), "reason": reason[:200]}
-        await self.house.execute(chats.CHAT_OVER, given)
+        await self.runtime.execute(chats.CHAT_OVER, given)
         self._chat = None
         self._in_doubt = self._renewed = False
         self._taken.clear()
 
     async def _note(self, message: Pending, failure: GatewayError) -> None:
         given = {"id": message.id, "code": failure.code, "detail": str(failure)[:500], "wait": self._later()}
-        await self.house.execute(chats.TRIED, given)
+        await self.runtime.execute(chats.TRIED, given)
 
     async def _undeliverable(self, message: Pending, refusal: GatewayError) -> None:
         """Connect will never take this message: it fails, and the next one has its turn."""
         log.warning("message %s cannot be relayed: %s", message.id, refusal)
         given = {"id": message.id, "code": refusal.code, "detail": str(refusal)[:500], "item": refusal.item[:64]}
-        await self.house.execute(chats.UNDELIVERABLE, given)
+        await self.runtime.execute(chats.UNDELIVERABLE, given)
         if self._chat is not None and self._chat.state == ContactState.REQUESTED:
             await self._over(self._chat, Event.GAVE_UP, "its first message cannot be relayed")
 

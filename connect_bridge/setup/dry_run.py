@@ -18,7 +18,7 @@ from connect_bridge.connect.control_plane import start_chat_arguments
 from connect_bridge.connect.gateway import ChatRequest
 from connect_bridge.relay.chat_request import attributes_for, display_name, routing
 from connect_bridge.relay.chunking import shown
-from connect_bridge.storage.account_settings import READ_ONE, Rule, Service, read
+from connect_bridge.storage.account_settings import READ_ONE, AccountSettings, Rule, read
 from connect_bridge.storage.chats import Origin
 
 #: Ids that the chat will have and that nobody knows yet.
@@ -40,7 +40,7 @@ class Imagined:
         return bool(self.request)
 
 
-def service_of(account: ChannelAccount) -> Service:
+def service_of(account: ChannelAccount) -> AccountSettings:
     """Return the account's settings as the bridges read them."""
     with connection.cursor() as cursor:
         cursor.execute(READ_ONE, {"account": account.pk})
@@ -62,7 +62,7 @@ def imagine(account: ChannelAccount, text: str, locale: str, at: datetime | None
     return Imagined(opening, rule, told, request, missing=starts and not all(where))
 
 
-def _told(service: Service, locale: str, opening: Opening, *, starts: bool) -> list[tuple[str, str]]:
+def _told(service: AccountSettings, locale: str, opening: Opening, *, starts: bool) -> list[tuple[str, str]]:
     occasions = [
         ("paused", service.paused_since is not None),
         ("closed", service.paused_since is None and not opening.open),

@@ -46,7 +46,7 @@ class Step:
 
 
 @dataclass(slots=True)
-class SetUp:
+class AccountSetup:
     """One account that is set up, or the draft of one. Both have the same id."""
 
     id: uuid.UUID
@@ -121,23 +121,23 @@ def after(step: str) -> str:
     return names[min(names.index(step) + 1, len(names) - 1)]
 
 
-def find(key: uuid.UUID) -> SetUp:
+def find(key: uuid.UUID) -> AccountSetup:
     """Return the account's set-up, or the draft's; raise Http404 if there is neither, or no such channel any more."""
     account = ChannelAccount.objects.filter(pk=key).first()
     draft = None if account else SetupDraft.objects.filter(pk=key).first()
     row = account or draft
     if row is None or row.kind not in channels():
         raise Http404
-    return SetUp(key, row.kind, account, draft, AccountHealth.objects.filter(account=key).first())
+    return AccountSetup(key, row.kind, account, draft, AccountHealth.objects.filter(account=key).first())
 
 
-def begin(kind: str, by: str) -> SetUp:
+def begin(kind: str, by: str) -> AccountSetup:
     """Return a new draft."""
     draft = SetupDraft.objects.create(kind=kind, by=by[:150])
-    return SetUp(draft.pk, kind, None, draft)
+    return AccountSetup(draft.pk, kind, None, draft)
 
 
-def keep_draft(setup: SetUp, name: str, given: dict[str, str]) -> None:
+def keep_draft(setup: AccountSetup, name: str, given: dict[str, str]) -> None:
     """Keep what was typed so far, encrypted, however incomplete it is."""
     if setup.draft is not None:
         setup.draft.name, setup.draft.credentials = name[:100], given
@@ -145,7 +145,7 @@ def keep_draft(setup: SetUp, name: str, given: dict[str, str]) -> None:
 
 
 @transaction.atomic
-def settle(setup: SetUp, name: str, credentials: dict[str, str], by: str, reason: str) -> ChannelAccount:
+def settle(setup: AccountSetup, name: str, credentials: dict[str, str], by: str, reason: str) -> ChannelAccount:
     """Store checked credentials: the draft becomes an account, or the account gets them.
 
     Its address is what the form that checked them has put into the row.

@@ -31,7 +31,7 @@ from connect_bridge.operations.account_status import lights
 from connect_bridge.setup import pausing, round_trip, steps
 from connect_bridge.setup.dry_run import imagine
 from connect_bridge.setup.forms import HoursForm, RouteForm
-from connect_bridge.setup.steps import SetUp
+from connect_bridge.setup.steps import AccountSetup
 from people.history import because
 from people.typed import words
 
@@ -93,15 +93,15 @@ def step_page(request: HttpRequest, key: uuid.UUID, step: str) -> HttpResponse:
     return _page(request, f"channels/step_{step}.html", context)
 
 
-def _onward(setup: SetUp, step: str) -> HttpResponse:
+def _onward(setup: AccountSetup, step: str) -> HttpResponse:
     return HttpResponseRedirect(reverse("channel-step", args=[setup.id, steps.after(step)]))
 
 
-def _ready(_request: HttpRequest, _setup: SetUp, _context: dict[str, Any]) -> Answer:
+def _ready(_request: HttpRequest, _setup: AccountSetup, _context: dict[str, Any]) -> Answer:
     return None
 
 
-def _credentials(request: HttpRequest, setup: SetUp, context: dict[str, Any]) -> Answer:
+def _credentials(request: HttpRequest, setup: AccountSetup, context: dict[str, Any]) -> Answer:
     """Check what was typed, ask the provider, then store it. A draft keeps what was typed even if that is not right."""
     form_class = credentials_form(setup.channel)
     if request.method == "POST":
@@ -118,7 +118,7 @@ def _credentials(request: HttpRequest, setup: SetUp, context: dict[str, Any]) ->
     return None
 
 
-def _webhook(request: HttpRequest, setup: SetUp, context: dict[str, Any]) -> Answer:
+def _webhook(request: HttpRequest, setup: AccountSetup, context: dict[str, Any]) -> Answer:
     assert setup.account is not None
     if request.method == "POST":
         told = provider_checks.register(setup.account)
@@ -132,7 +132,7 @@ def _webhook(request: HttpRequest, setup: SetUp, context: dict[str, Any]) -> Ans
     return None
 
 
-def _verify(_request: HttpRequest, setup: SetUp, context: dict[str, Any]) -> Answer:
+def _verify(_request: HttpRequest, setup: AccountSetup, context: dict[str, Any]) -> Answer:
     assert setup.account is not None
     known = {point.name: point for point in provider_checks.points_of(setup.health)}
     try:
@@ -145,8 +145,8 @@ def _verify(_request: HttpRequest, setup: SetUp, context: dict[str, Any]) -> Ans
 
 def _form_step(
     form_class: Any, step: str, more: Callable[[HttpRequest, ChannelAccount], dict[str, Any]]
-) -> Callable[[HttpRequest, SetUp, dict[str, Any]], Answer]:
-    def show(request: HttpRequest, setup: SetUp, context: dict[str, Any]) -> Answer:
+) -> Callable[[HttpRequest, AccountSetup, dict[str, Any]], Answer]:
+    def show(request: HttpRequest, setup: AccountSetup, context: dict[str, Any]) -> Answer:
         form = form_class(request.POST or None, instance=setup.account)
         if request.method == "POST" and form.is_valid():
             account = form.save(commit=False)
@@ -181,7 +181,7 @@ def _about_hours(_request: HttpRequest, account: ChannelAccount) -> dict[str, An
     }
 
 
-def _test(request: HttpRequest, setup: SetUp, context: dict[str, Any]) -> Answer:
+def _test(request: HttpRequest, setup: AccountSetup, context: dict[str, Any]) -> Answer:
     assert setup.account is not None
     if request.method == "POST":
         round_trip.begin(setup.account)
@@ -193,13 +193,13 @@ def _test(request: HttpRequest, setup: SetUp, context: dict[str, Any]) -> Answer
     return None
 
 
-def _live(_request: HttpRequest, setup: SetUp, context: dict[str, Any]) -> Answer:
+def _live(_request: HttpRequest, setup: AccountSetup, context: dict[str, Any]) -> Answer:
     assert setup.account is not None
     (context["light"],) = lights([setup.account])
     return None
 
 
-_STEPS: dict[str, Callable[[HttpRequest, SetUp, dict[str, Any]], Answer]] = {
+_STEPS: dict[str, Callable[[HttpRequest, AccountSetup, dict[str, Any]], Answer]] = {
     "ready": _ready,
     "credentials": _credentials,
     "webhook": _webhook,
@@ -211,7 +211,7 @@ _STEPS: dict[str, Callable[[HttpRequest, SetUp, dict[str, Any]], Answer]] = {
 }
 
 
-def _invitation(setup: SetUp, text: str) -> dict[str, Any]:
+def _invitation(setup: AccountSetup, text: str) -> dict[str, Any]:
     """Return the link that opens a chat with us, and its QR code as an inline picture."""
     assert setup.account is not None
     channel = open_account(setup.account).channel

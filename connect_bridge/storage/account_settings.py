@@ -47,7 +47,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         return any(re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE) for word in words if word)
 
 
-class Service(msgspec.Struct, frozen=True, kw_only=True):
+class AccountSettings(msgspec.Struct, frozen=True, kw_only=True):
     """One account's settings. `replies` are by occasion and language."""
 
     id: uuid.UUID
@@ -68,27 +68,27 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         return next((rule for rule in self.rules if rule.fits(text)), None)
 
 
-def read(row: Mapping[str, Any]) -> Service:
+def read(row: Mapping[str, Any]) -> AccountSettings:
     """Return a row of READ, typed."""
     replies: dict[str, dict[str, str]] = {}
     for occasion, language, text in row["replies"]:
         replies.setdefault(occasion, {})[language] = text
     if row["pause_reply"]:
         replies["paused"] = {row["default_language"]: row["pause_reply"]}
-    return convert({**row, "replies": replies}, Service)
+    return convert({**row, "replies": replies}, AccountSettings)
 
 
 @dataclass(slots=True)
-class Services:
+class AccountSettingsCache:
     """The accounts' settings as they were a second ago."""
 
-    _known: dict[uuid.UUID, Service] = field(default_factory=dict)
+    _known: dict[uuid.UUID, AccountSettings] = field(default_factory=dict)
 
-    def of(self, account: uuid.UUID) -> Service:
+    def of(self, account: uuid.UUID) -> AccountSettings:
         """Return the account's settings; those of one that nobody has read yet are plain."""
-        return self._known.get(account) or Service(id=account)
+        return self._known.get(account) or AccountSettings(id=account)
 
-    def all(self) -> Iterable[Service]:
+    def all(self) -> Iterable[AccountSettings]:
         return tuple(self._known.values())
 
     async def read(self, pool: AsyncConnectionPool[Any]) -> None:

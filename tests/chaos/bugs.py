@@ -69,7 +69,7 @@ def _ack_before_commit(lane: Any) -> None:
 
         return at_once
 
-    _wrap(lane.FastLane, "_stored", make)
+    _wrap(lane.WebhookASGI, "_stored", make)
 
 
 def _ack_on_error(lane: Any) -> None:
@@ -82,7 +82,7 @@ def _ack_on_error(lane: Any) -> None:
 
         return whatever
 
-    _wrap(lane.FastLane, "_stored", make)
+    _wrap(lane.WebhookASGI, "_stored", make)
 
 
 def _missing_unique(intake: Any) -> None:
@@ -164,7 +164,7 @@ def _random_client_token(starter: Any) -> None:
 
         return anew
 
-    _wrap(starter.Starter, "_chat_request", make)
+    _wrap(starter.ChatStarter, "_chat_request", make)
 
 
 def _initial_message_forgotten(store: Any) -> None:

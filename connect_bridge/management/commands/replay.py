@@ -66,7 +66,7 @@ class Command(BaseCommand):
         sys.exit(0 if complete else NOT_ALL)
 
     def _retry(self, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-        wish = retry_plan.Wish(
+        wish = retry_plan.RetryRequest(
             states=options["state"] or [OutboxEntry.State.DEAD],
             since=options["since"],
             until=options["until"],

@@ -18,7 +18,7 @@ from analytics.queries.filters import parse
 from analytics.rollups.update import refresh
 from analytics.tiles import chat_queries
 from analytics.tiles.catalogue import make
-from analytics.tiles.dashboard_data import Numbers
+from analytics.tiles.dashboard_data import DashboardData
 from connect_bridge.models import Contact, OutboxEntry
 from tests.analytics.dashboards.test_pages import login
 from tests.analytics.kit import said
@@ -83,8 +83,8 @@ def day(_afternoon: Any) -> dict[str, Contact]:
     return chats
 
 
-def numbers() -> Numbers:
-    return Numbers(parse({"range": "today"}, timezone.now()))
+def numbers() -> DashboardData:
+    return DashboardData(parse({"range": "today"}, timezone.now()))
 
 
 def names(day: dict[str, Contact], pick: Pick) -> set[str]:

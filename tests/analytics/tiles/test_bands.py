@@ -12,7 +12,7 @@ from analytics.models import Sentiment
 from analytics.queries.filters import parse
 from analytics.rollups.update import refresh
 from analytics.tiles.catalogue import make
-from analytics.tiles.dashboard_data import Numbers
+from analytics.tiles.dashboard_data import DashboardData
 from analytics.tiles.sentiment import BAND, band_of
 from tests.analytics.kit import BAD, GOOD, PLAIN, said
 from tests.factories import ChannelAccountFactory, ContactFactory, ConversationFactory
@@ -43,7 +43,7 @@ def test_agents_stand_in_bands_and_by_name_in_each() -> None:
         chats(agent, score, number)
     while refresh().changes:  # type: ignore[union-attr]
         pass
-    tile = make("by_agent", Numbers(parse({"range": "24h"}, timezone.now())))
+    tile = make("by_agent", DashboardData(parse({"range": "24h"}, timezone.now())))
     assert [(row.label, row.shown[-1]) for row in tile.rows] == [
         ("Zoe", "below"),
         ("Ann", "near the others"),

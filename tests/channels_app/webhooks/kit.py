@@ -18,7 +18,7 @@ from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 from channels_app.models import ChannelAccount, InboundEntry, WebhookDelivery
-from channels_app.webhooks.asgi import FastLane
+from channels_app.webhooks.asgi import WebhookASGI
 from config import urls as _urls  # noqa: F401 - loaded now, see DJANGO
 
 #: The fast lane has connections of its own, so it must find accounts committed. Only what webhooks leave behind is then
@@ -108,7 +108,7 @@ def take(lane: str, *posts: Post) -> list[Got]:
     async def through() -> list[Got]:
         if lane == "django":
             return [await ask(DJANGO, post) for post in posts]
-        fast = FastLane(DJANGO)
+        fast = WebhookASGI(DJANGO)
         try:
             return [await ask(fast, post) for post in posts]
         finally:

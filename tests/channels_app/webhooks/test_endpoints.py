@@ -15,7 +15,7 @@ from pytest_django.fixtures import Settings
 
 from channels_app.models import ChannelAccount, InboundEntry, WebhookDelivery
 from channels_app.webhooks import asgi as fast_lane
-from channels_app.webhooks.asgi import FastLane
+from channels_app.webhooks.asgi import WebhookASGI
 from channels_app.webhooks.store import store_batch
 from tests.channels_app.webhooks.kit import (
     COMMITTED,
@@ -61,7 +61,7 @@ def at_once(*posts: Post, change: Any = None) -> list[Got]:
     """Send webhooks to one fast lane concurrently; `change` may tamper with the lane first."""
 
     async def through() -> list[Got]:
-        lane = FastLane(nobody)
+        lane = WebhookASGI(nobody)
         if change:
             change(lane)
         try:
@@ -90,7 +90,7 @@ def test_webhooks_that_bring_the_same_events_in_opposite_order_do_not_block_each
         return await store_batch(connection, batch)
 
     async def through() -> None:
-        lane = FastLane(nobody)
+        lane = WebhookASGI(nobody)
         lane._writes.flight, lane._writes.most = flight, 1
         async with await psycopg.AsyncConnection.connect(**lane._writes.parameters) as gate:
             await gate.execute("LOCK TABLE channels_app_inboundentry IN SHARE MODE")
@@ -133,7 +133,7 @@ def test_a_webhook_is_not_answered_before_its_commit(account: ChannelAccount) ->
     """While another connection holds the table, the commit cannot happen: so there must be no answer either."""
 
     async def through() -> None:
-        lane = FastLane(nobody)
+        lane = WebhookASGI(nobody)
         holder = await psycopg.AsyncConnection.connect(**fast_lane.connect_parameters())
         await holder.execute("LOCK TABLE channels_app_webhookdelivery IN EXCLUSIVE MODE")
         asked = asyncio.create_task(ask(lane, message_post(account)))
@@ -153,7 +153,7 @@ def test_the_provider_is_told_to_come_again_when_the_database_takes_too_long(
     monkeypatch.setattr(fast_lane, "PATIENCE", 0.3)
 
     async def through() -> Got:
-        lane = FastLane(nobody)
+        lane = WebhookASGI(nobody)
         holder = await psycopg.AsyncConnection.connect(**fast_lane.connect_parameters())
         await holder.execute("LOCK TABLE channels_app_webhookdelivery IN EXCLUSIVE MODE")
         try:
@@ -168,7 +168,7 @@ def test_the_provider_is_told_to_come_again_when_the_database_takes_too_long(
 
 def test_without_a_database_the_fast_lane_answers_503_and_works_again_when_it_is_back(account: ChannelAccount) -> None:
     async def through() -> list[Got]:
-        lane = FastLane(nobody)
+        lane = WebhookASGI(nobody)
         good = lane._writes.parameters, lane._look_ups.parameters
         lane._writes.parameters = lane._look_ups.parameters = {**good[0], "host": "127.0.0.1", "port": 1}
         away = await ask(lane, message_post(account))
@@ -199,7 +199,7 @@ def test_connections_that_died_while_idle_cost_no_webhook(account: ChannelAccoun
     """A restarted PostgreSQL has closed every connection; Twilio would not send again after a 503."""
 
     async def through() -> Got:
-        lane = FastLane(nobody)
+        lane = WebhookASGI(nobody)
         await asyncio.gather(*(ask(lane, page_post(account, {"mid": f"m_{index}"})) for index in range(5)))
         lane._accounts._known.clear()
         async with await psycopg.AsyncConnection.connect(**lane._writes.parameters, autocommit=True) as other:
@@ -241,7 +241,7 @@ def test_the_fast_lane_hands_on_what_is_not_a_posted_webhook(account: ChannelAcc
         handed.append(scope.get("path", scope["type"]))
 
     async def through() -> None:
-        lane = FastLane(inner)
+        lane = WebhookASGI(inner)
         await lane(Post(path_of(account), method="GET").scope, None, None)  # type: ignore[arg-type]
         await lane(Post("/admin/").scope, None, None)  # type: ignore[arg-type]
         await lane({"type": "lifespan"}, None, None)  # type: ignore[arg-type]
@@ -252,7 +252,7 @@ def test_the_fast_lane_hands_on_what_is_not_a_posted_webhook(account: ChannelAcc
 
 def test_a_provider_that_hangs_up_half_way_leaves_nothing(account: ChannelAccount) -> None:
     async def through() -> list[Any]:
-        lane, said = FastLane(nobody), []
+        lane, said = WebhookASGI(nobody), []
         messages = [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
 
         async def receive() -> dict[str, Any]:
@@ -276,7 +276,7 @@ def test_a_disabled_account_is_refused_and_a_new_one_taken_within_a_moment(accou
         clock[0] += seconds
 
     async def through() -> list[str]:
-        lane = FastLane(nobody)
+        lane = WebhookASGI(nobody)
         lane._accounts.clock = lambda: clock[0]
         words = [(await ask(lane, message_post(account))).word]
         for enabled, wait in ((False, 1.1), (True, 0.3)):
@@ -292,7 +292,7 @@ def test_a_disabled_account_is_refused_and_a_new_one_taken_within_a_moment(accou
 def test_a_known_account_is_not_looked_up_again_within_a_second(account: ChannelAccount) -> None:
     looked: list[int] = []
 
-    def watch(lane: FastLane) -> None:
+    def watch(lane: WebhookASGI) -> None:
         look_up = lane._look_ups.flight
 
         async def counted(connection: Any, ids: Any) -> Any:
@@ -302,7 +302,7 @@ def test_a_known_account_is_not_looked_up_again_within_a_second(account: Channel
         lane._look_ups.flight = counted
 
     async def through() -> None:
-        lane = FastLane(nobody)
+        lane = WebhookASGI(nobody)
         watch(lane)
         for _ in range(5):
             await ask(lane, message_post(account))
@@ -365,5 +365,5 @@ def test_75_the_whole_application_takes_a_webhook_and_refuses_a_foreign_websocke
 
     assert async_to_sync(through)().word == "accepted"
     assert [message["type"] for message in said] == ["websocket.close"]
-    assert isinstance(application.application_mapping["http"], FastLane)
+    assert isinstance(application.application_mapping["http"], WebhookASGI)
     assert DJANGO is not application.application_mapping["http"]

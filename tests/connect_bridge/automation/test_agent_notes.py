@@ -6,13 +6,13 @@ from typing import cast
 
 import pytest
 
-from connect_bridge.automation.agent_notes import Whisper, say_whisper
+from connect_bridge.automation.agent_notes import AgentNote, say_note
 from connect_bridge.connect.gateway import Item, Unreachable
 from connect_bridge.connect.markers import NOT_DELIVERED
-from connect_bridge.runtime import House
+from connect_bridge.runtime import BridgeRuntime
 from tests.connect_bridge.listening.kit import OneChat, said
 
-WHISPER = Whisper(mark=NOT_DELIVERED, text="Not delivered: 1111 2222", token="t", in_doubt=True)
+WHISPER = AgentNote(mark=NOT_DELIVERED, text="Not delivered: 1111 2222", token="t", in_doubt=True)
 
 
 def told(text: str, name: str, **given: object) -> Item:
@@ -36,7 +36,7 @@ async def test_in_doubt_the_transcript_tells_whether_it_was_said(monkeypatch, it
     ear = chat.listener(monkeypatch)
     await ear.open(backfill=False)
     if expected:
-        assert await say_whisper(cast("House", chat), ear, WHISPER, known) == expected
+        assert await say_note(cast("BridgeRuntime", chat), ear, WHISPER, known) == expected
     else:
         with pytest.raises(Unreachable, match="no agent"):  # so it would be said now
-            await say_whisper(cast("House", chat), ear, WHISPER, known)
+            await say_note(cast("BridgeRuntime", chat), ear, WHISPER, known)

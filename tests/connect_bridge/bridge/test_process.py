@@ -81,8 +81,8 @@ def bridging(*, killed: bool = False) -> Iterator[Bridge]:
 async def _die(bridge: Bridge) -> None:
     for relay in bridge._relays.values():
         relay.stop()
-    await bridge._house.captures.close()
-    await bridge._house.relays.close()
+    await bridge._runtime.captures.close()
+    await bridge._runtime.relays.close()
     bridge._dispatcher.stop()
     await asyncio.sleep(0.1)  # the sockets close
 
@@ -515,7 +515,7 @@ def test_what_was_heard_while_the_database_was_away_is_kept_though_the_chat_ends
 @contextmanager
 def database_away(bridge: Bridge) -> Iterator[None]:
     """Let every capture fail for a while."""
-    captures = bridge._house.captures
+    captures = bridge._runtime.captures
     flight = captures.flight
 
     async def refuse(_connection: Any, _items: Any) -> Any:

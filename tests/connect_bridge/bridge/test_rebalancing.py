@@ -57,7 +57,7 @@ def test_who_claims_leaves_the_others_their_share(still):
 
     async def look(bridge: Bridge) -> tuple[int, int]:
         await claim(bridge)
-        async with bridge._house.pool.connection() as connection:
+        async with bridge._runtime.pool.connection() as connection:
             modest = len(bridge._relays)
             await bridge._claim(connection, greedy=True)
             return modest, len(bridge._relays)
@@ -79,8 +79,8 @@ def test_what_is_more_than_a_share_is_given_away_a_little_at_a_time(still, mine,
     other = [BridgeFactory() for _ in range(bridges - 1)]
 
     async def count(bridge: Bridge) -> int:
-        async with bridge._house.pool.connection() as connection:
-            return await rebalancing.HandOver(bridge._house).excess(connection)
+        async with bridge._runtime.pool.connection() as connection:
+            return await rebalancing.Rebalancer(bridge._runtime).excess(connection)
 
     async def main() -> int:
         async with a_bridge() as bridge:
@@ -96,14 +96,14 @@ def test_under_a_fence_of_the_past_there_is_nothing_to_send(still):
 
     async def look(bridge: Bridge) -> None:
         await claim(bridge)
-        async with bridge._house.pool.connection() as connection:
+        async with bridge._runtime.pool.connection() as connection:
             fence = await chats.fence(connection, conversation.id, bridge.id)
             assert await chats.pending(connection, conversation.id, bridge.id, fence) == []
             # Lost and won again: what was read under the former fence counts no more.
-            await bridge._house.execute("UPDATE connect_bridge_conversation SET fence = fence + 2", None)
+            await bridge._runtime.execute("UPDATE connect_bridge_conversation SET fence = fence + 2", None)
             with pytest.raises(chats.NotOurs):
                 await chats.pending(connection, conversation.id, bridge.id, fence)
-            await bridge._house.execute("UPDATE connect_bridge_conversation SET owner_id = NULL", None)
+            await bridge._runtime.execute("UPDATE connect_bridge_conversation SET owner_id = NULL", None)
             with pytest.raises(chats.NotOurs):
                 await chats.fence(connection, conversation.id, bridge.id)
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 from psycopg_pool import AsyncConnectionPool
 
 from channels_app.infrastructure.db import connect_parameters
-from connect_bridge.connect.rate_limit import FLOORS, ONCE_IN, Pace, Paces
+from connect_bridge.connect.rate_limit import FLOORS, ONCE_IN, RateLimiter, RateLimiters
 from connect_bridge.models import Bridge as BridgeRow
 from connect_bridge.models import ConnectPace
 from connect_bridge.storage.chats import PACE_CHANNEL
@@ -38,50 +38,50 @@ async def seconds(work: Coroutine[Any, Any, Any]) -> float:
     return time.monotonic() - began
 
 
-async def turns(pace: Pace, number: int) -> Sequence[int]:
+async def turns(limiter: RateLimiter, number: int) -> Sequence[int]:
     """Take turns at once, and return the order in which they came."""
     came: list[int] = []
 
-    async def turn(mine: int) -> None:
-        await pace.turn()
+    async def acquire(mine: int) -> None:
+        await limiter.acquire()
         came.append(mine)
 
-    await asyncio.gather(*map(turn, range(number)))
+    await asyncio.gather(*map(acquire, range(number)))
     return came
 
 
 async def test_there_is_no_limit_before_the_first_refusal() -> None:
-    await asyncio.wait_for(turns(Pace(floor=1.0), 500), 60)  # at its floor they would take minutes
+    await asyncio.wait_for(turns(RateLimiter(floor=1.0), 500), 60)  # at its floor they would take minutes
 
 
 async def test_turns_come_in_order_and_no_faster_than_the_rate() -> None:
-    pace = Pace(floor=50.0, rate=50.0)
+    limiter = RateLimiter(floor=50.0, rate=50.0)
     began = time.monotonic()
-    assert await turns(pace, 11) == list(range(11))
+    assert await turns(limiter, 11) == list(range(11))
     assert time.monotonic() - began >= 10 / 60  # it grows a little meanwhile
 
 
 async def test_a_refusal_slows_down_but_never_below_the_documented_rate() -> None:
-    pace = Pace(floor=10.0)
-    await turns(pace, 100)
-    pace.throttled()
-    assert pace.rate == pytest.approx(70.0)
+    limiter = RateLimiter(floor=10.0)
+    await turns(limiter, 100)
+    limiter.throttled()
+    assert limiter.rate == pytest.approx(70.0)
     for _ in range(20):
-        pace._cut_at -= ONCE_IN
-        pace.throttled()
-    assert pace.rate == 10.0
+        limiter._cut_at -= ONCE_IN
+        limiter.throttled()
+    assert limiter.rate == 10.0
 
 
 async def test_refusals_of_calls_that_were_under_way_together_count_once() -> None:
-    pace = Pace(floor=10.0)
-    await turns(pace, 100)
+    limiter = RateLimiter(floor=10.0)
+    await turns(limiter, 100)
     for _ in range(20):
-        pace.throttled()
-    assert pace.rate == pytest.approx(70.0)
+        limiter.throttled()
+    assert limiter.rate == pytest.approx(70.0)
 
 
 async def test_what_one_bridge_is_refused_slows_all_down_and_each_takes_its_share(pool: Pool) -> None:
-    refused, other = Paces(), Paces()
+    refused, other = RateLimiters(), RateLimiters()
     for host in ("one", "two"):
         await BridgeRow.objects.acreate(host=host, pid=1, started_at=timezone.now(), beat_at=timezone.now())
     await turns(refused.of("i", "send_message"), 100)
@@ -89,29 +89,29 @@ async def test_what_one_bridge_is_refused_slows_all_down_and_each_takes_its_shar
     assert refused.news.is_set()
     await refused.share(pool)
     await other.share(pool)
-    pace = other.of("i", "send_message")
-    assert pace.limit(time.monotonic()) == pytest.approx(70.0, rel=0.1)
+    limiter = other.of("i", "send_message")
+    assert limiter.limit(time.monotonic()) == pytest.approx(70.0, rel=0.1)
     assert other.limited
-    assert await seconds(turns(pace, 11)) >= 10 / 40  # half of the rate, which grows a little meanwhile
+    assert await seconds(turns(limiter, 11)) >= 10 / 40  # half of the rate, which grows a little meanwhile
 
 
 async def test_two_bridges_that_are_refused_at_once_slow_down_once(pool: Pool) -> None:
-    both = [Paces(), Paces()]
-    for paces in both:
-        await turns(paces.of("i", "connect"), 100)
-        paces.of("i", "connect").throttled()
-    for paces in both:
-        await paces.share(pool)
+    both = [RateLimiters(), RateLimiters()]
+    for limiters in both:
+        await turns(limiters.of("i", "connect"), 100)
+        limiters.of("i", "connect").throttled()
+    for limiters in both:
+        await limiters.share(pool)
     assert (await ConnectPace.objects.aget()).rate == pytest.approx(70.0)
 
 
 async def test_a_second_refusal_goes_on_from_what_all_know(pool: Pool) -> None:
-    paces = Paces()
-    await turns(paces.of("i", "connect"), 100)
-    paces.of("i", "connect").throttled()
-    await paces.share(pool)
+    limiters = RateLimiters()
+    await turns(limiters.of("i", "connect"), 100)
+    limiters.of("i", "connect").throttled()
+    await limiters.share(pool)
     await ConnectPace.objects.aupdate(cut_at=timezone.now() - timedelta(seconds=1))
-    late = Paces()
+    late = RateLimiters()
     await turns(late.of("i", "connect"), 500)
     late.of("i", "connect").throttled()
     await late.share(pool)
@@ -119,24 +119,24 @@ async def test_a_second_refusal_goes_on_from_what_all_know(pool: Pool) -> None:
 
 
 async def test_a_wait_that_connect_asked_for_holds_for_all(pool: Pool) -> None:
-    refused, other = Paces(), Paces()
+    refused, other = RateLimiters(), RateLimiters()
     refused.of("i", "connect").throttled(retry_after=0.4)
     await refused.share(pool)
     await other.share(pool)
-    assert await seconds(other.of("i", "connect").turn()) >= 0.3
+    assert await seconds(other.of("i", "connect").acquire()) >= 0.3
 
 
 async def test_a_limit_of_long_ago_is_none(pool: Pool) -> None:
     then = timezone.now() - timedelta(minutes=2)
     await ConnectPace.objects.acreate(instance_id="i", operation="connect", rate=6, cut_at=then, until=then)
-    paces = Paces()
-    await paces.share(pool)
-    assert not paces.limited
+    limiters = RateLimiters()
+    await limiters.share(pool)
+    assert not limiters.limited
 
 
 async def test_other_bridges_are_told_at_once(pool: Pool) -> None:
-    refused, other = Paces(), Paces()
-    keeping = [asyncio.create_task(paces.keep(pool)) for paces in (refused, other)]
+    refused, other = RateLimiters(), RateLimiters()
+    keeping = [asyncio.create_task(limiters.keep(pool)) for limiters in (refused, other)]
     async with await psycopg.AsyncConnection.connect(**connect_parameters(), autocommit=True) as listening:
         await listening.execute(f"LISTEN {PACE_CHANNEL}")
         await asyncio.sleep(0.2)
@@ -152,26 +152,26 @@ async def test_other_bridges_are_told_at_once(pool: Pool) -> None:
 
 
 async def test_who_waits_already_obeys_a_longer_wait_too() -> None:
-    pace = Pace(floor=50.0, rate=50.0)
-    waiting = asyncio.create_task(turns(pace, 3))
+    limiter = RateLimiter(floor=50.0, rate=50.0)
+    waiting = asyncio.create_task(turns(limiter, 3))
     await asyncio.sleep(0.001)
-    pace.throttled(retry_after=0.3)
+    limiter.throttled(retry_after=0.3)
     assert await seconds(asyncio.wait_for(waiting, 20)) >= 0.25
 
 
 async def test_who_waits_already_gains_from_a_faster_rate() -> None:
-    pace = Pace(floor=5.0, rate=50.0)
-    waiting = asyncio.create_task(turns(pace, 20_000))
+    limiter = RateLimiter(floor=5.0, rate=50.0)
+    waiting = asyncio.create_task(turns(limiter, 20_000))
     await asyncio.sleep(0.01)
-    pace.rate = None
+    limiter.rate = None
     await asyncio.wait_for(waiting, 60)  # at the former rate they would take minutes
 
 
 async def test_who_gives_up_waiting_holds_up_nobody() -> None:
-    pace = Pace(floor=20.0, rate=20.0)
-    await pace.turn()
-    impatient = asyncio.create_task(pace.turn())
-    patient = asyncio.create_task(pace.turn())
+    limiter = RateLimiter(floor=20.0, rate=20.0)
+    await limiter.acquire()
+    impatient = asyncio.create_task(limiter.acquire())
+    patient = asyncio.create_task(limiter.acquire())
     await asyncio.sleep(0.001)
     impatient.cancel()
     await asyncio.wait_for(patient, 20)
@@ -180,14 +180,14 @@ async def test_who_gives_up_waiting_holds_up_nobody() -> None:
 async def test_without_refusals_the_limit_grows_until_it_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr("connect_bridge.connect.rate_limit.time.monotonic", lambda: now)
-    pace = Pace(floor=10.0, rate=10.0)
+    limiter = RateLimiter(floor=10.0, rate=10.0)
     for _ in range(40):
         now += 1.1
-        await pace.turn()
-    assert pace.rate is None
+        await limiter.acquire()
+    assert limiter.rate is None
 
 
 def test_every_instance_and_operation_has_a_pace_of_its_own() -> None:
-    paces = Paces()
-    assert paces.of("a", "connect") is paces.of("a", "connect")
-    assert len({id(paces.of(instance, operation)) for instance in "ab" for operation in FLOORS}) == 2 * len(FLOORS)
+    limiters = RateLimiters()
+    assert limiters.of("a", "connect") is limiters.of("a", "connect")
+    assert len({id(limiters.of(instance, operation)) for instance in "ab" for operation in FLOORS}) == 2 * len(FLOORS)

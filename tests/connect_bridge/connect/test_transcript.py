@@ -15,7 +15,7 @@ from prometheus_client import REGISTRY
 from connect_bridge.connect.gateway import Item, ParticipantService, Throttled, Transcript
 from connect_bridge.connect.item_reader import read_item, read_items
 from connect_bridge.connect.participant_api import AwsParticipants
-from connect_bridge.connect.rate_limit import Pace
+from connect_bridge.connect.rate_limit import RateLimiter
 from connect_bridge.connect.transcript import MOST_BARREN, read_transcript
 from connect_bridge.connect.websocket import ChatSocket
 from connect_bridge.listening import listener
@@ -61,7 +61,7 @@ class Pages:
 
 async def texts_of(pages: Pages, **more: Any) -> list[str]:
     service = cast("ParticipantService", pages)
-    return [item.content for item in await read_transcript(service, Pace(1000.0), "token", **more)]
+    return [item.content for item in await read_transcript(service, RateLimiter(1000.0), "token", **more)]
 
 
 async def test_a_world_that_refuses_what_the_real_one_refuses_gives_all_of_it(aws: RunningWorld) -> None:
@@ -71,7 +71,7 @@ async def test_a_world_that_refuses_what_the_real_one_refuses_gives_all_of_it(aw
     participants = AwsParticipants(aws.url)
     for fault in ("", "token_empty", "token_same", "page_overlap", "null_members"):
         aws.world.faults.on = [Fault(name=fault)] if fault else []
-        items = await read_transcript(participants, Pace(1000.0), chat.token)
+        items = await read_transcript(participants, RateLimiter(1000.0), chat.token)
         assert [item.content for item in items] == LINES, fault
     await participants.close()
 

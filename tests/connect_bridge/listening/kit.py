@@ -14,10 +14,10 @@ from typing import Any, cast
 from channels_app.toolkit.text import TextLimit
 from connect_bridge.connect.gateway import Connection, Item, Transcript
 from connect_bridge.connect.items import EVENT
-from connect_bridge.connect.rate_limit import Paces
+from connect_bridge.connect.rate_limit import RateLimiters
 from connect_bridge.connect.websocket import ChatSocket, HeartbeatWheel
 from connect_bridge.listening.listener import Listener
-from connect_bridge.runtime import House
+from connect_bridge.runtime import BridgeRuntime
 from connect_bridge.storage.capture import Batch
 from connect_bridge.storage.chats import Chat
 
@@ -57,7 +57,7 @@ class OneChat:
         self.ids: list[str] = []
         self.stored: list[str] = []
         self.notes: list[dict[str, Any]] = []
-        self.paces, self.wheel = Paces(), HeartbeatWheel()
+        self.limiters, self.wheel = RateLimiters(), HeartbeatWheel()
         self.opening = asyncio.Semaphore(4)
         self.may_open = asyncio.Event()
         self.may_open.set()
@@ -113,7 +113,7 @@ class OneChat:
     def listener(self, monkeypatch: Any, on_end: Callable[[], None] = lambda: None, **given: Any) -> Listener:
         monkeypatch.setattr(ChatSocket, "open", self.open_line)
         limit = TextLimit(most=1000)
-        return Listener(cast("House", self), uuid.uuid4(), a_chat(**given), limit, on_end)
+        return Listener(cast("BridgeRuntime", self), uuid.uuid4(), a_chat(**given), limit, on_end)
 
 
 def a_chat(**given: Any) -> Chat:

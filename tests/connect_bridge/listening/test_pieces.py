@@ -12,9 +12,9 @@ import pytest
 
 from channels_app.toolkit.text import TextLimit
 from connect_bridge.connect.gateway import Attached, Item, Metadata, Transcript
-from connect_bridge.connect.rate_limit import Paces
+from connect_bridge.connect.rate_limit import RateLimiters
 from connect_bridge.listening.listener import Listener
-from connect_bridge.runtime import House
+from connect_bridge.runtime import BridgeRuntime
 from connect_bridge.storage.capture import Batch
 from connect_bridge.storage.chats import Chat
 
@@ -33,12 +33,12 @@ class EmptyDatabase:
         return []
 
 
-class RecordingHouse:
+class RecordingRuntime:
     """Means of a bridge that remember what was captured; `pages` is what Connect's transcript says, look by look."""
 
     def __init__(self, *pages: Sequence[Item]) -> None:
         self.pages = list(pages)
-        self.paces = Paces()
+        self.limiters = RateLimiters()
         self.pool = EmptyDatabase()
         self.participants = self.captures = self
         self.captured: list[str] = []
@@ -54,7 +54,7 @@ class RecordingHouse:
         return 1
 
 
-def listener_in(house: RecordingHouse) -> Listener:
+def listener_in(runtime: RecordingRuntime) -> Listener:
     chat = Chat(
         contact=uuid.uuid4(),
         state="connected",
@@ -70,7 +70,9 @@ def listener_in(house: RecordingHouse) -> Listener:
         started_at=None,
     )
     limit = TextLimit(most=1000)
-    return Listener(house=cast("House", house), conversation=uuid.uuid4(), chat=chat, limit=limit, on_end=print)
+    return Listener(
+        runtime=cast("BridgeRuntime", runtime), conversation=uuid.uuid4(), chat=chat, limit=limit, on_end=print
+    )
 
 
 def item(**given: Any) -> Item:
@@ -102,8 +104,8 @@ def file(status: str) -> Item:
 async def test_what_comes_in_pieces_under_one_id_is_captured_once_it_is_whole(
     looks: list[list[Item]], captured: list[str]
 ) -> None:
-    house = RecordingHouse(*looks)
-    listener = listener_in(house)
+    runtime = RecordingRuntime(*looks)
+    listener = listener_in(runtime)
     for _ in looks:
         await listener.fill()
-    assert house.captured == captured
+    assert runtime.captured == captured

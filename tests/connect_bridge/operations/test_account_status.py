@@ -14,7 +14,7 @@ from django.utils import timezone
 from channels_app.accounts.explanations import KNOWN, explain
 from channels_app.models import AccountHealth, ChannelAccount, InboundCheck
 from channels_app.registry import channels
-from connect_bridge.operations.account_status import Light, State, Verdict, lights
+from connect_bridge.operations.account_status import AccountStatus, State, Verdict, lights
 from tests.factories import (
     ChannelAccountFactory,
     ConversationFactory,
@@ -31,12 +31,12 @@ def ago(**passed: float) -> Any:
     return NOW() - timedelta(**passed)
 
 
-def light_of(account: ChannelAccount) -> Light:
+def light_of(account: ChannelAccount) -> AccountStatus:
     (light,) = lights([ChannelAccount.objects.get(pk=account.pk)])
     return light
 
 
-def verdicts(light: Light) -> str:
+def verdicts(light: AccountStatus) -> str:
     return "".join({Verdict.OK: "+", Verdict.BAD: "-", Verdict.UNSEEN: "o"}[stage.verdict] for stage in light.stages)
 
 

@@ -96,7 +96,7 @@ def test_a_message_that_is_refused_for_who_knows_what_waits_in_its_place(aws, br
 
 def answering(bridge: Bridge, text: str, refusal: Callable[[], Exception]) -> None:
     """Let Connect refuse this one text."""
-    participants = bridge._house.participants
+    participants = bridge._runtime.participants
     send = participants.send_message
 
     async def send_message(token: str, said: str, client_token: str) -> str:
@@ -119,7 +119,7 @@ def test_a_message_whose_content_is_refused_fails_alone(aws, bridge, phone):
 
 def test_what_is_refused_as_the_first_message_is_tried_by_itself(aws, bridge, phone):
     until(lambda: hasattr(bridge, "_house"), "a bridge that is up")
-    start = bridge._house.control.start_chat
+    start = bridge._runtime.control.start_chat
     asked: list[str] = []
 
     async def start_chat(request: Any) -> Any:
@@ -132,7 +132,7 @@ def test_what_is_refused_as_the_first_message_is_tried_by_itself(aws, bridge, ph
                 aws.world.faults.on.remove(fault)
         return await start(request)
 
-    bridge._house.control.start_chat = start_chat
+    bridge._runtime.control.start_chat = start_chat
     phone.write("odd", "next")
     agent = accepted(aws, aws.agent())
     until(lambda: agent.said() == ["odd", "next"], "both")

@@ -52,7 +52,7 @@ def test_what_connect_took_over_a_silent_line_is_not_sent_again_over_the_next(aw
 
 def fall_silent(aws, bridge):
     """Let the next message's answer and echo be lost, and what follows go over another line; return what is sent."""
-    participants = bridge._house.participants
+    participants = bridge._runtime.participants
     send, attempts = participants.send_message, []
 
     async def troubled(token, text, client_token):

@@ -19,7 +19,7 @@ from connect_bridge.bridge.process import Bridge
 from connect_bridge.models import Bridge as BridgeRow
 from connect_bridge.models import Conversation
 from connect_bridge.relay.relay import Relay
-from connect_bridge.runtime import OURS_FOR, House
+from connect_bridge.runtime import OURS_FOR, BridgeRuntime
 from connect_bridge.storage import chats
 from tests.factories import BridgeFactory, ContactFactory, ConversationFactory, MessageFactory
 
@@ -41,7 +41,7 @@ async def a_bridge() -> AsyncIterator[Bridge]:
     async with AsyncConnectionPool(kwargs=parameters, min_size=1, max_size=4, open=False) as pool:
         bridge = Bridge()
         nothing: Any = None
-        bridge._house = House(
+        bridge._runtime = BridgeRuntime(
             bridge=bridge.id,
             pool=cast("Any", pool),
             control=nothing,
@@ -63,17 +63,17 @@ def with_bridge(work: Callable[[Bridge], Awaitable[Any]]) -> Any:
 
 
 async def claim(bridge: Bridge) -> None:
-    async with bridge._house.pool.connection() as connection:
+    async with bridge._runtime.pool.connection() as connection:
         await bridge._claim(connection)
 
 
 async def reconcile(bridge: Bridge) -> None:
-    async with bridge._house.pool.connection() as connection:
+    async with bridge._runtime.pool.connection() as connection:
         await bridge._reconcile(connection)
 
 
 async def released(bridge: Bridge, conversation: uuid.UUID) -> bool:
-    async with bridge._house.pool.connection() as connection:
+    async with bridge._runtime.pool.connection() as connection:
         return await chats.release(connection, conversation, bridge.id)
 
 
@@ -108,7 +108,7 @@ def test_what_others_took_over_is_left_alone_and_what_is_ours_is_looked_after(wo
 
     async def compare(bridge: Bridge) -> list[uuid.UUID]:
         bridge._relay(lost.id)
-        await bridge._house.execute(
+        await bridge._runtime.execute(
             "UPDATE connect_bridge_conversation SET owner_id = %s WHERE id = %s", [bridge.id, forgotten.id]
         )
         await reconcile(bridge)
@@ -120,9 +120,9 @@ def test_what_others_took_over_is_left_alone_and_what_is_ours_is_looked_after(wo
 
 def test_a_bridge_is_sure_of_its_conversations_for_less_time_than_its_lease():
     async def owns(bridge: Bridge) -> tuple[bool, bool]:
-        fresh = bridge._house.owns
-        bridge._house.beat_at = time.monotonic() - OURS_FOR
-        return fresh, bridge._house.owns
+        fresh = bridge._runtime.owns
+        bridge._runtime.beat_at = time.monotonic() - OURS_FOR
+        return fresh, bridge._runtime.owns
 
     assert with_bridge(owns) == (True, False)
     assert OURS_FOR < chats.BRIDGE_TTL
@@ -180,7 +180,7 @@ def test_leaving_frees_everything_at_once():
 
     async def leave(bridge: Bridge) -> None:
         await claim(bridge)
-        await bridge._house.execute(chats.LEAVE, {"bridge": bridge.id})
+        await bridge._runtime.execute(chats.LEAVE, {"bridge": bridge.id})
 
     with_bridge(leave)
     assert Conversation.objects.filter(active=True, owner=None).count() == 5
@@ -189,7 +189,7 @@ def test_leaving_frees_everything_at_once():
 def test_what_lost_its_owner_and_was_forgotten_is_put_back_to_work():
     message = MessageFactory(conversation__active=False)
     MessageFactory(conversation__active=False, status="relayed")
-    with_bridge(lambda bridge: bridge._house.execute(chats.REVIVE, None))
+    with_bridge(lambda bridge: bridge._runtime.execute(chats.REVIVE, None))
     assert list(Conversation.objects.filter(active=True)) == [message.conversation]
 
 
