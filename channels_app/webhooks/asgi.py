@@ -45,7 +45,7 @@ class WebhookASGI:
 
     def __init__(self, inner: Application) -> None:
         self._inner = inner
-        self._door = RequestGuard(
+        self._guard = RequestGuard(
             tuple(settings.ALLOWED_HOSTS), settings.WEBHOOK_REQUIRE_HTTPS, settings.PUBLIC_BASE_URL
         )
         self._accounts = Accounts(settings.PUBLIC_BASE_URL, settings.HTTP_REDIRECTS)
@@ -76,12 +76,12 @@ class WebhookASGI:
 
     async def _reply(self, call: Call, visit: Visit, receive: Receive) -> Reply:
         try:
-            address = self._door.admit(call)
+            address = self._guard.admit(call)
             visit.kind, visit.account = address.kind, str(address.account)
             body = await _body(receive, address.channel.max_body)
             async with asyncio.timeout(PATIENCE):
                 account = await self._account(address)
-                taken = examine(account, self._door.request(call, body), visit.request_id)
+                taken = examine(account, self._guard.request(call, body), visit.request_id)
                 return visit.taken(account.channel, await self._stored(taken))
         except Disconnected:
             raise

@@ -12,9 +12,10 @@ import pytest
 
 from channels_app.toolkit.placeholders import readable
 from channels_app.types import MessageReceived, Part, PartKind, Sender
+from connect_bridge.connect.gateway import FOR_AGENT, FOR_BOT
 from connect_bridge.connect.markers import LAST_TIME, NOT_DELIVERED, escaped, escaped_name, is_marked
 from connect_bridge.relay.chat_request import display_name
-from connect_bridge.relay.chunking import FOR_AGENT, FOR_BOT, next_part, shown
+from connect_bridge.relay.chunking import next_part, shown
 from connect_bridge.storage.chats import Origin, Pending
 
 FORGED = [
