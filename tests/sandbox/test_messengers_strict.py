@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 import tweepy
+from tests.sandbox.messengers_clients_kit import ZOE_FB, ZOE_WA, ZOE_X, graph_send, opened, twilio_client, twilio_send
 from twilio.base.exceptions import TwilioRestException
 
 from channels_app import errors
@@ -16,7 +17,6 @@ from channels_app.registry import channels
 from channels_app.toolkit.http import Http
 from channels_app.types import OutboundMessage
 from tests.sandbox.messengers_kit import ADDRESSES, CREDENTIALS, CUSTOMERS, PUBLIC, Lab, messengers
-from tests.sandbox.test_messengers_send import ZOE_FB, ZOE_WA, ZOE_X, graph_send, opened, twilio_client, twilio_send
 
 MG = "MG" + "0" * 32
 PREFIX = "whatsapp:"

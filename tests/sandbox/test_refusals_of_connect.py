@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.world.faults import Fault
 from sandbox.world.settings import Settings
-from tests.sandbox.conftest import RunningWorld, running
+from tests.sandbox.kit import RunningWorld, running
 
 START = {"InstanceId": "instance", "ContactFlowId": "flow", "ParticipantDetails": {"DisplayName": "Jane"}}
 

@@ -28,7 +28,7 @@ from channels_app.accounts.service import save_account
 from sandbox import demo
 from sandbox.world.settings import Settings
 from tests.analytics.kit import FakeEngine, said, score_of
-from tests.sandbox.conftest import RunningWorld, running
+from tests.sandbox.kit import RunningWorld, running
 
 
 @pytest.fixture

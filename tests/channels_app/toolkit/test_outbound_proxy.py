@@ -13,7 +13,7 @@ from channels_app.toolkit import outbound_proxy
 from channels_app.toolkit.http import Http
 from channels_app.toolkit.outbound_proxy import UnusableBundle, UnusableProxy, ca_bundle, proxy_for, shown
 from sandbox import demo
-from tests.wayout_kit import HOST, VARIABLES, Proxy, authority, listening
+from tests.outbound_proxy_kit import HOST, VARIABLES, Proxy, authority, listening
 
 AMAZON = "https://connect.eu-west-1.amazonaws.com/contact/chat"
 

@@ -13,7 +13,7 @@ from connect_bridge.models import Contact, Message, Notice, OutboxEntry
 from connect_bridge.outbox.resend import send_again
 from sandbox.world.faults import Fault
 from tests.connect_bridge.bridge.test_process import Phone, accepted, aws, bridge, bridging, phone, pointed_at, until
-from tests.sandbox.conftest import Chatting, RunningWorld
+from tests.sandbox.kit import Chatting, RunningWorld
 
 __all__ = ["aws", "bridge", "phone", "pointed_at"]
 

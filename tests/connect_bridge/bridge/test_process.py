@@ -27,7 +27,7 @@ from customers.models import Identity
 from sandbox.world.faults import Fault
 from sandbox.world.settings import Settings
 from tests.factories import ChannelAccountFactory, WebhookDeliveryFactory
-from tests.sandbox.conftest import Chatting, RunningWorld, running
+from tests.sandbox.kit import Chatting, RunningWorld, running
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -13,8 +13,8 @@ from connect_bridge.connect.gateway import ChatRequest, GatewayError, NoWay, Set
 from connect_bridge.connect.participant_api import AwsParticipants
 from connect_bridge.connect.websocket import ChatSocket
 from sandbox.world.settings import Settings
-from tests.sandbox.conftest import running
-from tests.wayout_kit import HOST, VARIABLES, Authority, Proxy, authority, listening, pipe
+from tests.outbound_proxy_kit import HOST, VARIABLES, Authority, Proxy, authority, listening, pipe
+from tests.sandbox.kit import running
 
 REQUEST = ChatRequest(
     instance_id="instance",

@@ -23,7 +23,7 @@ from sandbox.world.faults import Fault
 from sandbox.world.settings import Settings
 from tests.connect_bridge.listening import kit
 from tests.connect_bridge.listening.kit import START, OneChat, said
-from tests.sandbox.conftest import RunningWorld, running
+from tests.sandbox.kit import RunningWorld, running
 
 LINES = [f"line {number:03}" for number in range(120)]
 WHOLE = {

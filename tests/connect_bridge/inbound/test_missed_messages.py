@@ -15,7 +15,7 @@ from sandbox.world.faults import Fault
 from sandbox.world.settings import Settings
 from tests.channels_app.webhooks.kit import take, twilio, whatsapp_fields, x_post
 from tests.factories import ChannelAccountFactory
-from tests.sandbox.conftest import RunningWorld, running
+from tests.sandbox.kit import RunningWorld, running
 from tests.sandbox.messengers_kit import ADDRESSES, CREDENTIALS, CUSTOMERS
 
 KEYS = {

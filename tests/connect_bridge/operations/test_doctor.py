@@ -17,8 +17,8 @@ from connect_bridge.operations import doctor, doctor_connect, findings, status
 from connect_bridge.operations.findings import Level
 from sandbox.world.settings import Settings as WorldSettings
 from tests.factories import BridgeFactory, ChannelAccountFactory, MessageFactory
-from tests.sandbox.conftest import running
-from tests.wayout_kit import VARIABLES
+from tests.outbound_proxy_kit import VARIABLES
+from tests.sandbox.kit import running
 
 
 @pytest.fixture(autouse=True)

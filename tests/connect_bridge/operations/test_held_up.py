@@ -15,7 +15,7 @@ from connect_bridge.relay import poison_messages, relay
 from sandbox.world.settings import Settings
 from tests.connect_bridge.bridge.test_process import Phone, accepted, aws, bridge, phone, pointed_at, until
 from tests.factories import ChannelAccountFactory
-from tests.sandbox.conftest import Chatting, RunningWorld, running
+from tests.sandbox.kit import Chatting, RunningWorld, running
 
 __all__ = ["aws", "bridge", "phone", "pointed_at"]
 

@@ -15,7 +15,7 @@ from sandbox.world.settings import Settings
 from tests.connect_bridge.outbox.kit import entries_of, let_pass, say, states_of
 from tests.connect_bridge.outbox.test_uncertain import grow_doubtful
 from tests.factories import ChannelAccountFactory, ConversationFactory
-from tests.sandbox.conftest import RunningWorld, running
+from tests.sandbox.kit import RunningWorld, running
 from tests.sandbox.messengers_kit import ADDRESSES, CREDENTIALS, CUSTOMERS
 
 KEYS = {

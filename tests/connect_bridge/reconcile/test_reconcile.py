@@ -34,7 +34,7 @@ from tests.factories import (
     MessageFactory,
     OutboxEntryFactory,
 )
-from tests.sandbox.conftest import Chatting, RunningWorld, running
+from tests.sandbox.kit import Chatting, RunningWorld, running
 from tests.sandbox.messengers_kit import ADDRESSES, CREDENTIALS, CUSTOMERS
 
 pytestmark = pytest.mark.django_db(transaction=True)

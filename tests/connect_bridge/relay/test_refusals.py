@@ -16,7 +16,7 @@ from connect_bridge.models import Contact, Message
 from connect_bridge.relay import relay
 from sandbox.world.faults import Fault
 from tests.connect_bridge.bridge.test_process import accepted, aws, bridge, bridging, phone, pointed_at, until
-from tests.sandbox.conftest import RunningWorld
+from tests.sandbox.kit import RunningWorld
 
 __all__ = ["aws", "bridge", "phone", "pointed_at"]
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -23,7 +23,7 @@ from sandbox.world.accounts import Phones
 from sandbox.world.settings import Settings
 from tests.admin_kit import redirects
 from tests.factories import ConversationFactory, InboundEntryFactory, MessageFactory, OutboxEntryFactory
-from tests.sandbox.conftest import RunningWorld, running
+from tests.sandbox.kit import RunningWorld, running
 
 ADD = "/admin/channels/add/"
 #: What the simulated providers know.
