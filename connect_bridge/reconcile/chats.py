@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from channels_app.infrastructure.rows import read_rows, read_tuples
 from connect_bridge.automation.holding_reply import ITEM as HOLDING
 from connect_bridge.connect.control_plane import participant_endpoint
 from connect_bridge.connect.gateway import GatewayError, Item, NotPassed
@@ -25,7 +26,7 @@ from connect_bridge.connect.transcript import read_transcript
 from connect_bridge.listening.rejected_messages import refusals
 from connect_bridge.reconcile.findings import Finding, Gap, Kind, Trouble
 from connect_bridge.reconcile.relayed import Relayed, match
-from connect_bridge.reconcile.rows import OpenChat, Page, ask, read
+from connect_bridge.reconcile.rows import OpenChat, Page
 from connect_bridge.relay.chunking import shown
 
 log = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ def look(opened: Sequence[OpenChat], page: Page) -> Iterator[Finding]:
     known = _known([chat.contact for chat in opened])
     readings = asyncio.run(_read_all(opened))
     failed = {chat.contact: one for chat, one in zip(opened, readings, strict=True) if isinstance(one, Exception)}
-    still_open = {row[0] for row in ask(STILL_OPEN, {"contacts": list(failed)})}
+    still_open = {row[0] for row in read_tuples(STILL_OPEN, {"contacts": list(failed)})}
     for chat, reading in zip(opened, readings, strict=True):
         if not isinstance(reading, Exception):
             for kind, name, at in differences(known[chat.contact], reading):
@@ -174,9 +175,9 @@ def _is_ours(item: Item, items: Collection[str]) -> bool:
 
 def _known(contacts: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, Known]:
     known: defaultdict[uuid.UUID, Known] = defaultdict(Known)
-    for one in read(Stored, STORED, {"contacts": contacts}):
+    for one in read_rows(Stored, STORED, {"contacts": contacts}):
         known[one.contact].messages.append(one)
-    for contact, item in ask(NOTICES, {"contacts": contacts}):
+    for contact, item in read_tuples(NOTICES, {"contacts": contacts}):
         known[contact].items.add(item)
     return known
 

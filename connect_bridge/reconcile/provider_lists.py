@@ -13,6 +13,7 @@ from django.utils import timezone
 from channels_app.accounts.factory import open_account
 from channels_app.channel import ListsSent
 from channels_app.errors import SendFailed
+from channels_app.infrastructure.rows import read_tuples
 from channels_app.models import ChannelAccount
 from channels_app.recovery import missed_messages
 from channels_app.toolkit.payloads import key_of
@@ -20,7 +21,6 @@ from channels_app.types import ListedSend
 from channels_app.webhooks.account_cache import Account
 from connect_bridge.outbox.queries import clean
 from connect_bridge.reconcile.findings import Finding, Gap, Kind, Remark, Trouble
-from connect_bridge.reconcile.rows import ask
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def _unknown(ready: Account, listed: Sequence[ListedSend]) -> Iterator[Gap]:
     """Yield what was sent and is not known here, neither as our send nor by an echo as one past us."""
     ids = [clean(one.message_id, 256) for one in listed]
     given = {"account": ready.id, "ids": ids, "keys": [key_of("m", one) for one in ids]}
-    known = {row[0] for row in ask(KNOWN, given)}
+    known = {row[0] for row in read_tuples(KNOWN, given)}
     for one, name in zip(listed, ids, strict=True):
         if name not in known:
             yield Gap(kind=Kind.SENT_UNKNOWN, id=name, account=ready.id, at=one.at)
@@ -94,7 +94,7 @@ def _unknown(ready: Account, listed: Sequence[ListedSend]) -> Iterator[Gap]:
 def _unlisted(ready: Account, listed: set[str], since: datetime, until: datetime) -> Iterator[Gap]:
     """Yield the sends of which the provider lists not one of the ids that it gave them."""
     taken: dict[uuid.UUID, tuple[uuid.UUID, datetime, set[str]]] = {}
-    for entry, conversation, at, name in ask(TAKEN, {"account": ready.id, "since": since, "until": until}):
+    for entry, conversation, at, name in read_tuples(TAKEN, {"account": ready.id, "since": since, "until": until}):
         taken.setdefault(entry, (conversation, at, set()))[2].add(name)
     for entry, (conversation, at, names) in taken.items():
         if not names & listed:

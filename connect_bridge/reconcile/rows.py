@@ -5,18 +5,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
-from django.db import connection
 
+from channels_app.infrastructure.rows import read_rows, read_tuples
 from connect_bridge.listening.listener import ENDED_UNHEARD
 from connect_bridge.operations import stuck
 from connect_bridge.operations.stuck import StuckRow
 from connect_bridge.reconcile.findings import Finding, Gap, Kind, Remark, Words
 from people.encryption import unseal
 
-T = TypeVar("T")
 #: Conversation → account, of one page.
 Page = Mapping[uuid.UUID, uuid.UUID]
 
@@ -93,7 +92,7 @@ UNCOMPARED = (
 def pages(of: Mapping[str, Any], most: int) -> Iterator[Page]:
     """Yield the conversations in question, a page at a time, in the order of their ids."""
     after = uuid.UUID(int=0)
-    while page := dict(ask(PAGE, {**of, "after": after, "most": most})):
+    while page := dict(read_tuples(PAGE, {**of, "after": after, "most": most})):
         yield page
         if len(page) < most:
             return
@@ -103,14 +102,14 @@ def pages(of: Mapping[str, Any], most: int) -> Iterator[Page]:
 def look(page: Page, since: datetime) -> Iterator[Finding]:
     """Yield what is wrong with a page's rows: four queries."""
     given = {"page": list(page), "since": since, "unheard": ENDED_UNHEARD}
-    for conversation, first, last, at in ask(HOLES, given):
+    for conversation, first, last, at in read_tuples(HOLES, given):
         numbers = f"number {first}" if first == last else f"numbers {first} to {last}"
         yield _gap(Kind.HOLE, page, conversation, conversation, at, detail=numbers)
     for kind, query in ((Kind.NO_SEND, NO_SEND), (Kind.NO_ID, NO_ID)):
-        for row, conversation, at in ask(query, given):
+        for row, conversation, at in read_tuples(query, given):
             yield _gap(kind, page, row, conversation, at)
     uncompared = 0
-    for conversation, contact, at, unheard in ask(ENDED, given):
+    for conversation, contact, at, unheard in read_tuples(ENDED, given):
         if unheard:
             yield _gap(Kind.ENDED_UNHEARD, page, contact, conversation, at)
         uncompared += not unheard
@@ -120,7 +119,7 @@ def look(page: Page, since: datetime) -> Iterator[Finding]:
 
 def open_chats(page: Page) -> list[OpenChat]:
     """Return the page's chats that are open: one query."""
-    return read(OpenChat, OPEN, {"page": list(page)})
+    return read_rows(OpenChat, OPEN, {"page": list(page)})
 
 
 def stuck_rows(account: uuid.UUID | None, conversation: uuid.UUID | None) -> Iterator[Finding]:
@@ -131,19 +130,6 @@ def stuck_rows(account: uuid.UUID | None, conversation: uuid.UUID | None) -> Ite
             yield _stuck(row)
     if found.total > len(found.rows):
         yield Remark("more rows are stuck: manage.py stuck", found.total - len(found.rows))
-
-
-def ask(query: str, given: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(query, given)
-        return list(cursor.fetchall())
-
-
-def read(kind: type[T], query: str, given: Mapping[str, Any]) -> list[T]:
-    with connection.cursor() as cursor:
-        cursor.execute(query, given)
-        names = [column.name for column in cursor.description]
-        return [kind(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
 
 
 def _gap(kind: Kind, page: Page, row: object, conversation: uuid.UUID, at: datetime | None, detail: str = "") -> Gap:
