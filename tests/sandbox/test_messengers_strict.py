@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import requests
 import tweepy
-from tests.sandbox.messengers_clients_kit import ZOE_FB, ZOE_WA, ZOE_X, graph_send, opened, twilio_client, twilio_send
 from twilio.base.exceptions import TwilioRestException
 
 from channels_app import errors
 from channels_app.registry import channels
 from channels_app.toolkit.http import Http
 from channels_app.types import OutboundMessage
+from tests.sandbox.messengers_clients_kit import ZOE_FB, ZOE_WA, ZOE_X, graph_send, opened, twilio_client, twilio_send
 from tests.sandbox.messengers_kit import ADDRESSES, CREDENTIALS, CUSTOMERS, PUBLIC, Lab, messengers
 
 MG = "MG" + "0" * 32
