@@ -26,6 +26,44 @@ _TELLING = re.compile(r"(/(?:agent|media|accounts/(?:password/reset/key|confirm-
 OF_OUR_OWN = (ImproperlyConfigured, ImportError, NameError, SyntaxError)
 
 
+#: The SDKs log request bodies at DEBUG: they stay above it whatever LOG_LEVEL says. Celery logs every task twice.
+_QUIET = (
+    "botocore",
+    "boto3",
+    "urllib3",
+    "twilio",
+    "tweepy",
+    "requests_oauthlib",
+    "oauthlib",
+    "aiohttp",
+    "picows",
+    "twisted",
+    "celery.worker.strategy",
+    "celery.app.trace",
+)
+
+
+def configuration(level: str, *, discreet: bool) -> dict[str, Any]:
+    """Return Django's LOGGING: one line for each record, to standard error."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "line": {
+                "()": "config.logs.Discreet" if discreet else "logging.Formatter",
+                "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+            }
+        },
+        "filters": {
+            "seldom": {"()": "channels_app.infrastructure.db.Seldom"},
+            "paths": {"()": "config.logs.MaskPaths"},
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["paths"]}},
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {name: {"level": "WARNING"} for name in _QUIET} | {"psycopg.pool": {"filters": ["seldom"]}},
+    }
+
+
 def masked(text: str) -> str:
     """Return a text with the credential of each such path left out."""
     return _TELLING.sub(r"\1…", text)

@@ -6,8 +6,6 @@ Any variable may instead come from a file named by NAME_FILE, as container secre
 from __future__ import annotations
 
 import logging
-import os
-import secrets
 from argparse import ArgumentTypeError
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -16,9 +14,11 @@ import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 
 from channels_app.infrastructure.db import POLICY
-from config import admin_navigation, broker, embedded, sso
+from config import admin_navigation, broker, components, embedded, logs, sso
 from config.env import Env, check_address, give_aws_its_files
+from config.local_secrets import local_secret
 from config.ports import port_number
+from config.schedule import beat_schedule
 
 django_stubs_ext.monkeypatch()  # so that ModelAdmin[Account] means something at run time too
 
@@ -29,48 +29,24 @@ env = Env()
 give_aws_its_files()
 
 
-def _local_secret(name: str) -> str:
-    """Return a secret that was made on first use and lies under var/, readable by its owner alone."""
-    try:
-        return _made_secret(VAR_DIR / "secrets" / name)
-    except OSError as problem:
-        raise ImproperlyConfigured(
-            f"{VAR_DIR / 'secrets' / name}: {problem.strerror}. Parley makes its secrets there on first use: let it"
-            " write there, name another folder by PARLEY_VAR, or set SECRET_KEY and FIELD_ENCRYPTION_KEYS"
-        ) from None
-
-
-def _made_secret(path: Path) -> str:
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        made = path.with_suffix(f".{os.getpid()}")
-        made.touch(mode=0o600)
-        made.write_text(secrets.token_urlsafe(48))
-        try:
-            os.link(made, path)  # atomic: of two processes that start together, one wins and both read its secret
-        except FileExistsError:
-            pass
-        finally:
-            made.unlink()
-    return path.read_text().strip()
-
-
 # ── where we are ──────────────────────────────────────────────────────────────────────────────────────────────────────
 DEBUG = env.bool("DEBUG", False)
 try:
     PORT = port_number(env.str("PORT", "8000"))
-except ArgumentTypeError as _wrong:
-    raise ImproperlyConfigured(f"PORT: {_wrong}") from None
+except ArgumentTypeError as _problem:
+    raise ImproperlyConfigured(f"PORT: {_problem}") from None
 PUBLIC_BASE_URL = env.address("PUBLIC_BASE_URL", f"http://127.0.0.1:{PORT}")
 _public = urlsplit(PUBLIC_BASE_URL)
 #: Parley on this machine alone, over plain HTTP: cookies need no TLS then.
 IS_LOCAL = _public.scheme == "http" and _public.hostname in ("127.0.0.1", "localhost", "::1")
 
-SECRET_KEY = env.str("SECRET_KEY", "") or _local_secret("secret_key")
+SECRET_KEY = env.str("SECRET_KEY", "") or local_secret(VAR_DIR / "secrets", "secret_key")
 #: Former keys, whose sessions and links still count: put the old one here when SECRET_KEY is replaced.
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 #: The first encrypts credentials, all decrypt. Any text will do: keys are derived from it.
-FIELD_ENCRYPTION_KEYS = env.list("FIELD_ENCRYPTION_KEYS", default=[]) or [_local_secret("field_key")]
+FIELD_ENCRYPTION_KEYS = env.list("FIELD_ENCRYPTION_KEYS", default=[]) or [
+    local_secret(VAR_DIR / "secrets", "field_key")
+]
 
 ALLOWED_HOSTS = [*{_public.hostname, "127.0.0.1", "localhost", "[::1]"}, *env.list("ALLOWED_HOSTS", default=[])]
 CSRF_TRUSTED_ORIGINS = [PUBLIC_BASE_URL]
@@ -81,58 +57,9 @@ FAILPOINTS = env.str("PARLEY_FAILPOINTS", "")
 if FAILPOINTS and not IS_LOCAL:
     raise ImproperlyConfigured("PARLEY_FAILPOINTS is for tests on this machine: unset it, or unset PUBLIC_BASE_URL")
 
-# ── the house ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-INSTALLED_APPS = [
-    "unfold",  # before the admin, whose templates and site it replaces
-    "unfold.contrib.filters",
-    "unfold.contrib.forms",
-    "django.contrib.admin",
-    "django.contrib.auth",
-    "django.contrib.contenttypes",
-    "django.contrib.sessions",
-    "django.contrib.messages",
-    "django.contrib.staticfiles",
-    "django.contrib.humanize",  # the list of sessions wants it
-    "rest_framework",
-    "django_filters",
-    "drf_spectacular",
-    "drf_spectacular_sidecar",
-    "channels",
-    "simple_history",
-    "allauth",
-    "allauth.account",
-    "allauth.mfa",
-    "allauth.socialaccount",
-    "allauth.socialaccount.providers.openid_connect",
-    "allauth.socialaccount.providers.saml",
-    "allauth.usersessions",
-    "people",
-    "customers",
-    "channels_app",
-    "connect_bridge",
-    "analytics",
-    "config",  # the command serve
-    "sandbox",  # commands and the sandbox page; nothing of the product imports it
-]
-MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
-    "people.middleware.Encrypted",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "allauth.account.middleware.AccountMiddleware",
-    "allauth.usersessions.middleware.UserSessionsMiddleware",
-    "people.middleware.Directory",
-    "people.viewing.Viewing",
-    "people.middleware.SecondFactor",
-    "simple_history.middleware.HistoryRequestMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "people.middleware.Policy",
-    "csp.middleware.CSPMiddleware",
-]
+# ── Django ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+INSTALLED_APPS = [*components.INSTALLED_APPS]
+MIDDLEWARE = components.MIDDLEWARE
 ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -201,28 +128,9 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False  # LOGGING below counts for the worker too
-#: Periodic tasks, by name. Beat remembers nothing between starts, so it needs no file that could be missing, read-only
-#: or spoilt: whatever has to happen after a pause is found in the database.
-CELERY_BEAT_SCHEDULER = "config.beat:SteadyScheduler"
-#: Seconds after which a periodic task that no worker took is dropped. Beat's clock and the worker's must agree on that
-#: moment, so it is longer than any clock is wrong.
-BEAT_EXPIRES = 2 * 3600.0
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
-    "pulse": {"task": "parley.pulse", "schedule": 15.0, "options": {"expires": BEAT_EXPIRES}},
-    # Sends that no task named, retries that are due, claims of dead workers.
-    "outbox": {"task": "connect_bridge.tasks.sweep", "schedule": 2.0, "options": {"expires": BEAT_EXPIRES}},
-    # Whether each account is still set up at its messenger as it was; the database says whose turn it is.
-    "set-up": {"task": "channels_app.tasks.look_at_accounts", "schedule": 600.0, "options": {"expires": BEAT_EXPIRES}},
-}
+CELERY_BEAT_SCHEDULER = "config.beat:SteadyScheduler"  # keeps no file that could be missing, read-only or spoilt
 #: Seconds between two questions to a messenger for what its webhooks did not bring; 0: it is never asked.
 INBOUND_POLL_SECONDS = env.number("INBOUND_POLL_SECONDS", 300.0, least=0)
-if INBOUND_POLL_SECONDS > 0:
-    #: Sweeps come more often than turns: whose turn it is, the database says.
-    CELERY_BEAT_SCHEDULE["missed"] = {
-        "task": "channels_app.tasks.look_for_missed",
-        "schedule": min(30.0, INBOUND_POLL_SECONDS),
-        "options": {"expires": BEAT_EXPIRES},
-    }
 #: Tasks that one worker process runs at a time. Each waits 50 to 300 ms for a messenger, so many more than cores.
 WORKER_CONCURRENCY = env.number("WORKER_CONCURRENCY", 16, least=1, most=1_000)
 CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", "parley")
@@ -264,11 +172,6 @@ SENTIMENT_UNIT_PRICE = env.number("SENTIMENT_UNIT_PRICE", 0.0001, least=0)
 SENTIMENT_PHRASES = env.bool("SENTIMENT_PHRASES", True)
 #: Numbers that identify people, and addresses, are masked before a text leaves for the engine.
 SENTIMENT_MASK = env.bool("SENTIMENT_MASK", True)
-CELERY_BEAT_SCHEDULE["rollups"] = {
-    "task": "analytics.tasks.refresh",
-    "schedule": 2.0,
-    "options": {"expires": 4.0},
-}
 
 #: Where e-mails of alerts and reports go out, e.g. smtp+tls://user:password@smtp.example.com:587. Empty: none are sent.
 EMAIL_URL = env.str("EMAIL_URL", "")
@@ -281,52 +184,34 @@ EMAIL_TIMEOUT = 15
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "parley@localhost")
 #: Hosts, "name" or "name:port", that webhooks of alerts may go to, inside the network too. Empty: all of the internet.
 ALERT_WEBHOOK_HOSTS = env.list("ALERT_WEBHOOK_HOSTS", default=[])
-CELERY_BEAT_SCHEDULE["alerts"] = {"task": "analytics.tasks.watch", "schedule": 60.0, "options": {"expires": 60.0}}
-CELERY_BEAT_SCHEDULE["alerts told"] = {"task": "analytics.tasks.tell", "schedule": 10.0, "options": {"expires": 10.0}}
-CELERY_BEAT_SCHEDULE["reports"] = {"task": "analytics.tasks.report", "schedule": 300.0, "options": {"expires": 300.0}}
 
-# ── what Connect tells of queues and waits ────────────────────────────────────────────────────────────────────────────
+# ── Connect's events and queues ───────────────────────────────────────────────────────────────────────────────────────
 #: EventBridge sends contact events to /connect/contact-events/ with this in the header X-Parley-Token. Empty: none.
 CONTACT_EVENTS_TOKEN = env.str("CONTACT_EVENTS_TOKEN", "")
 #: An SQS queue that EventBridge puts contact events into instead.
 CONTACT_EVENTS_QUEUE_URL = env.str("CONTACT_EVENTS_QUEUE_URL", "")
-if CONTACT_EVENTS_QUEUE_URL:
-    CELERY_BEAT_SCHEDULE["contact events"] = {
-        "task": "analytics.tasks.read_contact_events",
-        "schedule": 5.0,
-        "options": {"expires": 10.0},
-    }
 #: Ids of queues of CONNECT_INSTANCE_ID for which GetCurrentMetricData is asked.
 CONNECT_QUEUES = env.list("CONNECT_QUEUES", default=[])
-if CONNECT_QUEUES:
-    CELERY_BEAT_SCHEDULE["queues"] = {
-        "task": "analytics.tasks.look_at_queues",
-        "schedule": 15.0,
-        "options": {"expires": 15.0},
-    }
 #: Lines of the customer's last chat that a new one begins with, told to the agent alone; 0: none.
 CONNECT_BRIEFING_LINES = env.number("CONNECT_BRIEFING_LINES", 0, least=0)
 
 # ── transcripts ───────────────────────────────────────────────────────────────────────────────────────────────────────
 #: DynamoDB table that a copy of all messages is kept in; empty: none.
 DYNAMODB_TABLE = env.str("DYNAMODB_TABLE", "")
-CELERY_BEAT_SCHEDULE["projection"] = {
-    "task": "connect_bridge.tasks.project",
-    # Without a table, a seldom look switches off what may have been on before.
-    "schedule": 2.0 if DYNAMODB_TABLE else 60.0,
-    "options": {"expires": 10.0},
-}
 
 #: Days after which each class of data is emptied; 0: never.
 MOST_DAYS = 100 * 366
 RETAIN_RAW_DAYS = env.number("RETAIN_RAW_DAYS", 0, least=0, most=MOST_DAYS)
 RETAIN_WORDS_DAYS = env.number("RETAIN_WORDS_DAYS", 0, least=0, most=MOST_DAYS)
 RETAIN_CALLS_DAYS = env.number("RETAIN_CALLS_DAYS", 0, least=0, most=MOST_DAYS)
-CELERY_BEAT_SCHEDULE["retention"] = {
-    "task": "connect_bridge.tasks.retain",
-    "schedule": 600.0,
-    "options": {"expires": 600.0},
-}
+
+# ── periodic tasks ────────────────────────────────────────────────────────────────────────────────────────────────────
+CELERY_BEAT_SCHEDULE = beat_schedule(
+    inbound_poll_seconds=INBOUND_POLL_SECONDS,
+    reads_contact_events=bool(CONTACT_EVENTS_QUEUE_URL),
+    reads_queues=bool(CONNECT_QUEUES),
+    copies_to_dynamodb=bool(DYNAMODB_TABLE),
+)
 
 # ── the messengers' APIs ──────────────────────────────────────────────────────────────────────────────────────────────
 TWILIO_API_BASE_URL = env.address("TWILIO_API_BASE_URL", "https://api.twilio.com")
@@ -364,63 +249,19 @@ SECURE_HSTS_SECONDS = 0 if IS_LOCAL else env.number("SECURE_HSTS_SECONDS", 31_53
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not IS_LOCAL
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_TLS_PROXY", not IS_LOCAL) else None
 X_FRAME_OPTIONS = "DENY"
-#: Pages run our own files alone. The admin and the API's docs bring scripts that this would stop; the sandbox page says
-#: itself what it needs.
-CONTENT_SECURITY_POLICY = {
-    "EXCLUDE_URL_PREFIXES": ["/admin/", "/api/docs/"],
-    "DIRECTIVES": {
-        "default-src": ["'none'"],
-        "script-src": ["'self'"],
-        "style-src": ["'self'"],
-        "img-src": ["'self'", "data:"],
-        "font-src": ["'self'"],
-        "connect-src": ["'self'"],
-        "form-action": ["'self'"],
-        "base-uri": ["'none'"],
-        "frame-ancestors": ["'none'"],
-    },
-}
+CONTENT_SECURITY_POLICY = components.CONTENT_SECURITY_POLICY
 #: Who may frame the page that stands beside a chat: Amazon Connect's own workspace, unless told otherwise.
 AGENT_WORKSPACE_ORIGINS = env.list(
     "AGENT_WORKSPACE_ORIGINS", default=["https://*.my.connect.aws", "https://*.awsapps.com"]
 )
 SILENCED_SYSTEM_CHECKS = ["security.W008"]  # SECURE_SSL_REDIRECT, see above
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-]
+AUTH_PASSWORD_VALIDATORS = components.AUTH_PASSWORD_VALIDATORS
 
 # ── API ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 #: Days after which a token of the API ends, unless it was made for fewer.
 API_TOKEN_DAYS = env.number("API_TOKEN_DAYS", 90, least=1, most=3650)
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        "people.tokens.TokenAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
-    ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
-    "DEFAULT_PARSER_CLASSES": [
-        "people.parsers.JSONParser",
-        "rest_framework.parsers.FormParser",
-        "rest_framework.parsers.MultiPartParser",
-    ],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.CursorPagination",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "PAGE_SIZE": 50,
-    "URL_FORMAT_OVERRIDE": None,  # JSON only: ?format= is a parameter like any other that we do not know
-}
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Parley",
-    "VERSION": "v1",
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAdminUser"],
-    "ENUM_NAME_OVERRIDES": {"ConsentPurposeEnum": "customers.models.Consent.Purpose"},
-}
+REST_FRAMEWORK = components.REST_FRAMEWORK
+SPECTACULAR_SETTINGS = components.SPECTACULAR_SETTINGS
 
 # ── sign-in ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
@@ -470,35 +311,4 @@ LOG_LEVEL = env.str("LOG_LEVEL", "INFO").strip().upper()
 if LOG_LEVEL not in logging.getLevelNamesMapping():
     raise ImproperlyConfigured("LOG_LEVEL is no such level: give DEBUG, INFO, WARNING, ERROR or CRITICAL")
 LOGGING_CONFIG = "logging.config.dictConfig" if DEBUG else "config.logs.configure"
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {
-            "()": "logging.Formatter" if DEBUG else "config.logs.Discreet",
-            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
-        }
-    },
-    "filters": {"seldom": {"()": "channels_app.infrastructure.db.Seldom"}, "paths": {"()": "config.logs.MaskPaths"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["paths"]}},
-    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    # The SDKs log request bodies at DEBUG: they stay above it whatever LOG_LEVEL says. Celery logs every task twice.
-    "loggers": {
-        name: {"level": "WARNING"}
-        for name in (
-            "botocore",
-            "boto3",
-            "urllib3",
-            "twilio",
-            "tweepy",
-            "requests_oauthlib",
-            "oauthlib",
-            "aiohttp",
-            "picows",
-            "twisted",
-            "celery.worker.strategy",
-            "celery.app.trace",
-        )
-    }
-    | {"psycopg.pool": {"filters": ["seldom"]}},
-}
+LOGGING = logs.configuration(LOG_LEVEL, discreet=not DEBUG)
