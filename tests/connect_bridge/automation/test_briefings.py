@@ -14,11 +14,9 @@ from connect_bridge.models import Briefing, Contact, Message, OutboxEntry
 from customers.merging import Method, merge
 from customers.models import Identity
 from customers.sql_steps import take_now
-from tests.connect_bridge.bridge.test_process import Phone, accepted, aws, bridging, pointed_at, until
+from tests.connect_bridge.kit import Phone, accepted, bridging, until
 from tests.connect_bridge.listening.kit import START
 from tests.factories import ChannelAccountFactory, IdentityFactory
-
-__all__ = ["aws", "pointed_at"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

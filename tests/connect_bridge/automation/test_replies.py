@@ -14,21 +14,10 @@ from connect_bridge.outbox import sender
 from connect_bridge.setup.dry_run import imagine
 from connect_bridge.setup.pausing import set_paused
 from customers.models import Identity
-from tests.connect_bridge.bridge.test_process import (
-    Phone,
-    accepted,
-    aws,
-    bridge,
-    bridging,
-    phone,
-    pointed_at,
-    said_to_customer,
-    until,
-)
+from tests.connect_bridge.kit import Phone, accepted, bridging, said_to_customer, until
 from tests.connect_bridge.outbox.kit import FakeMessenger, entries_of, say, states_of, talk
 
 pytestmark = pytest.mark.django_db(transaction=True)
-__all__ = ["aws", "bridge", "phone", "pointed_at"]
 
 ALWAYS = [["00:00", "24:00"]]
 

@@ -12,10 +12,8 @@ from connect_bridge.connect.markers import NOT_DELIVERED
 from connect_bridge.models import Contact, Message, Notice, OutboxEntry
 from connect_bridge.outbox.resend import send_again
 from sandbox.world.faults import Fault
-from tests.connect_bridge.bridge.test_process import Phone, accepted, aws, bridge, bridging, phone, pointed_at, until
+from tests.connect_bridge.kit import Phone, accepted, bridging, until
 from tests.sandbox.kit import Chatting, RunningWorld
-
-__all__ = ["aws", "bridge", "phone", "pointed_at"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -18,21 +18,19 @@ from connect_bridge.models import Bridge as BridgeRow
 from connect_bridge.models import Contact, Conversation, Message
 from connect_bridge.storage import chats
 from sandbox.world.faults import Fault
-from tests.connect_bridge.bridge.test_process import (
+from tests.connect_bridge.kit import (
     PATIENCE,
     Phone,
+    a_bridge,
     accepted,
-    aws,
     bridging,
-    phone,
-    pointed_at,
+    claim,
     said_to_customer,
     until,
+    with_bridge,
 )
-from tests.connect_bridge.storage.test_ownership import a_bridge, claim, with_bridge
 from tests.factories import BridgeFactory, ConversationFactory
 
-__all__ = ["aws", "phone", "pointed_at"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 

@@ -11,11 +11,9 @@ from django.utils import timezone
 from connect_bridge.automation.replies import WAIT_FOR_AGENTS
 from connect_bridge.connect.gateway import Item
 from connect_bridge.models import Contact, ContactEvent
-from tests.connect_bridge.bridge.test_process import accepted, aws, bridge, bridging, phone, pointed_at, until
+from tests.connect_bridge.kit import accepted, bridging, until
 from tests.connect_bridge.listening.kit import OneChat, happened, said, soon
 from tests.factories import BridgeFactory, ContactFactory, ConversationFactory
-
-__all__ = ["aws", "bridge", "phone", "pointed_at"]
 
 #: Nobody is there but a bot, or the queue.
 NOBODY = (True, "")

@@ -11,11 +11,9 @@ from django.utils import timezone
 from connect_bridge.connect.gateway import Item
 from connect_bridge.connect.markers import NOT_DELIVERED, escaped
 from connect_bridge.models import Message
-from tests.connect_bridge.bridge.test_process import accepted, aws, bridge, bridging, phone, pointed_at, until
+from tests.connect_bridge.kit import accepted, bridging, until
 from tests.connect_bridge.listening.kit import OneChat, said
-from tests.connect_bridge.relay.test_relay import fall_silent
-
-__all__ = ["aws", "bridge", "phone", "pointed_at"]
+from tests.connect_bridge.relay.kit import fall_silent
 
 CARD = r"\d{4} \d{4}"
 REDACTED = {CARD: "[CARD]"}

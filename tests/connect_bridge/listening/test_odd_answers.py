@@ -21,11 +21,9 @@ from connect_bridge.relay import relay
 from connect_bridge.relay.chat_request import display_name
 from connect_bridge.storage.chats import Origin
 from sandbox.world import chats, start_chat
-from tests.connect_bridge.bridge.test_process import accepted, aws, bridge, phone, pointed_at, until
+from tests.connect_bridge.kit import accepted, until
 from tests.connect_bridge.listening.kit import OneChat, said, soon
-from tests.connect_bridge.relay.test_refusals import refusing
-
-__all__ = ["aws", "bridge", "phone", "pointed_at"]
+from tests.connect_bridge.relay.kit import refusing
 
 LONG = "i" * 200
 

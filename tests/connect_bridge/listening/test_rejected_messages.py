@@ -15,9 +15,8 @@ from connect_bridge.operations.stuck import Kind, look
 from connect_bridge.outbox.relay_again import relay_again
 from connect_bridge.relay import relay
 from sandbox.world.faults import Fault
-from tests.connect_bridge.bridge.test_process import accepted, aws, bridge, phone, pointed_at, until
+from tests.connect_bridge.kit import accepted, until
 
-__all__ = ["aws", "bridge", "phone", "pointed_at"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NOT_PASSED = ("failed", "connect_not_passed")

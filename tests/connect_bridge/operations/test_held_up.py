@@ -13,11 +13,9 @@ from connect_bridge.connect.gateway import Unreachable
 from connect_bridge.models import Contact, Message, OutboxEntry
 from connect_bridge.relay import poison_messages, relay
 from sandbox.world.settings import Settings
-from tests.connect_bridge.bridge.test_process import Phone, accepted, aws, bridge, phone, pointed_at, until
+from tests.connect_bridge.kit import Phone, accepted, until
 from tests.factories import ChannelAccountFactory
 from tests.sandbox.kit import Chatting, RunningWorld, running
-
-__all__ = ["aws", "bridge", "phone", "pointed_at"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

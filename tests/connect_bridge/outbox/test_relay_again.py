@@ -13,11 +13,9 @@ from django.utils import timezone
 
 from connect_bridge.models import ERASED, EXPIRED, Message, Replay
 from connect_bridge.outbox.relay_again import relay_again
-from tests.connect_bridge.bridge.test_process import aws, bridge, phone, pointed_at, until
+from tests.connect_bridge.kit import until
 from tests.connect_bridge.outbox.test_replay import replay, said
 from tests.factories import ConversationFactory, MessageFactory
-
-__all__ = ["aws", "bridge", "phone", "pointed_at"]
 
 
 def failed(hours: float = 1, **more: object) -> Message:

@@ -25,7 +25,7 @@ from connect_bridge.outbox import db_pool, sender
 from connect_bridge.reconcile import chats, rows
 from sandbox.world.faults import Fault
 from sandbox.world.settings import Settings
-from tests.connect_bridge.bridge.test_process import bridging, until
+from tests.connect_bridge.kit import bridging, until
 from tests.factories import (
     ChannelAccountFactory,
     ContactFactory,

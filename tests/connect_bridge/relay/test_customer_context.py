@@ -21,12 +21,10 @@ from customers.codes import make_link_code
 from customers.merging import Method, merge
 from customers.models import Customer, Identity, IdentityChange
 from customers.sql_steps import take_now
-from tests.connect_bridge.bridge.test_process import Phone, accepted, aws, bridge, pointed_at, until
+from tests.connect_bridge.kit import Phone, accepted, until
 from tests.connect_bridge.listening.kit import OneChat, said, soon
 from tests.customers.kit import done
 from tests.factories import ChannelAccountFactory, ContactFactory, ConversationFactory, MessageFactory
-
-__all__ = ["aws", "bridge", "pointed_at"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -14,23 +14,15 @@ from connect_bridge.bridge.process import Bridge
 from connect_bridge.connect.gateway import Invalid
 from connect_bridge.models import Contact, Message
 from connect_bridge.relay import relay
-from sandbox.world.faults import Fault
-from tests.connect_bridge.bridge.test_process import accepted, aws, bridge, bridging, phone, pointed_at, until
-from tests.sandbox.kit import RunningWorld
+from tests.connect_bridge.kit import accepted, bridging, until
+from tests.connect_bridge.relay.kit import refusing
 
-__all__ = ["aws", "bridge", "phone", "pointed_at"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay, "RETRY_MOST", 0.2)
-
-
-def refusing(aws: RunningWorld, call: str, status: int, code: str, times: int | None = None) -> Fault:
-    fault = Fault(name="refuse", target=call, status=status, code=code, times=times)
-    aws.world.faults.on.append(fault)
-    return fault
 
 
 def tried(text: str, more: int = 1) -> int:
@@ -118,7 +110,7 @@ def test_a_message_whose_content_is_refused_fails_alone(aws, bridge, phone):
 
 
 def test_what_is_refused_as_the_first_message_is_tried_by_itself(aws, bridge, phone):
-    until(lambda: hasattr(bridge, "_house"), "a bridge that is up")
+    until(lambda: hasattr(bridge, "_runtime"), "a bridge that is up")
     start = bridge._runtime.control.start_chat
     asked: list[str] = []
 

@@ -6,13 +6,10 @@ import time
 
 import pytest
 
-from connect_bridge.connect.gateway import Throttled, Unreachable
 from connect_bridge.models import Contact, Conversation, Message
-from sandbox.world.faults import Fault
-from tests.connect_bridge.bridge.test_process import accepted, aws, bridge, bridging, phone, pointed_at, until
-from tests.connect_bridge.listening.kit import soon
+from tests.connect_bridge.kit import accepted, bridging, until
+from tests.connect_bridge.relay.kit import fall_silent, told
 
-__all__ = ["aws", "bridge", "phone", "pointed_at"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -48,39 +45,6 @@ def test_what_connect_took_over_a_silent_line_is_not_sent_again_over_the_next(aw
     until(lambda: agent.said()[-1] == "and this after it", "both", 30)
     assert agent.said() == ["Hello", "once, please", "and this after it"]
     assert attempts[:2] == ["once, please"] * 2
-
-
-def fall_silent(aws, bridge):
-    """Let the next message's answer and echo be lost, and what follows go over another line; return what is sent."""
-    participants = bridge._runtime.participants
-    send, attempts = participants.send_message, []
-
-    async def troubled(token, text, client_token):
-        attempts.append(text)
-        if len(attempts) == 1:
-            await send(token, text, client_token)
-            raise Unreachable("the answer was lost, and so was the echo")
-        if len(attempts) == 2:
-            await _another_line(bridge)
-            raise Throttled
-        return await send(token, text, client_token)
-
-    aws.world.faults.on.append(Fault(name="frame_drop", target="CUSTOMER", times=1))
-    participants.send_message = troubled
-    return attempts
-
-
-async def _another_line(bridge):
-    """Cut the chat's websocket and wait for the next one, over a new connection."""
-    listener = next(iter(bridge._relays.values())).listener
-    former = listener.token
-    listener._socket._transport.disconnect(graceful=False)
-    await soon(lambda: listener.token != former and listener.caught_up.is_set())
-
-
-def told(aws):
-    """Return what Connect got from the customer, over all chats, in order."""
-    return [line["text"] for line in aws.lines("ws.frame") if (line["role"], line["type"]) == ("CUSTOMER", "MESSAGE")]
 
 
 def test_a_chat_that_ended_while_no_bridge_ran_is_followed_by_another(aws, pointed_at, phone):

@@ -9,10 +9,9 @@ from django.db import connection
 
 from channels_app.types import Echoed, InboundEvent, Reacted
 from connect_bridge.models import Contact, Conversation, Message, OutboxEntry
-from tests.connect_bridge.bridge.test_process import accepted, aws, bridge, bridging, phone, pointed_at, until
-from tests.connect_bridge.relay.test_relay import told
+from tests.connect_bridge.kit import accepted, bridging, until
+from tests.connect_bridge.relay.kit import told
 
-__all__ = ["aws", "bridge", "phone", "pointed_at"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 

@@ -5,22 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, cast
 
 import pytest
 from django.utils import timezone
-from psycopg_pool import AsyncConnectionPool
 
-from channels_app.infrastructure.db import connect_parameters
 from connect_bridge.bridge.process import Bridge
 from connect_bridge.models import Bridge as BridgeRow
 from connect_bridge.models import Conversation
 from connect_bridge.relay.relay import Relay
-from connect_bridge.runtime import OURS_FOR, BridgeRuntime
+from connect_bridge.runtime import OURS_FOR
 from connect_bridge.storage import chats
+from tests.connect_bridge.kit import a_bridge, claim, with_bridge
 from tests.factories import BridgeFactory, ContactFactory, ConversationFactory, MessageFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,39 +29,6 @@ def woken(monkeypatch: pytest.MonkeyPatch) -> list[uuid.UUID]:
     heard: list[uuid.UUID] = []
     monkeypatch.setattr(Relay, "wake", lambda relay: heard.append(relay.conversation))
     return heard
-
-
-@asynccontextmanager
-async def a_bridge() -> AsyncIterator[Bridge]:
-    """Give a bridge that has joined and does nothing by itself."""
-    parameters = {**connect_parameters(), "autocommit": True}
-    async with AsyncConnectionPool(kwargs=parameters, min_size=1, max_size=4, open=False) as pool:
-        bridge = Bridge()
-        nothing: Any = None
-        bridge._runtime = BridgeRuntime(
-            bridge=bridge.id,
-            pool=cast("Any", pool),
-            control=nothing,
-            participants=nothing,
-            captures=nothing,
-            relays=nothing,
-            said=lambda *_: None,
-        )
-        await bridge._join()
-        yield bridge
-
-
-def with_bridge(work: Callable[[Bridge], Awaitable[Any]]) -> Any:
-    async def main() -> Any:
-        async with a_bridge() as bridge:
-            return await work(bridge)
-
-    return asyncio.run(main())
-
-
-async def claim(bridge: Bridge) -> None:
-    async with bridge._runtime.pool.connection() as connection:
-        await bridge._claim(connection)
 
 
 async def reconcile(bridge: Bridge) -> None:
