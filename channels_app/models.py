@@ -108,10 +108,6 @@ class ChannelAccount(models.Model):
     def __repr__(self) -> str:
         return f"<ChannelAccount {self.id} {self.kind}>"
 
-    @property
-    def webhook_path(self) -> str:
-        return f"/webhooks/{self.kind}/{self.id}/"
-
 
 class BusinessHours(models.Model):
     """A week of opening hours, for any number of accounts. Times are local to the zone."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from channels_app.channel import HasReplyWindow
 from channels_app.registry import channels
@@ -14,3 +14,10 @@ def window_closes(kind: str, last_inbound_at: datetime | None) -> datetime | Non
     if channel is None or last_inbound_at is None or not issubclass(channel, HasReplyWindow):
         return None
     return channel.window_closes(last_inbound_at)
+
+
+def window_length(kind: str) -> timedelta | None:
+    """Return how long after a customer's message free text is taken; None where there is no such limit."""
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    closes = window_closes(kind, moment)
+    return None if closes is None else closes - moment

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -13,8 +12,7 @@ from django.db import connection
 
 from analytics.queries.chat_selection import OF
 from analytics.tiles.dashboard_data import DashboardData, OpenChats
-from channels_app.channel import HasReplyWindow
-from channels_app.registry import channels
+from channels_app.reply_window import window_length
 from connect_bridge.models.lifecycle import ASIDE
 
 #: Minutes after which an open send counts among the failures' whole.
@@ -142,17 +140,6 @@ def windows(numbers: DashboardData) -> list[Window]:
                 Window(conversation=conversation, account=account, name=name or handle, closes_at=spoke_at + length)
             )
     return sorted(found, key=lambda window: (window.closes_at < numbers.now, window.closes_at))
-
-
-@lru_cache(32)
-def window_length(kind: str) -> timedelta | None:
-    """Return how long after a customer's word a channel takes free text; None if always."""
-    channel = channels().get(kind)
-    if channel is None:
-        return None
-    bare = object.__new__(channel)  # no account is needed: the rule is the messenger's, not the account's
-    moment = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
-    return bare.window_closes(moment) - moment if isinstance(bare, HasReplyWindow) else None
 
 
 def _rows(query: str, given: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:

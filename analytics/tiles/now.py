@@ -14,6 +14,7 @@ from analytics.tiles.dashboard_data import DashboardData
 from analytics.tiles.sentiment import mood_of
 from analytics.tiles.tile import Column, Part, Row, State, Tile, row
 from channels_app.models import ChannelAccount
+from channels_app.reply_window import window_length
 from connect_bridge.operations import account_status, stuck
 
 MOST_CHATS = 9
@@ -183,7 +184,7 @@ def transcript(chat: ChatLine) -> str:
 def window_left(numbers: DashboardData, chat: ChatLine) -> str:
     """Return how long free text is still taken, in words."""
     known = {account.id: account.kind for account in numbers.all_accounts}
-    length = live_queries.window_length(known.get(chat.account, ""))
+    length = window_length(known.get(chat.account, ""))
     if length is None or chat.spoke_at is None:
         return ""
     left = chat.spoke_at + length - numbers.now

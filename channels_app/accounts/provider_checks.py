@@ -6,20 +6,17 @@ import logging
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from channels_app.account import make_channel, open_account
 from channels_app.accounts.explanations import explain
-from channels_app.accounts.factory import open_account
-from channels_app.channel import Channel, ReadsBackConfiguration, RegistersWebhook
+from channels_app.channel import ReadsBackConfiguration, RegistersWebhook
 from channels_app.errors import SendFailed
 from channels_app.models import AccountHealth, ChannelAccount
 from channels_app.registry import channels
-from channels_app.toolkit.http import Http
 from channels_app.toolkit.msgspec_tools import convert
 from channels_app.types import Checked
 
@@ -75,9 +72,7 @@ def ask_all(account: ChannelAccount) -> list[Point]:
 
 def try_credentials(kind: str, account: uuid.UUID, credentials: Mapping[str, str]) -> Checked | None:
     """Ask the provider whether it knows these credentials, before they are stored; None if it cannot be asked."""
-    cls: type[Channel[Any]] = channels()[kind]
-    address = f"{settings.PUBLIC_BASE_URL}/webhooks/{kind}/{account}/"
-    channel = cls(cls.read_config(dict(credentials)), Http(settings.HTTP_REDIRECTS), address)
+    channel = make_channel(kind, account, credentials)
     if not isinstance(channel, ReadsBackConfiguration):
         return None
     return _checked(kind, next(iter(channel.points().values())))

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 import secrets
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from channels_app.account import make_channel
 from channels_app.channel import Channel
 from channels_app.models import ChannelAccount, StoredSecret
 from channels_app.registry import channels
-from channels_app.toolkit.http import Http
 from channels_app.types import Secret, Struct
 from people.history import note, runs_this_process
 
@@ -27,6 +27,8 @@ VERIFY_TOKEN = "verify_token"  # noqa: S105 - the name of a field
 ROTATION_WINDOW = timedelta(hours=24)
 #: Characters of a secret by which one tells it from another, of those that are long enough to spare them.
 _TAIL, _LONG_ENOUGH = 4, 16
+#: Credentials that are only read belong to no account yet.
+_NO_ACCOUNT = uuid.UUID(int=0)
 #: Where msgspec says a fault is: "… - at `$.page_id`", or "missing required field `page_id`".
 _FAULT = re.compile(r"(?:at `\$\.|required field `)(\w+)`")
 
@@ -68,11 +70,6 @@ def credential_fields(channel: type[Channel[Any]]) -> list[CredentialField]:
     return [_field(info) for info in msgspec.structs.fields(channel.Config)]
 
 
-def webhook_url(account: ChannelAccount) -> str:
-    """Return the public address to give to the provider."""
-    return f"{settings.PUBLIC_BASE_URL}{account.webhook_path}"
-
-
 def save_account(
     kind: str, name: str, credentials: Mapping[str, str], *, instance: str = "", flow: str = "", by: str = ""
 ) -> ChannelAccount:
@@ -103,11 +100,12 @@ def read_credentials(kind: str, credentials: Mapping[str, str]) -> tuple[str, di
         if key not in known:
             raise NotSaved(f"{channel.label} has no credential {key!r}. It takes: {', '.join(known)}.", key)
     given = {key: text.strip() for key, text in credentials.items() if text.strip()}
+    complete = _with_verify_token(given, known)
     try:
-        config = channel.read_config(_with_verify_token(given, known))
+        channel.read_config(complete)
     except msgspec.ValidationError as fault:
         raise _explained(fault, channel) from None
-    return channel(config, Http(), "").address, given
+    return make_channel(kind, _NO_ACCOUNT, complete).address, given
 
 
 def set_credentials(account: ChannelAccount, credentials: dict[str, str]) -> list[str]:

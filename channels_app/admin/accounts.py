@@ -10,8 +10,9 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
 
+from channels_app.account import webhook_url
 from channels_app.accounts.forms import AccountForm
-from channels_app.accounts.service import VERIFY_TOKEN, credential_fields, webhook_url
+from channels_app.accounts.service import VERIFY_TOKEN, credential_fields
 from channels_app.admin.filters import UNLOADED_OF_ACCOUNT, kind_filter
 from channels_app.models import ChannelAccount
 from channels_app.registry import channels
@@ -52,7 +53,7 @@ class ChannelAccountAdmin(AuditedAdmin[ChannelAccount], FindableAdmin[ChannelAcc
 
     @admin.display(description="webhook URL")
     def webhook(self, account: ChannelAccount) -> str:
-        return format_html(_COPY, webhook_url(account))
+        return format_html(_COPY, webhook_url(account.kind, account.pk))
 
     @admin.display(description="verify token")
     def verify_token(self, account: ChannelAccount) -> str:

@@ -18,7 +18,7 @@ from django.db import DataError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from channels_app.accounts.factory import open_account
+from channels_app.account import Account, open_account
 from channels_app.channel import ChecksSubscription, Reconciles
 from channels_app.errors import AccountProblem, AuthFailed, SendFailed
 from channels_app.models import ChannelAccount, ChannelLog, InboundCheck, InboundEntry, WebhookDelivery
@@ -26,7 +26,6 @@ from channels_app.registry import channels
 from channels_app.toolkit.http import HttpTrace
 from channels_app.toolkit.payloads import storable
 from channels_app.types import Listed, VerifiedWebhook
-from channels_app.webhooks.account_cache import Account
 from channels_app.webhooks.intake import Taken, interpret
 from channels_app.webhooks.store import store
 

@@ -15,12 +15,11 @@ from typing import Any
 from django.db import DataError, connection, transaction
 from django.db.models import Q, QuerySet
 
-from channels_app.accounts.factory import open_account
+from channels_app.account import Account, open_account
 from channels_app.errors import AccountProblem
 from channels_app.models import ChannelAccount, InboundEntry, WebhookDelivery
 from channels_app.toolkit.placeholders import describe
 from channels_app.types import VerifiedWebhook, WebhookRequest
-from channels_app.webhooks.account_cache import Account
 from channels_app.webhooks.codec import decode_event
 from channels_app.webhooks.intake import EntryRow, Taken, interpret
 from channels_app.webhooks.store import store

@@ -5,19 +5,17 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 import psycopg
 from django.core.exceptions import ImproperlyConfigured
 
-from channels_app.channel import Channel
+from channels_app.account import Account, make_channel
+from channels_app.errors import AccountProblem
 from channels_app.fields import decrypt
-from channels_app.registry import channels
-from channels_app.toolkit.http import Http
 from channels_app.webhooks.responses import unavailable
 
 log = logging.getLogger(__name__)
@@ -37,25 +35,6 @@ Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """An enabled account. `former` checks with the replaced credentials and counts until `former_until`."""
-
-    id: uuid.UUID
-    kind: str
-    address: str
-    channel: Channel[Any]
-    former: Channel[Any] | None = None
-    former_until: datetime | None = None
-    redact: bool = False
-
-    def channels_at(self, now: datetime) -> Iterator[Channel[Any]]:
-        """Yield the channels whose credentials are valid, the current first."""
-        yield self.channel
-        if self.former is not None and self.former_until is not None and now < self.former_until:
-            yield self.former
-
-
-@dataclass(frozen=True, slots=True)
 class _Known:
     row: Row | None
     account: Account | None
@@ -66,8 +45,6 @@ class _Known:
 class Accounts:
     """What one lane of one process remembers. An account is built anew only if its row has changed."""
 
-    base_url: str
-    redirects: Mapping[str, str]
     clock: Callable[[], float] = time.monotonic
     _known: dict[uuid.UUID, _Known] = field(default_factory=dict)
 
@@ -94,10 +71,10 @@ class Accounts:
     def _build(self, row: Row) -> Account:
         account, kind, address, credentials, former, until, redact = row
         try:
-            channel = self._channel(account, kind, credentials)
-        except (KeyError, ImproperlyConfigured, msgspec.ValidationError) as problem:
+            channel = make_channel(kind, account, decrypt(credentials))
+        except (AccountProblem, ImproperlyConfigured) as problem:
             # No trace: it could hold a credential.
-            log.error("account %s cannot be used (%s): save it anew", account, type(problem).__name__)  # noqa: TRY400
+            log.error("account %s cannot be used: %s", account, problem)  # noqa: TRY400
             raise unavailable() from None
         return Account(account, kind, address, channel, self._former(account, kind, former, until), until, redact)
 
@@ -105,15 +82,10 @@ class Accounts:
         if credentials is None or until is None or until <= datetime.now(UTC):
             return None
         try:
-            return self._channel(account, kind, credentials)
-        except (ImproperlyConfigured, msgspec.ValidationError) as problem:
-            log.warning("account %s: former credentials cannot be used (%s)", account, type(problem).__name__)
+            return make_channel(kind, account, decrypt(credentials))
+        except (AccountProblem, ImproperlyConfigured) as problem:
+            log.warning("account %s: former credentials cannot be used: %s", account, problem)
             return None
-
-    def _channel(self, account: uuid.UUID, kind: str, credentials: bytes) -> Channel[Any]:
-        channel = channels()[kind]
-        config = channel.read_config(decrypt(credentials))
-        return channel(config, Http(self.redirects), f"{self.base_url}/webhooks/{kind}/{account}/")
 
 
 async def look_up(connection: psycopg.AsyncConnection[Any], ids: Sequence[uuid.UUID]) -> list[Row | None]:

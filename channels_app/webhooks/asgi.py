@@ -12,9 +12,10 @@ from typing import Any
 import psycopg
 from django.conf import settings
 
+from channels_app.account import Account
 from channels_app.infrastructure.db import connect_parameters, with_options
 from channels_app.infrastructure.group_commit import GroupCommitter
-from channels_app.webhooks.account_cache import Account, Accounts, Row, look_up
+from channels_app.webhooks.account_cache import Accounts, Row, look_up
 from channels_app.webhooks.guard import PREFIX, Address, Call, RequestGuard, not_found, read_headers, too_large
 from channels_app.webhooks.intake import Taken, examine
 from channels_app.webhooks.rejection_log import TELLING, RejectionLog, write_rejections
@@ -48,7 +49,7 @@ class WebhookASGI:
         self._guard = RequestGuard(
             tuple(settings.ALLOWED_HOSTS), settings.WEBHOOK_REQUIRE_HTTPS, settings.PUBLIC_BASE_URL
         )
-        self._accounts = Accounts(settings.PUBLIC_BASE_URL, settings.HTTP_REDIRECTS)
+        self._accounts = Accounts()
         parameters = with_options(connect_parameters(), NO_STANDSTILL)
         self._look_ups: GroupCommitter[uuid.UUID, Row | None] = GroupCommitter(look_up, parameters, connections=1)
         self._writes: GroupCommitter[Taken, str] = GroupCommitter(store_batch, parameters, connections=CONNECTIONS)

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from channels_app.account import Account
 from channels_app.channel import Channel
 from channels_app.errors import BadRequest, BadSignature, Unusable, WebhookRejected
 from channels_app.models import InboundEntry, WebhookDelivery, shard_of
@@ -26,7 +27,6 @@ from channels_app.types import (
     VerifiedWebhook,
     WebhookRequest,
 )
-from channels_app.webhooks.account_cache import Account
 from channels_app.webhooks.codec import encode_event
 from channels_app.webhooks.redaction import redacted, without, written_in
 from channels_app.webhooks.responses import Refused

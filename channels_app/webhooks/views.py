@@ -17,9 +17,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, UnreadableP
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from channels_app.account import Account
 from channels_app.channel import AnswersHandshake
 from channels_app.errors import WebhookRejected
-from channels_app.webhooks.account_cache import SELECT, Account, Accounts
+from channels_app.webhooks.account_cache import SELECT, Accounts
 from channels_app.webhooks.guard import (
     PREFIX,
     Address,
@@ -50,7 +51,7 @@ def door() -> RequestGuard:
 
 @cache
 def _accounts() -> Accounts:
-    return Accounts(settings.PUBLIC_BASE_URL, settings.HTTP_REDIRECTS)
+    return Accounts()
 
 
 class WebhookView(APIView):

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
-from channels_app.accounts.service import webhook_url
+from channels_app.account import webhook_url
 from channels_app.models import ChannelAccount, WebhookDelivery
 from connect_bridge.models import Contact, Conversation, Message, OutboxEntry
 from people.privacy import named, seen, sight_of
@@ -36,7 +36,7 @@ class AccountSerializer(serializers.ModelSerializer[ChannelAccount]):
         ]
 
     def get_webhook_url(self, account: ChannelAccount) -> str:
-        return webhook_url(account)
+        return webhook_url(account.kind, account.pk)
 
 
 class ConversationSerializer(serializers.ModelSerializer[Conversation]):

@@ -9,15 +9,13 @@ from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
 
-import msgspec
-from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from channels_app.account import make_channel
 from channels_app.channel import Channel
-from channels_app.errors import AccountProblem, Unavailable
+from channels_app.errors import Unavailable
 from channels_app.fields import decrypt
-from channels_app.registry import channels
-from channels_app.toolkit.http import Http, HttpTrace
+from channels_app.toolkit.http import HttpTrace
 from connect_bridge.outbox import db_pool
 
 CREDENTIALS = "SELECT credentials FROM channels_app_channelaccount WHERE id = %s"
@@ -49,22 +47,14 @@ def channel_of(account: uuid.UUID, kind: str, version: datetime) -> Channel[Any]
 
 
 def _build(account: uuid.UUID, kind: str) -> Channel[Any]:
-    try:
-        channel = channels()[kind]
-    except KeyError:
-        raise AccountProblem(f"this release has no channel {kind!r}; disable or delete the account") from None
     with db_pool.connection() as connection:
         row = connection.execute(CREDENTIALS, [account]).fetchone()
     assert row is not None, "accounts with conversations are protected from deletion"
     try:
-        config = channel.read_config(decrypt(row[0]))
+        credentials = decrypt(row[0])
     except ImproperlyConfigured as problem:
         raise Unavailable(str(problem)) from None
-    except msgspec.ValidationError as problem:
-        raise AccountProblem(f"the stored credentials do not fit the channel, save them anew: {problem}") from None
-    return channel(
-        config, Http(settings.HTTP_REDIRECTS, trace=_record), f"{settings.PUBLIC_BASE_URL}/webhooks/{kind}/{account}/"
-    )
+    return make_channel(kind, account, credentials, _record)
 
 
 def _record(call: HttpTrace) -> None:

@@ -17,7 +17,7 @@ from operator import attrgetter
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from channels_app.accounts.factory import open_account
+from channels_app.account import open_account
 from channels_app.channel import HasReplyWindow
 from channels_app.errors import AccountProblem, OptedOut
 from channels_app.models import ChannelAccount

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.db import DatabaseError
 from django.utils import timezone
 
-from channels_app.accounts.factory import open_account
+from channels_app.account import Account, open_account
 from channels_app.channel import ListsSent
 from channels_app.errors import SendFailed
 from channels_app.infrastructure.rows import read_tuples
@@ -18,7 +18,6 @@ from channels_app.models import ChannelAccount
 from channels_app.recovery import missed_messages
 from channels_app.toolkit.payloads import key_of
 from channels_app.types import ListedSend
-from channels_app.webhooks.account_cache import Account
 from connect_bridge.outbox.queries import clean
 from connect_bridge.reconcile.findings import Finding, Gap, Kind, Remark, Trouble
 

@@ -18,10 +18,10 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 from qrcode.image.svg import SvgPathImage
 
+from channels_app.account import open_account, webhook_url
 from channels_app.accounts import provider_checks
-from channels_app.accounts.factory import open_account
 from channels_app.accounts.forms import credentials_form
-from channels_app.accounts.service import VERIFY_TOKEN, webhook_url
+from channels_app.accounts.service import VERIFY_TOKEN
 from channels_app.admin.hours import now_of
 from channels_app.channel import LinksToChat, RegistersWebhook
 from channels_app.errors import AccountProblem
@@ -125,7 +125,7 @@ def _webhook(request: HttpRequest, setup: AccountSetup, context: dict[str, Any])
         (messages.success if told.ok else messages.error)(request, f"{told.said} {told.fix}".strip())
         return _onward(setup, "webhook") if told.ok else HttpResponseRedirect(request.path)
     context |= {
-        "url": webhook_url(setup.account),
+        "url": webhook_url(setup.account.kind, setup.account.pk),
         "verify_token": setup.account.credentials.get(VERIFY_TOKEN, ""),
         "can_register": issubclass(setup.channel, RegistersWebhook),
     }

@@ -6,13 +6,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError, ProgrammingError
 
+from channels_app.account import webhook_url
 from channels_app.accounts.service import (
     VERIFY_TOKEN,
     NotSaved,
     channel_class,
     credential_fields,
     save_account,
-    webhook_url,
 )
 from channels_app.infrastructure.migrate import migrate_if_new
 from channels_app.models import ChannelAccount
@@ -49,7 +49,7 @@ class Command(BaseCommand):
         self._print(account, as_json=options["json"])
 
     def _print(self, account: ChannelAccount, *, as_json: bool) -> None:
-        shown = {"id": str(account.id), "webhook_url": webhook_url(account)}
+        shown = {"id": str(account.id), "webhook_url": webhook_url(account.kind, account.pk)}
         if token := account.credentials.get(VERIFY_TOKEN):
             shown[VERIFY_TOKEN] = token
         text = json.dumps(shown) if as_json else "\n".join(f"{key:13}{value}" for key, value in shown.items())

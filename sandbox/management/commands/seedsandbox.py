@@ -10,7 +10,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.crypto import salted_hmac
 
-from channels_app.accounts.service import save_account, webhook_url
+from channels_app.account import webhook_url
+from channels_app.accounts.service import save_account
 from people.history import runs_this_process
 from people.models import ApiToken
 from people.tokens import digest_of, make_token
@@ -26,7 +27,7 @@ class Command(BaseCommand):
         call_command("migrate", interactive=False, verbosity=0)
         webhooks = {}
         for kind, (name, credentials) in demo.ACCOUNTS.items():
-            webhooks[kind] = webhook_url(save_account(kind, name, credentials))
+            webhooks[kind] = webhook_url(kind, save_account(kind, name, credentials).pk)
         password = self._login()
         token = self._token()
         self.stdout.write(json.dumps({"webhooks": webhooks, "password": password, "token": token}))

@@ -12,8 +12,8 @@ from django.core.management.base import CommandError
 from kombu.transport import memory
 from pytest_django.fixtures import Settings
 
+from channels_app import account as accounts
 from channels_app import errors, tasks
-from channels_app.accounts import factory
 from channels_app.channel import Channel
 from channels_app.models import ChannelAccount, ChannelLog, InboundCheck, InboundEntry, WebhookDelivery
 from channels_app.recovery import missed_messages
@@ -95,7 +95,7 @@ class FakeChannel(Channel[FakeConfig]):
 def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
     found = Provider()
     bound = type("BoundChannel", (FakeChannel,), {"provider": found})
-    for module in (missed_messages, factory):
+    for module in (missed_messages, accounts):
         monkeypatch.setattr(module, "channels", lambda: {"fake": bound, "mute": Channel})
     return found
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from channels_app.account import Account
 from channels_app.models import WebhookDelivery
 from channels_app.types import (
     AccountChanged,
@@ -28,7 +29,6 @@ from channels_app.types import (
     VerifiedWebhook,
     WebhookRequest,
 )
-from channels_app.webhooks.account_cache import Account
 from channels_app.webhooks.intake import Taken, interpret
 from channels_app.webhooks.redaction import redacted, without
 from tests.channels_app.providers.kit import channel_of
