@@ -18,6 +18,7 @@ import msgspec
 from django.db import connection
 from django.utils import timezone
 
+from channels_app.infrastructure.rows import read_rows
 from people.moments import moment
 
 #: Messages on a page; around a message that somebody was sent to, half before and half after.
@@ -131,7 +132,7 @@ def timeline(wanted: Wanted, kinds: dict[uuid.UUID, str]) -> Timeline:
     given = _given(wanted)
     found, more_older, more_newer = _around(wanted, given)
     lines = _in_sequence(found)
-    sessions = _rows(CONTACTS, {"ids": list({line.contact for line in lines if line.contact})}, Session)
+    sessions = read_rows(Session, CONTACTS, {"ids": list({line.contact for line in lines if line.contact})})
     entries = tuple(_marked(lines, {session.id: session for session in sessions}, kinds))
     return Timeline(
         entries=entries,
@@ -156,17 +157,17 @@ def days(conversations: Sequence[uuid.UUID]) -> list[tuple[date, int]]:
 def _around(wanted: Wanted, given: dict[str, Any]) -> tuple[list[Line], bool, bool]:
     """Return the page's messages, the oldest first, and whether there are older and newer ones."""
     if wanted.after:
-        found = _rows(NEWER, {**given, **_read(wanted.after)}, Line)
+        found = read_rows(Line, NEWER, {**given, **_read(wanted.after)})
         return found[:PAGE], True, len(found) > PAGE
     if wanted.before:
-        found = _rows(OLDER, {**given, **_read(wanted.before)}, Line)
+        found = read_rows(Line, OLDER, {**given, **_read(wanted.before)})
         return found[:PAGE][::-1], len(found) > PAGE, True
     place = _place(wanted)
     if place is None:
-        found = _rows(OLDER, given, Line)
+        found = read_rows(Line, OLDER, given)
         return found[:PAGE][::-1], len(found) > PAGE, False
     half = {**given, **place, "most": PAGE // 2 + 1}
-    older, newer = _rows(OLDER, half, Line), _rows(FROM_HERE, half, Line)
+    older, newer = read_rows(Line, OLDER, half), read_rows(Line, FROM_HERE, half)
     return [*older[: PAGE // 2][::-1], *newer[: PAGE // 2]], len(older) > PAGE // 2, len(newer) > PAGE // 2
 
 
@@ -197,13 +198,6 @@ def _given(wanted: Wanted) -> dict[str, Any]:
         "id": None,
         "most": PAGE + 1,
     }
-
-
-def _rows(query: str, given: dict[str, Any], kind: type[Any]) -> list[Any]:
-    with connection.cursor() as cursor:
-        cursor.execute(query, given)
-        names = [column.name for column in cursor.description]
-        return [kind(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
 
 
 def _in_sequence(lines: Sequence[Line]) -> list[Line]:

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, LiteralString
+from typing import LiteralString
 
 import msgspec
 from django.db import connection
 
+from channels_app.infrastructure.rows import read_rows
 from channels_app.models import ChannelAccount
 
 #: Rows on a page.
@@ -157,10 +158,7 @@ def _rows(query: LiteralString, where: Sequence[LiteralString], join: LiteralStr
         "out": found.get(Direction.OUT, []),
         "most": PAGE + 1,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(query.format(where=" AND ".join(where) or "true", join=join), given)
-        names = [column.name for column in cursor.description]
-        return [Event(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+    return read_rows(Event, query.format(where=" AND ".join(where) or "true", join=join), given)
 
 
 def _named(rows: Sequence[Event]) -> list[Event]:
@@ -268,9 +266,6 @@ SELECT 'in', d.account_id, 'set_aside', '', max(d.reason), count(DISTINCT d.id),
 
 def causes(since: datetime) -> list[Cause]:
     """Return why things failed since then, the most frequent cause first. Two queries."""
-    with connection.cursor() as cursor:
-        cursor.execute(_CAUSES, {"since": since, "most": MOST_FOUND})
-        names = [column.name for column in cursor.description]
-        found: list[Any] = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    found = read_rows(dict, _CAUSES, {"since": since, "most": MOST_FOUND})
     accounts = {row[0]: row[1:] for row in ChannelAccount.objects.values_list("pk", "name", "kind")}
     return [Cause(**row, account_name=accounts[row["account"]][0], kind=accounts[row["account"]][1]) for row in found]

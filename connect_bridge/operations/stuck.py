@@ -14,6 +14,7 @@ from typing import Any
 
 from django.db import connection
 
+from channels_app.infrastructure.rows import read_rows
 from channels_app.models import ChannelAccount
 from connect_bridge.operations import stuck_reasons
 from connect_bridge.operations.status import SILENT_AFTER, read_status
@@ -187,7 +188,4 @@ def _oldest(kind: Kind, most: int) -> list[dict[str, Any]]:
         SELECT r.id::text, open.since, open.total, {columns} FROM open JOIN {table} r ON r.id = open.id {joins}
          ORDER BY open.since, r.id
     """  # noqa: S608 - constants
-    with connection.cursor() as cursor:
-        cursor.execute(query, [most])
-        names = [column.name for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return read_rows(dict, query, [most])

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
 from django.utils import timezone
 
 from channels_app.accounts.opening_hours import Opening, chosen
+from channels_app.infrastructure.rows import read_rows
 from channels_app.models import ChannelAccount
 from connect_bridge.connect.control_plane import start_chat_arguments
 from connect_bridge.connect.gateway import ChatRequest
@@ -42,12 +42,8 @@ class Imagined:
 
 def service_of(account: ChannelAccount) -> AccountSettings:
     """Return the account's settings as the bridges read them."""
-    with connection.cursor() as cursor:
-        cursor.execute(READ_ONE, {"account": account.pk})
-        names = [column.name for column in cursor.description or ()]
-        (row,) = cursor.fetchall()
-    told = dict(zip(names, row, strict=True))
-    return read({name: _parsed(name, value) for name, value in told.items()})
+    (row,) = read_rows(dict, READ_ONE, {"account": account.pk})
+    return read({name: _parsed(name, value) for name, value in row.items()})
 
 
 def imagine(account: ChannelAccount, text: str, locale: str, at: datetime | None = None) -> Imagined:
