@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import re
-import socket
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -31,15 +29,6 @@ def moment(text: str) -> datetime:
         return timezone.now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
     said = datetime.fromisoformat(text)
     return timezone.make_aware(said) if timezone.is_naive(said) else said
-
-
-def whoever() -> str:
-    """Return who runs this process, as far as the machine knows: user@host."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container without an entry for the user
-        user = "unknown"
-    return f"{user}@{socket.gethostname()}"[:150]
 
 
 @contextmanager

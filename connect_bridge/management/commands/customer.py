@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import getpass
 import sys
 import uuid
 from typing import Any
@@ -10,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from connect_bridge.privacy.erasure import CannotErase, erase
 from connect_bridge.privacy.export import export, note_export
 from customers.models import Customer
+from people.history import runs_this_process
 
 
 class Command(BaseCommand):
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         if found is None:
             raise CommandError("There is no such customer.")
         customer = found.merged_into or found
-        by = f"{getpass.getuser()} (command)"
+        by = runs_this_process()
         if options["verb"] == "export":
             note_export(customer, by=by, reason=options["reason"])
             sys.stdout.writelines(export(customer))

@@ -11,10 +11,11 @@ from django.db import DatabaseError
 
 from channels_app.models import WebhookDelivery
 from channels_app.recovery import reprocess
-from connect_bridge.event_log.replay_log import on_record, relay_counts, reprocess_counts, retry_counts, whoever
+from connect_bridge.event_log.replay_log import on_record, relay_counts, reprocess_counts, retry_counts
 from connect_bridge.management.arguments import an_id, since_when
 from connect_bridge.models import OutboxEntry, Replay
 from connect_bridge.outbox import relay_again, retry_plan
+from people.history import runs_this_process
 
 T = TypeVar("T")
 #: Some of what was asked for was left out, or still cannot be read.
@@ -178,7 +179,7 @@ def _noted(readings: Iterable[reprocess.Reading], entry: Replay) -> Iterator[rep
 
 
 def _by(options: dict[str, Any]) -> str:
-    return options["by"] or whoever()
+    return options["by"] or runs_this_process()
 
 
 def _asked(options: dict[str, Any]) -> dict[str, Any]:
