@@ -74,7 +74,7 @@ def test_a_database_that_does_not_answer_is_unhealthy(client: Client, monkeypatc
     def refuse() -> None:
         raise OperationalError("connection to host db.internal with password hunter2 failed")
 
-    monkeypatch.setattr(health, "read_vitals", refuse)
+    monkeypatch.setattr(health, "read_status", refuse)
     monkeypatch.setattr(connection, "close", lambda: None)  # the test's own transaction
     answer = client.get("/-/health/")
     assert (answer.status_code, answer.json()["problems"]) == (503, ["database: OperationalError"])
