@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 
 from analytics.models import Phrase, Sentiment
 from analytics.sentiment.engine import SCALE
-from connect_bridge.storage.chats import Connection
+from channels_app.infrastructure.db import AsyncConnection
 
 #: The mean of the customer's last chat in which anything was scored.
 LAST = """
@@ -28,7 +28,7 @@ SELECT avg(s.score)::float8 / %(scale)s, last.created_at FROM last
 """
 
 
-async def last_mood(connection: Connection, customer: uuid.UUID) -> Mapping[str, str]:
+async def last_mood(connection: AsyncConnection, customer: uuid.UUID) -> Mapping[str, str]:
     """Return the attributes of a new chat that tell how the last one was: from -1 to 1, and when."""
     row = await (await connection.execute(LAST, {"customer": customer, "scale": SCALE})).fetchone()
     if row is None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
 
+from channels_app.infrastructure.db import AsyncConnection
 from channels_app.infrastructure.group_commit import GroupCommitter
 from connect_bridge.connect.circuit_breaker import Gates
 from connect_bridge.connect.gateway import ControlPlane, ParticipantService
@@ -18,7 +19,7 @@ from connect_bridge.connect.rate_limit import RateLimiters
 from connect_bridge.connect.websocket import HeartbeatWheel
 from connect_bridge.storage.account_settings import AccountSettingsCache
 from connect_bridge.storage.capture import Batch
-from connect_bridge.storage.chats import BRIDGE_TTL, Connection
+from connect_bridge.storage.ownership import BRIDGE_TTL
 
 #: Seconds after our last heartbeat for which we take our conversations for ours: less than the lease, so that nothing
 #: that we begin meets what an heir begins.
@@ -35,7 +36,7 @@ class BridgeRuntime:
     """The shared means of one bridge. `said` is told of every new message of Connect's side, after its commit."""
 
     bridge: uuid.UUID
-    pool: AsyncConnectionPool[Connection]
+    pool: AsyncConnectionPool[AsyncConnection]
     control: ControlPlane
     participants: ParticipantService
     captures: GroupCommitter[Batch, Sequence[uuid.UUID]]

@@ -13,6 +13,7 @@ from django.db import connection
 from analytics.queries.chat_selection import OF
 from analytics.tiles.dashboard_data import DashboardData, OpenChats
 from channels_app.reply_window import window_length
+from connect_bridge.models import OPEN_IN_SQL
 from connect_bridge.models.lifecycle import ASIDE
 
 #: Minutes after which an open send counts among the failures' whole.
@@ -34,7 +35,7 @@ SELECT CASE WHEN NOT t.bot THEN 'agent'
   LEFT JOIN analytics_contactdetail d ON d.contact_id = t.id
   LEFT JOIN LATERAL (SELECT m.role, m.author FROM connect_bridge_message m
                       WHERE m.contact_id = t.id AND m.direction = 'out' ORDER BY m.sequence DESC LIMIT 1) l ON true
- WHERE t.state IN ('requested', 'started', 'connected') {OF}
+ WHERE t.state IN {OPEN_IN_SQL} {OF}
 """  # noqa: S608 - constants
 YOUNG = f"""
 SELECT count(*) FROM connect_bridge_message m JOIN analytics_chatfact f ON f.unit = m.contact_id

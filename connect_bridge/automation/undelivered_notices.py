@@ -18,7 +18,6 @@ from connect_bridge.connect.markers import NOT_DELIVERED
 from connect_bridge.listening.listener import Listener
 from connect_bridge.models import Notice
 from connect_bridge.runtime import BridgeRuntime
-from connect_bridge.storage import chats
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +49,44 @@ _WHY = {
     "unavailable": "{label} could not be reached",
 }
 
+#: What did not reach the customer and was not told yet, where an agent listens in the chat in which it was said. An
+#: uncertain message counts once the messenger was asked for it, and nothing of it is being sent again.
+UNTOLD = """
+SELECT m.id AS message, m.contact_id AS contact, m.conversation_id AS conversation, m.text, m.status, m.error_code,
+       m.error_detail, a.kind, COALESCE(w.provider_code, '') AS provider_code
+  FROM connect_bridge_message m
+  JOIN connect_bridge_contact t ON t.id = m.contact_id AND t.state = 'connected' AND NOT t.bot
+  JOIN connect_bridge_conversation c ON c.id = m.conversation_id AND c.owner_id = %(bridge)s
+  JOIN channels_app_channelaccount a ON a.id = c.account_id
+  LEFT JOIN connect_bridge_notice n ON n.message_id = m.id
+  LEFT JOIN LATERAL (SELECT provider_code FROM connect_bridge_outboxentry o
+                      WHERE o.message_id = m.id AND o.error_code <> '' ORDER BY o.part LIMIT 1) w ON true
+ WHERE m.direction = 'out' AND m.status IN ('failed', 'uncertain')
+   AND (n.id IS NULL OR (n.told_at IS NULL AND n.due_at <= now()))
+   AND (m.status = 'failed' OR NOT EXISTS (
+        SELECT 1 FROM connect_bridge_outboxentry o
+         WHERE o.message_id = m.id AND (o.state IN ('pending', 'claimed')
+               OR (o.state = 'uncertain' AND o.look_at IS NOT NULL))))
+ ORDER BY m.settled_at NULLS FIRST, m.sequence LIMIT %(most)s
+"""
+#: The lease keeps others away while we try; who dies meanwhile leaves `attempts` behind.
+BEGIN_NOTICE = """
+INSERT INTO connect_bridge_notice AS n
+       (id, message_id, contact_id, item_id, route, attempts, due_at, created_at, error)
+VALUES (%(id)s, %(message)s, %(contact)s, '', '', 1, now() + make_interval(secs => %(lease)s), now(), '')
+ON CONFLICT (message_id) DO UPDATE
+   SET attempts = n.attempts + 1, due_at = now() + make_interval(secs => %(lease)s)
+ WHERE n.told_at IS NULL AND n.due_at <= now()
+RETURNING n.id, n.attempts, n.created_at
+"""
+NOTICE_TOLD = """
+UPDATE connect_bridge_notice SET told_at = now(), due_at = NULL, item_id = %(item)s, route = %(route)s, error = ''
+ WHERE id = %(id)s
+"""
+NOTICE_WAITS = """
+UPDATE connect_bridge_notice SET due_at = now() + make_interval(secs => %(wait)s), error = %(error)s WHERE id = %(id)s
+"""
+
 
 class Untold(msgspec.Struct, frozen=True, kw_only=True):
     """A message that the agent believes delivered, and is not, or may not be."""
@@ -78,7 +115,7 @@ async def tell_agents(runtime: BridgeRuntime, listener_of: Callable[[uuid.UUID],
     while True:
         await asyncio.sleep(EVERY)
         async with runtime.pool.connection() as connection, connection.cursor(row_factory=class_row(Untold)) as cursor:
-            found = await (await cursor.execute(chats.UNTOLD, {"bridge": runtime.bridge, "most": MOST})).fetchall()
+            found = await (await cursor.execute(UNTOLD, {"bridge": runtime.bridge, "most": MOST})).fetchall()
         for untold in found:
             listener = listener_of(untold.conversation)
             if listener is not None and listener.listening and runtime.owns:
@@ -90,7 +127,7 @@ async def tell(runtime: BridgeRuntime, listener: Listener, untold: Untold) -> No
     """Tell the agent of one message, once; whatever fails is tried again while the chat is open."""
     given = {"id": uuid.uuid4(), "message": untold.message, "contact": untold.contact, "lease": LEASE}
     async with runtime.pool.connection() as connection:
-        row = await (await connection.execute(chats.BEGIN_NOTICE, given)).fetchone()
+        row = await (await connection.execute(BEGIN_NOTICE, given)).fetchone()
     if row is None:
         return
     attempt, text = Attempt(*row), wording(untold)
@@ -99,9 +136,9 @@ async def tell(runtime: BridgeRuntime, listener: Listener, untold: Untold) -> No
     except GatewayError as failure:
         log.info("message %s: the agent could not be told: %s", untold.message, failure)
         wait = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(attempt.number, 10))
-        await runtime.execute(chats.NOTICE_WAITS, {"id": attempt.id, "wait": wait, "error": str(failure)[:200]})
+        await runtime.execute(NOTICE_WAITS, {"id": attempt.id, "wait": wait, "error": str(failure)[:200]})
     else:
-        await runtime.execute(chats.NOTICE_TOLD, {"id": attempt.id, "item": item, "route": Notice.Route.CUSTOMER})
+        await runtime.execute(NOTICE_TOLD, {"id": attempt.id, "item": item, "route": Notice.Route.CUSTOMER})
 
 
 def wording(untold: Untold) -> str:

@@ -15,13 +15,14 @@ from typing import Any
 import psycopg
 
 from channels_app.infrastructure import gc_tuning
-from channels_app.infrastructure.db import AsyncPool, connect_parameters, with_options
+from channels_app.infrastructure.db import AsyncConnection, AsyncPool, connect_parameters, with_options
 from channels_app.infrastructure.failpoints import failpoint
 from channels_app.infrastructure.group_commit import GroupCommitter
 from connect_bridge.automation.briefings import brief_agents
 from connect_bridge.automation.replies import tell_who_waits
 from connect_bridge.automation.undelivered_notices import tell_agents
 from connect_bridge.bridge.dispatcher import Dispatcher
+from connect_bridge.bridge.rate_sharing import keep_sharing
 from connect_bridge.bridge.rebalancing import Rebalancer, quiesce
 from connect_bridge.connect.control_plane import BotoConnect, participant_endpoint
 from connect_bridge.connect.gateway import ControlPlane, ParticipantService
@@ -30,7 +31,7 @@ from connect_bridge.inbound.router import Router
 from connect_bridge.listening.listener import Listener
 from connect_bridge.relay.relay import Relay
 from connect_bridge.runtime import BridgeRuntime, Relayed
-from connect_bridge.storage import chats
+from connect_bridge.storage import ownership, rate_limits, relaying
 from connect_bridge.storage.capture import capture
 
 log = logging.getLogger(__name__)
@@ -130,7 +131,7 @@ class Bridge:
                 ("notifications", lambda: self._listen(parameters)),
                 ("owned", self._wake_owned),
                 ("upkeep", self._upkeep),
-                ("paces", lambda: self._runtime.limiters.keep(self._runtime.pool)),
+                ("rates", lambda: keep_sharing(self._runtime.limiters, self._runtime.pool)),
                 ("renewals", lambda: self._tend(lambda one: one.is_to_renew, Listener.renew)),
                 ("sweeps", lambda: self._tend(lambda one: one.is_to_sweep, Listener.sweep)),
                 ("notices", lambda: tell_agents(self._runtime, self._listener)),
@@ -169,8 +170,8 @@ class Bridge:
     async def _freed_for_others(self) -> bool:
         """Let go of all conversations; return whether another bridge is there to take them."""
         async with self._runtime.pool.connection() as connection:
-            await connection.execute(chats.LEAVE.encode(), {"bridge": self.id})
-            row = await (await connection.execute(chats.HEIRS.encode(), {"bridge": self.id})).fetchone()
+            await connection.execute(ownership.LEAVE.encode(), {"bridge": self.id})
+            row = await (await connection.execute(ownership.SUCCESSORS.encode(), {"bridge": self.id})).fetchone()
             return bool(row and row[0])
 
     async def _beat(self, parameters: dict[str, Any]) -> None:
@@ -179,7 +180,7 @@ class Bridge:
             for number in itertools.count():
                 began = time.monotonic()
                 self._freed.clear()
-                if (await connection.execute(chats.BEAT.encode(), [self.id])).rowcount == 0:
+                if (await connection.execute(ownership.BEAT.encode(), [self.id])).rowcount == 0:
                     await self._join()
                 if not self._runtime.owns:
                     log.warning("bridge %s was away for too long", self.id)
@@ -194,12 +195,12 @@ class Bridge:
             await asyncio.sleep(1)
 
     async def _join(self) -> None:
-        await self._runtime.execute(chats.JOIN, [self.id, socket.gethostname()[:255], os.getpid()])
+        await self._runtime.execute(ownership.JOIN, [self.id, socket.gethostname()[:255], os.getpid()])
 
-    async def _reconcile(self, connection: chats.Connection) -> None:
+    async def _reconcile(self, connection: AsyncConnection) -> None:
         """Leave alone what others have taken over, and look after what is ours though nothing told us so."""
         known = set(self._relays)
-        found = await connection.execute(chats.OWNED.encode(), [self.id])
+        found = await connection.execute(ownership.OWNED.encode(), [self.id])
         ours = {row[0] for row in await found.fetchall()}
         for conversation in known - ours:
             if (relay := self._relays.pop(conversation, None)) is not None:
@@ -213,9 +214,9 @@ class Bridge:
             self._ending.add(relay.task)
             relay.task.add_done_callback(self._ending.discard)
 
-    async def _claim(self, connection: chats.Connection, *, greedy: bool = False) -> None:
+    async def _claim(self, connection: AsyncConnection, *, greedy: bool = False) -> None:
         given = {"bridge": self.id, "most": CLAIM, "greedy": greedy}
-        found = await connection.execute(chats.CLAIM.encode(), given)
+        found = await connection.execute(ownership.CLAIM.encode(), given)
         for (conversation,) in await found.fetchall():
             failpoint("O4")
             self._relay(conversation).wake()
@@ -235,17 +236,17 @@ class Bridge:
 
     async def _listen(self, parameters: dict[str, Any]) -> None:
         async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as connection:
-            await connection.execute(f"LISTEN {chats.INTAKE_CHANNEL}")
-            await connection.execute(f"LISTEN {chats.RELAY_CHANNEL}")
-            await connection.execute(f"LISTEN {chats.PACE_CHANNEL}")
-            await connection.execute(f"LISTEN {chats.FREED_CHANNEL}")
+            await connection.execute(f"LISTEN {relaying.INTAKE_CHANNEL}")
+            await connection.execute(f"LISTEN {relaying.RELAY_CHANNEL}")
+            await connection.execute(f"LISTEN {rate_limits.RATE_CHANNEL}")
+            await connection.execute(f"LISTEN {ownership.FREED_CHANNEL}")
             async for note in connection.notifies():
                 failpoint("I5")
-                if note.channel == chats.INTAKE_CHANNEL:
+                if note.channel == relaying.INTAKE_CHANNEL:
                     self._intake.set()
-                elif note.channel == chats.PACE_CHANNEL:
+                elif note.channel == rate_limits.RATE_CHANNEL:
                     self._runtime.limiters.news.set()
-                elif note.channel == chats.FREED_CHANNEL:
+                elif note.channel == ownership.FREED_CHANNEL:
                     if note.payload != str(self.id):
                         self._freed.set()
                 elif note.payload == str(self.id):
@@ -257,7 +258,7 @@ class Bridge:
             await _wait(self._told, RARELY)
             self._told.clear()
             async with self._runtime.pool.connection() as connection:
-                found = await connection.execute(chats.OWNED_PENDING.encode(), [self.id])
+                found = await connection.execute(relaying.OWNED_PENDING.encode(), [self.id])
                 for (conversation,) in await found.fetchall():
                     self._relay(conversation).wake()
 
@@ -265,7 +266,7 @@ class Bridge:
         """Every few seconds: what no event would bring about."""
         while True:
             await asyncio.sleep(RARELY)
-            for query in (chats.UNPARK, chats.REVIVE, chats.FORGET):
+            for query in (ownership.UNPARK, ownership.REVIVE, ownership.FORGET):
                 await self._runtime.execute(query, None)
             async with self._runtime.pool.connection() as connection:
                 await self._reconcile(connection)
@@ -318,7 +319,7 @@ class Bridge:
             del self._relays[relay.conversation]
         try:
             async with self._runtime.pool.connection() as connection:
-                idle = await chats.release(connection, relay.conversation, self.id)
+                idle = await ownership.release(connection, relay.conversation, self.id)
         except psycopg.Error as failure:
             log.info("conversation %s was not released: %s", relay.conversation, type(failure).__name__)
         else:
@@ -327,7 +328,7 @@ class Bridge:
 
 
 async def _write_relayed(connection: psycopg.AsyncConnection[Any], relayed: Sequence[Relayed]) -> Sequence[None]:
-    await connection.execute(chats.RELAYED.encode(), [list(column) for column in zip(*relayed, strict=True)])
+    await connection.execute(relaying.RELAYED.encode(), [list(column) for column in zip(*relayed, strict=True)])
     return [None] * len(relayed)
 
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from channels_app.infrastructure.db import AsyncConnection
 from connect_bridge.relay.relay import Relay
 from connect_bridge.runtime import BridgeRuntime
-from connect_bridge.storage import chats
+from connect_bridge.storage import ownership
 from people.encryption import unseal
 
 log = logging.getLogger(__name__)
@@ -37,9 +38,9 @@ class Rebalancer:
     runtime: BridgeRuntime
     _seen_off: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def excess(self, connection: chats.Connection) -> int:
+    async def excess(self, connection: AsyncConnection) -> int:
         """Return how many conversations to give away now, so that all living bridges have their share."""
-        found = await connection.execute(chats.SHARES.encode(), {"bridge": self.runtime.bridge})
+        found = await connection.execute(ownership.SHARES.encode(), {"bridge": self.runtime.bridge})
         mine, all_of_them, bridges = await found.fetchone() or (0, 0, 1)
         share = -(-all_of_them // max(1, bridges))
         over = mine - share - max(SLACK_LEAST, int(share * SLACK_SHARE))
@@ -50,7 +51,7 @@ class Rebalancer:
         await quiesce(relays)
         given = {"bridge": self.runtime.bridge, "ids": [relay.conversation for relay in relays]}
         try:
-            await self.runtime.execute(chats.GIVE, given)
+            await self.runtime.execute(ownership.GIVE, given)
         except BaseException:
             for relay in relays:
                 relay.close()
@@ -84,7 +85,7 @@ class Rebalancer:
         """Return whose chats are open, and not connected to by anybody since we did."""
         ours = {relay.conversation: relay.listener.token for relay in relays if relay.listener is not None}
         async with self.runtime.pool.connection() as connection:
-            found = await connection.execute(chats.LAST_TOKENS.encode(), {"conversations": list(ours)})
+            found = await connection.execute(ownership.LAST_TOKENS.encode(), {"conversations": list(ours)})
             return {row[0] for row in await found.fetchall() if unseal(row[1]) == ours[row[0]]}
 
 

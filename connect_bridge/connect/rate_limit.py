@@ -1,7 +1,8 @@
 """Go as fast as Connect lets us, and learn from its 429s how fast that is: all bridges of an instance together.
 
-Without a limit in force a turn is a look at a clock. A 429 that one bridge gets is told to the others through a table;
-a rate that is known grows by the clock, the same in every bridge, without anybody telling.
+Without a limit in force, acquire() only reads a clock. What one bridge is refused the others learn through
+`Cut` and `SharedRate`, which bridge/rate_sharing.py exchanges between processes; a known rate grows with the clock, the
+same in every bridge, without further news.
 """
 
 from __future__ import annotations
@@ -10,14 +11,8 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
-from psycopg.rows import class_row
-from psycopg_pool import AsyncConnectionPool
-
-from connect_bridge.storage import chats
-from connect_bridge.storage.chats import Connection
 
 #: After a 429 the rate falls to this share of what it was, or of what was asked for in the last second …
 SLOWER = 0.7
@@ -29,12 +24,9 @@ FASTER = 1.1
 FREE_ABOVE = 20.0
 #: … and none is after so many seconds.
 FORGOTTEN_AFTER = 60.0
-#: Seconds between two looks at what others found out, while a limit is in force and while none is: a lost
-#: notification costs no more.
-LOOK_LIMITED, LOOK_FREE = 1.0, 5.0
 
 
-class Shared(msgspec.Struct, frozen=True, kw_only=True):
+class SharedRate(msgspec.Struct, frozen=True, kw_only=True):
     """What all bridges know of one operation: its rate `age` seconds ago, for how long it pauses, who shares it."""
 
     instance_id: str
@@ -43,6 +35,16 @@ class Shared(msgspec.Struct, frozen=True, kw_only=True):
     age: float
     pause: float
     bridges: int
+
+
+class Cut(msgspec.Struct, frozen=True, kw_only=True):
+    """What one bridge was refused: the rate to which it has slowed down, and for how many seconds it pauses."""
+
+    instance_id: str
+    operation: str
+    rate: float
+    floor: float
+    pause: float
 
 
 @dataclass(slots=True)
@@ -99,7 +101,7 @@ class RateLimiter:
         self.unshared = max(self.unshared or 0.0, retry_after)
         self.tell()
 
-    def adopt(self, known: Shared) -> None:
+    def adopt(self, known: SharedRate) -> None:
         """Go on with what all bridges know, unless we know better and have not said so yet."""
         self.bridges = max(1, known.bridges)
         if self.unshared is None:
@@ -119,7 +121,7 @@ FLOORS = {"start_chat": 5.0, "connect": 6.0, "send_message": 10.0, "transcript":
 
 @dataclass(slots=True)
 class RateLimiters:
-    """The paces of all operations on all instances. `news`: another bridge has been refused something."""
+    """The rates of all operations on all instances. `news`: this or another bridge has been refused something."""
 
     news: asyncio.Event = field(default_factory=asyncio.Event)
     _limiters: dict[tuple[str, str], RateLimiter] = field(default_factory=dict)
@@ -136,43 +138,25 @@ class RateLimiters:
         now = time.monotonic()
         return any(limiter.limit(now) is not None for limiter in self._limiters.values())
 
-    async def share(self, pool: AsyncConnectionPool[Connection]) -> None:
-        """Tell the other bridges what we were refused, and take over what they know. Raises psycopg.Error."""
-        async with pool.connection() as connection:
-            for (instance, operation), limiter in list(self._limiters.items()):
-                if limiter.unshared is not None:
-                    given, limiter.unshared = _given(instance, operation, limiter), None
-                    await connection.execute(chats.SLOW_DOWN, given)
-            async with connection.cursor(row_factory=class_row(Shared)) as cursor:
-                known = await (await cursor.execute(chats.SHARED_PACES)).fetchall()
-        self._adopt(known)
+    def take_cuts(self) -> list[Cut]:
+        """Return what we were refused and the other bridges do not know of yet. Each refusal is returned once."""
+        cuts = []
+        for (instance, operation), limiter in self._limiters.items():
+            if limiter.unshared is not None:
+                cuts.append(
+                    Cut(
+                        instance_id=instance,
+                        operation=operation,
+                        rate=limiter.rate or limiter.floor,
+                        floor=limiter.floor,
+                        pause=limiter.unshared,
+                    )
+                )
+                limiter.unshared = None
+        return cuts
 
-    def _adopt(self, known: Iterable[Shared]) -> None:
-        for one in known:
-            if one.operation in FLOORS:
-                self.of(one.instance_id, one.operation).adopt(one)
-
-    async def keep(self, pool: AsyncConnectionPool[Connection]) -> None:
-        """Share for ever: at once when something is refused, here or elsewhere, else now and then."""
-        while True:
-            self.news.clear()
-            await self.share(pool)
-            try:
-                async with asyncio.timeout(LOOK_LIMITED if self.limited else LOOK_FREE):
-                    await self.news.wait()
-            except TimeoutError:
-                pass
-
-
-def _given(instance: str, operation: str, limiter: RateLimiter) -> dict[str, Any]:
-    return {
-        "channel": chats.PACE_CHANNEL,
-        "instance": instance[:100],
-        "operation": operation,
-        "rate": limiter.rate or limiter.floor,
-        "floor": limiter.floor,
-        "pause": limiter.unshared,
-        "slower": SLOWER,
-        "faster": FASTER,
-        "once_in": ONCE_IN,
-    }
+    def adopt(self, rates: Iterable[SharedRate]) -> None:
+        """Go on with what all bridges know. Operations of another version of Parley are passed over."""
+        for rate in rates:
+            if rate.operation in FLOORS:
+                self.of(rate.instance_id, rate.operation).adopt(rate)

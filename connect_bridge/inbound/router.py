@@ -13,6 +13,7 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from channels_app.infrastructure.db import AsyncConnection
 from channels_app.infrastructure.failpoints import failpoint
 from channels_app.infrastructure.group_commit import CLASHES
 from channels_app.toolkit.placeholders import readable
@@ -51,7 +52,7 @@ from connect_bridge.inbound.entries import (
 from connect_bridge.inbound.link_replies import tell, to_lock
 from connect_bridge.inbound.receipts import Joined, apply_receipt
 from connect_bridge.storage import side_events
-from connect_bridge.storage.chats import RELAY_CHANNEL, SHARD_LOCKS, Connection
+from connect_bridge.storage.relaying import RELAY_CHANNEL, SHARD_LOCKS
 from connect_bridge.storage.side_events import Aside
 from customers.claims import Told
 from customers.identify import Erased, NotAnId, demand_alive, identify, recognise
@@ -137,7 +138,7 @@ class Routed(msgspec.Struct, frozen=True):
 class Router:
     """Moves entries for one bridge. Several bridges route at once, each in shards that it could lock."""
 
-    def __init__(self, connection: Connection, bridge: uuid.UUID) -> None:
+    def __init__(self, connection: AsyncConnection, bridge: uuid.UUID) -> None:
         self._connection = connection
         self._bridge = bridge
         self._news: list[Told] = []

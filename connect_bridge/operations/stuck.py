@@ -16,6 +16,7 @@ from django.db import connection
 
 from channels_app.infrastructure.rows import read_rows
 from channels_app.models import ChannelAccount
+from connect_bridge.models import OPEN_IN_SQL
 from connect_bridge.operations import stuck_reasons
 from connect_bridge.operations.status import SILENT_AFTER, read_status
 from connect_bridge.operations.stuck_reasons import Case
@@ -75,7 +76,7 @@ _ABOUT: dict[Kind, tuple[str, str]] = {
             SELECT 1 FROM connect_bridge_message b WHERE b.conversation_id = r.conversation_id AND b.direction = 'in'
                AND b.status = 'stored' AND b.sequence < r.sequence) AS behind""",  # noqa: S608 - constants
         f"""{_CONVERSATION} LEFT JOIN connect_bridge_contact t ON t.conversation_id = c.id
-            AND t.state IN ('requested', 'started', 'connected')""",
+            AND t.state IN {OPEN_IN_SQL}""",
     ),
     Kind.REFUSED: (f"{_SEND}, r.attempts", _CONVERSATION),
     Kind.CONTACT: (

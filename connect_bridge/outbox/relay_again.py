@@ -17,7 +17,7 @@ from django.db.models.functions import Coalesce
 from connect_bridge.connect.gateway import NotPassed
 from connect_bridge.models import Message
 from connect_bridge.outbox.resend import GONE
-from connect_bridge.storage.chats import INTAKE_CHANNEL
+from connect_bridge.storage.relaying import INTAKE_CHANNEL
 
 #: Messages that one transaction sets going.
 BATCH = 200

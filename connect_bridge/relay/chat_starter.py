@@ -11,6 +11,7 @@ import msgspec
 from django.conf import settings
 from psycopg.rows import class_row
 
+from channels_app.infrastructure.db import AsyncConnection
 from channels_app.infrastructure.failpoints import failpoint
 from channels_app.registry import channels
 from channels_app.toolkit.text import TextLimit
@@ -38,7 +39,8 @@ from connect_bridge.relay.profile_lookup import look_up
 from connect_bridge.runtime import BridgeRuntime
 from connect_bridge.storage import chats
 from connect_bridge.storage.account_settings import Rule
-from connect_bridge.storage.chats import Chat, Connection, Origin, Pending
+from connect_bridge.storage.chats import Chat, Origin
+from connect_bridge.storage.relaying import Pending
 from customers.identify import introduce
 from people.encryption import seal
 
@@ -68,7 +70,7 @@ class ChatStarter:
         """The longest text that the conversation's messenger takes."""
         return channels()[self._known.kind].text_limit
 
-    async def load(self, connection: Connection) -> None:
+    async def load(self, connection: AsyncConnection) -> None:
         """Read what the conversation is. Names and settings may change meanwhile, so a new chat reads it again."""
         self._origin = await chats.origin(connection, self.conversation)
 

@@ -6,7 +6,7 @@ from channels_app.toolkit.placeholders import EMPTY
 from channels_app.toolkit.text import TextLimit, cut_text, is_blank
 from connect_bridge.connect.gateway import LONGEST_FOR_BOT
 from connect_bridge.connect.markers import escaped
-from connect_bridge.storage.chats import Pending
+from connect_bridge.storage.relaying import Pending
 
 #: A longer text is cut, and says so: ten parts for a bot. No messenger's own limit is higher; the store keeps it all.
 LONGEST_TEXT = 10 * LONGEST_FOR_BOT

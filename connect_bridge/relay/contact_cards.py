@@ -19,7 +19,7 @@ from channels_app.types import MessageReceived, Part, PartKind, Sender
 from channels_app.webhooks.codec import event_from_builtins
 from connect_bridge.outbox.channel_cache import channel_of
 from connect_bridge.runtime import BridgeRuntime
-from connect_bridge.storage.chats import Pending
+from connect_bridge.storage.relaying import Pending
 
 log = logging.getLogger(__name__)
 

@@ -16,10 +16,11 @@ import msgspec
 from django.utils import timezone
 from psycopg.rows import class_row
 
+from channels_app.infrastructure.db import AsyncConnection
 from channels_app.toolkit.msgspec_tools import convert
+from connect_bridge.models import OPEN_IN_SQL
 from connect_bridge.models.lifecycle import ASIDE
 from connect_bridge.relay.agent_link import agent_link, customer_link
-from connect_bridge.storage.chats import Connection
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ SELECT u.id AS customer, u.preferred_channel, u.facts, u.created_at AS since,
        ARRAY(SELECT kind || ' ' || id FROM conversation WHERE id <> %(conversation)s
               ORDER BY last_message_at DESC NULLS LAST LIMIT {MOST_CONVERSATIONS}) AS others,
        ARRAY(SELECT c.kind FROM conversation c JOIN connect_bridge_contact t ON t.conversation_id = c.id
-              WHERE t.state IN ('requested', 'started', 'connected') AND c.id <> %(conversation)s) AS open_elsewhere,
+              WHERE t.state IN {OPEN_IN_SQL} AND c.id <> %(conversation)s) AS open_elsewhere,
        EXISTS (SELECT 1 FROM customers_identitychange x WHERE x.identity_id = me.identity AND x.field = 'bsuid'
                   AND x.at > now() - interval '{CAUTION_FOR}') AS doubtful,
        to_jsonb(last) - 'id' AS previous,
@@ -72,7 +73,7 @@ SELECT u.id AS customer, u.preferred_channel, u.facts, u.created_at AS since,
 """  # noqa: S608 - a constant
 
 #: What apps above add to a chat's attributes, e.g. the last sentiment: given the connection and the customer.
-more_context: list[Callable[[Connection, uuid.UUID], Awaitable[Mapping[str, str]]]] = []
+more_context: list[Callable[[AsyncConnection, uuid.UUID], Awaitable[Mapping[str, str]]]] = []
 
 
 class Previous(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,7 +118,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
         return convert(self.previous, Previous) if self.previous else None
 
 
-async def context_of(connection: Connection, conversation: uuid.UUID) -> Context:
+async def context_of(connection: AsyncConnection, conversation: uuid.UUID) -> Context:
     """Read what is known of the conversation's customer. One query."""
     async with connection.cursor(row_factory=class_row(Context)) as cursor:
         row = await (await cursor.execute(CONTEXT, {"conversation": conversation})).fetchone()
@@ -125,7 +126,7 @@ async def context_of(connection: Connection, conversation: uuid.UUID) -> Context
     return row
 
 
-async def attributes_of(connection: Connection, known: Context, contact: uuid.UUID) -> dict[str, str]:
+async def attributes_of(connection: AsyncConnection, known: Context, contact: uuid.UUID) -> dict[str, str]:
     """Return the contact attributes that tell of the customer. What an app above fails to add is left out."""
     told = dict(_told(known, contact))
     for more in more_context:

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from connect_bridge.connect.gateway import GatewayError, NoWay, Unclear, Unreachable
 from connect_bridge.models import ContactState
 from connect_bridge.runtime import BridgeRuntime
-from connect_bridge.storage.chats import Chat, Pending
+from connect_bridge.storage.chats import Chat
+from connect_bridge.storage.relaying import Pending
 
 #: How long, and how often, it is tried before.
 AFTER, ATTEMPTS = timedelta(minutes=15), 5

@@ -36,8 +36,9 @@ from connect_bridge.relay.chunking import next_part, position_after, shown, toke
 from connect_bridge.relay.contact_cards import read_cards
 from connect_bridge.relay.poison_messages import is_poison
 from connect_bridge.runtime import BridgeRuntime
-from connect_bridge.storage import chats
-from connect_bridge.storage.chats import Chat, Pending
+from connect_bridge.storage import chats, relaying
+from connect_bridge.storage.chats import Chat
+from connect_bridge.storage.relaying import Pending
 from connect_bridge.storage.side_events import note
 
 log = logging.getLogger(__name__)
@@ -114,7 +115,7 @@ class Relay:
             self._again = False
             try:
                 idle = await self._look()
-            except chats.NotOurs:
+            except relaying.NotOurs:
                 self._forget()
                 return
             except Exception as failure:  # noqa: BLE001 - whatever it is, only this conversation waits
@@ -131,7 +132,7 @@ class Relay:
         await self._load()
         await self._note_end()
         async with self.runtime.pool.connection() as connection:
-            pending = await chats.pending(connection, self.conversation, self.runtime.bridge, self._fence)
+            pending = await relaying.pending(connection, self.conversation, self.runtime.bridge, self._fence)
         for message in pending:
             if not await self._relay(message):
                 return False
@@ -152,10 +153,10 @@ class Relay:
         if self._loaded:
             return
         async with self.runtime.pool.connection() as connection:
-            self._fence = await chats.fence(connection, self.conversation, self.runtime.bridge)
+            self._fence = await relaying.fence(connection, self.conversation, self.runtime.bridge)
             await self._starter.load(connection)
             chat = await chats.open_chat(connection, self.conversation)
-            taken = await chats.taken_items(connection, chat.contact) if chat is not None else {}
+            taken = await relaying.taken_items(connection, chat.contact) if chat is not None else {}
         # Whoever had this chat may have died between sending a message and writing that down.
         self._chat, self._taken, self._in_doubt = chat, taken, chat is not None
         self._loaded = True
@@ -371,13 +372,13 @@ class Relay:
 
     async def _note(self, message: Pending, failure: GatewayError) -> None:
         given = {"id": message.id, "code": failure.code, "detail": str(failure)[:500], "wait": self._later()}
-        await self.runtime.execute(chats.TRIED, given)
+        await self.runtime.execute(relaying.TRIED, given)
 
     async def _undeliverable(self, message: Pending, refusal: GatewayError) -> None:
         """Connect will never take this message: it fails, and the next one has its turn."""
         log.warning("message %s cannot be relayed: %s", message.id, refusal)
         given = {"id": message.id, "code": refusal.code, "detail": str(refusal)[:500], "item": refusal.item[:64]}
-        await self.runtime.execute(chats.UNDELIVERABLE, given)
+        await self.runtime.execute(relaying.UNDELIVERABLE, given)
         if self._chat is not None and self._chat.state == ContactState.REQUESTED:
             await self._over(self._chat, Event.GAVE_UP, "its first message cannot be relayed")
 

@@ -16,10 +16,13 @@ from typing import Any
 import msgspec
 from psycopg.types.json import Jsonb
 
+from channels_app.infrastructure.db import AsyncConnection
 from channels_app.toolkit.placeholders import describe, elsewhere
 from channels_app.types import Echoed, InboundEvent, MessageEdited, MessageReceived, MessageUnsent, Rated, Reacted
+from connect_bridge.models import OPEN_IN_SQL
 from connect_bridge.models.lifecycle import ASIDE
-from connect_bridge.storage.chats import RELAY_CHANNEL, Chat, Connection
+from connect_bridge.storage.chats import Chat
+from connect_bridge.storage.relaying import RELAY_CHANNEL
 
 #: What an aside is about, or a customer replies to: something that we sent, or words of their own, in this conversation
 #: and no other.
@@ -33,10 +36,10 @@ UNION ALL
 LIMIT 1
 """
 #: For a chat that is open or about to be, because something waits to go there; else it is only noted.
-STORE = """
+STORE = f"""
 WITH heard AS (
     SELECT EXISTS (SELECT 1 FROM connect_bridge_contact WHERE conversation_id = %(conversation)s
-                      AND state IN ('requested', 'started', 'connected'))
+                      AND state IN {OPEN_IN_SQL})
         OR EXISTS (SELECT 1 FROM connect_bridge_message WHERE conversation_id = %(conversation)s
                       AND direction = 'in' AND status = 'stored') AS listening
 ), conversation AS (
@@ -53,7 +56,7 @@ WITH heard AS (
            %(occurred)s, now() FROM conversation, heard
 )
 SELECT owner_id, heard.listening FROM conversation, heard
-"""
+"""  # noqa: S608 - a constant
 #: The chat that it was for ended before it could be told.
 NOTED = "UPDATE connect_bridge_message SET status = 'noted' WHERE id = %(id)s AND status = 'stored'"
 #: Nobody is in the chat that it is for: it waits for somebody, and holds nothing up.
@@ -103,7 +106,7 @@ def author_of(event: InboundEvent) -> str:
     return (event.app or "elsewhere") if isinstance(event, Echoed) else event.sender.display_name
 
 
-async def quoted(connection: Connection, account: uuid.UUID, conversation: uuid.UUID, message_id: str) -> str:
+async def quoted(connection: AsyncConnection, account: uuid.UUID, conversation: uuid.UUID, message_id: str) -> str:
     """Return the text of a message by the provider's id, "" if it is not known here."""
     if not message_id:
         return ""
@@ -112,7 +115,7 @@ async def quoted(connection: Connection, account: uuid.UUID, conversation: uuid.
     return str(row[0]) if row else ""
 
 
-async def store(connection: Connection, aside: Aside) -> tuple[uuid.UUID | None, bool]:
+async def store(connection: AsyncConnection, aside: Aside) -> tuple[uuid.UUID | None, bool]:
     """Store it; return who owns the conversation, and whether a chat is there to hear it."""
     given = {
         "id": aside.id,

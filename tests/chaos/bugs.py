@@ -273,14 +273,14 @@ BUGS: Mapping[str, Bug] = {
         ("a acknowledged is never lost", "i nothing waits"),
         "reads the intake from the last id on"),
     "no_fence": Bug(
-        "connect_bridge.storage.chats", _no_fence, ("calm", "slow_connect", "slow_connect"),
+        "connect_bridge.storage.relaying", _no_fence, ("calm", "slow_connect", "slow_connect"),
         ("c once for the agent", "d in order for the agent"),
         "relays what another bridge owns"),
     "fence_stands_still": Bug(
-        "connect_bridge.storage.chats", _fence_stands_still, ("calm", "kill_bridge"), ("h fences only grow",),
+        "connect_bridge.storage.ownership", _fence_stands_still, ("calm", "kill_bridge"), ("h fences only grow",),
         "changes the owner without raising the fence"),
     "no_takeover": Bug(
-        "connect_bridge.storage.chats", _no_takeover, ("calm", "kill_bridge"),
+        "connect_bridge.storage.ownership", _no_takeover, ("calm", "kill_bridge"),
         ("a acknowledged is never lost", "i nothing waits"),
         "leaves a dead bridge its conversations"),
     "no_backfill": Bug(

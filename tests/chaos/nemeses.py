@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from connect_bridge.storage.chats import BRIDGE_TTL
+from connect_bridge.storage.ownership import BRIDGE_TTL
 from tests.chaos.compositions import Ground
 from tests.chaos.evidence import Journal
 from tests.chaos.failover import lossy_promotion

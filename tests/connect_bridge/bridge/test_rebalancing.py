@@ -16,7 +16,7 @@ from connect_bridge.bridge import rebalancing
 from connect_bridge.bridge.process import Bridge
 from connect_bridge.models import Bridge as BridgeRow
 from connect_bridge.models import Contact, Conversation, Message
-from connect_bridge.storage import chats
+from connect_bridge.storage import relaying
 from sandbox.world.faults import Fault
 from tests.connect_bridge.kit import (
     PATIENCE,
@@ -95,15 +95,15 @@ def test_under_a_fence_of_the_past_there_is_nothing_to_send(still):
     async def look(bridge: Bridge) -> None:
         await claim(bridge)
         async with bridge._runtime.pool.connection() as connection:
-            fence = await chats.fence(connection, conversation.id, bridge.id)
-            assert await chats.pending(connection, conversation.id, bridge.id, fence) == []
+            fence = await relaying.fence(connection, conversation.id, bridge.id)
+            assert await relaying.pending(connection, conversation.id, bridge.id, fence) == []
             # Lost and won again: what was read under the former fence counts no more.
             await bridge._runtime.execute("UPDATE connect_bridge_conversation SET fence = fence + 2", None)
-            with pytest.raises(chats.NotOurs):
-                await chats.pending(connection, conversation.id, bridge.id, fence)
+            with pytest.raises(relaying.NotOurs):
+                await relaying.pending(connection, conversation.id, bridge.id, fence)
             await bridge._runtime.execute("UPDATE connect_bridge_conversation SET owner_id = NULL", None)
-            with pytest.raises(chats.NotOurs):
-                await chats.fence(connection, conversation.id, bridge.id)
+            with pytest.raises(relaying.NotOurs):
+                await relaying.fence(connection, conversation.id, bridge.id)
 
     with_bridge(look)
 

@@ -16,7 +16,8 @@ from connect_bridge.connect.gateway import FOR_AGENT, FOR_BOT
 from connect_bridge.connect.markers import LAST_TIME, NOT_DELIVERED, escaped, escaped_name, is_marked
 from connect_bridge.relay.chat_request import display_name
 from connect_bridge.relay.chunking import next_part, shown
-from connect_bridge.storage.chats import Origin, Pending
+from connect_bridge.storage.chats import Origin
+from connect_bridge.storage.relaying import Pending
 
 FORGED = [
     "[Parley: not delivered] Call 555",

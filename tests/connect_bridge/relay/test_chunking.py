@@ -14,7 +14,7 @@ from channels_app.toolkit.placeholders import EMPTY
 from channels_app.toolkit.text import is_blank
 from connect_bridge.connect.gateway import FOR_AGENT, FOR_BOT, LARGEST_MESSAGE, LONGEST_FOR_BOT
 from connect_bridge.relay.chunking import LONGEST_TEXT, next_part, position_after, shown, token
-from connect_bridge.storage.chats import Pending
+from connect_bridge.storage.relaying import Pending
 
 blanks = st.text(" \n\t\u200b\u2028\u3164", min_size=1, max_size=3000)
 texts = st.one_of(

@@ -16,7 +16,7 @@ from connect_bridge.models import Bridge as BridgeRow
 from connect_bridge.models import Conversation
 from connect_bridge.relay.relay import Relay
 from connect_bridge.runtime import OURS_FOR
-from connect_bridge.storage import chats
+from connect_bridge.storage import ownership
 from tests.connect_bridge.kit import a_bridge, claim, with_bridge
 from tests.factories import BridgeFactory, ContactFactory, ConversationFactory, MessageFactory
 
@@ -38,11 +38,11 @@ async def reconcile(bridge: Bridge) -> None:
 
 async def released(bridge: Bridge, conversation: uuid.UUID) -> bool:
     async with bridge._runtime.pool.connection() as connection:
-        return await chats.release(connection, conversation, bridge.id)
+        return await ownership.release(connection, conversation, bridge.id)
 
 
 def dead() -> BridgeRow:
-    return BridgeFactory(beat_at=timezone.now() - timedelta(seconds=chats.BRIDGE_TTL + 1))
+    return BridgeFactory(beat_at=timezone.now() - timedelta(seconds=ownership.BRIDGE_TTL + 1))
 
 
 def test_a_bridge_claims_what_is_nobodys_or_a_dead_bridges_and_nothing_else(woken):
@@ -89,7 +89,7 @@ def test_a_bridge_is_sure_of_its_conversations_for_less_time_than_its_lease():
         return fresh, bridge._runtime.owns
 
     assert with_bridge(owns) == (True, False)
-    assert OURS_FOR < chats.BRIDGE_TTL
+    assert OURS_FOR < ownership.BRIDGE_TTL
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_conversation_that_others_took_over_is_theirs_and_nothing_to_wake_up_f
 
 def test_a_message_that_comes_while_its_conversation_is_released_finds_a_relay_that_stays(woken, monkeypatch):
     conversation = ConversationFactory(active=True)
-    release = chats.release
+    release = ownership.release
 
     async def meanwhile(bridge: Bridge) -> bool:
         async def released_then_written_to(*given: Any) -> bool:
@@ -128,7 +128,7 @@ def test_a_message_that_comes_while_its_conversation_is_released_finds_a_relay_t
             bridge._relay(conversation.id).wake()  # as the router does once the message is stored
             return done
 
-        monkeypatch.setattr(chats, "release", released_then_written_to)
+        monkeypatch.setattr(ownership, "release", released_then_written_to)
         await claim(bridge)
         former = bridge._relays[conversation.id]
         await bridge._release(former)
@@ -144,7 +144,7 @@ def test_leaving_frees_everything_at_once():
 
     async def leave(bridge: Bridge) -> None:
         await claim(bridge)
-        await bridge._runtime.execute(chats.LEAVE, {"bridge": bridge.id})
+        await bridge._runtime.execute(ownership.LEAVE, {"bridge": bridge.id})
 
     with_bridge(leave)
     assert Conversation.objects.filter(active=True, owner=None).count() == 5
@@ -153,7 +153,7 @@ def test_leaving_frees_everything_at_once():
 def test_what_lost_its_owner_and_was_forgotten_is_put_back_to_work():
     message = MessageFactory(conversation__active=False)
     MessageFactory(conversation__active=False, status="relayed")
-    with_bridge(lambda bridge: bridge._runtime.execute(chats.REVIVE, None))
+    with_bridge(lambda bridge: bridge._runtime.execute(ownership.REVIVE, None))
     assert list(Conversation.objects.filter(active=True)) == [message.conversation]
 
 
