@@ -13,6 +13,7 @@ from channels_app.toolkit.text import TextLimit
 from channels_app.types import (
     Advice,
     Answer,
+    Api,
     Checked,
     FoundSent,
     Guide,
@@ -40,7 +41,8 @@ def _read_secret(kind: type, value: Any) -> Any:
 class Channel(Generic[ConfigT]):
     """One messenger account, ready to use. Cheap to make, safe to share between threads, no I/O in the constructor.
 
-    `config` holds the credentials. `webhook_url` is the address that the provider calls, absolute and public.
+    `config` holds the credentials. `webhook_url` is the address that the provider calls, absolute and public. The class
+    variables are all that pages, settings, logs and limits know of a channel: they look it up and never name a kind.
     """
 
     kind: ClassVar[str]
@@ -49,6 +51,13 @@ class Channel(Generic[ConfigT]):
     #: Bytes of webhook body that the provider can send.
     max_body: ClassVar[int] = 256 * 1024
     Config: ClassVar[type[Struct]]
+    api: ClassVar[Api]
+    #: Of the provider's SDK, which would log request bodies at DEBUG: these loggers stay at WARNING.
+    sdk_loggers: ClassVar[tuple[str, ...]] = ()
+    #: Headers of a webhook that are worth keeping beside those kept of all; none that proves or authorises anything.
+    kept_headers: ClassVar[tuple[str, ...]] = ()
+    #: How pages draw the channel: SVG shapes in a box of 24 by 24, as lines in the colour of the text.
+    glyph: ClassVar[str] = '<path d="M4.5 5.5h15v10.5h-8L7 19.5V16H4.5Z"/>'
     #: For the set-up wizard.
     guide: ClassVar[Guide] = Guide()
     #: What the provider's own error codes mean, in an answer and afterwards alike; code, or code/subcode.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -23,3 +23,27 @@ def channels() -> Mapping[str, type[Channel[Any]]]:
             raise ValueError(f"providers/{module.name}.py declares kind {channel.kind!r}; name the file after the kind")
         found[channel.kind] = channel
     return MappingProxyType(found)
+
+
+def label_of(kind: str) -> str:
+    """Return how people call a channel; its kind if this release has none of that name."""
+    channel = channels().get(kind)
+    return channel.label if channel else kind
+
+
+def glyph_of(kind: str) -> str:
+    """Return the SVG shapes that stand for a channel on pages; a plain one if this release has none of that name."""
+    return channels().get(kind, Channel).glyph
+
+
+def redirects(base_url_of: Callable[[str, str], str]) -> dict[str, str]:
+    """Return where calls to providers really go, by the address that SDKs believe in; only those that go elsewhere.
+
+    `base_url_of` is given a setting's name and its default and returns its value.
+    """
+    found: dict[str, str] = {}
+    for api in {channel.api.setting: channel.api for channel in channels().values()}.values():
+        real = base_url_of(api.setting, api.addresses[0])
+        if real != api.addresses[0]:
+            found |= dict.fromkeys(api.addresses, real)
+    return found

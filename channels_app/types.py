@@ -378,6 +378,16 @@ class Checked(Struct, frozen=True, kw_only=True):
     expires_at: datetime | None = None
 
 
+class Api(Struct, frozen=True, kw_only=True):
+    """Where a provider's API is: the addresses that its SDK calls, the main one first, each without a slash at its end.
+
+    `setting` is the environment variable that sends all of these calls to another address.
+    """
+
+    setting: str
+    addresses: tuple[str, ...]
+
+
 class Guide(Struct, frozen=True, kw_only=True):
     """What a person must know who sets an account up: what to have ready, where our address goes, what goes wrong."""
 

@@ -20,6 +20,8 @@ from typing import Any
 import psycopg
 from django.core.exceptions import ImproperlyConfigured
 
+from channels_app.registry import channels
+
 #: Paths whose next part is a credential: the page beside a chat, a file to fetch, a reset, the proof of an address.
 _TELLING = re.compile(r"(/(?:agent|media|accounts/(?:password/reset/key|confirm-email))/)[^/\s\"'?]+")
 #: What these say are names in code and settings.
@@ -31,10 +33,6 @@ _QUIET = (
     "botocore",
     "boto3",
     "urllib3",
-    "twilio",
-    "tweepy",
-    "requests_oauthlib",
-    "oauthlib",
     "aiohttp",
     "picows",
     "twisted",
@@ -45,6 +43,7 @@ _QUIET = (
 
 def configuration(level: str, *, discreet: bool) -> dict[str, Any]:
     """Return Django's LOGGING: one line for each record, to standard error."""
+    quiet = {*_QUIET, *(name for channel in channels().values() for name in channel.sdk_loggers)}
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -60,7 +59,7 @@ def configuration(level: str, *, discreet: bool) -> dict[str, Any]:
         },
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["paths"]}},
         "root": {"handlers": ["stderr"], "level": level},
-        "loggers": {name: {"level": "WARNING"} for name in _QUIET} | {"psycopg.pool": {"filters": ["seldom"]}},
+        "loggers": {name: {"level": "WARNING"} for name in quiet} | {"psycopg.pool": {"filters": ["seldom"]}},
     }
 
 

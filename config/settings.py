@@ -14,6 +14,7 @@ import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 
 from channels_app.infrastructure.db import POLICY
+from channels_app.registry import redirects
 from config import admin_navigation, broker, components, embedded, logs, sso
 from config.env import Env, check_address, give_aws_its_files
 from config.local_secrets import local_secret
@@ -214,21 +215,8 @@ CELERY_BEAT_SCHEDULE = beat_schedule(
 )
 
 # ── the messengers' APIs ──────────────────────────────────────────────────────────────────────────────────────────────
-TWILIO_API_BASE_URL = env.address("TWILIO_API_BASE_URL", "https://api.twilio.com")
-GRAPH_API_BASE_URL = env.address("GRAPH_API_BASE_URL", "https://graph.facebook.com")
-X_API_BASE_URL = env.address("X_API_BASE_URL", "https://api.twitter.com")
-#: What the SDKs believe → where calls really go.
-HTTP_REDIRECTS = {
-    believed: real
-    for believed, real in (
-        ("https://api.twilio.com", TWILIO_API_BASE_URL),
-        ("https://messaging.twilio.com", TWILIO_API_BASE_URL),
-        ("https://graph.facebook.com", GRAPH_API_BASE_URL),
-        ("https://api.twitter.com", X_API_BASE_URL),
-        ("https://upload.twitter.com", X_API_BASE_URL),
-    )
-    if real not in (believed, "https://api.twilio.com", "https://api.twitter.com")
-}
+#: What the SDKs believe → where calls really go. Each channel says by which variable: X_API_BASE_URL, …
+HTTP_REDIRECTS = redirects(env.address)
 
 # ── webhooks ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 #: POSTs are taken in front of Django (fast) and by Django REST Framework; either can be switched off.

@@ -45,12 +45,13 @@ class NotSaved(Exception):
 
 
 class CredentialField(Struct, frozen=True, kw_only=True):
-    """One credential that a channel asks for."""
+    """One credential that a channel asks for. `example` is one that fits; it opens nothing."""
 
     key: str
     help: str
     secret: bool
     required: bool
+    example: str
 
     @property
     def label(self) -> str:
@@ -156,9 +157,17 @@ def _explained(fault: msgspec.ValidationError, channel: type[Channel[Any]]) -> N
 
 def _field(info: msgspec.structs.FieldInfo) -> CredentialField:
     types = set(_types_in(info.type))
-    notes = [meta.description for meta in _metas_of(info.type) if meta.description]
+    metas = list(_metas_of(info.type))
+    notes = [meta.description for meta in metas if meta.description]
+    examples = [example for meta in metas for example in meta.examples or []]
     required = info.required and info.name != VERIFY_TOKEN
-    return CredentialField(key=info.encode_name, help=" ".join(notes), secret=Secret in types, required=required)
+    return CredentialField(
+        key=info.encode_name,
+        help=" ".join(notes),
+        secret=Secret in types,
+        required=required,
+        example=str(next(iter(examples), "")),
+    )
 
 
 def _types_in(hint: Any) -> Iterator[Any]:

@@ -19,10 +19,11 @@ from channels_app.toolkit.http import Http
 from channels_app.toolkit.http_errors import refusal, retry_at
 from channels_app.toolkit.payloads import list_at, number, object_at, read_object, text_at
 from channels_app.toolkit.signatures import handshake_parameter, hmac_sha256, require_same, same, signature_of
-from channels_app.types import Answer, Secret, VerifiedWebhook, WebhookRequest
+from channels_app.types import Answer, Api, Secret, VerifiedWebhook, WebhookRequest
 
-#: Settings may send calls elsewhere (GRAPH_API_BASE_URL); the version is ours, because the code is written for it.
-GRAPH = "https://graph.facebook.com/v26.0"
+API = Api(setting="GRAPH_API_BASE_URL", addresses=("https://graph.facebook.com",))
+#: The version is ours, because the code is written for it.
+GRAPH = f"{API.addresses[0]}/v26.0"
 #: A batch holds up to a thousand updates.
 MAX_BODY = 3 * 1024 * 1024
 _CHALLENGE = re.compile(r"[0-9]{1,128}")

@@ -27,6 +27,7 @@ from channels_app.toolkit.payloads import key_of, number, read_object, storable,
 from channels_app.toolkit.signatures import signature_of
 from channels_app.types import (
     Answer,
+    Api,
     FoundSent,
     Listed,
     ListedInbound,
@@ -38,6 +39,7 @@ from channels_app.types import (
     WebhookRequest,
 )
 
+API = Api(setting="TWILIO_API_BASE_URL", addresses=("https://api.twilio.com", "https://messaging.twilio.com"))
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 #: TwiML that says nothing. Any other text Twilio sends to the customer, or logs as an error.
 NOTHING = Answer(status=200, body=b"<Response/>", content_type="text/xml")
@@ -196,9 +198,7 @@ def read_file(http: Http, account_sid: str, auth_token: Secret, url: str, most: 
     path = _MEDIA_PATH.search(url)
     if path is None or f"/{account_sid}/" not in path[0]:
         raise InvalidContent("not the address of a file of this account's")
-    asked = http.request(
-        "GET", f"https://api.twilio.com{path[0]}", auth=(account_sid, auth_token.reveal()), stream=True
-    )
+    asked = http.request("GET", f"{API.addresses[0]}{path[0]}", auth=(account_sid, auth_token.reveal()), stream=True)
     place = urljoin(asked.url or "", asked.headers.get("location", ""))
     if asked.is_redirect and _is_twilios(place, asked.url or ""):
         asked.close()
@@ -274,7 +274,7 @@ def as_form(client: Client, url: str, listed: Listed) -> VerifiedWebhook:
         files = client.messages(form["MessageSid"]).media.list(limit=10)
         form["NumMedia"] = str(len(files))
         for index, file in enumerate(files):
-            form[f"MediaUrl{index}"] = f"https://api.twilio.com{str(file.uri).removesuffix('.json')}"
+            form[f"MediaUrl{index}"] = f"{API.addresses[0]}{str(file.uri).removesuffix('.json')}"
             form[f"MediaContentType{index}"] = str(file.content_type)
     elif not form["Body"]:
         form["MessageType"] = "not listed by Twilio"

@@ -27,6 +27,7 @@ from channels_app.toolkit.same_text import words_of
 from channels_app.toolkit.signatures import handshake_parameter, hmac_sha256, require_same, signature_of
 from channels_app.types import (
     Answer,
+    Api,
     FoundSent,
     Listed,
     ListedInbound,
@@ -37,6 +38,7 @@ from channels_app.types import (
     WebhookRequest,
 )
 
+API = Api(setting="X_API_BASE_URL", addresses=("https://api.twitter.com", "https://upload.twitter.com"))
 #: The CRC answer is made with the key that signs webhooks: to sign JSON here would be to forge events for a stranger.
 _CRC_TOKEN = re.compile(r"[A-Za-z0-9_=+/-]{1,128}")
 #: Where the link goes that X puts at the end of a message with a file.

@@ -7,7 +7,6 @@ the user's OAuth 1.0a), "OAuth 2.0 Application-Only".
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,7 +16,6 @@ from channels_app.toolkit.http import Http
 from channels_app.toolkit.payloads import list_at, text_at
 from channels_app.types import Checked, Guide
 
-API = "https://api.twitter.com"
 GUIDE = Guide(
     ready=(
         "A paid X developer account, and an app in it with “Read, write and direct messages”.",
@@ -117,8 +115,9 @@ class Setup:
 
     def _bearer(self) -> str:
         """Get the app's own token for its key and secret: POST oauth2/token."""
-        ask = partial(self._http.request, "POST", f"{API}/oauth2/token", data={"grant_type": "client_credentials"})
-        answer = ask(auth=(self._keys["consumer_key"], self._keys["consumer_secret"]))
+        url, form = f"{x.API.addresses[0]}/oauth2/token", {"grant_type": "client_credentials"}
+        keys = self._keys["consumer_key"], self._keys["consumer_secret"]
+        answer = self._http.request("POST", url, data=form, auth=keys)
         token = text_at(_json(answer), "access_token") if answer.ok else ""
         if not token:
             raise AuthFailed("X does not know the API key and its secret", provider_code=str(answer.status_code))

@@ -40,7 +40,7 @@ class Config(Credentials, frozen=True, kw_only=True):
     """One Page and the Meta app that it is connected to."""
 
     app_secret: Annotated[Secret, msgspec.Meta(description="App secret of your Meta app; Meta signs webhooks with it.")]
-    page_id: Annotated[PersonId, msgspec.Meta(description="Id of the Page that customers write to.")]
+    page_id: Annotated[PersonId, msgspec.Meta(description="Id of the Page that customers write to.", examples=["200"])]
     page_access_token: Annotated[Secret, msgspec.Meta(description="Page access token with pages_messaging.")]
     verify_token: Annotated[Secret, msgspec.Meta(description="The same as in the app's webhook settings.")] = Secret("")
 
@@ -76,6 +76,11 @@ class Messenger(setup_by_api.SetUpByApi, Channel[Config]):
     """One Facebook Page. Customers are known by a PSID, which means somebody only together with the Page."""
 
     kind, label, text_limit = "messenger", "Messenger", TextLimit(most=2_000)
+    api = meta.API
+    glyph = (
+        '<circle cx="9.5" cy="10" r="6.2"/>'
+        '<path d="M16.8 8.7a5.6 5.6 0 0 1 2.3 9.1l.7 2.7-2.9-1.3a5.6 5.6 0 0 1-6.1-.9"/>'
+    )
     max_body, chat_link = meta.MAX_BODY, staticmethod(meta.chat_link)
     Config, guide, codes, advice = Config, meta_setup.GUIDE, meta_codes.CODES, meta_codes.ADVICE
 

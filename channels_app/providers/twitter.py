@@ -37,7 +37,9 @@ class Config(Credentials, frozen=True, kw_only=True):
     consumer_secret: Annotated[Secret, msgspec.Meta(description="API key secret; X signs webhooks with it.")]
     access_token: Annotated[Secret, msgspec.Meta(description="Access token, with permission to read and write DMs.")]
     access_token_secret: Annotated[Secret, msgspec.Meta(description="Access token secret.")]
-    user_id: Annotated[UserId, msgspec.Meta(description="Numeric id of the account that customers write to.")]
+    user_id: Annotated[
+        UserId, msgspec.Meta(description="Numeric id of the account that customers write to.", examples=["100"])
+    ]
 
 
 class _Target(Payload, frozen=True):
@@ -76,6 +78,8 @@ class Twitter(setup_by_api.SetUpByApi, Channel[Config]):
 
     kind, label, text_limit = "twitter", "X", TextLimit(most=10_000)
     Config, guide, codes, advice = Config, x_setup.GUIDE, x_codes.CODES, x_codes.ADVICE
+    api, sdk_loggers = x.API, ("tweepy", "requests_oauthlib", "oauthlib")
+    glyph = '<path d="M4 5h16v11H9.5L5 20v-4H4ZM8 9.3h8M8 12.3h5"/>'
     chat_link = staticmethod(x.chat_link)
 
     @property

@@ -32,13 +32,17 @@ WINDOW = timedelta(hours=24)
 class Config(Credentials, frozen=True, kw_only=True):
     """One WhatsApp sender of a Twilio account."""
 
-    account_sid: Annotated[str, msgspec.Meta(pattern=r"\AAC[0-9a-zA-Z]{1,64}\Z", description="Account SID, AC…")]
+    account_sid: Annotated[
+        str,
+        msgspec.Meta(pattern=r"\AAC[0-9a-zA-Z]{1,64}\Z", description="Account SID, AC…", examples=["AC" + "0" * 32]),
+    ]
     auth_token: Annotated[Secret, msgspec.Meta(description="Auth token; Twilio signs webhooks with it.")]
     number: Annotated[
         str,
         msgspec.Meta(
             pattern=r"\A(whatsapp:)?\+[1-9][0-9]{5,14}\Z",
             description="Number that customers write to, e.g. +34600111222.",
+            examples=["+34600000000"],
         ),
     ]
 
@@ -49,6 +53,8 @@ class WhatsApp(setup_by_api.SetUpByApi, Channel[Config]):
     kind = "whatsapp"
     label = "WhatsApp (Twilio)"
     text_limit = TextLimit(most=1_600)
+    api, sdk_loggers, kept_headers = twilio.API, ("twilio",), ("i-twilio-idempotency-token",)
+    glyph = '<rect x="6.5" y="2.8" width="11" height="18.4" rx="2.6"/><path d="M9.6 10.2h4.8M9.6 13.2h3"/>'
     Config, guide, codes, advice = Config, twilio_setup.GUIDE, twilio_codes.CODES, twilio_codes.ADVICE
 
     @property

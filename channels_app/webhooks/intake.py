@@ -33,8 +33,8 @@ from channels_app.webhooks.responses import Refused
 
 log = logging.getLogger(__name__)
 
-#: What is kept of a request's headers: nothing that proves or authorises anything.
-KEPT_HEADERS = ("content-type", "user-agent", "i-twilio-idempotency-token")
+#: What is kept of a request's headers, beside what its channel names: nothing that proves or authorises anything.
+KEPT_HEADERS = ("content-type", "user-agent")
 _LONGEST_HEADER = 300
 _LONGEST_KEY = 255
 _LONGEST_REASON = 200
@@ -106,7 +106,7 @@ def interpret(
         account=account.id,
         received_at=datetime.now(UTC),
         request_id=request_id,
-        headers=_kept(webhook.headers),
+        headers=_kept(webhook.headers, account),
         query=storable(webhook.query),
         body=webhook.body,
         state=Delivery.QUARANTINED,
@@ -157,8 +157,9 @@ def refusal_of(rejection: WebhookRejected) -> Refused:
     return Refused(HTTPStatus(rejection.status), code)
 
 
-def _kept(headers: dict[str, str]) -> str:
-    kept = {name: storable(headers[name])[:_LONGEST_HEADER] for name in KEPT_HEADERS if name in headers}
+def _kept(headers: dict[str, str], account: Account) -> str:
+    names = (*KEPT_HEADERS, *account.channel.kept_headers)
+    kept = {name: storable(headers[name])[:_LONGEST_HEADER] for name in names if name in headers}
     return msgspec.json.encode(kept).decode()
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Lower
 
-from channels_app.registry import channels
+from channels_app.registry import label_of
 from channels_app.reply_window import window_closes
 from connect_bridge.models import OPEN_STATES, Contact, Conversation
 from connect_bridge.relay.customer_context import DECIDED
@@ -119,12 +119,6 @@ class CustomerProfile:
     @property
     def locale(self) -> str:
         return self.customer.locale or next((one.identity.locale for one in self.identities if one.identity.locale), "")
-
-
-def label_of(kind: str) -> str:
-    """Return how people call a channel; its kind if this release has none of that name."""
-    channel = channels().get(kind)
-    return channel.label if channel else kind
 
 
 def whole(customer: Customer) -> CustomerProfile:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from django.template import Library
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
-from channels_app.registry import channels
+from channels_app.registry import glyph_of, label_of
 from connect_bridge.operations.account_status import State, Verdict
 
 register = Library()
@@ -28,10 +28,14 @@ _SIGNS = {Verdict.OK: "✓", Verdict.BAD: "✗", Verdict.UNSEEN: "○"}
 _WIDTH, _HEIGHT = 120, 24
 
 
-@register.filter
-def channel_label(kind: str) -> str:
-    known = channels().get(kind)
-    return known.label if known else kind
+register.filter("channel_label", label_of)
+
+
+@register.simple_tag
+def channel_icon(kind: str) -> SafeString:
+    """Draw a channel's glyph beside its name, which says it already."""
+    shapes = mark_safe(glyph_of(kind))  # noqa: S308 - it stands in the channel's file
+    return format_html('<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">{}</svg>', shapes)
 
 
 @register.filter

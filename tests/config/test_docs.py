@@ -40,6 +40,7 @@ def test_every_setting_is_documented() -> None:
     code = "".join(path.read_text() for app in ("config", *OUR_APPS[:5]) for path in (ROOT / app).rglob("*.py"))
     read = re.findall(r"env\.\w+\(\s*\"([A-Z_]+)\"|os\.environ(?:\.get\(|\[)\"([A-Z_]+)\"", code)
     names = {one or other for one, other in read} - {"DJANGO_SETTINGS_MODULE", "DATABASE_URL_FILE"}
+    names |= {channel.api.setting for channel in channels().values()}
 
     assert {name for name in names if f"`{name}`" not in words("docs/reference/settings.md")} == set()
 

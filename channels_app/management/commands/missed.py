@@ -6,8 +6,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from channels_app.channel import ChecksSubscription
 from channels_app.models import ChannelAccount
 from channels_app.recovery import missed_messages
+from channels_app.registry import channels
 
 
 class Command(BaseCommand):
@@ -18,8 +20,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--account", metavar="ID", help="ask for this account alone; else for every enabled one")
+        where = ", ".join(one.label for one in channels().values() if issubclass(one, ChecksSubscription))
         parser.add_argument(
-            "--subscribe", action="store_true", help="also subscribe our app again where it no longer is (Messenger)"
+            "--subscribe", action="store_true", help=f"also subscribe our app again where it no longer is ({where})"
         )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 

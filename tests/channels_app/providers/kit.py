@@ -11,26 +11,18 @@ from urllib.parse import urlencode
 
 from twilio.request_validator import RequestValidator
 
+from channels_app.accounts.service import credential_fields
 from channels_app.registry import channels
 from channels_app.toolkit.http import Http, HttpTrace
 from channels_app.types import InboundEvent, WebhookRequest
 
-CREDENTIALS = {
-    "twitter": {
-        "consumer_key": "consumer-key",
-        "consumer_secret": "consumer-secret",
-        "access_token": "access-token",
-        "access_token_secret": "access-token-secret",
-        "user_id": "100",
-    },
-    "messenger": {
-        "app_secret": "app-secret",
-        "page_id": "200",
-        "page_access_token": "page-token",
-        "verify_token": "verify-me",
-    },
-    "whatsapp": {"account_sid": "AC" + "0" * 32, "auth_token": "auth-token", "number": "+34600000000"},
-}
+
+def credentials_of(kind: str) -> dict[str, str]:
+    """Return credentials that fit a channel's Config: the example that a field names, else the field's own name."""
+    return {asked.key: asked.example or asked.key.replace("_", "-") for asked in credential_fields(channels()[kind])}
+
+
+CREDENTIALS = {kind: credentials_of(kind) for kind in channels()}
 
 
 @dataclass
@@ -54,8 +46,9 @@ class ProviderApi:
     traces: list[HttpTrace] = field(default_factory=list)
 
     def http(self) -> Http:
-        hosts = ("api.twitter.com", "graph.facebook.com", "api.twilio.com", "messaging.twilio.com")
-        return Http({f"https://{host}": self.base for host in hosts}, self.traces.append)
+        """Return a way out that ends here, whichever provider is called."""
+        addresses = [address for channel in channels().values() for address in channel.api.addresses]
+        return Http(dict.fromkeys(addresses, self.base), self.traces.append)
 
 
 def channel_of(kind: str, http: Http | None = None) -> Any:

@@ -513,7 +513,7 @@ def test_what_cannot_be_read_is_unusable(body: bytes) -> None:
 
 
 def hello(**changed: str) -> WebhookRequest:
-    asked = {"mode": "subscribe", "verify_token": "verify-me", "challenge": "1158201444", **changed}
+    asked = {"mode": "subscribe", "verify_token": "verify-token", "challenge": "1158201444", **changed}
     query = "&".join(f"hub.{name}={value}" for name, value in asked.items() if value != "-")
     return WebhookRequest(method="GET", url="", headers={}, query=query)
 
@@ -523,7 +523,7 @@ def test_the_challenge_is_echoed_as_plain_text() -> None:
     assert (answer.status, answer.body, answer.content_type) == (200, b"1158201444", "text/plain")
 
 
-@pytest.mark.parametrize("token", ["wrong", "", "verify-me%00", "VERIFY-ME"])
+@pytest.mark.parametrize("token", ["wrong", "", "verify-token%00", "VERIFY-TOKEN"])
 def test_a_wrong_verify_token_is_refused(token: str) -> None:
     with pytest.raises(errors.HandshakeRefused):
         channel_of("messenger").handshake(hello(verify_token=token))
@@ -603,8 +603,8 @@ def test_a_message_is_sent_through_the_documented_call(api: ProviderApi) -> None
         "messaging_type": "RESPONSE",
         "message": {"text": "¡Hola! 👋", "metadata": "c-1"},
     }
-    assert call.query["access_token"] == ["page-token"]
-    assert call.query["appsecret_proof"] == [hmac.digest(b"app-secret", b"page-token", "sha256").hex()]
+    assert call.query["access_token"] == ["page-access-token"]
+    assert call.query["appsecret_proof"] == [hmac.digest(b"app-secret", b"page-access-token", "sha256").hex()]
 
 
 def test_a_base_address_with_the_version_does_not_get_it_twice(api: ProviderApi) -> None:
@@ -670,7 +670,7 @@ def test_neither_trace_nor_failure_shows_the_token(api: ProviderApi) -> None:
     api.body = None
     with pytest.raises(errors.SendFailed) as failure:
         channel_of("messenger", api.http()).send(OUT)
-    assert "page-token" not in repr(failure.value) + repr(failure.value.__cause__) + repr(api.traces)
+    assert "page-access-token" not in repr(failure.value) + repr(failure.value.__cause__) + repr(api.traces)
 
 
 def test_a_profile_is_looked_up(api: ProviderApi) -> None:
