@@ -55,9 +55,9 @@ def run(rounds: int = 3, seconds: float = 5.0, connections: int = 32) -> dict[st
         )
         path = f"/webhooks/messenger/{account['id']}/"
         servers = [
-            _serve(stack, "fast lane", "config.asgi:application", path, env),
-            _serve(stack, "fast lane, plain daphne", "config.asgi:application", path, env),
-            _serve(stack, "DRF lane", "config.asgi:application", path, {**env, "WEBHOOK_FAST_LANE": "0"}),
+            _serve(stack, "ASGI endpoint", "config.asgi:application", path, env),
+            _serve(stack, "ASGI endpoint, plain daphne", "config.asgi:application", path, env),
+            _serve(stack, "DRF endpoint", "config.asgi:application", path, {**env, "WEBHOOK_FAST_LANE": "0"}),
             _serve(stack, "bare DRF view, plain daphne", "bench.bare_drf:application", "/bare/", env),
         ]
         for number in range(rounds):

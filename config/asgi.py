@@ -1,4 +1,4 @@
-"""The web process: the fast lane for webhooks in front of Django, and websockets for live pages."""
+"""The web process: the ASGI endpoint for webhooks in front of Django, and websockets for live pages."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def _up(**_: object) -> None:
     """Say at once that a worker is there, not only when beat's first pulse comes."""
     from channels_app.infrastructure import gc_tuning
 
-    gc_tuning.settle()
+    gc_tuning.tune()
     pulse()
 
 

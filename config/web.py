@@ -61,7 +61,7 @@ class CappedServer(Server):  # type: ignore[misc] # daphne is not typed
 
     def run(self) -> None:
         """Serve until told to stop. The application is loaded by now."""
-        gc_tuning.settle()
+        gc_tuning.tune()
         globalLogPublisher.addObserver(log_as_we_do)  # type: ignore[arg-type] # zope's interfaces are no types
         super().run()
 

@@ -26,7 +26,7 @@ from channels_app.registry import channels
 from channels_app.toolkit.http import HttpTrace
 from channels_app.toolkit.payloads import storable
 from channels_app.types import Listed, VerifiedWebhook
-from channels_app.webhooks.intake import Taken, interpret
+from channels_app.webhooks.intake import ParsedDelivery, parse_webhook
 from channels_app.webhooks.store import store
 
 log = logging.getLogger(__name__)
@@ -142,7 +142,7 @@ def _subscription(ready: Account, *, subscribe: bool) -> str:
     return channel.unsubscribed()
 
 
-def _missing(ready: Account, check: InboundCheck) -> Iterator[Taken]:
+def _missing(ready: Account, check: InboundCheck) -> Iterator[ParsedDelivery]:
     """Yield, the oldest first, what the provider lists and the intake does not have; then note how far that reaches.
 
     One message that cannot be had does not keep the others back; the look has failed all the same, and is repeated.
@@ -164,7 +164,7 @@ def _missing(ready: Account, check: InboundCheck) -> Iterator[Taken]:
                 raise
             lost = failure
         else:
-            yield interpret(ready, webhook, f"poll-{uuid.uuid4().hex}")
+            yield parse_webhook(ready, webhook, f"poll-{uuid.uuid4().hex}")
     if lost is not None:
         raise lost
     check.complete_until = until
@@ -197,19 +197,19 @@ def _unknown(ready: Account, listed: Sequence[Listed], until: datetime) -> list[
     return [one for one, key in zip(old, keys, strict=True) if key not in here]
 
 
-def _stored(taken: Taken) -> bool:
+def _stored(parsed: ParsedDelivery) -> bool:
     """Store what was missing, marked; return False if its webhook came first after all."""
     try:
-        state = _marked(taken)
+        state = _marked(parsed)
     except DataError as problem:
-        state = _marked(taken.set_aside(f"could not be stored: {type(problem).__name__}"))
+        state = _marked(parsed.set_aside(f"could not be stored: {type(problem).__name__}"))
     return state != WebhookDelivery.State.DUPLICATE
 
 
 @transaction.atomic
-def _marked(taken: Taken) -> str:
-    state = store(taken)
-    WebhookDelivery.objects.filter(pk=taken.id).update(polled=True)
+def _marked(parsed: ParsedDelivery) -> str:
+    state = store(parsed)
+    WebhookDelivery.objects.filter(pk=parsed.id).update(polled=True)
     return state
 
 

@@ -21,7 +21,7 @@ from channels_app.models import ChannelAccount, InboundEntry, WebhookDelivery
 from channels_app.toolkit.placeholders import describe
 from channels_app.types import VerifiedWebhook, WebhookRequest
 from channels_app.webhooks.codec import decode_event
-from channels_app.webhooks.intake import EntryRow, Taken, interpret
+from channels_app.webhooks.intake import EntryRow, ParsedDelivery, parse_webhook
 from channels_app.webhooks.store import store
 
 Delivery = WebhookDelivery.State
@@ -113,9 +113,9 @@ class _Reader:
         account = self._account(delivery.account_id)
         if isinstance(account, str):
             return Reading(delivery=pk, account=delivery.account_id, problem=account)
-        taken = replace(interpret(account, _webhook(account, delivery), delivery.request_id), id=pk)
-        found = self._sort(taken)
-        problem = _store(delivery, taken, found) if self._act else _unreadable(taken)
+        parsed = replace(parse_webhook(account, _webhook(account, delivery), delivery.request_id), id=pk)
+        found = self._sort(parsed)
+        problem = _store(delivery, parsed, found) if self._act else _unreadable(parsed)
         return Reading(
             delivery=pk,
             account=delivery.account_id,
@@ -136,11 +136,11 @@ class _Reader:
                 self._accounts[pk] = problem.detail
         return self._accounts[pk]
 
-    def _sort(self, taken: Taken) -> _Sorted:
-        entries = {entry.key: entry for entry in reversed(taken.entries)}
-        here = InboundEntry.objects.filter(account=taken.account, key__in=entries).values_list("key", "state")
+    def _sort(self, parsed: ParsedDelivery) -> _Sorted:
+        entries = {entry.key: entry for entry in reversed(parsed.entries)}
+        here = InboundEntry.objects.filter(account=parsed.account, key__in=entries).values_list("key", "state")
         states = dict(here) | {
-            key: self._counted[one] for key in entries if (one := (taken.account, key)) in self._counted
+            key: self._counted[one] for key in entries if (one := (parsed.account, key)) in self._counted
         }
         fresh = tuple(entry for key, entry in entries.items() if key not in states)
         revived = tuple(
@@ -148,7 +148,7 @@ class _Reader:
             for key, entry in entries.items()
             if entry.state == Entry.PENDING and states.get(key) == Entry.QUARANTINED
         )
-        self._counted |= {(taken.account, entry.key): str(entry.state) for entry in (*fresh, *revived)}
+        self._counted |= {(parsed.account, entry.key): str(entry.state) for entry in (*fresh, *revived)}
         return _Sorted(fresh[::-1], revived[::-1], len(entries) - len(fresh) - len(revived))
 
 
@@ -165,28 +165,28 @@ def _webhook(account: Account, delivery: WebhookDelivery) -> VerifiedWebhook:
     )
 
 
-def _unreadable(taken: Taken) -> str:
-    return taken.reason if taken.state == Delivery.QUARANTINED and not taken.entries else ""
+def _unreadable(parsed: ParsedDelivery) -> str:
+    return parsed.reason if parsed.state == Delivery.QUARANTINED and not parsed.entries else ""
 
 
 def _is_for_agents(entry: EntryRow) -> bool:
     return entry.state == Entry.PENDING and describe(decode_event(entry.event)) is not None
 
 
-def _store(delivery: WebhookDelivery, taken: Taken, found: _Sorted) -> str:
+def _store(delivery: WebhookDelivery, parsed: ParsedDelivery, found: _Sorted) -> str:
     """Store what is new, revive what was set aside, and judge the delivery anew; return why not, "" if done."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            store(taken)
-            cursor.execute(REVIVE, _revived(taken.account, found.set_aside))
+            store(parsed)
+            cursor.execute(REVIVE, _revived(parsed.account, found.set_aside))
     except DataError as problem:
         return f"could not be stored: {type(problem).__name__}"
-    if found.fresh or found.set_aside or not taken.entries:
-        delivery.state, delivery.reason = taken.state, taken.reason
+    if found.fresh or found.set_aside or not parsed.entries:
+        delivery.state, delivery.reason = parsed.state, parsed.reason
     elif delivery.state == Delivery.QUARANTINED and not delivery.entries.exists():
         delivery.state, delivery.reason = Delivery.DUPLICATE, ""  # another delivery brought the same events
     delivery.save(update_fields=["state", "reason"])
-    return _unreadable(taken)
+    return _unreadable(parsed)
 
 
 def _revived(account: uuid.UUID, entries: Collection[EntryRow]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Accounts ready to check webhooks with, read by SQL and remembered for a second."""
+"""Accounts with their channels ready to verify webhooks, read by SQL and remembered for a second."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from channels_app.webhooks.responses import unavailable
 
 log = logging.getLogger(__name__)
 
-#: A disabled account does not come back from here, so it is answered like, and as fast as, one that never was.
+#: A disabled account is not returned: it is answered like, and as fast as, one that never existed.
 SELECT = """
 SELECT id, kind, address, credentials, former_credentials, former_credentials_until, redact
   FROM channels_app_channelaccount WHERE enabled AND id = ANY(%(ids)s)
@@ -42,21 +42,21 @@ class _Known:
 
 
 @dataclass(slots=True)
-class Accounts:
-    """What one lane of one process remembers. An account is built anew only if its row has changed."""
+class AccountCache:
+    """What one endpoint of one process remembers. An account is built anew only if its row has changed."""
 
     clock: Callable[[], float] = time.monotonic
     _known: dict[uuid.UUID, _Known] = field(default_factory=dict)
 
-    def recall(self, account: uuid.UUID) -> Account | None:
+    def cached(self, account: uuid.UUID) -> Account | None:
         """Return the account, None if there is none; raise KeyError if the database must be asked first."""
         known = self._known[account]
         if known.until < self.clock():
             raise KeyError(account)
         return known.account
 
-    def learn(self, account: uuid.UUID, row: Row | None) -> Account | None:
-        """Remember what the database said; raise Refused (503) if we cannot use our own credentials."""
+    def remember(self, account: uuid.UUID, row: Row | None) -> Account | None:
+        """Remember a row as read, None for no such account; raise Refused (503) if its credentials cannot be used."""
         former = self._known.get(account)
         if former is not None and former.row == row:
             ready = former.account
@@ -92,4 +92,4 @@ async def look_up(connection: psycopg.AsyncConnection[Any], ids: Sequence[uuid.U
     """Read the rows of many accounts at once; None for those that are unknown or disabled."""
     cursor = await connection.execute(SELECT, {"ids": list(ids)})
     rows = {row[0]: row for row in await cursor.fetchall()}
-    return [rows.get(one) for one in ids]
+    return [rows.get(account) for account in ids]

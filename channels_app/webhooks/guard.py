@@ -1,4 +1,4 @@
-"""Turn away what cannot be a webhook before its body is read: by method, host, address, encoding, length and rate."""
+"""Reject what cannot be a webhook before its body is read: by method, host, address, encoding, length and rate."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _MOST_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """A request as it stands at the door. Header names are lower case; `query` is raw; `peer` is the socket's.
+class RawRequest:
+    """A request before any check. Header names are lower case; `query` is raw; `peer` is the socket's.
 
-    Behind a proxy the peer is whom the proxy speaks for (views.py).
+    Behind a proxy, `peer` is the client that the proxy names (views.py).
     """
 
     method: str
@@ -45,7 +45,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Whom a well-formed webhook address means. Whether there is such an account is another question."""
+    """The channel and account that a well-formed webhook address names. Whether the account exists is checked later."""
 
     channel: type[Channel[Any]]
     account: uuid.UUID
@@ -76,37 +76,37 @@ class RequestGuard:
     require_https: bool
     public_base_url: str
 
-    def admit(self, call: Call) -> Address:
-        """Return whom the call is for, or raise Refused. Looks at nothing but the request line and the headers."""
-        if len(call.path) + len(call.query) > LONGEST_ADDRESS:
+    def check(self, raw: RawRequest) -> Address:
+        """Return the address that the request names, or raise Refused. Reads only the request line and the headers."""
+        if len(raw.path) + len(raw.query) > LONGEST_ADDRESS:
             raise Refused(HTTPStatus.REQUEST_URI_TOO_LONG, "address_too_long")
-        domain, _ = split_domain_port(call.headers.get("host", ""))
-        if "host" in call.repeated or not domain or not validate_host(domain, self.allowed_hosts):
+        domain, _ = split_domain_port(raw.headers.get("host", ""))
+        if "host" in raw.repeated or not domain or not validate_host(domain, self.allowed_hosts):
             raise Refused(HTTPStatus.BAD_REQUEST, "bad_host")
-        if self.require_https and call.headers.get("x-forwarded-proto") != "https":
+        if self.require_https and raw.headers.get("x-forwarded-proto") != "https":
             raise Refused(HTTPStatus.FORBIDDEN, "https_required")
-        address = address_of(call.path)
-        _check_method(call.method, address.channel)
-        encoding = call.headers.get("content-encoding", "identity")
+        address = address_of(raw.path)
+        _check_method(raw.method, address.channel)
+        encoding = raw.headers.get("content-encoding", "identity")
         if encoding.strip().lower() != "identity":
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "encoding", (("Accept-Encoding", "identity"),))
-        check_size(call.headers.get("content-length", ""), address.channel.max_body)
+        check_size(raw.headers.get("content-length", ""), address.channel.max_body)
         return address
 
-    def request(self, call: Call, body: bytes = b"") -> WebhookRequest:
-        """Return the request as channels see it: under the address that the provider was given, whatever Host says."""
+    def request(self, raw: RawRequest, body: bytes = b"") -> WebhookRequest:
+        """Return the request as channels see it: under our public address, whatever the Host header says."""
         return WebhookRequest(
-            method=call.method,
-            url=self.public_base_url + call.path,
-            headers=call.headers,
+            method=raw.method,
+            url=self.public_base_url + raw.path,
+            headers=raw.headers,
             body=body,
-            query=call.query,
-            repeated=call.repeated,
+            query=raw.query,
+            repeated=raw.repeated,
         )
 
 
 def address_of(path: str) -> Address:
-    """Return whom `/webhooks/<kind>/<account>/` means; raise Refused for any other path or spelling."""
+    """Return what `/webhooks/<kind>/<account>/` names; raise Refused for any other path or spelling."""
     try:
         kind, account, rest = path.removeprefix(PREFIX).split("/")
         address = Address(channels()[kind], uuid.UUID(account))
@@ -143,7 +143,7 @@ def _check_method(method: str, channel: type[Channel[Any]]) -> None:
 
 
 def _network(peer: str) -> str:
-    """Return whom an address stands for: an IPv6 customer has a /64 of them."""
+    """Return what to count an address as: an IPv6 customer has a whole /64."""
     try:
         address = ipaddress.ip_address(peer)
     except ValueError:
@@ -153,9 +153,9 @@ def _network(peer: str) -> str:
 
 @dataclass(slots=True)
 class HandshakeLimit:
-    """Slows down whoever asks for handshakes by the dozen. Counts in this process, by minute. Thread-safe.
+    """Limits handshakes for each address and account. Counts in this process, by minute. Thread-safe.
 
-    Many callers do not wipe each other's counts: those for whom there is no room left are counted as one.
+    When there are more clients than can be remembered, the rest are counted as one; nobody's count is dropped.
     """
 
     clock: Callable[[], float] = time.monotonic

@@ -59,8 +59,8 @@ class EntryRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """A signed request and its events, to be stored together. `state` holds if any of the events is new."""
+class ParsedDelivery:
+    """A signed request and its events, to be stored together. `state` is right if any of the events is new."""
 
     id: uuid.UUID
     account: uuid.UUID
@@ -73,35 +73,35 @@ class Taken:
     reason: str = ""
     entries: tuple[EntryRow, ...] = ()
 
-    def set_aside(self, reason: str) -> Taken:
+    def set_aside(self, reason: str) -> ParsedDelivery:
         """Return the request alone, quarantined: what was signed is kept even if its events cannot be.
 
-        Once: the same bytes for the same account have the same id, so that who sends them again fills no table.
+        Only once: the same bytes for the same account have the same id, so that repeating them fills no table.
         """
-        mark = uuid.uuid5(self.account, hashlib.sha256(self.body).hexdigest())
-        why = storable(reason)[:_LONGEST_REASON]
-        return replace(self, id=mark, state=Delivery.QUARANTINED, reason=why, entries=())
+        repeatable_id = uuid.uuid5(self.account, hashlib.sha256(self.body).hexdigest())
+        short_reason = storable(reason)[:_LONGEST_REASON]
+        return replace(self, id=repeatable_id, state=Delivery.QUARANTINED, reason=short_reason, entries=())
 
 
-def examine(account: Account, request: WebhookRequest, request_id: str) -> Taken:
-    """Return the rows for a request that the provider signed; raise Refused for any other.
+def receive_webhook(account: Account, request: WebhookRequest, request_id: str) -> ParsedDelivery:
+    """Verify and parse a request: return the rows for one that the provider signed; raise Refused for any other.
 
     Whatever it says is kept: what cannot be read is quarantined, because delivering it again would not help.
     """
     channel, webhook = _verified(account, request, datetime.now(UTC))
-    taken = interpret(account, webhook, request_id, channel=channel)
-    if taken.state == Delivery.QUARANTINED:
-        log.warning("webhook %s account=%s quarantined: see delivery %s", request_id, account.id, taken.id)
-    return taken
+    parsed = parse_webhook(account, webhook, request_id, channel=channel)
+    if parsed.state == Delivery.QUARANTINED:
+        log.warning("webhook %s account=%s quarantined: see delivery %s", request_id, account.id, parsed.id)
+    return parsed
 
 
-def interpret(
+def parse_webhook(
     account: Account, webhook: VerifiedWebhook, request_id: str, *, channel: Channel[Any] | None = None
-) -> Taken:
-    """Return the rows for what a provider said, whether it was signed just now, stored long ago or asked for."""
+) -> ParsedDelivery:
+    """Parse a webhook: return its rows, whether it was signed just now, stored long ago or asked for."""
     if account.redact:
         webhook = VerifiedWebhook(replace(webhook, body=without(webhook.body, written_in(webhook.body))))
-    taken = Taken(
+    parsed = ParsedDelivery(
         id=uuid.uuid4(),
         account=account.id,
         received_at=datetime.now(UTC),
@@ -111,21 +111,21 @@ def interpret(
         body=webhook.body,
         state=Delivery.QUARANTINED,
     )
-    return _read(account, channel or account.channel, webhook, taken)
+    return _read(account, channel or account.channel, webhook, parsed)
 
 
-def _read(account: Account, channel: Channel[Any], webhook: VerifiedWebhook, taken: Taken) -> Taken:
+def _read(account: Account, channel: Channel[Any], webhook: VerifiedWebhook, parsed: ParsedDelivery) -> ParsedDelivery:
     try:
-        events, body = _fit_to_store(account, channel.parse(webhook), taken.body)
+        events, body = _fit_to_store(account, channel.parse(webhook), parsed.body)
         entries = tuple(_entry(account, event) for event in events)
     except Unusable as problem:
-        return taken.set_aside(str(problem))
+        return parsed.set_aside(str(problem))
     except Exception as problem:  # noqa: BLE001 - a parser's fault must not cost the message
         # No trace: it could quote the message.
-        log.error("webhook %s: the parser failed (%s)", taken.request_id, type(problem).__name__)  # noqa: TRY400
-        return taken.set_aside(f"the parser failed: {type(problem).__name__}")
-    state, reason = _judge(entries)
-    return replace(taken, entries=entries, state=state, reason=reason, body=body)
+        log.error("webhook %s: the parser failed (%s)", parsed.request_id, type(problem).__name__)  # noqa: TRY400
+        return parsed.set_aside(f"the parser failed: {type(problem).__name__}")
+    state, reason = _delivery_state(entries)
+    return replace(parsed, entries=entries, state=state, reason=reason, body=body)
 
 
 def _fit_to_store(account: Account, events: Iterable[InboundEvent], body: bytes) -> tuple[list[InboundEvent], bytes]:
@@ -145,7 +145,7 @@ def _verified(account: Account, request: WebhookRequest, now: datetime) -> tuple
             continue
         except WebhookRejected as rejection:
             raise refusal_of(rejection) from None
-        except Exception as problem:  # noqa: BLE001 - what a check stumbles over has not been checked
+        except Exception as problem:  # noqa: BLE001 - a check that fails has verified nothing
             # No trace: it could show the digest.
             log.error("%s could not check a signature (%s)", account.kind, type(problem).__name__)  # noqa: TRY400
     raise Refused(HTTPStatus.UNAUTHORIZED, BadSignature.code)
@@ -164,7 +164,7 @@ def _kept(headers: dict[str, str], account: Account) -> str:
 
 
 def _entry(account: Account, event: InboundEvent) -> EntryRow:
-    state, outcome = _fate(account, event)
+    state, outcome = _initial_state(account, event)
     sender = storable(short_id(event.sender.external_id))
     raw = encode_event(event)
     return EntryRow(
@@ -178,7 +178,7 @@ def _entry(account: Account, event: InboundEvent) -> EntryRow:
     )
 
 
-def _fate(account: Account, event: InboundEvent) -> tuple[str, str]:
+def _initial_state(account: Account, event: InboundEvent) -> tuple[str, str]:
     """Return the state in which an event is stored, and why if the bridge is not to see it."""
     if isinstance(event, Misaddressed):
         return Entry.QUARANTINED, f"for {event.address}, not for this account"
@@ -191,7 +191,7 @@ def _fate(account: Account, event: InboundEvent) -> tuple[str, str]:
     return Entry.PENDING, ""
 
 
-def _judge(entries: tuple[EntryRow, ...]) -> tuple[str, str]:
+def _delivery_state(entries: tuple[EntryRow, ...]) -> tuple[str, str]:
     """Return the delivery's state, supposing that its events are new, and the reason for a bad one."""
     states = {entry.state for entry in entries}
     if Entry.PENDING in states:

@@ -1,6 +1,6 @@
 """Remember who was turned away at an account's door, and which handshakes succeeded: what the set-up page shows.
 
-A hint for people, not a record: at most one write in some seconds for each account and process, whatever knocks.
+A hint for people, not a record: at most one write in some seconds for each account and process, whatever comes.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import psycopg
 
 from channels_app.errors import BadHandshake, BadSignature, HandshakeRefused
 
-#: Seconds for which one knock stands for all that follow.
-EVERY = 3.0
+#: Seconds for which one record of an event stands for all that follow.
+QUIET_SECONDS = 3.0
 _MOST_REMEMBERED = 10_000
-#: Rejections that tell of a wrong setting, on our side or the provider's. Others tell of strangers.
-TELLING = frozenset({BadSignature.code, BadHandshake.code, HandshakeRefused.code})
+#: Rejections that hint at a wrong setting, on our side or the provider's. Others only say that a stranger called.
+WORTH_RECORDING = frozenset({BadSignature.code, BadHandshake.code, HandshakeRefused.code})
 
 REJECTED = """
 INSERT INTO channels_app_accounthealth (account_id, points, rejected_at, rejected_code)
 SELECT a.id, '[]', now(), %(code)s FROM channels_app_channelaccount a WHERE a.id = %(account)s
     ON CONFLICT (account_id) DO UPDATE SET rejected_at = now(), rejected_code = EXCLUDED.rejected_code
 """
-SHOOK_HANDS = """
+HANDSHAKE = """
 INSERT INTO channels_app_accounthealth (account_id, points, handshake_at)
 SELECT a.id, '[]', now() FROM channels_app_channelaccount a WHERE a.id = %(account)s
     ON CONFLICT (account_id) DO UPDATE SET handshake_at = now()
@@ -34,25 +34,25 @@ SELECT a.id, '[]', now() FROM channels_app_channelaccount a WHERE a.id = %(accou
 
 
 async def write_rejections(
-    connection: psycopg.AsyncConnection[Any], knocks: Sequence[tuple[uuid.UUID, str]]
+    connection: psycopg.AsyncConnection[Any], rejections: Sequence[tuple[uuid.UUID, str]]
 ) -> list[None]:
-    """Write down who was turned away, for the fast lane's group committer."""
-    for account, code in dict(knocks).items():
+    """Write rejections down. The batch function of the ASGI endpoint's group committer."""
+    for account, code in dict(rejections).items():
         await connection.execute(REJECTED, {"account": account, "code": code})
-    return [None] * len(knocks)
+    return [None] * len(rejections)
 
 
 @dataclass(slots=True)
 class RejectionLog:
-    """Which knocks of one process are worth a write."""
+    """Decides which rejections and handshakes of one process are worth a write."""
 
     clock: Callable[[], float] = time.monotonic
     _last: dict[tuple[uuid.UUID, str], float] = field(default_factory=dict)
 
-    def is_news(self, account: uuid.UUID, what: str) -> bool:
-        """Say whether this was not written down just now, and take it as written."""
-        now, key = self.clock(), (account, what)
-        if now - self._last.get(key, -EVERY) < EVERY:
+    def is_new(self, account: uuid.UUID, event: str) -> bool:
+        """Return whether this was not recorded within the last seconds, and count it as recorded."""
+        now, key = self.clock(), (account, event)
+        if now - self._last.get(key, -QUIET_SECONDS) < QUIET_SECONDS:
             return False
         if len(self._last) >= _MOST_REMEMBERED:
             self._last.clear()

@@ -1,4 +1,4 @@
-"""What providers are answered, alike in both lanes, and the one log line that each answer leaves."""
+"""What providers are answered, alike at both endpoints, and the one log line that each answer leaves."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class Reply:
 
 
 @dataclass(slots=True)
-class Visit:
-    """One request from its first byte to its answer: what the log may say about it."""
+class RequestLog:
+    """What the log says about one request, from its first byte to its answer."""
 
     request_id: str
     kind: str = "unknown"
@@ -72,10 +72,10 @@ class Visit:
     def handshake(self, answer: Answer) -> Reply:
         return self._reply(answer, "handshake")
 
-    def taken(self, channel: Channel[Any], status: str) -> Reply:
-        """Say that the webhook was taken, in the provider's own words if it wants them."""
-        own_words = _own_words(channel.kind)
-        answer = own_words(channel, status) if own_words else _plainly(status)
+    def accepted(self, channel: Channel[Any], status: str) -> Reply:
+        """Acknowledge the webhook, in the form that the provider wants if it wants one."""
+        acknowledge = _acknowledge(channel.kind)
+        answer = acknowledge(channel, status) if acknowledge else _plain_answer(status)
         return self._reply(answer, status, (("X-Parley-Status", status),))
 
     def _reply(self, answer: Answer, result: str, headers: Headers = ()) -> Reply:
@@ -83,25 +83,25 @@ class Visit:
         WEBHOOKS.labels(self.kind, result).inc()
         STAGE_SECONDS.labels("intake").observe(seconds)
         log.info("webhook %s account=%s result=%s ms=%.1f", self.request_id, self.account, result, seconds * 1000)
-        named = (("X-Request-ID", self.request_id), ("Content-Length", str(len(answer.body))), *_ALWAYS, *headers)
-        return Reply(int(answer.status), answer.body, answer.content_type, named, result)
+        all_headers = (("X-Request-ID", self.request_id), ("Content-Length", str(len(answer.body))), *_ALWAYS, *headers)
+        return Reply(int(answer.status), answer.body, answer.content_type, all_headers, result)
 
 
 @cache
-def _own_words(kind: str) -> Callable[[Any, str], Answer] | None:
-    """Ask once for each channel: a check against a Protocol costs as much as a signature."""
+def _acknowledge(kind: str) -> Callable[[Any, str], Answer] | None:
+    """Look once for each channel: a check against a Protocol costs as much as a signature."""
     channel = channels()[kind]
     return channel.acknowledge if issubclass(channel, AnswersInItsOwnWords) else None
 
 
 @cache
-def _plainly(status: str) -> Answer:
+def _plain_answer(status: str) -> Answer:
     return Answer(status=HTTPStatus.OK, body=msgspec.json.encode({"status": status}))
 
 
-def visit_of(headers: dict[str, str]) -> Visit:
-    """Begin a visit under the request id that the caller or a proxy gave, else under a new one."""
-    return Visit(request_id_of(headers.get("x-request-id", "")))
+def request_log_of(headers: dict[str, str]) -> RequestLog:
+    """Begin the log of a request under the id that the caller or a proxy gave it, else under a new one."""
+    return RequestLog(request_id_of(headers.get("x-request-id", "")))
 
 
 def request_id_of(given: str) -> str:

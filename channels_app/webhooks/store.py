@@ -1,4 +1,4 @@
-"""Store webhooks and their events: one SQL statement for any number of them, the same in both lanes."""
+"""Store webhooks and their events: one SQL statement for any number of them, the same for both endpoints."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from django.db import connection as django_connection
 
 from channels_app.infrastructure.failpoints import failpoint
 from channels_app.webhooks.guard import not_found
-from channels_app.webhooks.intake import Taken
+from channels_app.webhooks.intake import ParsedDelivery
 from channels_app.webhooks.responses import Refused, unavailable
 
 #: The ids of events follow the order in which they came, while the rows go in by key: two statements that meet on the
 #: same keys then wait for each other in the same order, and cannot deadlock. Foreign keys are checked at the end of the
-#: statement, so the events may go first and tell what became of their delivery. Repeating the statement does no harm.
+#: statement, so the events may go first and decide the state of their delivery. Repeating the statement does no harm.
 STORE = """
 WITH delivery AS (
     SELECT * FROM unnest(%(ids)s::uuid[], %(accounts)s::uuid[], %(received)s::timestamptz[], %(requests)s::text[],
@@ -58,22 +58,22 @@ SELECT id, verdict, (SELECT count(pg_notify('parley_intake', '')) FROM counted W
 _STORE_BINARY = re.sub(r"(%\(\w+\))s", r"\1b", STORE)
 
 
-def parameters(batch: Sequence[Taken]) -> dict[str, Any]:
+def parameters(batch: Sequence[ParsedDelivery]) -> dict[str, Any]:
     """Return the arrays for STORE."""
-    events = [(taken, entry) for taken in batch for entry in taken.entries]
+    events = [(parsed, entry) for parsed in batch for entry in parsed.entries]
     return {
-        "ids": [taken.id for taken in batch],
-        "accounts": [taken.account for taken in batch],
-        "received": [taken.received_at for taken in batch],
-        "requests": [taken.request_id for taken in batch],
-        "headers": [taken.headers for taken in batch],
-        "queries": [taken.query for taken in batch],
-        "bodies": [taken.body for taken in batch],
-        "states": [str(taken.state) for taken in batch],
-        "reasons": [taken.reason for taken in batch],
-        "counts": [len(taken.entries) for taken in batch],
-        "event_deliveries": [taken.id for taken, _ in events],
-        "event_accounts": [taken.account for taken, _ in events],
+        "ids": [parsed.id for parsed in batch],
+        "accounts": [parsed.account for parsed in batch],
+        "received": [parsed.received_at for parsed in batch],
+        "requests": [parsed.request_id for parsed in batch],
+        "headers": [parsed.headers for parsed in batch],
+        "queries": [parsed.query for parsed in batch],
+        "bodies": [parsed.body for parsed in batch],
+        "states": [str(parsed.state) for parsed in batch],
+        "reasons": [parsed.reason for parsed in batch],
+        "counts": [len(parsed.entries) for parsed in batch],
+        "event_deliveries": [parsed.id for parsed, _ in events],
+        "event_accounts": [parsed.account for parsed, _ in events],
         "keys": [entry.key for _, entry in events],
         "types": [entry.type for _, entry in events],
         "senders": [entry.sender for _, entry in events],
@@ -84,19 +84,19 @@ def parameters(batch: Sequence[Taken]) -> dict[str, Any]:
     }
 
 
-async def store_batch(connection: psycopg.AsyncConnection[Any], batch: Sequence[Taken]) -> list[str]:
+async def store_batch(connection: psycopg.AsyncConnection[Any], batch: Sequence[ParsedDelivery]) -> list[str]:
     """Store a batch and return each delivery's final state, in order. Durable when it returns (autocommit)."""
     failpoint("I1")
     cursor = await connection.execute(_STORE_BINARY, parameters(batch))
     verdicts = {row[0]: row[1] for row in await cursor.fetchall()}
     failpoint("I2")
-    return [verdicts[taken.id] for taken in batch]
+    return [verdicts[parsed.id] for parsed in batch]
 
 
-def store(taken: Taken) -> str:
+def store(parsed: ParsedDelivery) -> str:
     """Store one delivery through Django's connection and return its final state."""
     with django_connection.cursor() as cursor:
-        cursor.execute(STORE, parameters([taken]))
+        cursor.execute(STORE, parameters([parsed]))
         return str(cursor.fetchone()[1])
 
 

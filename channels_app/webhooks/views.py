@@ -1,4 +1,8 @@
-"""The Django lane: webhooks and handshakes through Django REST Framework, thin over the same core as the fast lane."""
+"""The Django endpoint: webhooks and handshakes through Django REST Framework.
+
+Its twin in front of Django is asgi.py; both stand on the same rules (guard.py, intake.py, store.py) and pass the same
+tests. Handshakes are answered here alone.
+"""
 
 from __future__ import annotations
 
@@ -20,38 +24,38 @@ from rest_framework.views import APIView
 from channels_app.account import Account
 from channels_app.channel import AnswersHandshake
 from channels_app.errors import WebhookRejected
-from channels_app.webhooks.account_cache import SELECT, Accounts
+from channels_app.webhooks.account_cache import SELECT, AccountCache
 from channels_app.webhooks.guard import (
     PREFIX,
     Address,
-    Call,
     HandshakeLimit,
+    RawRequest,
     RequestGuard,
     not_found,
     read_headers,
     too_large,
 )
-from channels_app.webhooks.intake import Taken, examine
+from channels_app.webhooks.intake import ParsedDelivery, receive_webhook
 from channels_app.webhooks.intake import refusal_of as rejection_of
-from channels_app.webhooks.rejection_log import REJECTED, SHOOK_HANDS, TELLING, RejectionLog
-from channels_app.webhooks.responses import Refused, Reply, Visit, unavailable, visit_of
+from channels_app.webhooks.rejection_log import HANDSHAKE, REJECTED, WORTH_RECORDING, RejectionLog
+from channels_app.webhooks.responses import Refused, Reply, RequestLog, request_log_of, unavailable
 from channels_app.webhooks.store import refusal_of, store
 from people.views import refused
 
 log = logging.getLogger(__name__)
 
 _handshakes = HandshakeLimit()
-_knocks = RejectionLog()
+_rejection_log = RejectionLog()
 
 
-def door() -> RequestGuard:
+def request_guard() -> RequestGuard:
     """Return this installation's rules."""
     return RequestGuard(tuple(settings.ALLOWED_HOSTS), settings.WEBHOOK_REQUIRE_HTTPS, settings.PUBLIC_BASE_URL)
 
 
 @cache
-def _accounts() -> Accounts:
-    return Accounts()
+def _account_cache() -> AccountCache:
+    return AccountCache()
 
 
 class WebhookView(APIView):
@@ -67,7 +71,7 @@ class WebhookView(APIView):
         """Ignore Accept: a provider gets its answer whatever it says that it accepts."""
         return super().perform_content_negotiation(request, force=True)
 
-    def http_method_not_allowed(self, request: Request, *_: Any, **__: Any) -> HttpResponse:  # type: ignore[override]  # the door decides on methods
+    def http_method_not_allowed(self, request: Request, *_: Any, **__: Any) -> HttpResponse:  # type: ignore[override]  # the guard decides on methods
         return answer(request._request)  # noqa: SLF001 - DRF has no public name for Django's request
 
     get = post = put = patch = delete = head = options = trace = http_method_not_allowed  # type: ignore[assignment]
@@ -75,22 +79,22 @@ class WebhookView(APIView):
 
 def answer(request: HttpRequest) -> HttpResponse:
     """Answer one request: at most one statement to find the account and one to store."""
-    call = _call(request)
-    visit = visit_of(call.headers)
+    raw = _raw_request(request)
+    request_log = request_log_of(raw.headers)
     try:
-        address = door().admit(call)
-        visit.kind, visit.account = address.kind, str(address.account)
-        reply = (_handshake if call.method == "GET" else _webhook)(request, call, address, visit)
+        address = request_guard().check(raw)
+        request_log.kind, request_log.account = address.kind, str(address.account)
+        reply = (_handshake if raw.method == "GET" else _webhook)(request, raw, address, request_log)
     except Refused as refusal:
-        _knocked(visit, refusal.code)
-        reply = visit.refused(refusal)
+        _record(request_log, refusal.code)
+        reply = request_log.refused(refusal)
     except Error as problem:
-        log.warning("webhook %s: not stored (%s)", visit.request_id, type(problem).__name__)
-        reply = visit.refused(refusal_of(problem))
-    except Exception as problem:  # noqa: BLE001 - our own fault: the provider shall come again
+        log.warning("webhook %s: not stored (%s)", request_log.request_id, type(problem).__name__)
+        reply = request_log.refused(refusal_of(problem))
+    except Exception as problem:  # noqa: BLE001 - our own fault: the provider shall deliver again
         # No trace: it could quote the message.
-        log.error("webhook %s: our own fault (%s)", visit.request_id, type(problem).__name__)  # noqa: TRY400
-        reply = visit.refused(unavailable())
+        log.error("webhook %s: our own fault (%s)", request_log.request_id, type(problem).__name__)  # noqa: TRY400
+        reply = request_log.refused(unavailable())
     return _response(reply)
 
 
@@ -99,47 +103,47 @@ def bad_host(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     if not request.path.startswith(PREFIX):
         return refused(request, exception)
     headers = {name.lower(): value for name, value in request.headers.items()}
-    return _response(visit_of(headers).refused(Refused(HTTPStatus.BAD_REQUEST, "bad_host")))
+    return _response(request_log_of(headers).refused(Refused(HTTPStatus.BAD_REQUEST, "bad_host")))
 
 
-def _handshake(_request: HttpRequest, call: Call, address: Address, visit: Visit) -> Reply:
-    _handshakes.check(call.peer, address.account)
+def _handshake(_request: HttpRequest, raw: RawRequest, address: Address, request_log: RequestLog) -> Reply:
+    _handshakes.check(raw.peer, address.account)
     channel = _account(address).channel
-    assert isinstance(channel, AnswersHandshake), "the door lets no other GET in"
+    assert isinstance(channel, AnswersHandshake), "the guard lets no other GET through"
     try:
-        answer = channel.handshake(door().request(call))
+        answer = channel.handshake(request_guard().request(raw))
     except WebhookRejected as rejection:
         raise rejection_of(rejection) from None
-    _knocked(visit, SHOOK_HANDS)
-    return visit.handshake(answer)
+    _record(request_log, HANDSHAKE)
+    return request_log.handshake(answer)
 
 
-def _knocked(visit: Visit, what: str) -> None:
-    """Write down that the provider's check was answered, or that somebody without the right proof was turned away."""
-    shook = what == SHOOK_HANDS
+def _record(request_log: RequestLog, event: str) -> None:
+    """Record that the provider's handshake was answered, or that a request without the right proof was rejected."""
+    is_handshake = event == HANDSHAKE
     if (
-        (shook or what in TELLING)
-        and visit.account != "-"
-        and _knocks.is_news(account := uuid.UUID(visit.account), what)
+        (is_handshake or event in WORTH_RECORDING)
+        and request_log.account != "-"
+        and _rejection_log.is_new(account := uuid.UUID(request_log.account), event)
     ):
         with suppress(Error), connection.cursor() as cursor:
-            cursor.execute(SHOOK_HANDS if shook else REJECTED, {"account": account, "code": what})
+            cursor.execute(HANDSHAKE if is_handshake else REJECTED, {"account": account, "code": event})
 
 
-def _webhook(request: HttpRequest, call: Call, address: Address, visit: Visit) -> Reply:
+def _webhook(request: HttpRequest, raw: RawRequest, address: Address, request_log: RequestLog) -> Reply:
     if not settings.WEBHOOK_DJANGO_LANE:
         raise not_found()
     body = _body(request, address.channel.max_body)
     account = _account(address)
-    taken = examine(account, door().request(call, body), visit.request_id)
-    return visit.taken(account.channel, _stored(taken))
+    parsed = receive_webhook(account, request_guard().request(raw, body), request_log.request_id)
+    return request_log.accepted(account.channel, _stored(parsed))
 
 
-def _stored(taken: Taken) -> str:
+def _stored(parsed: ParsedDelivery) -> str:
     try:
-        return store(taken)
+        return store(parsed)
     except DataError as problem:
-        return store(taken.set_aside(f"could not be stored: {type(problem).__name__}"))
+        return store(parsed.set_aside(f"could not be stored: {type(problem).__name__}"))
 
 
 def _body(request: HttpRequest, most: int) -> bytes:
@@ -156,9 +160,9 @@ def _body(request: HttpRequest, most: int) -> bytes:
 
 def _account(address: Address) -> Account:
     try:
-        account = _accounts().recall(address.account)
+        account = _account_cache().cached(address.account)
     except KeyError:
-        account = _accounts().learn(address.account, _row(address.account))
+        account = _account_cache().remember(address.account, _row(address.account))
     if account is None or account.kind != address.kind:
         raise not_found()
     return account
@@ -171,7 +175,7 @@ def _row(account: uuid.UUID) -> tuple[Any, ...] | None:
     return row
 
 
-def _call(request: HttpRequest) -> Call:
+def _raw_request(request: HttpRequest) -> RawRequest:
     scope = getattr(request, "scope", None)
     if scope is not None:
         headers, repeated = read_headers(scope["headers"])
@@ -180,7 +184,7 @@ def _call(request: HttpRequest) -> Call:
         headers, repeated = {name.lower(): value for name, value in request.headers.items()}, frozenset[str]()
         query = request.META.get("QUERY_STRING", "")
     headers["host"] = request.get_host()
-    return Call(request.method or "", request.path, query, headers, repeated, _peer(request, headers))
+    return RawRequest(request.method or "", request.path, query, headers, repeated, _peer(request, headers))
 
 
 def _peer(request: HttpRequest, headers: Mapping[str, str]) -> str:

@@ -78,7 +78,7 @@ class Bridge:
         self._intake.set()
 
     async def run(self) -> None:
-        gc_tuning.settle()
+        gc_tuning.tune()
         parameters = with_options(connect_parameters(), NO_STANDSTILL)
         control = self._control or BotoConnect()
         participants = self._participants or AwsParticipants(participant_endpoint())

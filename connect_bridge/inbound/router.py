@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 
 from channels_app.infrastructure.db import AsyncConnection
 from channels_app.infrastructure.failpoints import failpoint
-from channels_app.infrastructure.group_commit import CLASHES
+from channels_app.infrastructure.group_commit import CONFLICTS
 from channels_app.toolkit.placeholders import readable
 from channels_app.types import (
     AccountChanged,
@@ -150,7 +150,7 @@ class Router:
         """
         try:
             return await self._batch(BATCH)
-        except CLASHES as clash:
+        except CONFLICTS as clash:
             log.info("a batch of entries met another bridge's (%s): trying each alone", type(clash).__name__)
         except psycopg.OperationalError:
             raise

@@ -57,32 +57,32 @@ def _wrap(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
     setattr(owner, name, changed)
 
 
-def _ack_before_commit(lane: Any) -> None:
+def _ack_before_commit(asgi: Any) -> None:
     def make(stored: Any) -> Any:
-        async def at_once(self: Any, taken: Any) -> str:
+        async def at_once(self: Any, parsed: Any) -> str:
             async def later() -> None:
                 await asyncio.sleep(1.0)
-                await stored(self, taken)
+                await stored(self, parsed)
 
             self.background = {*getattr(self, "background", ()), asyncio.create_task(later())}
             return "accepted"
 
         return at_once
 
-    _wrap(lane.WebhookASGI, "_stored", make)
+    _wrap(asgi.WebhookASGI, "_stored", make)
 
 
-def _ack_on_error(lane: Any) -> None:
+def _ack_on_error(asgi: Any) -> None:
     def make(stored: Any) -> Any:
-        async def whatever(self: Any, taken: Any) -> str:
+        async def whatever(self: Any, parsed: Any) -> str:
             try:
-                return str(await stored(self, taken))
+                return str(await stored(self, parsed))
             except psycopg.Error:
                 return "accepted"
 
         return whatever
 
-    _wrap(lane.WebhookASGI, "_stored", make)
+    _wrap(asgi.WebhookASGI, "_stored", make)
 
 
 def _missing_unique(intake: Any) -> None:
@@ -93,7 +93,7 @@ def _missing_unique(intake: Any) -> None:
 
 
 def _shared_secret_lookup(accounts: Any) -> None:
-    """Each lane tries the credentials of every account of the kind, as if there were one secret for all."""
+    """Each endpoint tries the credentials of every account of the kind, as if there were one secret for all."""
     everybody: dict[Any, Any] = {}
 
     def build(former: Any) -> Any:
@@ -110,7 +110,7 @@ def _shared_secret_lookup(accounts: Any) -> None:
 
         return make
 
-    _wrap(accounts.Accounts, "_build", build)
+    _wrap(accounts.AccountCache, "_build", build)
     _wrap(accounts.Account, "channels_at", channels_at)
 
 

@@ -1,4 +1,4 @@
-"""Group commit: what rides together, what fails alone, and a database that comes back."""
+"""Group commit: what is written together, what fails alone, and a database that comes back."""
 
 from __future__ import annotations
 
@@ -46,25 +46,25 @@ def stored() -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def test_what_arrives_during_a_flight_rides_in_the_next(table: str) -> None:
-    flights: list[int] = []
+def test_what_arrives_while_a_batch_is_written_waits_for_the_next(table: str) -> None:
+    batches: list[int] = []
 
     async def counted(connection: Connection, items: Sequence[int]) -> Sequence[int]:
-        flights.append(len(items))
+        batches.append(len(items))
         return await insert(connection, items)
 
     asyncio.run(added(GroupCommitter(counted, connect_parameters(), connections=1), *range(10, 110)))
-    assert flights == [1, 99]
+    assert batches == [1, 99]
     assert len(stored()) == 102
 
 
-def test_a_poisonous_item_fails_alone(table: str) -> None:
+def test_a_bad_item_fails_alone(table: str) -> None:
     results = asyncio.run(added(GroupCommitter(insert, connect_parameters(), connections=1), 10, 11, 1, 12))
     assert [type(result) for result in results] == [int, int, psycopg.errors.UniqueViolation, int]
     assert stored() == [1, 2, 10, 11, 12]
 
 
-def test_two_flights_that_deadlock_both_land(table: str) -> None:
+def test_two_batches_that_deadlock_are_both_committed(table: str) -> None:
     meeting: list[asyncio.Event] = []
 
     async def both(connection: Connection, items: Sequence[int]) -> Sequence[int]:
@@ -85,7 +85,7 @@ def test_two_flights_that_deadlock_both_land(table: str) -> None:
         assert cursor.fetchone()[0] == [2, 2]
 
 
-async def test_who_keeps_losing_is_told_in_the_end() -> None:
+async def test_an_item_that_keeps_losing_fails_after_the_last_attempt() -> None:
     attempts: list[Sequence[int]] = []
 
     async def lose(_connection: Connection, items: Sequence[int]) -> Sequence[int]:
@@ -115,7 +115,7 @@ async def test_while_the_database_is_away_everybody_is_told_at_once() -> None:
     assert {type(result) for result in results} == {psycopg.OperationalError}
 
 
-async def test_a_flight_that_forgets_an_item_leaves_nobody_waiting() -> None:
+async def test_a_batch_function_that_forgets_an_item_leaves_nobody_waiting() -> None:
     async def forgetful(_connection: Connection, _items: Sequence[int]) -> Sequence[int]:
         return []
 

@@ -1,4 +1,4 @@
-"""Send webhooks to either lane in this process, signed as the providers sign them."""
+"""Send webhooks to either endpoint in this process, signed as the providers sign them."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from channels_app.models import ChannelAccount, InboundEntry, WebhookDelivery
 from channels_app.webhooks.asgi import WebhookASGI
 from config import urls as _urls  # noqa: F401 - loaded now, see DJANGO
 
-#: The fast lane has connections of its own, so it must find accounts committed. Only what webhooks leave behind is then
-#: emptied, not every table of the product: that would take longer than the test.
+#: The ASGI endpoint has connections of its own, so it must find accounts committed. Only what webhooks leave behind is
+#: then emptied, not every table of the product: that would take longer than the test.
 COMMITTED = pytest.mark.django_db(transaction=True, available_apps=["channels_app"])
-LANES = ("fast", "django")
+ENDPOINTS = ("asgi", "django")
 #: Made while all apps are there: a COMMITTED test sees no others.
 DJANGO = get_asgi_application()
 HOST = ("Host", "127.0.0.1")
 
 
 @dataclass(frozen=True)
-class Got:
+class Reply:
     """An answer."""
 
     status: int
@@ -83,7 +83,7 @@ class Post:
         }
 
 
-async def ask(application: Any, post: Post) -> Got:
+async def ask(application: Any, post: Post) -> Reply:
     """Make one request of an ASGI application."""
     said: list[dict[str, Any]] = []
     waiting = list(post.chunks)
@@ -99,20 +99,20 @@ async def ask(application: Any, post: Post) -> Got:
     await application(post.scope, receive, send)
     start = said[0]
     headers = {name.decode().lower(): value.decode() for name, value in start["headers"]}
-    return Got(start["status"], headers, b"".join(message.get("body", b"") for message in said[1:]))
+    return Reply(start["status"], headers, b"".join(message.get("body", b"") for message in said[1:]))
 
 
-def take(lane: str, *posts: Post) -> list[Got]:
-    """Make requests of a lane, one after the other, and return the answers."""
+def deliver(endpoint: str, *posts: Post) -> list[Reply]:
+    """Make requests of a endpoint, one after the other, and return the answers."""
 
-    async def through() -> list[Got]:
-        if lane == "django":
+    async def through() -> list[Reply]:
+        if endpoint == "django":
             return [await ask(DJANGO, post) for post in posts]
-        fast = WebhookASGI(DJANGO)
+        asgi = WebhookASGI(DJANGO)
         try:
-            return [await ask(fast, post) for post in posts]
+            return [await ask(asgi, post) for post in posts]
         finally:
-            await fast.close()
+            await asgi.close()
 
     return async_to_sync(through)()
 

@@ -1,4 +1,4 @@
-"""What each lane has of its own: the fast one's group commit and its distance from Django, the switches of both."""
+"""What each endpoint has of its own: the ASGI one's group commit and distance from Django, the switches of both."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from django.db import OperationalError
 from pytest_django.fixtures import Settings
 
 from channels_app.models import ChannelAccount, InboundEntry, WebhookDelivery
-from channels_app.webhooks import asgi as fast_lane
+from channels_app.webhooks import asgi as asgi_module
 from channels_app.webhooks.asgi import WebhookASGI
 from channels_app.webhooks.store import store_batch
 from tests.channels_app.webhooks.kit import (
     COMMITTED,
     DJANGO,
-    Got,
     Post,
+    Reply,
     ask,
+    deliver,
     deliveries,
     entries,
     message_post,
     page_post,
     path_of,
-    take,
 )
 from tests.factories import ChannelAccountFactory
 
@@ -57,74 +57,79 @@ async def nobody(*_: Any) -> None:
     raise AssertionError("Django was asked")
 
 
-def at_once(*posts: Post, change: Any = None) -> list[Got]:
-    """Send webhooks to one fast lane concurrently; `change` may tamper with the lane first."""
+def at_once(*posts: Post, change: Any = None) -> list[Reply]:
+    """Send webhooks to one ASGI endpoint concurrently; `change` may tamper with the endpoint first."""
 
-    async def through() -> list[Got]:
-        lane = WebhookASGI(nobody)
+    async def through() -> list[Reply]:
+        endpoint = WebhookASGI(nobody)
         if change:
-            change(lane)
+            change(endpoint)
         try:
-            return await asyncio.gather(*(ask(lane, post) for post in posts))
+            return await asyncio.gather(*(ask(endpoint, post) for post in posts))
         finally:
-            await lane.close()
+            await endpoint.close()
 
     return async_to_sync(through)()
 
 
 def test_fifty_identical_webhooks_at_once_are_one_entry(account: ChannelAccount) -> None:
-    answers = [got.word for got in at_once(*[message_post(account)] * 50)]
+    answers = [reply.word for reply in at_once(*[message_post(account)] * 50)]
     assert sorted(answers) == ["accepted"] + ["duplicate"] * 49
     assert len(entries(account)) == 1
     assert sorted(deliveries(account)) == sorted(answers)
 
 
 def test_webhooks_that_bring_the_same_events_in_opposite_order_do_not_block_each_other(account: ChannelAccount) -> None:
-    """A deadlock would be repeated, and go unnoticed but for the second that it takes: so the flights are counted."""
+    """A deadlock would be repeated, and go unnoticed but for the second that it takes: so the batches are counted."""
     messages = [{"mid": f"m_{index}"} for index in range(2_000)]
     posts = page_post(account, *messages), page_post(account, *reversed(messages))
-    flights: list[int] = []
+    batches: list[int] = []
 
-    async def flight(connection: Any, batch: Any) -> list[str]:
-        flights.append(len(batch))
+    async def counted(connection: Any, batch: Any) -> list[str]:
+        batches.append(len(batch))
         return await store_batch(connection, batch)
 
     async def through() -> None:
-        lane = WebhookASGI(nobody)
-        lane._writes.flight, lane._writes.most = flight, 1
-        async with await psycopg.AsyncConnection.connect(**lane._writes.parameters) as gate:
+        endpoint = WebhookASGI(nobody)
+        endpoint._writes.run_batch, endpoint._writes.most = counted, 1
+        async with await psycopg.AsyncConnection.connect(**endpoint._writes.parameters) as gate:
             await gate.execute("LOCK TABLE channels_app_inboundentry IN SHARE MODE")
-            asked = [asyncio.create_task(ask(lane, post)) for post in posts]
+            asked = [asyncio.create_task(ask(endpoint, post)) for post in posts]
             await asyncio.sleep(1)  # both have come to the gate; they start together when it opens
         await asyncio.gather(*asked)
-        await lane.close()
+        await endpoint.close()
 
     async_to_sync(through)()
-    assert flights == [1, 1]
+    assert batches == [1, 1]
     assert len(entries(account)) == 2_000
 
 
-def test_many_webhooks_share_a_flight_and_each_gets_its_own_answer(account: ChannelAccount) -> None:
-    flights: list[int] = []
+def test_many_webhooks_share_a_batch_and_each_gets_its_own_answer(account: ChannelAccount) -> None:
+    batches: list[int] = []
 
     async def counted(connection: Any, batch: Any) -> list[str]:
-        flights.append(len(batch))
+        batches.append(len(batch))
         return await store_batch(connection, batch)
+
+    def count(endpoint: WebhookASGI) -> None:
+        endpoint._writes.run_batch = counted
 
     mids = [f"m_{index % 150}" for index in range(200)]
     posts = [page_post(account, {"mid": mid}) for mid in mids]
-    answers = [got.word for got in at_once(*posts, change=lambda lane: setattr(lane._writes, "flight", counted))]
+    answers = [
+        reply.word for reply in at_once(*posts, change=lambda endpoint: setattr(endpoint._writes, "run_batch", counted))
+    ]
     assert {mid for mid, word in zip(mids, answers, strict=True) if word == "accepted"} == set(mids)
     assert sorted(answers) == ["accepted"] * 150 + ["duplicate"] * 50
-    assert len(flights) < 20
+    assert len(batches) < 20
 
 
-def test_a_poisoned_webhook_in_a_flight_fails_alone(account: ChannelAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_poisoned_webhook_in_a_batch_fails_alone(account: ChannelAccount, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("channels_app.webhooks.intake._LONGEST_KEY", 10_000)
     monkeypatch.setattr("channels_app.toolkit.payloads.LONGEST_ID", 10_000)
     posts = [page_post(account, {"mid": f"m_{index}"}) for index in range(20)]
     posts[7] = page_post(account, {"mid": "x" * 300})
-    answers = [got.word for got in at_once(*posts)]
+    answers = [reply.word for reply in at_once(*posts)]
     assert answers == ["accepted"] * 7 + ["quarantined"] + ["accepted"] * 12
     assert len(entries(account)) == 19
 
@@ -133,16 +138,16 @@ def test_a_webhook_is_not_answered_before_its_commit(account: ChannelAccount) ->
     """While another connection holds the table, the commit cannot happen: so there must be no answer either."""
 
     async def through() -> None:
-        lane = WebhookASGI(nobody)
-        holder = await psycopg.AsyncConnection.connect(**fast_lane.connect_parameters())
+        endpoint = WebhookASGI(nobody)
+        holder = await psycopg.AsyncConnection.connect(**asgi_module.connect_parameters())
         await holder.execute("LOCK TABLE channels_app_webhookdelivery IN EXCLUSIVE MODE")
-        asked = asyncio.create_task(ask(lane, message_post(account)))
+        asked = asyncio.create_task(ask(endpoint, message_post(account)))
         done, _ = await asyncio.wait([asked], timeout=0.5)
         assert not done
         await holder.rollback()
         assert (await asked).word == "accepted"
         await holder.close()
-        await lane.close()
+        await endpoint.close()
 
     async_to_sync(through)()
 
@@ -150,31 +155,33 @@ def test_a_webhook_is_not_answered_before_its_commit(account: ChannelAccount) ->
 def test_the_provider_is_told_to_come_again_when_the_database_takes_too_long(
     account: ChannelAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fast_lane, "PATIENCE", 0.3)
+    monkeypatch.setattr(asgi_module, "DATABASE_TIMEOUT", 0.3)
 
-    async def through() -> Got:
-        lane = WebhookASGI(nobody)
-        holder = await psycopg.AsyncConnection.connect(**fast_lane.connect_parameters())
+    async def through() -> Reply:
+        endpoint = WebhookASGI(nobody)
+        holder = await psycopg.AsyncConnection.connect(**asgi_module.connect_parameters())
         await holder.execute("LOCK TABLE channels_app_webhookdelivery IN EXCLUSIVE MODE")
         try:
-            return await asyncio.wait_for(ask(lane, message_post(account)), 30)
+            return await asyncio.wait_for(ask(endpoint, message_post(account)), 30)
         finally:
             await holder.close()
-            await lane.close()
+            await endpoint.close()
 
-    got = async_to_sync(through)()
-    assert (got.status, got.word) == (503, "unavailable")
+    reply = async_to_sync(through)()
+    assert (reply.status, reply.word) == (503, "unavailable")
 
 
-def test_without_a_database_the_fast_lane_answers_503_and_works_again_when_it_is_back(account: ChannelAccount) -> None:
-    async def through() -> list[Got]:
-        lane = WebhookASGI(nobody)
-        good = lane._writes.parameters, lane._look_ups.parameters
-        lane._writes.parameters = lane._look_ups.parameters = {**good[0], "host": "127.0.0.1", "port": 1}
-        away = await ask(lane, message_post(account))
-        lane._writes.parameters, lane._look_ups.parameters = good
-        back = await ask(lane, message_post(account))
-        await lane.close()
+def test_without_a_database_the_asgi_endpoint_answers_503_and_works_again_when_it_is_back(
+    account: ChannelAccount,
+) -> None:
+    async def through() -> list[Reply]:
+        endpoint = WebhookASGI(nobody)
+        good = endpoint._writes.parameters, endpoint._look_ups.parameters
+        endpoint._writes.parameters = endpoint._look_ups.parameters = {**good[0], "host": "127.0.0.1", "port": 1}
+        away = await ask(endpoint, message_post(account))
+        endpoint._writes.parameters, endpoint._look_ups.parameters = good
+        back = await ask(endpoint, message_post(account))
+        await endpoint.close()
         return [away, back]
 
     away, back = async_to_sync(through)()
@@ -183,68 +190,68 @@ def test_without_a_database_the_fast_lane_answers_503_and_works_again_when_it_is
     assert back.word == "accepted"
 
 
-def test_without_a_database_the_django_lane_answers_503(
+def test_without_a_database_the_django_endpoint_answers_503(
     account: ChannelAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: Any) -> None:
         raise OperationalError("connection refused")
 
     monkeypatch.setattr("channels_app.webhooks.views.store", away)
-    [got] = take("django", message_post(account))
-    assert (got.status, got.word) == (503, "unavailable")
+    [reply] = deliver("django", message_post(account))
+    assert (reply.status, reply.word) == (503, "unavailable")
     assert deliveries(account) == []
 
 
 def test_connections_that_died_while_idle_cost_no_webhook(account: ChannelAccount) -> None:
     """A restarted PostgreSQL has closed every connection; Twilio would not send again after a 503."""
 
-    async def through() -> Got:
-        lane = WebhookASGI(nobody)
-        await asyncio.gather(*(ask(lane, page_post(account, {"mid": f"m_{index}"})) for index in range(5)))
-        lane._accounts._known.clear()
-        async with await psycopg.AsyncConnection.connect(**lane._writes.parameters, autocommit=True) as other:
+    async def through() -> Reply:
+        endpoint = WebhookASGI(nobody)
+        await asyncio.gather(*(ask(endpoint, page_post(account, {"mid": f"m_{index}"})) for index in range(5)))
+        endpoint._account_cache._known.clear()
+        async with await psycopg.AsyncConnection.connect(**endpoint._writes.parameters, autocommit=True) as other:
             await other.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid = ANY(%s)",
-                [[one.info.backend_pid for one in (*lane._writes._idle, *lane._look_ups._idle)]],
+                [[one.info.backend_pid for one in (*endpoint._writes._idle, *endpoint._look_ups._idle)]],
             )
-        got = await ask(lane, page_post(account, {"mid": "m_after"}))
-        await lane.close()
-        return got
+        reply = await ask(endpoint, page_post(account, {"mid": "m_after"}))
+        await endpoint.close()
+        return reply
 
     assert async_to_sync(through)().word == "accepted"
 
 
-def test_storing_the_same_flight_again_changes_nothing(account: ChannelAccount) -> None:
+def test_storing_the_same_batch_again_changes_nothing(account: ChannelAccount) -> None:
     async def twice(connection: Any, batch: Any) -> list[str]:
         await store_batch(connection, batch)
         return await store_batch(connection, batch)
 
-    at_once(message_post(account), change=lambda lane: setattr(lane._writes, "flight", twice))
+    at_once(message_post(account), change=lambda endpoint: setattr(endpoint._writes, "run_batch", twice))
     assert (WebhookDelivery.objects.count(), InboundEntry.objects.count()) == (1, 1)
 
 
-def test_the_fast_lane_never_leaves_its_thread(account: ChannelAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_asgi_endpoint_never_leaves_its_thread(account: ChannelAccount, monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: Any, **__: Any) -> None:
         raise AssertionError("a hop to another thread")
 
     monkeypatch.setattr(asgiref.sync.SyncToAsync, "__call__", forbidden)
     monkeypatch.setattr(asyncio.BaseEventLoop, "run_in_executor", forbidden)
     answers = at_once(message_post(account), page_post(account, {"mid": "m_other"}))
-    assert [got.word for got in answers] == ["accepted", "accepted"]
+    assert [reply.word for reply in answers] == ["accepted", "accepted"]
 
 
-def test_the_fast_lane_hands_on_what_is_not_a_posted_webhook(account: ChannelAccount) -> None:
+def test_the_asgi_endpoint_hands_on_what_is_not_a_posted_webhook(account: ChannelAccount) -> None:
     handed: list[str] = []
 
     async def inner(scope: Any, *_: Any) -> None:
         handed.append(scope.get("path", scope["type"]))
 
     async def through() -> None:
-        lane = WebhookASGI(inner)
-        await lane(Post(path_of(account), method="GET").scope, None, None)  # type: ignore[arg-type]
-        await lane(Post("/admin/").scope, None, None)  # type: ignore[arg-type]
-        await lane({"type": "lifespan"}, None, None)  # type: ignore[arg-type]
+        endpoint = WebhookASGI(inner)
+        await endpoint(Post(path_of(account), method="GET").scope, None, None)  # type: ignore[arg-type]
+        await endpoint(Post("/admin/").scope, None, None)  # type: ignore[arg-type]
+        await endpoint({"type": "lifespan"}, None, None)  # type: ignore[arg-type]
 
     async_to_sync(through)()
     assert handed == [path_of(account), "/admin/", "lifespan"]
@@ -252,7 +259,7 @@ def test_the_fast_lane_hands_on_what_is_not_a_posted_webhook(account: ChannelAcc
 
 def test_a_provider_that_hangs_up_half_way_leaves_nothing(account: ChannelAccount) -> None:
     async def through() -> list[Any]:
-        lane, said = WebhookASGI(nobody), []
+        endpoint, said = WebhookASGI(nobody), []
         messages = [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
 
         async def receive() -> dict[str, Any]:
@@ -261,8 +268,8 @@ def test_a_provider_that_hangs_up_half_way_leaves_nothing(account: ChannelAccoun
         async def send(message: Any) -> None:
             said.append(message)
 
-        await lane(message_post(account).scope, receive, send)
-        await lane.close()
+        await endpoint(message_post(account).scope, receive, send)
+        await endpoint.close()
         return said
 
     assert async_to_sync(through)() == []
@@ -276,14 +283,14 @@ def test_a_disabled_account_is_refused_and_a_new_one_taken_within_a_moment(accou
         clock[0] += seconds
 
     async def through() -> list[str]:
-        lane = WebhookASGI(nobody)
-        lane._accounts.clock = lambda: clock[0]
-        words = [(await ask(lane, message_post(account))).word]
+        endpoint = WebhookASGI(nobody)
+        endpoint._account_cache.clock = lambda: clock[0]
+        words = [(await ask(endpoint, message_post(account))).word]
         for enabled, wait in ((False, 1.1), (True, 0.3)):
             await ChannelAccount.objects.filter(id=account.id).aupdate(enabled=enabled)
             tick(wait)
-            words.append((await ask(lane, message_post(account))).word)
-        await lane.close()
+            words.append((await ask(endpoint, message_post(account))).word)
+        await endpoint.close()
         return words
 
     assert async_to_sync(through)() == ["accepted", "not_found", "duplicate"]
@@ -292,36 +299,36 @@ def test_a_disabled_account_is_refused_and_a_new_one_taken_within_a_moment(accou
 def test_a_known_account_is_not_looked_up_again_within_a_second(account: ChannelAccount) -> None:
     looked: list[int] = []
 
-    def watch(lane: WebhookASGI) -> None:
-        look_up = lane._look_ups.flight
+    def watch(endpoint: WebhookASGI) -> None:
+        look_up = endpoint._look_ups.run_batch
 
         async def counted(connection: Any, ids: Any) -> Any:
             looked.append(len(ids))
             return await look_up(connection, ids)
 
-        lane._look_ups.flight = counted
+        endpoint._look_ups.run_batch = counted
 
     async def through() -> None:
-        lane = WebhookASGI(nobody)
-        watch(lane)
+        endpoint = WebhookASGI(nobody)
+        watch(endpoint)
         for _ in range(5):
-            await ask(lane, message_post(account))
-        await lane.close()
+            await ask(endpoint, message_post(account))
+        await endpoint.close()
 
     async_to_sync(through)()
     assert looked == [1]
 
 
-def test_with_the_django_lane_off_handshakes_still_work_and_posts_do_not(
+def test_with_the_django_endpoint_off_handshakes_still_work_and_posts_do_not(
     account: ChannelAccount, settings: Settings
 ) -> None:
     settings.WEBHOOK_DJANGO_LANE = False
-    posted, asked = take("django", message_post(account), Post(path_of(account), query=GET_CHALLENGE, method="GET"))
+    posted, asked = deliver("django", message_post(account), Post(path_of(account), query=GET_CHALLENGE, method="GET"))
     assert (posted.status, posted.word) == (404, "not_found")
     assert (asked.status, asked.body) == (200, b"55")
 
 
-def test_both_lanes_answer_to_the_letter_alike(account: ChannelAccount) -> None:
+def test_both_endpoints_answer_to_the_letter_alike(account: ChannelAccount) -> None:
     good = message_post(account)
     posts = [
         good,
@@ -333,12 +340,12 @@ def test_both_lanes_answer_to_the_letter_alike(account: ChannelAccount) -> None:
         Post(path_of(account), query=GET_CHALLENGE, method="GET"),
     ]
     posts = [replace(post, headers=(*post.headers, ("X-Request-ID", "same"))) for post in posts]
-    fast = take("fast", *posts)
+    asgi = deliver("asgi", *posts)
     InboundEntry.objects.all().delete()
-    django = take("django", *posts)
+    django = deliver("django", *posts)
     told = [
-        [(got.status, got.body, {name: got.headers.get(name) for name in OURS}) for got in answers]
-        for answers in (fast, django)
+        [(reply.status, reply.body, {name: reply.headers.get(name) for name in OURS}) for reply in answers]
+        for answers in (asgi, django)
     ]
     assert told[0] == told[1]
 
@@ -355,7 +362,7 @@ def test_75_the_whole_application_takes_a_webhook_and_refuses_a_foreign_websocke
     async def receive() -> dict[str, Any]:
         return coming.pop(0)
 
-    async def through() -> Got:
+    async def through() -> Reply:
         foreign = {"type": "websocket", "path": "/x/", "headers": [(b"origin", b"https://evil.example")]}
         await application(foreign, receive, send)
         try:

@@ -16,7 +16,7 @@ from channels_app.platforms import meta, x
 from channels_app.types import Secret, WebhookRequest
 from channels_app.webhooks.guard import MOST_HANDSHAKES, HandshakeLimit
 from channels_app.webhooks.responses import Refused
-from tests.channels_app.webhooks.kit import COMMITTED, LANES, signed, take
+from tests.channels_app.webhooks.kit import COMMITTED, ENDPOINTS, deliver, signed
 from tests.factories import ChannelAccountFactory
 
 SECRET = Secret("a consumer secret")
@@ -50,15 +50,15 @@ def test_the_proof_that_goes_to_meta_signs_no_webhook(token: str) -> None:
 
 
 @COMMITTED
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
 @pytest.mark.parametrize("kind", ["twitter", "messenger"])
 @pytest.mark.parametrize("body", [b"[]", b'["for_user_id"]', b'"word"', b"{broken"])
-def test_what_is_signed_and_unreadable_is_kept_once(lane: str, kind: str, body: bytes) -> None:
+def test_what_is_signed_and_unreadable_is_kept_once(endpoint: str, kind: str, body: bytes) -> None:
     account, other = (ChannelAccountFactory(kind=kind, address=address) for address in ("4711", "4712"))
 
-    got = take(lane, *[signed(account, body)] * 3, signed(other, body))
+    reply = deliver(endpoint, *[signed(account, body)] * 3, signed(other, body))
 
-    assert [one.status for one in got] == [200] * 4
+    assert [one.status for one in reply] == [200] * 4
     assert sorted(WebhookDelivery.objects.values_list("account", "state")) == sorted(
         [(account.pk, "quarantined"), (other.pk, "quarantined")]
     )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from channels_app.account import Account
-from channels_app.webhooks.account_cache import Accounts
+from channels_app.webhooks.account_cache import AccountCache
 from channels_app.webhooks.guard import MOST_HANDSHAKES, HandshakeLimit, read_headers
 from channels_app.webhooks.responses import Refused
 
@@ -43,9 +43,9 @@ def test_headers_that_come_twice_are_named() -> None:
 
 def test_a_flood_of_unknown_ids_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("channels_app.webhooks.account_cache._MOST_REMEMBERED", 100)
-    accounts = Accounts()
+    accounts = AccountCache()
     for _ in range(1_000):
-        accounts.learn(uuid.uuid4(), None)
+        accounts.remember(uuid.uuid4(), None)
     assert len(accounts._known) <= 100
 
 

@@ -29,10 +29,10 @@ from channels_app.types import (
     VerifiedWebhook,
     WebhookRequest,
 )
-from channels_app.webhooks.intake import Taken, interpret
+from channels_app.webhooks.intake import ParsedDelivery, parse_webhook
 from channels_app.webhooks.redaction import redacted, without
 from tests.channels_app.providers.kit import channel_of
-from tests.channels_app.webhooks.kit import COMMITTED, LANES, entries, take, twilio, whatsapp_fields
+from tests.channels_app.webhooks.kit import COMMITTED, ENDPOINTS, deliver, entries, twilio, whatsapp_fields
 from tests.factories import ChannelAccountFactory
 
 ANA = Sender(external_id="+34600112233")
@@ -156,10 +156,10 @@ def test_a_tap_without_an_id_is_known_again_when_its_bytes_are_read_again() -> N
     assert CARD not in first.entries[0].event
 
 
-def kept_of(body: bytes) -> Taken:
+def kept_of(body: bytes) -> ParsedDelivery:
     """Return what a Page that asks for it keeps of a webhook."""
     page = Account(uuid.uuid4(), "messenger", "200", channel_of("messenger"), redact=True)
-    return interpret(page, VerifiedWebhook(WebhookRequest(method="POST", url="", headers={}, body=body)), "request")
+    return parse_webhook(page, VerifiedWebhook(WebhookRequest(method="POST", url="", headers={}, body=body)), "request")
 
 
 def test_an_event_without_words_is_left_alone() -> None:
@@ -195,13 +195,13 @@ def test_whatever_is_written_cleaning_it_twice_changes_nothing_more(text: str) -
 
 
 @COMMITTED
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
 @pytest.mark.parametrize("asked", [True, False])
-def test_what_an_account_does_not_want_is_in_no_row_whichever_lane_took_it(lane: str, asked) -> None:
+def test_what_an_account_does_not_want_is_in_no_row_whichever_endpoint_took_it(endpoint: str, asked) -> None:
     account = ChannelAccountFactory(kind="whatsapp", redact=asked)
     post = twilio(account, whatsapp_fields(account, Body="pay with 4111 1111 1111 1111"))
     again = twilio(account, whatsapp_fields(account, Body="pay with 4111 1111 1111 1111"))
-    assert [got.word for got in take(lane, post, again)] == ["accepted", "duplicate"]
+    assert [reply.word for reply in deliver(endpoint, post, again)] == ["accepted", "duplicate"]
     [entry] = entries(account)
     bodies = b"".join(bytes(one.body) for one in WebhookDelivery.objects.all())
     assert ("4111 1111 1111 1111" in entry.event["text"], b"4111+1111+1111+1111" in bodies) == (not asked, not asked)

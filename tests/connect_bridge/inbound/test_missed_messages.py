@@ -13,7 +13,7 @@ from channels_app.models import ChannelAccount, InboundCheck, InboundEntry, Webh
 from channels_app.recovery import missed_messages
 from sandbox.world.faults import Fault
 from sandbox.world.settings import Settings
-from tests.channels_app.webhooks.kit import take, twilio, whatsapp_fields, x_post
+from tests.channels_app.webhooks.kit import deliver, twilio, whatsapp_fields, x_post
 from tests.factories import ChannelAccountFactory
 from tests.sandbox.kit import RunningWorld, running
 from tests.sandbox.messengers_kit import ADDRESSES, CREDENTIALS, CUSTOMERS
@@ -82,7 +82,7 @@ def test_its_webhook_that_comes_after_all_is_a_duplicate(world: RunningWorld, se
         if kind == "whatsapp"
         else x_post(account, "late", event=message)
     )
-    (answer,) = take("django", post)
+    (answer,) = deliver("django", post)
     assert answer.word == "duplicate"
     assert texts() == ["late"]
 
