@@ -69,7 +69,13 @@ def sums(question: Question) -> dict[tuple[Any, ...], Sums]:
     if groups:
         query += f" GROUP BY {', '.join(groups)}"
     width = len(groups)
-    return {row[:width]: dict(zip(question.measures, row[width:], strict=True)) for row in _rows(query, given)}
+    result: dict[tuple[Any, ...], Sums] = {}
+    for row in _rows(query, given):
+        group = _in_days(question, row[:width])
+        added = zip(question.measures, row[width:], strict=True)
+        known = result.get(group)
+        result[group] = {name: number + (known[name] if known else 0) for name, number in added}
+    return result
 
 
 def bins(question: Question, digests: Sequence[str]) -> dict[tuple[Any, ...], Bins]:
@@ -88,7 +94,7 @@ SELECT {"".join(f"{name}, " for name in groups)} b.digest, b.bin, sum(b.count)::
  WHERE {where} GROUP BY {"".join(f"{name}, " for name in groups)} b.digest, b.bin
 """  # noqa: S608 - our own names
     rows = _rows(query, {**given, "digests": [DIGESTS.index(name) for name in digests]})
-    return binned((row[: len(groups)], *row[len(groups) :]) for row in rows)
+    return binned((_in_days(question, row[: len(groups)]), *row[len(groups) :]) for row in rows)
 
 
 def binned(rows: Iterable[tuple[tuple[Any, ...], int, int, int]]) -> dict[tuple[Any, ...], Bins]:
@@ -120,6 +126,13 @@ def _where(question: Question, facet: str) -> tuple[str, dict[str, Any]]:
         where += " AND r.value = %(value)s"
         given["value"] = question.facets[facet]
     return where, given
+
+
+def _in_days(question: Question, group: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the group by day: where a range begins or ends within a day, hours are read, which are of that day."""
+    if question.hourly or question.whole_days or "at" not in question.by:
+        return group
+    return tuple(day_of(value) if name == "at" else value for name, value in zip(question.by, group, strict=True))
 
 
 def _whole_days(start: datetime, end: datetime) -> tuple[datetime, datetime]:

@@ -57,6 +57,31 @@ def test_rollups_and_facts_answer_alike(data: Any, settings: Any) -> None:
             assert rollups.bins(question, DIGESTS[:6]) == chat_facts.bins(question, DIGESTS[:6])
 
 
+@pytest.mark.django_db
+def test_a_range_that_begins_within_a_day_is_counted_by_that_day(settings: Any) -> None:
+    settings.TIME_ZONE = "Europe/Madrid"
+    story = History(START)
+    story.begin()
+    line = {"role": "CUSTOMER", "after": 60, "took": 20, "status": "", "code": "", "score": None}
+    line |= {"outside": False, "doubled": False, "wordless": False}
+    chat = {
+        "conversation": 0,
+        "after": 0,
+        "lines": [line] * 200,
+        "ended": True,
+        "stays": [],
+        "agent": "",
+        "detail": None,
+    }
+    story.write({**chat, "detail": None})
+    refresh()
+    question = Question(
+        start=hour_of(START), end=hour_of(START) + timedelta(hours=4), by=("at",), measures=("received",)
+    )
+    assert rollups.sums(question) == {(day_of(START),): {"received": 200}}
+    assert chat_facts.sums(question) == rollups.sums(question)
+
+
 @pytest.mark.parametrize("facet", ["queue", "agent", "language", "code", "phrase"])
 @pytest.mark.django_db
 def test_values_of_a_facet_are_told_alike(facet: str) -> None:

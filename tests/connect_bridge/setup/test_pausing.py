@@ -74,7 +74,7 @@ def test_a_shorter_word_does_not_end_a_longer_pause(messenger: FakeMessenger) ->
     message = say(second, "two")
     message.outbox.update(state="claimed", claimed_by="here", attempts=1, claimed_until=datetime.now(UTC))
     held = _held(message)
-    sender.claims.settle_failed(held, retry_policy.judge(too_fast(5), 1, 0), [])
+    sender.queries.settle_failed(held, retry_policy.judge(too_fast(5), 1, 0), [])
     assert AccountPause.objects.get().until == until
 
 
