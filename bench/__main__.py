@@ -29,20 +29,22 @@ def main() -> None:
         "--keep", action="store_true", default=None, help="of dashboards: leave the rows for later runs"
     )
     options = parser.parse_args()
-    given = {name: getattr(options, name) for name in ("conversations", "minutes", "messages", "keep")}
+    options_given = {name: getattr(options, name) for name in ("conversations", "minutes", "messages", "keep")}
     results: dict[str, object] = {}
     for name in options.bench or BENCHES:
         print(f"── {name} on {platform.machine()}, Python {platform.python_version()} ──", flush=True)
         module = importlib.import_module(f"bench.{name}")
-        results[name] = module.run(**{**(module.QUICK if options.quick else {}), **_taken(module.run, given)})
+        results[name] = module.run(
+            **{**(module.QUICK if options.quick else {}), **accepted_by(module.run, options_given)}
+        )
     if options.json:
         options.json.write_text(json.dumps(results, indent=1))
 
 
-def _taken(run: Callable[..., object], given: Mapping[str, object]) -> dict[str, object]:
+def accepted_by(run: Callable[..., object], chosen: Mapping[str, object]) -> dict[str, object]:
     """Return of what was given what this bench takes."""
     asked = inspect.signature(run).parameters
-    return {name: value for name, value in given.items() if value is not None and name in asked}
+    return {name: value for name, value in chosen.items() if value is not None and name in asked}
 
 
 if __name__ == "__main__":

@@ -43,23 +43,23 @@ Times = dict[str, float]
 def run(rows: int = 100_000, rounds: int = 5) -> dict[str, object]:
     """Print and return for each list what it takes in milliseconds, and the slowest thing that one can ask of it."""
     floor = _measured(ONE_PAGE, rounds, asked=False)
-    found = _measured(rows, rounds, asked=True)
+    figures = _measured(rows, rounds, asked=True)
     print(f"  lists with {rows:,} rows; ms, against the same with {ONE_PAGE}: as it stands | the slowest otherwise")
     results: dict[str, object] = {}
     slow = []
-    for page, times in found.items():
+    for page, times in figures.items():
         plain, worst = times[""], max(times, key=lambda how: times[how])
         ratio = plain / floor[page][""]
         print(f"  {page:<28} {plain:6.0f}  {ratio:4.1f} times | {times[worst]:6.0f}  {worst or 'as it stands'}")
         results[page] = {"ms": plain, "ratio": ratio, "worst_ms": times[worst], "worst": worst}
         slow += [f"{page}?{how}: {taken:.0f} ms" for how, taken in times.items() if taken > GOAL]
-    print(f"  above {GOAL:.0f} ms: {len(slow)} of {sum(map(len, found.values()))}", *slow, sep="\n    ")
+    print(f"  above {GOAL:.0f} ms: {len(slow)} of {sum(map(len, figures.values()))}", *slow, sep="\n    ")
     return {**results, "above": slow}
 
 
 def _measured(rows: int, rounds: int, *, asked: bool) -> dict[str, Times]:
     """Return what each page takes with so many rows in each table, by its name and by what was `asked` of it."""
-    given = os.environ.get("DATABASE_URL")
+    address = os.environ.get("DATABASE_URL")
     with database("bench_admin") as url:
         os.environ |= {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "config.settings", "LOG_LEVEL": "ERROR"}
         manage("migrate", "-v0", env={"DATABASE_URL": url})
@@ -70,7 +70,7 @@ def _measured(rows: int, rounds: int, *, asked: bool) -> dict[str, Times]:
         finally:
             _hang_up()
             os.environ.pop("DATABASE_URL")
-            os.environ |= {"DATABASE_URL": given} if given else {}
+            os.environ |= {"DATABASE_URL": address} if address else {}
 
 
 def _hang_up() -> None:
@@ -88,12 +88,12 @@ def _times(rows: int, rounds: int, *, asked: bool) -> dict[str, Times]:
 
     client = Client(SERVER_NAME="localhost")
     client.force_login(User.objects.create_superuser("bench"))
-    found: dict[str, Times] = {}
+    times: dict[str, Times] = {}
     for name, address, queries in _pages(client, rows):
         chosen = queries if asked else queries[:1]
-        found[name] = {one: min(_timed(client, f"{address}?{one}") for _ in range(rounds)) for one in chosen}
-        print(f"  {name}, {rows:,} rows: {found[name]['']:.0f} ms", flush=True)
-    return found
+        times[name] = {one: min(_timed(client, f"{address}?{one}") for _ in range(rounds)) for one in chosen}
+        print(f"  {name}, {rows:,} rows: {times[name]['']:.0f} ms", flush=True)
+    return times
 
 
 def _pages(client: Any, rows: int) -> Iterator[tuple[str, str, list[str]]]:

@@ -137,10 +137,10 @@ def fill(url: str, rows: int) -> None:
 
     past = {"history_date": _SECONDS_AGO, "history_type": "'~'", "history_user_id": "'ana'"}
     histories: list[Any] = recorded_models()
-    made = {apps.get_model(label): given for label, given in TABLES.items()}
+    made = {apps.get_model(label): values for label, values in TABLES.items()}
     with psycopg.connect(url, autocommit=True, cursor_factory=psycopg.ClientCursor) as server:
-        for model, given in {**made, **{one.history.model: past for one in histories}}.items():
-            server.execute(_insert(server.cursor(), model, given, rows).encode())
+        for model, values in {**made, **{one.history.model: past for one in histories}}.items():
+            server.execute(_insert(server.cursor(), model, values, rows).encode())
             if _is_counted(model):
                 sequence = f"pg_get_serial_sequence('{model._meta.db_table}', '{model._meta.pk.column}')"
                 server.execute(f"SELECT setval({sequence}, {_count(model, rows) + 1})".encode())
@@ -155,19 +155,21 @@ def _is_counted(model: type[models.Model]) -> bool:
     return isinstance(model._meta.pk, models.AutoField)
 
 
-def _insert(cursor: Any, model: type[models.Model], given: dict[str, str], rows: int) -> str:
+def _insert(cursor: Any, model: type[models.Model], expressions: dict[str, str], rows: int) -> str:
     fields = model._meta.concrete_fields
-    values = [_value(cursor, field, given.get(str(field.column)), rows).replace("ROWS", str(rows)) for field in fields]
+    values = [
+        _value(cursor, field, expressions.get(str(field.column)), rows).replace("ROWS", str(rows)) for field in fields
+    ]
     columns = ", ".join(f'"{field.column}"' for field in fields)
     many = f"generate_series(1, {_count(model, rows)}) AS n"
     return f"INSERT INTO {model._meta.db_table} ({columns}) SELECT {', '.join(values)} FROM {many}"
 
 
-def _value(cursor: Any, field: Any, given: str | None, rows: int) -> str:
+def _value(cursor: Any, field: Any, expression: str | None, rows: int) -> str:
     """Return what a column gets: what is given; else the row that it must point at; else as little as may be."""
-    if given not in (None, REF):
-        return str(given)
-    if field.remote_field and (given == REF or not field.null):
+    if expression not in (None, REF):
+        return str(expression)
+    if field.remote_field and (expression == REF or not field.null):
         target = field.remote_field.model
         number = f"((n - 1) % {_count(target, rows)} + 1)"
         return number if _is_counted(target) else f"md5('{target._meta.db_table}' || {number})::uuid"

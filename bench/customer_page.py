@@ -53,8 +53,8 @@ def run(messages: int = 10_000, others: int = 200_000, rounds: int = 60) -> dict
         manage("migrate", "-v0", env={"DATABASE_URL": url})
         with psycopg.connect(url, autocommit=True) as connection:
             for statement in filter(str.strip, POPULATE.split(";")):
-                given = {"messages": messages, "others": others}
-                connection.execute(psycopg.ClientCursor(connection).mogrify(statement, given))
+                params = {"messages": messages, "others": others}
+                connection.execute(psycopg.ClientCursor(connection).mogrify(statement, params))
             connection.execute("ANALYZE")
             chosen = connection.execute("SELECT customer FROM person WHERE n = 0").fetchone()
             total = connection.execute("SELECT count(*) FROM connect_bridge_message").fetchone()

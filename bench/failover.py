@@ -172,10 +172,10 @@ class Network:
             self.cut()
         self.last += 1
         hardware = Path("/sys/class/net/pb1/address")
-        told = subprocess.run(
+        finished = subprocess.run(
             ["ip", "netns", "exec", self.its, "cat", str(hardware)], check=True, capture_output=True, text=True
         )
-        permanent = ("lladdr", told.stdout.strip(), "dev", "pb0", "nud", "permanent")
+        permanent = ("lladdr", finished.stdout.strip(), "dev", "pb0", "nud", "permanent")
         _ip("-n", self.ours, "neighbour", "replace", self.address, *permanent)
         self.mend()
         self.hosts.write_text(f"127.0.0.1 localhost\n{self.address} {NAME}\n")

@@ -33,9 +33,9 @@ def database(name: str, *, keep: bool = False) -> Iterator[str]:
 
     With `keep` it is the one that an earlier run left, and stays.
     """
-    given = os.environ.get("DATABASE_URL")
-    if given:
-        with _opened(given, name, keep=keep) as url:
+    address = os.environ.get("DATABASE_URL")
+    if address:
+        with _opened(address, name, keep=keep) as url:
             yield url
         return
     VAR.mkdir(exist_ok=True)

@@ -144,7 +144,7 @@ def _entry(account: str, delivery: uuid.UUID, customer: str, text: str) -> tuple
 
 def _until(database: Any, count: str, expected: int) -> None:
     deadline = time.monotonic() + PATIENCE
-    while (found := database.execute(count).fetchone()[0]) < expected:
+    while (count_now := database.execute(count).fetchone()[0]) < expected:
         if time.monotonic() > deadline:
-            raise SystemExit(f"only {found} of {expected} after {PATIENCE:.0f} s: {count}")
+            raise SystemExit(f"only {count_now} of {expected} after {PATIENCE:.0f} s: {count}")
         time.sleep(0.2)

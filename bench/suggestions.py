@@ -58,19 +58,19 @@ def _measure(chosen: list[Any]) -> tuple[list[float], int]:
     from customers.suggestions import suggest
 
     suggest(chosen[0])  # the connection is made once
-    times, found = [], 0
+    times, count = [], 0
     for customer in random.sample(chosen, len(chosen)):
         began = time.perf_counter()
-        found += len(suggest(customer))
+        count += len(suggest(customer))
         times.append((time.perf_counter() - began) * 1000)
     ours.close()
     pooled: Any = ours
     pooled.close_pool()
-    return times, found
+    return times, count
 
 
-def _report(identities: int, times: list[float], found: int) -> dict[str, float]:
+def _report(identities: int, times: list[float], suggestions: int) -> dict[str, float]:
     results = {"median_ms": median(times), "p99_ms": percentile(times, 0.99), "most_ms": max(times)}
-    print(f"{len(times)} customers among {identities:,} identities, {found} suggestions:")
+    print(f"{len(times)} customers among {identities:,} identities, {suggestions} suggestions:")
     print("  one customer's take {median_ms:.1f} ms, p99 {p99_ms:.1f}, at most {most_ms:.1f}".format(**results))
     return results

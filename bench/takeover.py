@@ -49,7 +49,7 @@ class Seen:
     phone: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     agent: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
-    def heard(self, contact: str, after: float) -> float | None:
+    def first_message_after(self, contact: str, after: float) -> float | None:
         """Return when the chat had a new socket and its transcript was read, None if that has not happened yet."""
         opened = next((at for at in self.opened[contact] if at > after), None)
         return None if opened is None else next((at for at in self.read[contact] if at > opened), None)
@@ -144,7 +144,7 @@ def look(one: Crew) -> Seen:
 
 def _missing(one: Crew, death: Round) -> int:
     seen = look(one)
-    unheard = sum(seen.heard(contact, death.at) is None for contact in death.chats)
+    unheard = sum(seen.first_message_after(contact, death.at) is None for contact in death.chats)
     return (
         unheard
         + sum(text not in seen.phone for text in death.said)
@@ -155,20 +155,24 @@ def _missing(one: Crew, death: Round) -> int:
 def _refuse_losses(seen: Seen, done: Sequence[Round], chats: int) -> None:
     said = {text for death in done for text in death.said}
     written = {text for death in done for text in death.written} | {f"hello {number}" for number in range(chats)}
-    for what, expected, found in (("to phones", said, seen.phone), ("to agents", written, seen.agent)):
-        lost, doubled = sum(text not in found for text in expected), sum(len(times) > 1 for times in found.values())
+    for what, expected, arrived in (("to phones", said, seen.phone), ("to agents", written, seen.agent)):
+        lost, doubled = sum(text not in arrived for text in expected), sum(len(times) > 1 for times in arrived.values())
         print(f"  {what:10} {len(expected)} messages, {lost} lost, {doubled} doubled", flush=True)
-        if lost or doubled or found.keys() - expected:
+        if lost or doubled or arrived.keys() - expected:
             raise SystemExit(f"messages {what} were lost, doubled or made up")
 
 
 def _report(seen: Seen, done: Sequence[Round], *, quotas: bool) -> Mapping[str, object]:
-    heard = [(seen.heard(contact, death.at) or float("inf")) - death.at for death in done for contact in death.chats]
+    reached = [
+        (seen.first_message_after(contact, death.at) or float("inf")) - death.at
+        for death in done
+        for contact in death.chats
+    ]
     from_death = [seen.phone[text][0] - death.at for death in done for text in death.said]
     to_phone = [seen.phone[text][0] - at for death in done for text, at in death.said.items()]
     to_agent = [seen.agent[text][0] - at for death in done for text, at in death.written.items()]
     rows = {
-        "death to heard again": heard,
+        "death to heard again": reached,
         "death to agent's words on the phone": from_death,
         "said to on the phone": to_phone,
         "written to with the agent": to_agent,
@@ -176,7 +180,7 @@ def _report(seen: Seen, done: Sequence[Round], *, quotas: bool) -> Mapping[str, 
     for name, values in rows.items():
         p50, p99 = lab.median(values), lab.percentile(values, 0.99)
         print(f"  {name:36} p50 {p50:5.1f} s   p99 {p99:5.1f} s   longest {max(values):5.1f} s", flush=True)
-    p99 = lab.percentile(heard, 0.99)
+    p99 = lab.percentile(reached, 0.99)
     print(f"  target: p99 under {TARGET:.0f} s to heard again: {'met' if p99 < TARGET else 'NOT MET'}", flush=True)
     figures = {
         name: {"p50_s": lab.median(v), "p99_s": lab.percentile(v, 0.99), "max_s": max(v)} for name, v in rows.items()

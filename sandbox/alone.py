@@ -46,8 +46,8 @@ def the_only_one(var: Path, port: int) -> Iterator[None]:
 
 def _numbers(name: str) -> tuple[int | None, int | None]:
     """Return the process and the port of the holder, as far as it has said."""
-    found = re.search(r"pid (\d+) port (\d+)", name)
-    return (int(found[1]), int(found[2])) if found else (None, None)
+    match = re.search(r"pid (\d+) port (\d+)", name)
+    return (int(match[1]), int(match[2])) if match else (None, None)
 
 
 def _words(where: str, port: int, pid: int | None, its_port: int | None) -> str:

@@ -139,7 +139,7 @@ class Chatter:
 
     def _customer(self, text: str, after: float = 0) -> None:
         message = self._next(after)
-        taken = self.now + timedelta(seconds=self.dice.lognormvariate(-2.6, 0.5))
+        answered_at = self.now + timedelta(seconds=self.dice.lognormvariate(-2.6, 0.5))
         self._message(
             message,
             text,
@@ -150,7 +150,7 @@ class Chatter:
             status="relayed",
             error_code="",
             error_detail="",
-            relayed_at=taken,
+            relayed_at=answered_at,
             settled_at=None,
         )
         self._score(message, text)
@@ -244,8 +244,8 @@ class Chatter:
             scored_at=self.now,
             error="" if scored else language,
         )
-        found = lexicon.phrases(text, language) if label == "NEGATIVE" else []
-        for phrase in sorted({normal(phrase) for phrase, _ in found} - {""}):
+        key_phrases = lexicon.phrases(text, language) if label == "NEGATIVE" else []
+        for phrase in sorted({normal(phrase) for phrase, _ in key_phrases} - {""}):
             self.book.add("analytics_phrase", message_id=message, text=phrase)
 
     def _contact(self, joined: datetime | None, queued_at: datetime | None) -> None:

@@ -146,10 +146,10 @@ class Stage:
         alices = self.chats[0]
         asked = self._text("This is from Alice."), self._text("This is from Bob.")
         await _both(self._ask(alices, self.alice, asked[0]), self._ask(bobs, self.bob, asked[1]))
-        told = self._text("This is for Alice."), self._text("This is for Bob.")
-        await _both(self._answer(alices, self.alice, told[0]), self._answer(bobs, self.bob, told[1]))
-        await self._belongs(alices, self.alice, asked[1], told[1])
-        await self._belongs(bobs, self.bob, asked[0], told[0])
+        texts = self._text("This is for Alice."), self._text("This is for Bob.")
+        await _both(self._answer(alices, self.alice, texts[0]), self._answer(bobs, self.bob, texts[1]))
+        await self._belongs(alices, self.alice, asked[1], texts[1])
+        await self._belongs(bobs, self.bob, asked[0], texts[0])
 
     async def _belongs(self, chat: Chat, phone: Phone, not_asked: str, not_told: str) -> None:
         """Raise Missing if something of the other customer's is in this chat or on this phone."""

@@ -40,9 +40,9 @@ class Office:
     async def post(self, path: str, **body: Any) -> Any:
         return await self._call("POST", path, json=body)
 
-    async def _call(self, method: str, path: str, **given: Any) -> Any:
+    async def _call(self, method: str, path: str, **options: Any) -> Any:
         headers = {"Authorization": f"Token {self.token}"}
-        async with self.session.request(method, f"{self.url}/api/v1/{path}/", headers=headers, **given) as answer:
+        async with self.session.request(method, f"{self.url}/api/v1/{path}/", headers=headers, **options) as answer:
             answer.raise_for_status()
             return await answer.json()
 
@@ -90,7 +90,7 @@ class Day:
         [text] = parse_qs(urlsplit(link).query)["text"]
         asked = await self._joined(on_whatsapp, ada, text)
         chat = await self._chat(on_whatsapp, ada, "It is about my parcel.")
-        told = self._attributes(chat)
+        attributes = self._attributes(chat)
         whatsapp = await self._identity(on_whatsapp)
         conversations = await self._conversations(known, whatsapp)
         self._demand(whatsapp["customer"] == known["customer"], "the link code did not make one customer of the two")
@@ -105,7 +105,9 @@ class Day:
             "previous_contact_outcome": "answered",
         }
         for name, value in expected.items():
-            self._demand(told.get(name) == value, f"the attribute {name} is {told.get(name)!r}, not {value!r}")
+            self._demand(
+                attributes.get(name) == value, f"the attribute {name} is {attributes.get(name)!r}, not {value!r}"
+            )
         self._done(
             0, f"the agent's attributes name both: {conversations[1]} now, {expected['other_conversations']} before"
         )
@@ -173,10 +175,10 @@ class Day:
         return dict(line.fields["attributes"]) if line else {}
 
     async def _identity(self, phone: Phone) -> dict[str, Any]:
-        found = await self.office.get("identities", kind=phone.kind, external_id=phone.person["id"])
-        if not found["results"]:
+        page = await self.office.get("identities", kind=phone.kind, external_id=phone.person["id"])
+        if not page["results"]:
             raise Missing(f"nobody is known by {phone.person['id']} on {phone.kind}")
-        identity: dict[str, Any] = found["results"][0]
+        identity: dict[str, Any] = page["results"][0]
         return identity
 
     async def _conversations(self, *identities: dict[str, Any]) -> list[str]:
@@ -188,8 +190,8 @@ class Day:
     async def _said(self, identity: dict[str, Any]) -> list[str]:
         """Return what somebody wrote, in order."""
         [conversation] = await self._conversations(identity)
-        found = await self.office.get("messages", conversation=conversation, direction="in")
-        return [row["text"] for row in sorted(found["results"], key=lambda row: row["sequence"])]
+        page = await self.office.get("messages", conversation=conversation, direction="in")
+        return [row["text"] for row in sorted(page["results"], key=lambda row: row["sequence"])]
 
     def _phone(self, kind: str, name: str) -> Phone:
         number = str(secrets.randbelow(9 * 10**9) + 10**9)

@@ -124,8 +124,8 @@ async def until(look: Callable[[], T | None], missing: Why) -> T:
     """Look again and again until there is something. Raises Missing after PATIENCE."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        if (found := look()) is not None:
-            return found
+        if (value := look()) is not None:
+            return value
         await asyncio.sleep(LOOK_AGAIN)
     raise Missing(missing if isinstance(missing, str) else missing())
 
@@ -177,8 +177,8 @@ class Agent:
         while time.monotonic() < deadline:
             for waiting in await self.world.call("GET", "/ccp/queue"):
                 if waiting["initial_contact_id"] == initial_contact_id:
-                    taken = await self._do(waiting["contact_id"], "accept")
-                    return await Chat.opened(self, taken)
+                    accepted = await self._do(waiting["contact_id"], "accept")
+                    return await Chat.opened(self, accepted)
             await asyncio.sleep(LOOK_AGAIN)
         raise Missing(f"the chat {initial_contact_id} never came into the queue")
 
@@ -206,12 +206,12 @@ class Chat:
     _reader: asyncio.Task[None] | None = None
 
     @classmethod
-    async def opened(cls, agent: Agent, taken: Mapping[str, Any]) -> Chat:
-        wanted = {"Type": ["WEBSOCKET", "CONNECTION_CREDENTIALS"], "ConnectParticipant": True}
-        token = taken["participant_token"]
-        details = await agent.world.call("POST", "/participant/connection", wanted, token)
+    async def opened(cls, agent: Agent, accepted: Mapping[str, Any]) -> Chat:
+        request = {"Type": ["WEBSOCKET", "CONNECTION_CREDENTIALS"], "ConnectParticipant": True}
+        token = accepted["participant_token"]
+        details = await agent.world.call("POST", "/participant/connection", request, token)
         bearer = details["ConnectionCredentials"]["ConnectionToken"]
-        chat = cls(agent, taken["contact_id"], taken["initial_contact_id"], bearer)
+        chat = cls(agent, accepted["contact_id"], accepted["initial_contact_id"], bearer)
         socket = await agent.world.session.ws_connect(details["Websocket"]["Url"])
         await socket.send_str(SUBSCRIBE)
         chat._reader = asyncio.create_task(chat._read(socket))

@@ -61,8 +61,8 @@ class Admin:
 
     async def add_faults(self, request: web.Request) -> web.Response:
         """Switch on one fault, or a list of them."""
-        given = msgspec.json.decode(await request.read(), type=Fault | list[Fault])
-        self.world.faults.on.extend(given if isinstance(given, list) else [given])
+        added = msgspec.json.decode(await request.read(), type=Fault | list[Fault])
+        self.world.faults.on.extend(added if isinstance(added, list) else [added])
         return answer(200, self.world.faults.on)
 
     async def clear_faults(self, request: web.Request) -> web.Response:

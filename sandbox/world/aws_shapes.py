@@ -49,8 +49,8 @@ class ShapeCompiler:
         if shape.name in self._checks:
             return self._checks[shape.name]
 
-        def when_built(value: Any, where: str, found: list[Problem]) -> None:
-            self._checks[shape.name](value, where, found)
+        def when_built(value: Any, where: str, problems: list[Problem]) -> None:
+            self._checks[shape.name](value, where, problems)
 
         self._checks[shape.name] = when_built
         self._checks[shape.name] = self._build(shape)
@@ -69,16 +69,16 @@ class ShapeCompiler:
         members = {name: self.compile(member) for name, member in shape.members.items()}
         required = tuple(shape.required_members)
 
-        def check(value: Any, where: str, found: list[Problem]) -> None:
+        def check(value: Any, where: str, problems: list[Problem]) -> None:
             if not isinstance(value, dict):
-                found.append(_wrong_type(where, "structure"))
+                problems.append(_wrong_type(where, "structure"))
                 return
-            found.extend(_missing(_join(where, name)) for name in required if value.get(name) is None)
+            problems.extend(_missing(_join(where, name)) for name in required if value.get(name) is None)
             for name, member in value.items():
                 if name not in members:
-                    found.append(Problem(_join(where, name), "unknown", f"Unknown member '{_join(where, name)}'"))
+                    problems.append(Problem(_join(where, name), "unknown", f"Unknown member '{_join(where, name)}'"))
                 elif member is not None:
-                    members[name](member, _join(where, name), found)
+                    members[name](member, _join(where, name), problems)
 
         return check
 
@@ -86,13 +86,13 @@ class ShapeCompiler:
         element = self.compile(shape.member)
         within = _size_check(shape, "Member")
 
-        def check(value: Any, where: str, found: list[Problem]) -> None:
+        def check(value: Any, where: str, problems: list[Problem]) -> None:
             if not isinstance(value, list):
-                found.append(_wrong_type(where, "list"))
+                problems.append(_wrong_type(where, "list"))
                 return
-            within(len(value), where, found)
+            within(len(value), where, problems)
             for number, item in enumerate(value, 1):
-                element(item, f"{where}.{number}.member", found)
+                element(item, f"{where}.{number}.member", problems)
 
         return check
 
@@ -100,14 +100,14 @@ class ShapeCompiler:
         key_check, value_check = self.compile(shape.key), self.compile(shape.value)
         within = _size_check(shape, "Map")
 
-        def check(value: Any, where: str, found: list[Problem]) -> None:
+        def check(value: Any, where: str, problems: list[Problem]) -> None:
             if not isinstance(value, dict):
-                found.append(_wrong_type(where, "map"))
+                problems.append(_wrong_type(where, "map"))
                 return
-            within(len(value), where, found)
+            within(len(value), where, problems)
             for key, item in value.items():
-                key_check(key, f"{where}.key", found)
-                value_check(item, f"{where}.{key}", found)
+                key_check(key, f"{where}.key", problems)
+                value_check(item, f"{where}.{key}", problems)
 
         return check
 
@@ -117,11 +117,11 @@ def _scalar(shape: Shape) -> Check:
     only_bool = bool in types
     inner = _string_check(shape) if isinstance(shape, StringShape) else _range_check(shape)
 
-    def check(value: Any, where: str, found: list[Problem]) -> None:
+    def check(value: Any, where: str, problems: list[Problem]) -> None:
         if not isinstance(value, types) or (isinstance(value, bool) and not only_bool):
-            found.append(_wrong_type(where, shape.type_name))
+            problems.append(_wrong_type(where, shape.type_name))
             return
-        inner(value, where, found)
+        inner(value, where, problems)
 
     return check
 
@@ -131,13 +131,13 @@ def _string_check(shape: StringShape) -> Check:
     allowed = frozenset(shape.enum)
     pattern = _compiled(shape.metadata.get("pattern"))
 
-    def check(value: Any, where: str, found: list[Problem]) -> None:
-        within(len(value), where, found)
+    def check(value: Any, where: str, problems: list[Problem]) -> None:
+        within(len(value), where, problems)
         if allowed and value not in allowed:
             choices = ", ".join(shape.enum)
-            found.append(_unsatisfied(where, f"Member must satisfy enum value set: [{choices}]"))
+            problems.append(_unsatisfied(where, f"Member must satisfy enum value set: [{choices}]"))
         if pattern is not None and not pattern.fullmatch(value):
-            found.append(_unsatisfied(where, f"Member must satisfy regular expression pattern: {pattern.pattern}"))
+            problems.append(_unsatisfied(where, f"Member must satisfy regular expression pattern: {pattern.pattern}"))
 
     return check
 
@@ -145,11 +145,11 @@ def _string_check(shape: StringShape) -> Check:
 def _range_check(shape: Shape) -> Check:
     low, high = shape.metadata.get("min"), shape.metadata.get("max")
 
-    def check(value: Any, where: str, found: list[Problem]) -> None:
+    def check(value: Any, where: str, problems: list[Problem]) -> None:
         if low is not None and value < low:
-            found.append(_unsatisfied(where, f"Member must have value greater than or equal to {low}"))
+            problems.append(_unsatisfied(where, f"Member must have value greater than or equal to {low}"))
         if high is not None and value > high:
-            found.append(_unsatisfied(where, f"Member must have value less than or equal to {high}"))
+            problems.append(_unsatisfied(where, f"Member must have value less than or equal to {high}"))
 
     return check
 
@@ -157,11 +157,11 @@ def _range_check(shape: Shape) -> Check:
 def _size_check(shape: Shape, noun: str) -> Check:
     low, high = shape.metadata.get("min"), shape.metadata.get("max")
 
-    def check(value: Any, where: str, found: list[Problem]) -> None:
+    def check(value: Any, where: str, problems: list[Problem]) -> None:
         if low is not None and value < low:
-            found.append(_unsatisfied(where, f"{noun} must have length greater than or equal to {low}"))
+            problems.append(_unsatisfied(where, f"{noun} must have length greater than or equal to {low}"))
         if high is not None and value > high:
-            found.append(_unsatisfied(where, f"{noun} must have length less than or equal to {high}"))
+            problems.append(_unsatisfied(where, f"{noun} must have length less than or equal to {high}"))
 
     return check
 

@@ -91,20 +91,20 @@ class Chats:
 
     def participant(self, token: str) -> Participant:
         """Return whose participant token this is. Raises AccessDeniedException (403)."""
-        found = self.participants.get(token)
-        if found is None or found.gone or found.chat.stage == "ended":
+        holder = self.participants.get(token)
+        if holder is None or holder.gone or holder.chat.stage == "ended":
             raise access_denied()
-        return found
+        return holder
 
     def connection(self, token: str, operation: str) -> Connection:
         """Return what this connection token stands for. Raises AccessDeniedException (403), also when expired."""
-        found = self.connections.get(token)
-        if found is None or found.participant.gone or found.participant.chat.stage == "ended":
+        opened = self.connections.get(token)
+        if opened is None or opened.participant.gone or opened.participant.chat.stage == "ended":
             raise access_denied()
-        if time.time() >= found.expires or self.world.faults.fires("expire_token", operation):
+        if time.time() >= opened.expires or self.world.faults.fires("expire_token", operation):
             del self.connections[token]
             raise access_denied()
-        return found
+        return opened
 
     def credentials(self, participant: Participant) -> dict[str, str]:
         """Give out a connection token, which lives for one day."""
@@ -126,12 +126,12 @@ class Chats:
             "ConnectionExpiry": iso(now + settings.socket_lifetime + settings.clock_ahead),
         }
 
-    def connection_details(self, participant: Participant, wanted: list[str]) -> dict[str, Any]:
+    def connection_details(self, participant: Participant, types: list[str]) -> dict[str, Any]:
         """Return the members of a connection that were asked for."""
         details: dict[str, Any] = {}
-        if "WEBSOCKET" in wanted:
+        if "WEBSOCKET" in types:
             details["Websocket"] = self.websocket(participant)
-        if "CONNECTION_CREDENTIALS" in wanted:
+        if "CONNECTION_CREDENTIALS" in types:
             details["ConnectionCredentials"] = self.credentials(participant)
         return details
 

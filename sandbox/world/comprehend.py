@@ -56,11 +56,12 @@ def detect_language(call: Call) -> dict[str, Any]:
 def detect_phrases(call: Call) -> dict[str, Any]:
     """Find noun phrases (DetectKeyPhrases), as well as word lists can."""
     _within(call.params["Text"], PHRASE_BYTES)
-    found = lexicon.phrases(call.params["Text"], call.params["LanguageCode"])
-    call.notes |= {"engine": "lexicon", "phrases": len(found)}
+    key_phrases = lexicon.phrases(call.params["Text"], call.params["LanguageCode"])
+    call.notes |= {"engine": "lexicon", "phrases": len(key_phrases)}
     return {
         "KeyPhrases": [
-            {"Text": text, "BeginOffset": begin, "EndOffset": begin + len(text), "Score": 0.95} for text, begin in found
+            {"Text": text, "BeginOffset": begin, "EndOffset": begin + len(text), "Score": 0.95}
+            for text, begin in key_phrases
         ]
     }
 

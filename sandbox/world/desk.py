@@ -46,8 +46,8 @@ class Desk:
 
     def hire(self, name: str, agent_id: str = "") -> Agent:
         """Return the agent with this id, or make one."""
-        wanted = agent_id or new_id()
-        return self.agents.setdefault(wanted, Agent(wanted, name))
+        key = agent_id or new_id()
+        return self.agents.setdefault(key, Agent(key, name))
 
     def enqueue(self, chat: Chat, queue: str) -> None:
         """Put the chat into a queue, where the agents see it."""

@@ -175,8 +175,8 @@ class GraphApi:
             every = ["messages", "messaging_postbacks", "message_deliveries", "message_reads", "message_echoes"]
             fields = every if account.fields is None else account.fields
             return reply({"data": [{**app, "subscribed_fields": fields}] if fields and account.webhook_url else []})
-        wanted = request.query.get("subscribed_fields", "") or str(form.get("subscribed_fields", ""))
-        fields = [] if request.method == "DELETE" else wanted.split(",")
+        requested = request.query.get("subscribed_fields", "") or str(form.get("subscribed_fields", ""))
+        fields = [] if request.method == "DELETE" else requested.split(",")
         if unknown := [name for name in fields if name not in PAGE_FIELDS]:
             raise oops(100, f"(#100) Param subscribed_fields[0] must be one of the Page's fields - got {unknown[0]!r}")
         account.fields = fields

@@ -77,7 +77,7 @@ def phrases(text: str, language: str) -> list[tuple[str, int]]:
     """Return runs of one to three words that are no small words, with where they begin. English only."""
     if not language.startswith("en"):
         return []
-    found: list[tuple[str, int]] = []
+    runs: list[tuple[str, int]] = []
     for clause in re.finditer(r"[^.,;:!?\n()]+", text):
         run: list[re.Match[str]] = []
         for word in [*re.finditer(r"[A-Za-z][A-Za-z'-]+", clause[0]), None]:
@@ -86,22 +86,22 @@ def phrases(text: str, language: str) -> list[tuple[str, int]]:
                 continue
             if any(word[0].lower() not in _analyzer().lexicon for word in run):  # "ridiculous" is a judgement, no topic
                 begin = clause.start() + run[0].start()
-                found.append((text[begin : clause.start() + run[-1].end()], begin))
+                runs.append((text[begin : clause.start() + run[-1].end()], begin))
             run = [word] if word is not None and word[0].lower() not in _SMALL_WORDS else []
-    return found
+    return runs
 
 
 def sentiment(text: str, language: str) -> tuple[str, dict[str, float]]:
     """Return the label and the four scores, which add up to 1. Anything but English is neutral to this lexicon."""
     if not language.startswith("en"):
         return "NEUTRAL", {"Positive": 0.02, "Negative": 0.02, "Neutral": 0.95, "Mixed": 0.01}
-    found = _analyzer().polarity_scores(text[:READ_CHARACTERS])
-    compound = max(-1.0, min(1.0, found["compound"] * STRENGTH))
+    polarity = _analyzer().polarity_scores(text[:READ_CHARACTERS])
+    compound = max(-1.0, min(1.0, polarity["compound"] * STRENGTH))
     weights = {
         "Positive": max(compound, 0.0) + 0.01,
         "Negative": max(-compound, 0.0) + 0.01,
         "Neutral": 1.0 - abs(compound) + 0.01,
-        "Mixed": min(found["pos"], found["neg"]) * MIXTURE + 0.001,
+        "Mixed": min(polarity["pos"], polarity["neg"]) * MIXTURE + 0.001,
     }
     whole = sum(weights.values())
     label = max(weights, key=lambda name: weights[name])

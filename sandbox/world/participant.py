@@ -45,18 +45,18 @@ class ParticipantService:
         """
         participant = self.chats.participant(call.bearer)
         note(call, participant)
-        wanted = call.params.get("Type") or []
+        types = call.params.get("Type") or []
         connect = call.params.get("ConnectParticipant") is True
-        if not wanted and not connect:
+        if not types and not connect:
             raise AwsError("ValidationException", "Type must be given unless ConnectParticipant is true")
-        if "WEBRTC_CONNECTION" in wanted:
+        if "WEBRTC_CONNECTION" in types:
             raise AwsError("ValidationException", "WEBRTC_CONNECTION is not supported for this contact")
         if connect and participant.role == "CUSTOMER" and not participant.chat.streams:
             raise AwsError("ValidationException", "ConnectParticipant needs StartContactStreaming for a customer")
         participant.asked = True
         if connect:
             self.amazon.flows.connected(participant)
-        return self.chats.connection_details(participant, wanted)
+        return self.chats.connection_details(participant, types)
 
     def send_message(self, call: Call) -> dict[str, Any]:
         """Say something. Repeating a ClientToken on the same connection gives the first answer, and says nothing."""
@@ -79,8 +79,8 @@ class ParticipantService:
         result: dict[str, Any] = {"Id": item.id, "AbsoluteTime": item.absolute_time}
         settings = self.amazon.world.settings
         if settings.rewrites or settings.refuses_in_flight:
-            told = refused if settings.told_in_answer and refused else "PROCESSING"
-            result["MessageMetadata"] = {"MessageProcessingStatus": told}
+            status = refused if settings.told_in_answer and refused else "PROCESSING"
+            result["MessageMetadata"] = {"MessageProcessingStatus": status}
         if token:
             connection.said[key] = result
         if participant.role == "CUSTOMER" and not refused:
@@ -138,8 +138,8 @@ class ParticipantService:
 
     def _refused_in_flight(self, content: str) -> str:
         """Return FAILED or REJECTED for a text that a message processor does not pass on, "" for any other."""
-        given = self.amazon.world.settings.refuses_in_flight
-        return next((status for pattern, status in given.items() if re.search(pattern, content)), "")
+        statuses = self.amazon.world.settings.refuses_in_flight
+        return next((status for pattern, status in statuses.items() if re.search(pattern, content)), "")
 
     def _connection(self, call: Call) -> Connection:
         connection = self.chats.connection(call.bearer, call.operation)
@@ -179,10 +179,10 @@ def participant_front(amazon: Amazon) -> Front:
     """Return what serves this service's operations; their rates count for each instance."""
 
     def scope(call: Call) -> str:
-        found = amazon.chats.participants.get(call.bearer)
-        if found is None and call.bearer in amazon.chats.connections:
-            found = amazon.chats.connections[call.bearer].participant
-        return found.chat.instance_id if found else "unknown"
+        holder = amazon.chats.participants.get(call.bearer)
+        if holder is None and call.bearer in amazon.chats.connections:
+            holder = amazon.chats.connections[call.bearer].participant
+        return holder.chat.instance_id if holder else "unknown"
 
     return Front(amazon.world, "connectparticipant", "participant", scope, amazon.quotas)
 

@@ -201,8 +201,8 @@ class PhoneService:
     async def _deliver(
         self, handset: Handset, account: Account, posts: list[Post], *, forged: bool = False
     ) -> list[Attempt]:
-        wanted = [handset.sign(account, post, forged=forged) for post in posts if post.url]
-        return await asyncio.gather(*(self.courier.deliver(delivery) for delivery in wanted))
+        deliveries = [handset.sign(account, post, forged=forged) for post in posts if post.url]
+        return await asyncio.gather(*(self.courier.deliver(delivery) for delivery in deliveries))
 
     async def thread(self, request: web.Request) -> web.Response:
         customer = self.account(request).find(request.match_info["customer_id"])

@@ -157,8 +157,8 @@ def _list(act: Act) -> Form:
 
 def _filled(act: Act) -> Form:
     """Hand in a Flow: `payload` is what was filled in."""
-    given = act.content.payload if act.content.payload is not None else {"name": "Ann", "flow_token": "unused"}
-    return {"MessageType": "interactive", "Body": "", "InteractiveData": json.dumps(given), **_replied(act)}
+    answers = act.content.payload if act.content.payload is not None else {"name": "Ann", "flow_token": "unused"}
+    return {"MessageType": "interactive", "Body": "", "InteractiveData": json.dumps(answers), **_replied(act)}
 
 
 def _referral(act: Act) -> Form:

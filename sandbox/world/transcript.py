@@ -97,7 +97,7 @@ def _place(chat: Chat, start: dict[str, Any], *, forward: bool) -> int:
 def _scan(reader: Participant, cursor: Cursor, size: int) -> tuple[list[Item], int | None]:
     """Collect up to `size` items that the reader may see; return them and the next one's place, if there is one."""
     chat = reader.chat
-    found: list[Item] = []
+    page: list[Item] = []
     places: Iterable[int] = (
         range(cursor.place, len(chat.items)) if cursor.forward else range(cursor.place, cursor.first - 1, -1)
     )
@@ -105,10 +105,10 @@ def _scan(reader: Participant, cursor: Cursor, size: int) -> tuple[list[Item], i
         item, visibility = chat.items[place]
         if not reader.sees(visibility):
             continue
-        if len(found) == size:
-            return found, place
-        found.append(msgspec.structs.replace(item, initial_contact_id=None))
-    return found, None
+        if len(page) == size:
+            return page, place
+        page.append(msgspec.structs.replace(item, initial_contact_id=None))
+    return page, None
 
 
 def _parsed(text: str) -> datetime:

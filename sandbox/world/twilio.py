@@ -93,12 +93,12 @@ class TwilioApi:
         if not sender and not form.get("MessagingServiceSid"):
             raise oops(400, 21603, "A 'From' phone number is required.")
         number = sender.removeprefix("whatsapp:")
-        found = next((account for account in own if account.address == number), None)
+        account_of_sender = next((account for account in own if account.address == number), None)
         if not sender:
             raise oops(400, 21705, "The Messaging Service Sid is invalid.")
-        if found is None:
+        if account_of_sender is None:
             raise oops(400, 63007, "Twilio could not find a Channel with the specified From address")
-        return found
+        return account_of_sender
 
     def _check(self, form: Form) -> str:
         text, content = str(form.get("Body", "")), str(form.get("ContentSid", ""))
@@ -152,12 +152,12 @@ class TwilioApi:
     async def list(self, request: web.Request) -> web.Response:
         """List messages, newest first, filtered by To, From and DateSent> (RFC 3339 or a date). For reconciliation."""
         query, own = request.query, self.accounts(request)
-        wanted = [(query[key], key.lower()) for key in ("To", "From") if key in query]
+        filters = [(query[key], key.lower()) for key in ("To", "From") if key in query]
         since = query.get("DateSent>", "")
         rows = [
             row
             for at, row in sorted(_resources(own), key=lambda pair: pair[0], reverse=True)
-            if all(row[key] == value for value, key in wanted)
+            if all(row[key] == value for value, key in filters)
             and time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)) >= since
         ]
         size, page = int(query.get("PageSize", "50")), int(query.get("Page", "0"))
@@ -172,11 +172,11 @@ class TwilioApi:
         return reply({**body, **ends, "end": page * size + len(shown)})
 
     async def fetch(self, request: web.Request) -> web.Response:
-        wanted = request.match_info["message"]
+        message_id = request.match_info["message"]
         for account in self.accounts(request):
             for customer in account.customers.values():
-                if wanted in customer.by_id:
-                    message = customer.by_id[wanted]
+                if message_id in customer.by_id:
+                    message = customer.by_id[message_id]
                     return reply(resource(account, customer, message, status_of(message)))
         raise no_such(request)
 
@@ -196,15 +196,15 @@ class TwilioApi:
 
     async def media_list(self, request: web.Request) -> web.Response:
         """List a message's files, without their bytes."""
-        sid, wanted = request.match_info["sid"], request.match_info["message"]
+        sid, message_id = request.match_info["sid"], request.match_info["message"]
         people = [customer for account in self.accounts(request) for customer in account.customers.values()]
-        message = next((customer.by_id[wanted] for customer in people if wanted in customer.by_id), None)
+        message = next((customer.by_id[message_id] for customer in people if message_id in customer.by_id), None)
         if message is None:
             raise no_such(request)
-        base = f"/2010-04-01/Accounts/{sid}/Messages/{wanted}/Media"
+        base = f"/2010-04-01/Accounts/{sid}/Messages/{message_id}/Media"
         ids = [url.split("/")[-2] for url in message.media]
         rows = [
-            {"sid": f"ME{one}", "account_sid": sid, "parent_sid": wanted, "uri": f"{base}/ME{one}.json",
+            {"sid": f"ME{one}", "account_sid": sid, "parent_sid": message_id, "uri": f"{base}/ME{one}.json",
              "content_type": self.phones.files[one].mime, "date_created": formatdate(message.at),
              "date_updated": formatdate(message.at)}
             for one in ids
@@ -214,12 +214,12 @@ class TwilioApi:
     async def typing(self, request: web.Request) -> web.Response:
         """Show "typing" and mark the named inbound message as read."""
         own, form = self.accounts(request), await request.post()
-        wanted = str(form.get("messageId", ""))
+        sid = str(form.get("messageId", ""))
         people = [customer for account in own for customer in account.customers.values()]
-        known = any(wanted in one.by_id and one.by_id[wanted].direction == "in" for one in people)
+        known = any(sid in one.by_id and one.by_id[sid].direction == "in" for one in people)
         if form.get("channel") != "whatsapp" or not known:
             raise oops(400, 20001, "Invalid messageId or channel")
-        note(request, message_id=wanted)
+        note(request, message_id=sid)
         return reply({"success": True})
 
 

@@ -47,7 +47,7 @@ class Contents:
         except msgspec.DecodeError as problem:
             raise oops(400, 21656, "The Content Variables Parameter is invalid.") from problem
         body = str(self._type(sid).get("body") or f"[template {sid}]" + "".join(f" {{{{{key}}}}}" for key in values))
-        return re.sub(r"\{\{(\w+)\}\}", lambda found: str(values.get(found[1], found[0])), body)
+        return re.sub(r"\{\{(\w+)\}\}", lambda match: str(values.get(match[1], match[0])), body)
 
     def choices(self, sid: str) -> list[dict[str, str]]:
         """Return what the customer can tap: buttons or list items."""
@@ -106,14 +106,14 @@ class MoreApi:
         return reply({"services": rows, "meta": _meta("services")})
 
     async def service_senders(self, request: web.Request) -> web.Response:
-        wanted = request.match_info["service"]
-        own = [account for account in self.accounts(request) if _stable("MG", account.address) == wanted]
+        service_sid = request.match_info["service"]
+        own = [account for account in self.accounts(request) if _stable("MG", account.address) == service_sid]
         rows = [{"sid": _sender_sid(account), "sender": f"whatsapp:{account.address}"} for account in own]
         return reply({"senders": rows, "meta": _meta("senders")})
 
     async def numbers(self, request: web.Request) -> web.Response:
-        wanted = request.query.get("PhoneNumber")
-        own = [account for account in self.accounts(request) if wanted in (None, account.address)]
+        phone_number = request.query.get("PhoneNumber")
+        own = [account for account in self.accounts(request) if phone_number in (None, account.address)]
         return reply({"incoming_phone_numbers": [_number(account) for account in own], "page": 0, "page_size": 50})
 
     async def number(self, request: web.Request) -> web.Response:
@@ -125,9 +125,9 @@ class MoreApi:
         return reply(_number(account))
 
     def _named(self, request: web.Request, sid_of: Callable[[Account], str]) -> Account:
-        wanted = request.match_info["wanted"]
+        requested = request.match_info["requested"]
         for account in self.accounts(request):
-            if sid_of(account) == wanted:
+            if sid_of(account) == requested:
                 return account
         raise no_such(request)
 
@@ -166,8 +166,8 @@ def routes(
 ) -> Iterable[web.AbstractRouteDef]:
     api, serve = MoreApi(world, accounts), provider.serve
     account = "/twilio/2010-04-01/Accounts/{sid}"
-    sender = "/twilio/v2/Channels/Senders/{wanted}"
-    number = account + "/IncomingPhoneNumbers/{wanted}.json"
+    sender = "/twilio/v2/Channels/Senders/{requested}"
+    number = account + "/IncomingPhoneNumbers/{requested}.json"
     return [
         web.get("/twilio/2010-04-01/Accounts/{sid}.json", serve("account", api.account)),
         web.post("/twilio/v1/Content", serve("content", api.create_content)),

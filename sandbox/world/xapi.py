@@ -173,20 +173,26 @@ class XApi:
     async def user(self, request: web.Request) -> web.Response:
         """Look one user up by id or by user name; an unknown one is a 200 with errors, as in v2."""
         account = self.auth.app(request, await request.read())
-        wanted = request.match_info["wanted"]
-        found = account.find(wanted) or next((c for c in account.customers.values() if c.username == wanted), None)
-        if found is None:
-            title = {"title": "Not Found Error", "resource_type": "user", "value": wanted}
-            detail = {"detail": f"Could not find user with id: [{wanted}].", "parameter": "id", "resource_id": wanted}
+        requested = request.match_info["requested"]
+        person = account.find(requested) or next(
+            (c for c in account.customers.values() if c.username == requested), None
+        )
+        if person is None:
+            title = {"title": "Not Found Error", "resource_type": "user", "value": requested}
+            detail = {
+                "detail": f"Could not find user with id: [{requested}].",
+                "parameter": "id",
+                "resource_id": requested,
+            }
             return reply(
                 {"errors": [{**title, **detail, "type": "https://api.twitter.com/2/problems/resource-not-found"}]}
             )
-        return reply({"data": _user(found)})
+        return reply({"data": _user(person)})
 
     async def users(self, request: web.Request) -> web.Response:
         account = self.auth.app(request, await request.read())
-        found = [account.find(wanted) for wanted in request.query.get("ids", "").split(",")]
-        return reply({"data": [_user(customer) for customer in found if customer]})
+        people = [account.find(requested) for requested in request.query.get("ids", "").split(",")]
+        return reply({"data": [_user(customer) for customer in people if customer]})
 
     async def events(self, request: web.Request) -> web.Response:
         """List direct message events, newest first: all, or those with one participant. For reconciliation.
@@ -210,8 +216,8 @@ class XApi:
         if len(pairs) > start + size:
             meta["next_token"] = str(start + size)
         includes = _includes(shown, request.query.get("expansions", "").split(","))
-        found = [_event(account, c, m) for m, c in shown]
-        return reply({"data": found, "meta": meta, **({"includes": includes} if includes else {})}, 200, headers)
+        data = [_event(account, c, m) for m, c in shown]
+        return reply({"data": data, "meta": meta, **({"includes": includes} if includes else {})}, 200, headers)
 
     async def signal(self, request: web.Request) -> web.Response:
         """Typing and mark-read of v1.1: no answer body (204)."""
@@ -305,8 +311,8 @@ def routes(world: World) -> Iterable[web.AbstractRouteDef]:
         web.get("/x/1.1/account/verify_credentials.json", serve("me", api.verify_credentials)),
         web.get("/x/2/users/me", serve("me", api.me)),
         web.get("/x/2/users", serve("users", api.users)),
-        web.get("/x/2/users/by/username/{wanted}", serve("users", api.user)),
-        web.get("/x/2/users/{wanted}", serve("users", api.user)),
+        web.get("/x/2/users/by/username/{requested}", serve("users", api.user)),
+        web.get("/x/2/users/{requested}", serve("users", api.user)),
         web.get("/x/2/dm_events", serve("dm_events", api.events)),
         web.get("/x/2/dm_conversations/with/{participant_id}/dm_events", serve("dm_events", api.events)),
         *xmedia.routes(world, api.provider),

@@ -89,17 +89,17 @@ class XHooks:
 
     async def subscribe(self, request: web.Request) -> web.Response:
         """Subscribe to one XAA event type of the calling user; afterwards its events come in that shape."""
-        one = self.auth.user(request, await request.read())
-        wanted: Json = await request.json()
-        event_type = str(wanted.get("event_type", ""))
-        if (wanted.get("filter") or {}).get("user_id") != one.address:
+        account = self.auth.user(request, await request.read())
+        body: Json = await request.json()
+        event_type = str(body.get("event_type", ""))
+        if (body.get("filter") or {}).get("user_id") != account.address:
             raise refused(403, "filter.user_id must be the authorized user")
-        row = {"subscription_id": x_id(), "event_type": event_type, "filter": wanted["filter"],
-               "webhook_id": str(wanted.get("webhook_id", "")), "tag": str(wanted.get("tag", "")),
+        row = {"subscription_id": x_id(), "event_type": event_type, "filter": body["filter"],
+               "webhook_id": str(body.get("webhook_id", "")), "tag": str(body.get("tag", "")),
                "created_at": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())}  # fmt: skip
-        one.subscriptions[event_type] = row
-        one.shape = "chat" if event_type.startswith("chat.") else "xaa"
-        return reply({"data": {"subscription": row}, "meta": {"total_subscriptions": len(one.subscriptions)}}, 201)
+        account.subscriptions[event_type] = row
+        account.shape = "chat" if event_type.startswith("chat.") else "xaa"
+        return reply({"data": {"subscription": row}, "meta": {"total_subscriptions": len(account.subscriptions)}}, 201)
 
     async def subscriptions(self, request: web.Request) -> web.Response:
         one = self.auth.app(request, await request.read())
@@ -107,11 +107,11 @@ class XHooks:
         return reply({"data": rows, "meta": {"total_subscriptions": len(rows)}})
 
     async def unsubscribe(self, request: web.Request) -> web.Response:
-        one, wanted = self.auth.app(request, await request.read()), request.match_info["subscription_id"]
-        for event_type, row in tuple(one.subscriptions.items()):
-            if row["subscription_id"] == wanted:
-                del one.subscriptions[event_type]
-                return reply({"data": {"deleted": True}, "meta": {"total_subscriptions": len(one.subscriptions)}})
+        account, subscription_id = self.auth.app(request, await request.read()), request.match_info["subscription_id"]
+        for event_type, row in tuple(account.subscriptions.items()):
+            if row["subscription_id"] == subscription_id:
+                del account.subscriptions[event_type]
+                return reply({"data": {"deleted": True}, "meta": {"total_subscriptions": len(account.subscriptions)}})
         raise refused(404, "Subscription not found")
 
 

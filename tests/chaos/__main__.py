@@ -32,8 +32,8 @@ def main() -> int:
     if options.bug:
         return _catch(options, list(BUGS) if "all" in options.bug else options.bug)
     long = {"customers": 200, "rate": 12.0, "scale": 8.0} if options.long else {}
-    given = {"customers": options.customers, "rate": options.rate, "scale": options.scale}
-    chosen = long | {name: value for name, value in given.items() if value is not None}
+    choices = {"customers": options.customers, "rate": options.rate, "scale": options.scale}
+    chosen = long | {name: value for name, value in choices.items() if value is not None}
     composition, seed, nemeses = (
         options.composition,
         options.seed,
@@ -47,9 +47,9 @@ def main() -> int:
 
 def _report(evidence: Evidence) -> int:
     if any(line.what == "reconcile" for line in evidence.journal):
-        account, found = failover.told(evidence)
+        account, complete = failover.account_of_losses(evidence)
         print(account, flush=True)
-        return 0 if found else 1
+        return 0 if complete else 1
     judgement = judge(evidence)
     print(summary(evidence, judgement), flush=True)
     return 1 if judgement.violations else 0
@@ -69,9 +69,9 @@ def _catch(options: argparse.Namespace, names: list[str]) -> int:
         caught = sorted(judgement.rules & set(bug.rules))
         if not caught:
             escaped.append(name)
-        found = judgement.violations
-        example = next((one.text for one in found if one.rule in bug.rules or not caught), "nothing")
-        verdict = f"caught by {', '.join(caught)}" if caught else f"NOT CAUGHT, {len(found)} other violations"
+        broken = judgement.violations
+        example = next((one.text for one in broken if one.rule in bug.rules or not caught), "nothing")
+        verdict = f"caught by {', '.join(caught)}" if caught else f"NOT CAUGHT, {len(broken)} other violations"
         print(f"  {verdict} ({time.monotonic() - began:.0f} s): {example}", flush=True)
     print(
         f"── {len(names) - len(escaped)} of {len(names)} planted bugs caught" + "".join(f"; {one}" for one in escaped)

@@ -87,7 +87,7 @@ def _ack_on_error(asgi: Any) -> None:
 
 def _missing_unique(intake: Any) -> None:
     def make(entry: Any) -> Any:
-        return lambda *given: dataclasses.replace(entry(*given), key=uuid.uuid4().hex)
+        return lambda *arguments: dataclasses.replace(entry(*arguments), key=uuid.uuid4().hex)
 
     _wrap(intake, "_entry", make)
 
@@ -124,9 +124,9 @@ def _id_greater_than_last(router: Any) -> None:
     def make(take: Any) -> Any:
         async def onwards(self: Any, most: int) -> Any:
             router.TAKE = router.TAKE_AFTER.format(last=getattr(self, "last", 0))
-            found = await take(self, most)
-            self.last = max([getattr(self, "last", 0), *(entry.id for entry in found)])
-            return found
+            claimed = await take(self, most)
+            self.last = max([getattr(self, "last", 0), *(entry.id for entry in claimed)])
+            return claimed
 
         return onwards
 
@@ -159,8 +159,8 @@ def _no_backfill(listener: Any) -> None:
 
 def _random_client_token(starter: Any) -> None:
     def make(request: Any) -> Any:
-        async def anew(self: Any, *given: Any) -> Any:
-            return msgspec.structs.replace(await request(self, *given), client_token=str(uuid.uuid4()))
+        async def anew(self: Any, *arguments: Any) -> Any:
+            return msgspec.structs.replace(await request(self, *arguments), client_token=str(uuid.uuid4()))
 
         return anew
 
@@ -177,9 +177,9 @@ def _initial_message_forgotten(store: Any) -> None:
 def _capture_without_dedupe(capture: Any) -> None:
     def make(columns: Any) -> Any:
         def renamed(batches: Any) -> Any:
-            given = columns(batches)
-            given["item"] = [f"{item[:50]}~{uuid.uuid4().hex[:8]}" for item in given["item"]]
-            return given
+            values = columns(batches)
+            values["item"] = [f"{item[:50]}~{uuid.uuid4().hex[:8]}" for item in values["item"]]
+            return values
 
         return renamed
 
@@ -189,9 +189,9 @@ def _capture_without_dedupe(capture: Any) -> None:
 def _drop_on_participant_left(render: Any) -> None:
     def make(event: Any) -> Any:
         def left_is_the_end(item: Any) -> Any:
-            found = event(item)
-            left = isinstance(found, render.Told) and found.kind == render.LEFT
-            return render.Ended() if left else found
+            notification = event(item)
+            left = isinstance(notification, render.Told) and notification.kind == render.LEFT
+            return render.Ended() if left else notification
 
         return left_is_the_end
 

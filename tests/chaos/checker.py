@@ -150,13 +150,13 @@ def in_order_for_the_customer(trial: Trial) -> Iterator[str]:
             places.setdefault(word, item)
     for key, lines in trial.received.items():
         latest: Item | None = None
-        told: set[str] = set()
+        reported: set[str] = set()
         for word in dict.fromkeys(word for line in lines for word in words(line.fields["text"])):
             item = places.get(word)
             if item is None or trial.flagged(item.id) or trial.late(item):
                 continue
-            if latest is not None and item.n < latest.n and item.id not in told:
-                told.add(item.id)
+            if latest is not None and item.n < latest.n and item.id not in reported:
+                reported.add(item.id)
                 yield f"{_customer(key)} received {_short(item)} after {_short(latest)}, which was said later"
             latest = item if latest is None or item.n > latest.n else latest
 
@@ -254,20 +254,20 @@ def _units(text: str, customer: Key | None) -> Iterable[object]:
 
 def _by_customer(items: Iterable[Item]) -> dict[Key, list[Word]]:
     """Return first appearances alone: doubles are another rule's business."""
-    found: dict[Key, dict[Word, None]] = defaultdict(dict)
+    by_customer: dict[Key, dict[Word, None]] = defaultdict(dict)
     for item in items:
         for word in item.words:
-            found[word[:2]].setdefault(word)
-    return {key: list(seen) for key, seen in found.items()}
+            by_customer[word[:2]].setdefault(word)
+    return {key: list(seen) for key, seen in by_customer.items()}
 
 
 def _sequences(trial: Trial) -> dict[tuple[int, int, int], int]:
-    found = {}
+    sequences = {}
     for row in trial.evidence.stored.messages:
         if row["direction"] == "in":
             for word in words(row["text"])[:1]:
-                found[word[:3]] = row["sequence"]
-    return found
+                sequences[word[:3]] = row["sequence"]
+    return sequences
 
 
 def _ambiguous(trial: Trial, copies: Sequence[Line]) -> bool:

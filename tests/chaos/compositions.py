@@ -109,8 +109,8 @@ def ground(composition: str, name: str) -> Iterator[Ground]:
             environment = {} if composition == "pair" else {"INBOUND_POLL_SECONDS": "0"}
             yield Ground(url, environment, pair=two)
         return
-    with _services(composition) as given, _fresh(given["DATABASE_URL"], name) as url:
-        environment = {key: value for key, value in given.items() if key != "DATABASE_URL"}
+    with _services(composition) as services, _fresh(services["DATABASE_URL"], name) as url:
+        environment = {key: value for key, value in services.items() if key != "DATABASE_URL"}
         yield Ground(url, environment, None, environment.get("CELERY_BROKER_URL", ""))
 
 

@@ -41,8 +41,8 @@ async def lossy_promotion(stage: Stage) -> None:
     child = await asyncio.create_subprocess_exec(
         sys.executable, str(ROOT / "manage.py"), "reconcile", "--json", stdout=asyncio.subprocess.PIPE
     )
-    told, _ = await child.communicate()
-    stage.journal.note("reconcile", code=child.returncode, told=json.loads(told))
+    account_of_losses, _ = await child.communicate()
+    stage.journal.note("reconcile", code=child.returncode, told=json.loads(account_of_losses))
 
 
 @dataclass(slots=True)
@@ -63,10 +63,10 @@ def find(evidence: Evidence) -> Loss:
     kept_in = {word for row in evidence.stored.messages if row["direction"] == "in" for word in words(row["text"])}
     kept_out = {row["item"] for row in evidence.stored.messages if row["direction"] == "out"}
     loss = Loss({"listed": set(), "in connect": set(), "said": set(), "nowhere": set()})
-    relayed, taken = _relayed(evidence), _taken(evidence)
+    relayed, accepted = _relayed(evidence), _taken(evidence)
     for line in evidence.all("phone.message"):
         missing = set(words(line.fields["text"])) - kept_in
-        if line.at > promoted or not missing or line.fields["message_id"] not in taken:
+        if line.at > promoted or not missing or line.fields["message_id"] not in accepted:
             continue
         if line.fields["kind"] in LISTING:
             loss.lost["listed"].add(line.fields["message_id"])
@@ -81,7 +81,7 @@ def find(evidence: Evidence) -> Loss:
     return loss
 
 
-def told(evidence: Evidence) -> tuple[str, bool]:
+def account_of_losses(evidence: Evidence) -> tuple[str, bool]:
     """Return the account of it in a few lines, and whether something was lost and all that can be was named."""
     loss = find(evidence)
     rows = [
@@ -93,8 +93,8 @@ def told(evidence: Evidence) -> tuple[str, bool]:
     lines.append(f"  {'messages of customers that nobody has any more':50} {len(loss.lost['nowhere'])} lost")
     again = f"{_twice(evidence)} lines of Connect's side: nobody knows any more that they had been sent"
     lines.append(f"  {'twice on a phone':50} {again}")
-    found = sum(len(loss.lost[where]) for _, where in rows)
-    return "\n".join(lines), found > 0 and not any(loss.missed(where) for _, where in rows)
+    total = sum(len(loss.lost[where]) for _, where in rows)
+    return "\n".join(lines), total > 0 and not any(loss.missed(where) for _, where in rows)
 
 
 def _twice(evidence: Evidence) -> int:

@@ -41,20 +41,20 @@ class Member:
     log: Path
     failpoints: list[str] = field(default_factory=list)
     child: asyncio.subprocess.Process | None = None
-    wanted: bool = True
+    keep_running: bool = True
     lost: Callable[[int], object] = id
     pid_before: int = 0
 
     async def keep(self) -> None:
         """Start it again whenever it ends, until told otherwise."""
-        while self.wanted:
+        while self.keep_running:
             code = await self._live()
             reached = self._reached() if code == KILLED else ""
             if reached in self.failpoints:
                 self.failpoints.remove(reached)
                 self.lost(self.pid_before)
                 self.journal.note("fault.failpoint", process=self.name, failpoint=reached)
-            elif self.wanted:
+            elif self.keep_running:
                 self.journal.note("ended", process=self.name, code=code)
             await asyncio.sleep(AGAIN)
 
@@ -73,8 +73,8 @@ class Member:
         """Return the failpoint that the process' last words name."""
         with self.log.open("rb") as log:
             log.seek(max(0, self.log.stat().st_size - LAST_WORDS))
-            found = REACHED.findall(log.read().decode(errors="replace"))
-        return "{}:exit:{}".format(*found[-1]) if found else ""
+            reached = REACHED.findall(log.read().decode(errors="replace"))
+        return "{}:exit:{}".format(*reached[-1]) if reached else ""
 
     @property
     def pid(self) -> int:
@@ -96,7 +96,7 @@ class Member:
 
     async def stop(self) -> None:
         """Ask it to leave; kill it if it does not."""
-        self.wanted = False
+        self.keep_running = False
         if self.child is None or not self.signal(signal.SIGTERM):
             return
         try:

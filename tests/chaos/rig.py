@@ -256,8 +256,8 @@ async def _accounts(run: Run) -> dict[int, str]:
 
     async def add(account: Any) -> tuple[int, str]:
         pairs = [word for pair in account.credentials.items() for word in ("--set", "=".join(pair))]
-        told = await _command(run, "addaccount", account.kind, f"chaos {account.number}", *pairs, "--json")
-        return account.number, str(json.loads(told)["webhook_url"])
+        output = await _command(run, "addaccount", account.kind, f"chaos {account.number}", *pairs, "--json")
+        return account.number, str(json.loads(output)["webhook_url"])
 
     return dict([await add(account) for account in ACCOUNTS])
 
@@ -270,10 +270,10 @@ async def _command(run: Run, *arguments: str) -> bytes:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    told, complaint = await child.communicate()
+    output, complaint = await child.communicate()
     if child.returncode:
         raise SystemExit(f"manage.py {arguments[0]} failed: {complaint.decode()[-2000:]}")
-    return told
+    return output
 
 
 async def _until_up(session: aiohttp.ClientSession, url: str) -> None:

@@ -84,9 +84,9 @@ class Server:
         postmaster.run_program(self.place, program, *arguments)
 
     def start(self) -> None:
-        given = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200"
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200"
         log = str(self.folder / "server.log")
-        self.run("pg_ctl", "-D", str(self.folder), "-w", "-l", log, "-o", f"{given} {self.options}", "start")
+        self.run("pg_ctl", "-D", str(self.folder), "-w", "-l", log, "-o", f"{options} {self.options}", "start")
 
     def stop(self, mode: str) -> None:
         postmaster.run_program(self.place, "pg_ctl", "-D", str(self.folder), "-m", mode, "-w", "stop", check=False)

@@ -68,10 +68,10 @@ class Story:
         return judge(self.evidence()).rules
 
 
-def _lines(told: list[Mapping[str, Any]]) -> list[Line]:
+def _lines(rows: list[Mapping[str, Any]]) -> list[Line]:
     return [
         Line(n, float(one.get("at", n)), one["what"], {key: one[key] for key in one if key not in ("what", "at")})
-        for n, one in enumerate(told)
+        for n, one in enumerate(rows)
     ]
 
 
@@ -358,5 +358,5 @@ def test_a_takeover_lasts_until_the_chat_is_heard_and_read_again(story: Story):
 def test_the_summary_names_every_broken_promise(story: Story):
     story.waiting["outbox"] = 2
     evidence = story.evidence()
-    told = summary(evidence, judge(evidence))
-    assert "BROKEN i nothing waits (1):\n    2 rows still wait in the outbox" in told
+    text = summary(evidence, judge(evidence))
+    assert "BROKEN i nothing waits (1):\n    2 rows still wait in the outbox" in text

@@ -86,21 +86,21 @@ class Trial:
     @cached_property
     def deliveries(self) -> dict[str, list[Line]]:
         """Every attempt to deliver a customer's message, by its id at the messenger."""
-        found = defaultdict(list)
+        by_message = defaultdict(list)
         for line in self.evidence.ledger:
             if line.what.startswith("webhook.") and line.fields.get("event") == "message" and "status" in line.fields:
-                found[line.fields["message_id"]].append(line)
-        return found
+                by_message[line.fields["message_id"]].append(line)
+        return by_message
 
     @cached_property
     def acknowledged(self) -> dict[Word, float]:
         """Every word that we said we had, and when we first said so."""
-        found: dict[Word, float] = {}
+        first: dict[Word, float] = {}
         for attempts in self.deliveries.values():
-            taken = [line.at for line in attempts if line.fields["status"] // 100 == 2 and not line.fields["forged"]]
-            if taken:
-                found |= dict.fromkeys(words(attempts[0].fields["text"]), min(taken))
-        return found
+            accepted = [line.at for line in attempts if line.fields["status"] // 100 == 2 and not line.fields["forged"]]
+            if accepted:
+                first |= dict.fromkeys(words(attempts[0].fields["text"]), min(accepted))
+        return first
 
     @cached_property
     def seen(self) -> Counter[Word]:
@@ -109,29 +109,29 @@ class Trial:
     @cached_property
     def owner(self) -> dict[str, Key]:
         """Whose chat a contact is: the customer of its first words."""
-        found: dict[str, Key] = {}
+        owners: dict[str, Key] = {}
         for item in self.inbound:
             for word in item.words[:1]:
-                found.setdefault(item.contact, word[:2])
-        return found
+                owners.setdefault(item.contact, word[:2])
+        return owners
 
     @cached_property
     def received(self) -> dict[Key, list[Line]]:
         """What is on each customer's phone, in order. A customer's id ends in the customer's number."""
-        found = defaultdict(list)
+        by_customer = defaultdict(list)
         accounts = {address: number for number, address in self.evidence.addresses.items()}
         for line in self.evidence.all("phone.received"):
             account = accounts.get(line.fields["address"].removeprefix("whatsapp:"), -1)
-            found[account, int(line.fields["customer_id"][-4:])].append(line)
-        return found
+            by_customer[account, int(line.fields["customer_id"][-4:])].append(line)
+        return by_customer
 
     @cached_property
     def sends(self) -> dict[str, list[Mapping[str, Any]]]:
         """Our own word on each of Connect's items."""
-        found = defaultdict(list)
+        by_item = defaultdict(list)
         for row in self.evidence.stored.sends:
-            found[row["item"]].append(row)
-        return found
+            by_item[row["item"]].append(row)
+        return by_item
 
     @cached_property
     def status(self) -> dict[str, str]:
@@ -145,12 +145,12 @@ class Trial:
     @cached_property
     def read_at(self) -> dict[str, float]:
         """When each chat's transcript was last read by a bridge that lived to store it."""
-        found: dict[str, float] = {}
+        last_read: dict[str, float] = {}
         for line in self.evidence.all("participant.GetTranscript"):
             answered = line.fields["status"] == OK and not line.fields.get("reset")
             if answered and not any(line.at <= at <= line.at + TO_STORE for at in self._deaths):
-                found[line.fields.get("initial_contact_id", "")] = line.at
-        return found
+                last_read[line.fields.get("initial_contact_id", "")] = line.at
+        return last_read
 
     @cached_property
     def _deaths(self) -> list[float]:
@@ -191,11 +191,11 @@ class Trial:
     @cached_property
     def chats(self) -> dict[Word, list[str]]:
         """In which chats each word appeared, in order."""
-        found = defaultdict(list)
+        by_word = defaultdict(list)
         for item in self.inbound:
             for word in item.words:
-                found[word].append(item.contact)
-        return found
+                by_word[word].append(item.contact)
+        return by_word
 
     def repeated_for_nobody(self, word: Word) -> bool:
         """Whether each copy is in a chat of its own, and all but the last are in chats that ended unheard.
@@ -208,14 +208,14 @@ class Trial:
     @cached_property
     def _frames_lost(self) -> list[tuple[float, float]]:
         """When the world lost frames, or let them overtake each other, on sockets that stayed open."""
-        found, began, silent = [], 0.0, 0.0
+        spells, began, silent = [], 0.0, 0.0
         for line in self.evidence.journal:
             if line.what in LOSING:
                 began, silent = began or line.at, max(silent, line.fields.get("seconds", 0.0))
             elif line.what in ("healed", "drained") and began:
-                found.append((began, line.at + silent + SHUFFLED_FOR))
+                spells.append((began, line.at + silent + SHUFFLED_FOR))
                 began = silent = 0.0
-        return found
+        return spells
 
     def late(self, item: Item) -> bool:
         """Whether this item's frame may have been lost: then it was found in the transcript, after later ones."""

@@ -39,7 +39,7 @@ def packages(*weak: str, **more: Any) -> dict[str, Any]:
     return {"dependencies": [{"name": "x", "version": "1", "vulns": [{"id": one} for one in weak], **more}]}
 
 
-def heard(audit: ModuleType, source: Source) -> tuple[int, str]:
+def run_audit(audit: ModuleType, source: Source) -> tuple[int, str]:
     said: list[str] = []
     return audit.audit(said.append, source), "\n".join(said)
 
@@ -49,7 +49,7 @@ def heard(audit: ModuleType, source: Source) -> tuple[int, str]:
     [None, "", "Traceback", "{}", packages(), {"dependencies": [{"name": "django", "skip_reason": "not found"}]}],
 )
 def test_where_no_source_is_to_be_believed_it_says_so_loudly_and_fails_nothing(audit: ModuleType, canary: Any) -> None:
-    status, said = heard(audit, Source(canary, packages()))
+    status, said = run_audit(audit, Source(canary, packages()))
 
     assert status == 0
     assert "ADVISORIES WERE NOT CHECKED" in said
@@ -57,7 +57,7 @@ def test_where_no_source_is_to_be_believed_it_says_so_loudly_and_fails_nothing(a
 
 
 def test_a_known_weakness_fails(audit: ModuleType) -> None:
-    status, said = heard(audit, Source(packages("PYSEC-1"), packages("PYSEC-2")))
+    status, said = run_audit(audit, Source(packages("PYSEC-1"), packages("PYSEC-2")))
 
     assert status == 1
     assert "x 1: PYSEC-2" in said
@@ -65,14 +65,14 @@ def test_a_known_weakness_fails(audit: ModuleType) -> None:
 
 def test_without_one_it_passes_quietly(audit: ModuleType) -> None:
     source = Source(packages("PYSEC-1"), packages())
-    status, said = heard(audit, source)
+    status, said = run_audit(audit, source)
 
     assert (status, source.asked) == (0, ["osv", "osv"])
     assert "NOT CHECKED" not in said
 
 
 def test_a_source_that_leaves_a_package_out_does_not_count(audit: ModuleType) -> None:
-    status, said = heard(audit, Source(packages("PYSEC-1"), packages(skip_reason="not on the index")))
+    status, said = run_audit(audit, Source(packages("PYSEC-1"), packages(skip_reason="not on the index")))
 
     assert status == 0
     assert "ADVISORIES WERE NOT CHECKED" in said
@@ -80,9 +80,9 @@ def test_a_source_that_leaves_a_package_out_does_not_count(audit: ModuleType) ->
 
 def test_the_bill_names_everything_that_is_pinned(audit: ModuleType) -> None:
     text = (settings.BASE_DIR / "requirements.txt").read_text()
-    found = audit.pinned(text)
-    made = audit.bill(found)
+    packages = audit.pinned(text)
+    made = audit.bill(packages)
 
-    assert len(found) == sum("==" in line for line in text.splitlines() if not line.startswith((" ", "#")))
+    assert len(packages) == sum("==" in line for line in text.splitlines() if not line.startswith((" ", "#")))
     assert "pkg:pypi/django@" in json.dumps(made)
-    assert {one["purl"] for one in made["components"]} == {f"pkg:pypi/{name}@{version}" for name, version in found}
+    assert {one["purl"] for one in made["components"]} == {f"pkg:pypi/{name}@{version}" for name, version in packages}

@@ -42,18 +42,18 @@ async def other() -> AsyncIterator[ChannelLayer]:
     await made.close()
 
 
-async def heard(layer: ChannelLayer, channel: str) -> dict[str, Any]:
+async def next_message(layer: ChannelLayer, channel: str) -> dict[str, Any]:
     async with asyncio.timeout(PATIENCE):
         return await layer.receive(channel)
 
 
-def _ask(query: str, given: Any = ()) -> list[tuple[Any, ...]]:
+def _ask(query: str, params: Any = ()) -> list[tuple[Any, ...]]:
     with psycopg.connect(**connect_parameters(), autocommit=True) as server:
-        return server.execute(query.encode(), given).fetchall()
+        return server.execute(query.encode(), params).fetchall()
 
 
-async def ask(query: str, given: Any = ()) -> list[tuple[Any, ...]]:
-    return await sync_to_async(_ask)(query, given)
+async def ask(query: str, params: Any = ()) -> list[tuple[Any, ...]]:
+    return await sync_to_async(_ask)(query, params)
 
 
 @pytest.mark.parametrize("size", [1, 7_000, 8_192, 1_000_000])
@@ -64,7 +64,7 @@ async def test_a_message_of_any_size_reaches_the_group_in_another_process(
     await layer.group_add("pages", channel)
     message = {"type": "knock", "text": "ü" * size, "bytes": b"\0", "number": 1.5}
     await other.group_send("pages", message)
-    assert await heard(layer, channel) == message
+    assert await next_message(layer, channel) == message
 
 
 async def test_who_left_the_group_hears_nothing_more(layer: ChannelLayer, other: ChannelLayer) -> None:
@@ -74,7 +74,10 @@ async def test_who_left_the_group_hears_nothing_more(layer: ChannelLayer, other:
     await layer.group_discard("pages", gone)
     await other.group_send("pages", {"type": "first"})
     await other.send(gone, {"type": "second"})
-    assert (await heard(layer, there), await heard(layer, gone)) == ({"type": "first"}, {"type": "second"})
+    assert (await next_message(layer, there), await next_message(layer, gone)) == (
+        {"type": "first"},
+        {"type": "second"},
+    )
 
 
 async def test_it_listens_again_when_its_connection_died(layer: ChannelLayer, other: ChannelLayer) -> None:
@@ -86,7 +89,7 @@ async def test_it_listens_again_when_its_connection_died(layer: ChannelLayer, ot
         while await ask(LISTENERS, [f"LISTEN {STREAM}"]) in ([], [(pid,)]):  # noqa: ASYNC110 - the server's event
             await asyncio.sleep(0.05)
     await other.group_send("pages", {"type": "knock"})
-    assert await heard(layer, channel) == {"type": "knock"}
+    assert await next_message(layer, channel) == {"type": "knock"}
 
 
 @pytest.mark.parametrize("odd", ["", "nothing of ours", "a:b:c", "a:0:no base 85 \u00fc", "a:0:00000"])
@@ -95,21 +98,21 @@ async def test_what_is_none_of_ours_makes_nobody_deaf(layer: ChannelLayer, other
     await layer.group_add("pages", channel)
     await ask("SELECT pg_notify(%s, %s)", [STREAM, odd])
     await other.group_send("pages", {"type": "knock"})
-    assert await heard(layer, channel) == {"type": "knock"}
+    assert await next_message(layer, channel) == {"type": "knock"}
 
 
 async def test_it_sends_again_when_its_connection_died(layer: ChannelLayer) -> None:
     channel = await layer.new_channel()
     await layer.group_add("pages", channel)
     await layer.group_send("pages", {"type": "first"})
-    assert await heard(layer, channel) == {"type": "first"}
+    assert await next_message(layer, channel) == {"type": "first"}
     speaking = await ask(
         "SELECT pid, pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
         " WHERE query LIKE 'SELECT pg_notify%%' AND pid <> pg_backend_pid() AND datname = current_database()"
     )
     assert len(speaking) == 1
     await layer.group_send("pages", {"type": "second"})
-    assert await heard(layer, channel) == {"type": "second"}
+    assert await next_message(layer, channel) == {"type": "second"}
 
 
 async def test_it_leaves_no_rows_and_keeps_nothing_of_a_page_that_closed(layer: ChannelLayer) -> None:
@@ -117,7 +120,7 @@ async def test_it_leaves_no_rows_and_keeps_nothing_of_a_page_that_closed(layer: 
         channel = await layer.new_channel()
         await layer.group_add("pages", channel)
         await layer.group_send("pages", {"type": "knock", "number": number})
-        await heard(layer, channel)
+        await next_message(layer, channel)
         await layer.group_discard("pages", channel)
     here = layer._here()
     assert (dict(here.groups), here.queues, here._unfinished) == ({}, {}, {})
@@ -142,7 +145,7 @@ async def test_a_group_that_is_joined_while_the_database_is_away_is_heard_later(
         while not await ask(LISTENERS, [f"LISTEN {STREAM}"]):  # noqa: ASYNC110 - the server's event
             await asyncio.sleep(0.05)
     await other.group_send("pages", {"type": "knock"})
-    assert await heard(layer, channel) == {"type": "knock"}
+    assert await next_message(layer, channel) == {"type": "knock"}
 
 
 @pytest.mark.whole
@@ -158,7 +161,7 @@ async def test_both_ways_come_back_when_the_server_itself_was_killed(
             channel = await layer.new_channel()
             await layer.group_add("pages", channel)
             await layer.group_send("pages", {"type": "before"})
-            assert await heard(layer, channel) == {"type": "before"}
+            assert await next_message(layer, channel) == {"type": "before"}
             os.kill(int((place.data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
             async with asyncio.timeout(PATIENCE):
                 while await _knock(layer, channel) != {"type": "after"}:  # noqa: ASYNC110 - the server's event

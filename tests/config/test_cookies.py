@@ -22,8 +22,8 @@ print(json.dumps({name: getattr(settings, name) for name in names}))
 """
 
 
-def told(public: str) -> dict[str, object]:
-    given = {
+def settings_at(public: str) -> dict[str, object]:
+    environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "DATABASE_URL": "postgres://nobody@127.0.0.1:1/none",  # never asked
@@ -33,10 +33,10 @@ def told(public: str) -> dict[str, object]:
         "PUBLIC_BASE_URL": public,
     }
     done = subprocess.run(
-        [sys.executable, "-c", TOLD], env=given, cwd=settings.BASE_DIR, capture_output=True, text=True, check=True
+        [sys.executable, "-c", TOLD], env=environment, cwd=settings.BASE_DIR, capture_output=True, text=True, check=True
     )
-    found: dict[str, object] = json.loads(done.stdout)
-    return found
+    values: dict[str, object] = json.loads(done.stdout)
+    return values
 
 
 @pytest.mark.parametrize(
@@ -44,12 +44,12 @@ def told(public: str) -> dict[str, object]:
     [("https://parley.example.com", "__Host-", True), ("http://127.0.0.1:8000", "", False)],
 )
 def test_cookies_are_bound_to_the_host_where_there_is_tls(public: str, prefix: str, *, secure: bool) -> None:
-    found = told(public)
+    values = settings_at(public)
 
-    assert (found["SESSION_COOKIE_NAME"], found["CSRF_COOKIE_NAME"]) == (f"{prefix}sessionid", f"{prefix}csrftoken")
-    assert found["SESSION_COOKIE_SECURE"] is found["CSRF_COOKIE_SECURE"] is secure
+    assert (values["SESSION_COOKIE_NAME"], values["CSRF_COOKIE_NAME"]) == (f"{prefix}sessionid", f"{prefix}csrftoken")
+    assert values["SESSION_COOKIE_SECURE"] is values["CSRF_COOKIE_SECURE"] is secure
     # What the prefix demands of them: https://datatracker.ietf.org/doc/html/rfc6265bis section 4.1.3.2
-    assert (found["SESSION_COOKIE_PATH"], found["CSRF_COOKIE_PATH"]) == ("/", "/")
-    assert found["SESSION_COOKIE_DOMAIN"] is found["CSRF_COOKIE_DOMAIN"] is None
-    assert found["SECRET_KEY_FALLBACKS"] == ["former", "older"]
-    assert found["SECURE_SSL_REDIRECT"] is False
+    assert (values["SESSION_COOKIE_PATH"], values["CSRF_COOKIE_PATH"]) == ("/", "/")
+    assert values["SESSION_COOKIE_DOMAIN"] is values["CSRF_COOKIE_DOMAIN"] is None
+    assert values["SECRET_KEY_FALLBACKS"] == ["former", "older"]
+    assert values["SECURE_SSL_REDIRECT"] is False

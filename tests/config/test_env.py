@@ -158,12 +158,12 @@ def test_what_is_blank_is_the_default(name: str, monkeypatch: pytest.MonkeyPatch
     ],
 )
 def test_an_operator_reads_one_line(name: str, value: str, words: str, tmp_path: Path) -> None:
-    given = {"PATH": os.environ["PATH"], "PARLEY_VAR": str(tmp_path), name: value}
-    given["DATABASE_URL"] = "postgres://u:p@127.0.0.1:1/x"
+    environment = {"PATH": os.environ["PATH"], "PARLEY_VAR": str(tmp_path), name: value}
+    environment["DATABASE_URL"] = "postgres://u:p@127.0.0.1:1/x"
     command = [sys.executable, "manage.py", "check"]
 
     run = subprocess.run(
-        command, env=given, cwd=settings.BASE_DIR, capture_output=True, text=True, timeout=120, check=False
+        command, env=environment, cwd=settings.BASE_DIR, capture_output=True, text=True, timeout=120, check=False
     )
 
     assert run.returncode == 1

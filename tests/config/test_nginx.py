@@ -261,8 +261,8 @@ def test_the_product_behind_it_with_tls_and_a_unix_socket(tmp_path: Path, empty_
         clear = ask(whatsapp(PUBLIC, path, 3, "X-Forwarded-Proto: https"), plain)
         assert (clear.status, clear.error) == (403, "https_required")  # row 14
         for path in ("/api/v1/messages/", "/%61pi/v1/messages/", "/connect/contact-events/"):
-            told = ask(request(f"GET {path}", "Authorization: Token t", host=b"Host: parley.example.com\r\n"), plain)
-            assert (told.status, told.error, "location" in told.headers) == (403, "https_required", False)
+            answer = ask(request(f"GET {path}", "Authorization: Token t", host=b"Host: parley.example.com\r\n"), plain)
+            assert (answer.status, answer.error, "location" in answer.headers) == (403, "https_required", False)
         page = ask(request("GET /admin/login/?next=/", host=b"Host: evil.example\r\n"), plain)
         assert (page.status, page.headers["location"]) == (301, f"{PUBLIC}/admin/login/?next=/")
         assert ask(request("GET /accounts/login/", host=b"Host: parley.example.com\r\n")).status == 200

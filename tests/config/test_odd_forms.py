@@ -85,14 +85,14 @@ def test_no_odd_value_breaks_a_form(part: int, client: Client) -> None:
     by_route = [address for _, address in sorted(addresses().items())]
     everywhere = [*by_route, *set_ups(), "/accounts/tokens/", "/accounts/password/change/"]
     fields = [field for address in everywhere[part::8] for field in forms(client, address)]
-    found = [
+    broken = [
         (there, name, value[:20])
         for there, untouched, name in fields
         for value in FEW
         if is_broken(client, there, {**untouched, name: [value]})
     ]
 
-    assert found == []
+    assert broken == []
     assert len(fields) > 10, "there are forms on these pages, and none was found"
 
 
@@ -156,9 +156,9 @@ def test_a_refusal_never_quotes_half_a_character(path: str, body: str, client: C
 
 def test_a_proof_is_named_by_text(client: Client) -> None:
     identity = IdentityAlias.objects.get().identity
-    given = {"identity": str(identity.pk), "purposes": ["marketing"], "granted": True, "evidence": {"\x00": "a"}}
+    body = {"identity": str(identity.pk), "purposes": ["marketing"], "granted": True, "evidence": {"\x00": "a"}}
 
-    answer = client.post("/api/v1/consents/", given, content_type="application/json")
+    answer = client.post("/api/v1/consents/", body, content_type="application/json")
 
     assert answer.status_code == 400
     assert "character" in answer.content.decode()

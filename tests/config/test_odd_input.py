@@ -135,14 +135,14 @@ def of_lists() -> Iterator[tuple[str, tuple[str, ...]]]:
 
 def broken(client: Client, asked: Iterator[tuple[str, dict[str, str]]]) -> list[tuple[str, dict[str, str], int]]:
     """Return what was answered 500 or above. The database still works after each."""
-    found = []
+    failures = []
     for path, values in asked:
         answer = client.get(path, values)
         if answer.status_code >= 500:
-            found.append((path, {name: value[:40] for name, value in values.items()}, answer.status_code))
+            failures.append((path, {name: value[:40] for name, value in values.items()}, answer.status_code))
         elif answer.streaming:
             list(answer)
-    return found
+    return failures
 
 
 def each(names: tuple[str, ...] | list[str], values: tuple[str, ...] = ODD) -> Iterator[dict[str, str]]:
@@ -181,12 +181,12 @@ def test_the_api_refuses_what_it_does_not_offer(name: str, client: Client) -> No
 @pytest.mark.parametrize("path", IN_PATHS)
 def test_no_odd_id_breaks_a_page(path: str, client: Client) -> None:
     values = [*(value for value in ODD if "/" not in value), "%00", "%ff%fe", "..%2f", "a b", str(uuid.uuid4())]
-    found = []
+    failures = []
     for value in values:
         answer = client.get(path.format(value.replace("\x00", "%00").replace("\\", "%5C")))
         if answer.status_code >= 500:
-            found.append((value[:40], answer.status_code))
-    assert found == []
+            failures.append((value[:40], answer.status_code))
+    assert failures == []
 
 
 def test_bad_utf8_and_names_that_are_none_break_nothing(client: Client) -> None:

@@ -50,12 +50,12 @@ def of_modules() -> Iterator[tuple[str, Any]]:
     """Yield the patterns that modules keep, also in tuples and mappings."""
     for package in PACKAGES:
         root = importlib.import_module(package)
-        for found in pkgutil.walk_packages(root.__path__, f"{package}."):
-            if ".migrations" in found.name or found.name in ("config.wsgi", "config.asgi"):
+        for info in pkgutil.walk_packages(root.__path__, f"{package}."):
+            if ".migrations" in info.name or info.name in ("config.wsgi", "config.asgi"):
                 continue
-            module = importlib.import_module(found.name)
+            module = importlib.import_module(info.name)
             for name, value in vars(module).items():
-                yield from ((f"{found.name}.{name}", one) for one in _in(value))
+                yield from ((f"{info.name}.{name}", one) for one in _in(value))
 
 
 def _in(value: Any) -> Iterator[Any]:
@@ -69,10 +69,10 @@ def _in(value: Any) -> Iterator[Any]:
 
 
 def patterns() -> dict[str, Any]:
-    found: dict[Any, str] = {}
+    names: dict[Any, str] = {}
     for name, pattern in [*of_modules(), *inline()]:
-        found.setdefault((pattern.pattern, pattern.flags), name)
-        PATTERNS[found[(pattern.pattern, pattern.flags)]] = pattern
+        names.setdefault((pattern.pattern, pattern.flags), name)
+        PATTERNS[names[(pattern.pattern, pattern.flags)]] = pattern
     return PATTERNS
 
 
@@ -108,10 +108,10 @@ def worst_of(pattern: Any) -> str:
 
 
 def test_no_pattern_takes_the_square_of_a_texts_length() -> None:
-    found = patterns()
+    all_patterns = patterns()
 
-    assert len(found) > 40
-    assert {name: worst for name, pattern in found.items() if (worst := worst_of(pattern))} == {}
+    assert len(all_patterns) > 40
+    assert {name: worst for name, pattern in all_patterns.items() if (worst := worst_of(pattern))} == {}
 
 
 @pytest.mark.parametrize("pattern", [r"[^\s@<>]+@[^\s@<>]+\.\w+", r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+", r"^[\W_]+|[\W_]+$"])

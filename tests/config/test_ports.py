@@ -30,9 +30,9 @@ def test_what_is_no_port_is_said_to_be_none(text: str) -> None:
 
 
 def ran(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    given = {**os.environ, "DATABASE_URL": "postgres://nobody@127.0.0.1:9/none", **environment}
+    variables = {**os.environ, "DATABASE_URL": "postgres://nobody@127.0.0.1:9/none", **environment}
     return subprocess.run(
-        [sys.executable, *arguments], cwd=settings.BASE_DIR, env=given, capture_output=True, text=True, check=False
+        [sys.executable, *arguments], cwd=settings.BASE_DIR, env=variables, capture_output=True, text=True, check=False
     )
 
 

@@ -30,11 +30,11 @@ class Served:
         self.process, self.log, self.port = process, log, port
 
     def children(self) -> dict[str, int]:
-        found = {}
+        pids = {}
         for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
             words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-            found |= {name: int(pid) for name, word in PROGRAMS.items() if word in words}
-        return found
+            pids |= {name: int(pid) for name, word in PROGRAMS.items() if word in words}
+        return pids
 
     def until_said(self, text: str) -> None:
         deadline = time.monotonic() + PATIENCE

@@ -133,11 +133,13 @@ SLOW = {
 def test_5_6_whoever_is_slower_than_the_limit_in_all_is_answered_408(hasty: Web) -> None:
     before = hasty.get("/calls")["calls"]
     with ThreadPoolExecutor(len(SLOW)) as pool:
-        found = dict(zip(SLOW, pool.map(lambda row: talk(hasty.port, row[1], pause=0.02), SLOW.values()), strict=True))
-    second = found.pop("5 second request")
+        answers = dict(
+            zip(SLOW, pool.map(lambda row: talk(hasty.port, row[1], pause=0.02), SLOW.values()), strict=True)
+        )
+    second = answers.pop("5 second request")
     assert second.raw.startswith(b"HTTP/1.1 200 ")
     assert second.raw.count(b"HTTP/1.1 408 ") == 1
-    for name, said in found.items():
+    for name, said in answers.items():
         assert (said.status, said.error) == (408, "too_slow"), name
         assert said.first_at >= SLOW[name][0], name
     assert hasty.get("/calls")["calls"] == before + 1  # the first half of the second request's connection

@@ -190,12 +190,12 @@ class Product:
 @contextmanager
 def product(folder: Path, database: str, *options: str, **environment: str) -> Iterator[Product]:
     """Migrate the database, add an account, and run the web process as `serve` would."""
-    given = {"DATABASE_URL": database, "PARLEY_VAR": str(folder), "LOG_LEVEL": "WARNING", **environment}
-    _manage(given, "migrate", "-v", "0")
+    variables = {"DATABASE_URL": database, "PARLEY_VAR": str(folder), "LOG_LEVEL": "WARNING", **environment}
+    _manage(variables, "migrate", "-v", "0")
     keys = [f"{key}={value}" for key, value in WHATSAPP.items()]
     pairs = [word for pair in keys for word in ("--set", pair)]
-    account = json.loads(_manage(given, "addaccount", "whatsapp", "Acme", *pairs, "--json"))
-    with web(folder, *options, application="config.asgi:application", **given) as running:
+    account = json.loads(_manage(variables, "addaccount", "whatsapp", "Acme", *pairs, "--json"))
+    with web(folder, *options, application="config.asgi:application", **variables) as running:
         yield Product(running, database, urlsplit(account["webhook_url"]).path)
 
 

@@ -68,8 +68,8 @@ class RunningWorld:
     def stream(self, contact_id: str, topic: str = "chat") -> str:
         """Start streaming a chat, without which no custom participant may join."""
         arn = {"StreamingEndpointArn": f"arn:aws:sns:{REGION}:000000000000:{topic}"}
-        given = {"InstanceId": "instance", "ContactId": contact_id, "ClientToken": topic}
-        return self.connect.start_contact_streaming(**given, ChatStreamingConfiguration=arn)["StreamingId"]
+        params = {"InstanceId": "instance", "ContactId": contact_id, "ClientToken": topic}
+        return self.connect.start_contact_streaming(**params, ChatStreamingConfiguration=arn)["StreamingId"]
 
     def agent(self, name: str = "Ann") -> str:
         return self.call("POST", "/ccp/agents", {"name": name})["agent_id"]
@@ -119,8 +119,8 @@ class Chatting:
         return self.aws.participant.send_message(**(content | more))
 
     def event(self, name: str, content: str | None = None, **more: Any) -> dict[str, Any]:
-        given = {"Content": content} if content else {}
-        return self.aws.participant.send_event(ContentType=EVENT + name, ConnectionToken=self.token, **given, **more)
+        text = {"Content": content} if content else {}
+        return self.aws.participant.send_event(ContentType=EVENT + name, ConnectionToken=self.token, **text, **more)
 
     def transcript(self, **more: Any) -> list[dict[str, Any]]:
         more = {"MaxResults": 100, "SortOrder": "ASCENDING", **more}

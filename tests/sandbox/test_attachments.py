@@ -37,8 +37,8 @@ def completed(chat: Chatting, upload: dict[str, Any]) -> None:
 
 
 def fetched(chat: Chatting, attachment_id: str, **more: Any) -> requests.Response:
-    found = chat.aws.participant.get_attachment(AttachmentId=attachment_id, ConnectionToken=chat.token, **more)
-    return requests.get(found["Url"], timeout=20)
+    attachment = chat.aws.participant.get_attachment(AttachmentId=attachment_id, ConnectionToken=chat.token, **more)
+    return requests.get(attachment["Url"], timeout=20)
 
 
 def test_a_file_goes_up_and_comes_down_again(aws: RunningWorld) -> None:

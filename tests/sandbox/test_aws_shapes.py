@@ -33,9 +33,9 @@ SHAPES = {
 
 def problems(value: Any) -> list[Problem]:
     check = ShapeCompiler().compile(ShapeResolver(SHAPES).get_shape_by_name("Tree"))
-    found: list[Problem] = []
-    check(value, "", found)
-    return found
+    collected: list[Problem] = []
+    check(value, "", collected)
+    return collected
 
 
 def test_what_fits_passes_at_any_depth() -> None:

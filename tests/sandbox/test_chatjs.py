@@ -32,8 +32,8 @@ STEPS = (
 @pytest.fixture(scope="module")
 def node(request: pytest.FixtureRequest) -> str:
     """The path of Node.js, with the client's packages installed."""
-    found, npm = shutil.which("node"), shutil.which("npm")
-    if found is None or npm is None:
+    node_path, npm = shutil.which("node"), shutil.which("npm")
+    if node_path is None or npm is None:
         message = "Node.js and npm are not there: amazon-connect-chatjs was NOT tried against the simulated Connect"
         if os.environ.get("CI"):
             pytest.fail(message)
@@ -43,7 +43,7 @@ def node(request: pytest.FixtureRequest) -> str:
     if not (HERE / "node_modules" / "amazon-connect-chatjs").is_dir():
         done = subprocess.run([npm, "ci"], cwd=HERE, capture_output=True, text=True, timeout=100, check=False)
         assert done.returncode == 0, done.stderr
-    return found
+    return node_path
 
 
 @pytest.mark.node

@@ -30,19 +30,19 @@ def comprehend(aws: RunningWorld) -> Any:
 def test_sentiment_is_the_highest_of_four_scores_that_add_up(
     comprehend: Any, text: str, language: str, sentiment: str
 ) -> None:
-    found = comprehend.detect_sentiment(Text=text, LanguageCode=language)
+    result = comprehend.detect_sentiment(Text=text, LanguageCode=language)
 
-    scores = found["SentimentScore"]
-    assert found["Sentiment"] == sentiment == max(scores, key=scores.get).upper()
+    scores = result["SentimentScore"]
+    assert result["Sentiment"] == sentiment == max(scores, key=scores.get).upper()
     assert sum(scores.values()) == pytest.approx(1)
     assert set(scores) == {"Positive", "Negative", "Neutral", "Mixed"}
 
 
 def test_a_batch_scores_what_it_can_and_names_the_rest(aws: RunningWorld, comprehend: Any) -> None:
-    found = comprehend.batch_detect_sentiment(TextList=["I love it", "ä" * 2561, "ä" * 2560], LanguageCode="en")
+    answer = comprehend.batch_detect_sentiment(TextList=["I love it", "ä" * 2561, "ä" * 2560], LanguageCode="en")
 
-    assert [result["Index"] for result in found["ResultList"]] == [0, 2]
-    [error] = found["ErrorList"]
+    assert [result["Index"] for result in answer["ResultList"]] == [0, 2]
+    [error] = answer["ErrorList"]
     assert (error["Index"], error["ErrorCode"]) == (1, "TEXT_SIZE_LIMIT_EXCEEDED")
     assert aws.lines("comprehend.BatchDetectSentiment")[0]["engine"] == "lexicon"
 
@@ -97,12 +97,12 @@ BOT = {"botId": "ABCDEFGHIJ", "botAliasId": "TSTALIASID", "localeId": "en_US"}
 def test_lex_answers_and_keeps_the_sessions_attributes(lex: Any) -> None:
     state = {"sessionAttributes": {"channel": "twitter"}}
     lex.recognize_text(**BOT, sessionId="jane", text="hello", sessionState=state)
-    found = lex.recognize_text(**BOT, sessionId="jane", text="I want to talk to a human")
+    recognized = lex.recognize_text(**BOT, sessionId="jane", text="I want to talk to a human")
 
-    assert found["messages"][0]["contentType"] == "PlainText"
-    assert found["sessionState"]["intent"]["name"] == "TalkToAgent"
-    assert found["sessionState"]["sessionAttributes"] == {"channel": "twitter"}
-    assert found["interpretations"][0]["nluConfidence"]["score"] > 0.9
+    assert recognized["messages"][0]["contentType"] == "PlainText"
+    assert recognized["sessionState"]["intent"]["name"] == "TalkToAgent"
+    assert recognized["sessionState"]["sessionAttributes"] == {"channel": "twitter"}
+    assert recognized["interpretations"][0]["nluConfidence"]["score"] > 0.9
     fallback = lex.recognize_text(**BOT, sessionId="joe", text="qwertz")
     assert fallback["sessionState"]["intent"]["name"] == "FallbackIntent"
 

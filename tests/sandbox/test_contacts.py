@@ -104,8 +104,8 @@ def test_attributes_are_merged_and_readable_after_the_end(aws: RunningWorld) -> 
 
     aws.connect.update_contact_attributes(**contact, Attributes={"lang": "de"})
 
-    found = aws.connect.get_contact_attributes(**contact)["Attributes"]
-    assert found == {"channel": "twitter", "lang": "de"}
+    attributes = aws.connect.get_contact_attributes(**contact)["Attributes"]
+    assert attributes == {"channel": "twitter", "lang": "de"}
     too_big = aws.refused(aws.connect.update_contact_attributes, **contact, Attributes={"x": "y" * 32_768})
     assert too_big == ("InvalidParameterException", 400)
     nobody = aws.refused(aws.connect.get_contact_attributes, InstanceId="instance", InitialContactId="nobody")
@@ -180,8 +180,8 @@ ROBBIE = {"ParticipantRole": "CUSTOM_BOT", "DisplayName": "Robbie"}
 
 
 def custom(aws: RunningWorld, contact_id: str, **details: Any) -> dict[str, Any]:
-    given = {"InstanceId": "instance", "ContactId": contact_id, "ParticipantDetails": ROBBIE | details}
-    return aws.connect.create_participant(**given)
+    params = {"InstanceId": "instance", "ContactId": contact_id, "ParticipantDetails": ROBBIE | details}
+    return aws.connect.create_participant(**params)
 
 
 def arrived(aws: RunningWorld, added: dict[str, Any]) -> dict[str, Any]:
@@ -302,9 +302,11 @@ def test_a_custom_participant_is_added_once_for_each_client_token(aws: RunningWo
     chat = aws.start()
     aws.stream(chat.contact_id)
     details = {"ParticipantRole": "CUSTOM_BOT", "DisplayName": "a bot"}
-    given = {"InstanceId": "instance", "ContactId": chat.contact_id, "ParticipantDetails": details}
+    params = {"InstanceId": "instance", "ContactId": chat.contact_id, "ParticipantDetails": details}
 
-    first, again = (aws.connect.create_participant(**given, ClientToken="one") for _ in range(2))
+    first, again = (aws.connect.create_participant(**params, ClientToken="one") for _ in range(2))
 
     assert first["ParticipantId"] == again["ParticipantId"]
-    assert aws.refused(aws.connect.create_participant, **given, ClientToken="two")[0] == "ServiceQuotaExceededException"
+    assert (
+        aws.refused(aws.connect.create_participant, **params, ClientToken="two")[0] == "ServiceQuotaExceededException"
+    )

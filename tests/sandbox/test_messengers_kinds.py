@@ -172,12 +172,12 @@ async def test_messenger_events(content: dict[str, Any], path: tuple[Any, ...], 
     async with messengers() as lab:
         await lab.register("messenger")
         body = await sent(lab, "messenger", content)
-        found = body["entry"][0]["messaging"][0]
+        member = body["entry"][0]["messaging"][0]
         assert (body["object"], body["entry"][0]["id"]) == ("page", PAGE)
-        assert (found["sender"]["id"], found["recipient"]["id"]) == (CUSTOMERS["messenger"]["id"], PAGE)
+        assert (member["sender"]["id"], member["recipient"]["id"]) == (CUSTOMERS["messenger"]["id"], PAGE)
         for step in path:
-            found = found[step]
-        assert found == expected
+            member = member[step]
+        assert member == expected
 
 
 async def test_messenger_echo_has_the_two_swapped() -> None:

@@ -138,8 +138,8 @@ async def test_x_lists_the_last_thirty_days() -> None:
         await opened(lab, "twitter")
         await lab.write("twitter", "long ago", ago=31 * 24 * 3600)
         await lab.write("twitter", "lately", ago=29 * 24 * 3600)
-        found = await asyncio.to_thread(x_client(lab).get_direct_message_events, dm_event_fields=["text"])
-        assert [event.text for event in found.data if "l" in event.text] == ["lately"]
+        listed = await asyncio.to_thread(x_client(lab).get_direct_message_events, dm_event_fields=["text"])
+        assert [event.text for event in listed.data if "l" in event.text] == ["lately"]
 
 
 async def test_x_media_with_tweepy() -> None:
@@ -192,8 +192,8 @@ async def test_x_webhook_and_activity_subscription() -> None:
         async with lab.http.post(f"{base}/webhooks", json={"url": f"{PUBLIC}/hook/"}, headers=headers) as answer:
             webhook = (await answer.json())["data"]
             assert webhook["valid"] is True
-        wanted = {"event_type": "dm.received", "filter": {"user_id": BRAND}, "webhook_id": webhook["id"], "tag": "t"}
-        async with lab.http.post(f"{base}/activity/subscriptions", json=wanted, headers=headers) as answer:
+        body = {"event_type": "dm.received", "filter": {"user_id": BRAND}, "webhook_id": webhook["id"], "tag": "t"}
+        async with lab.http.post(f"{base}/activity/subscriptions", json=body, headers=headers) as answer:
             assert answer.status == 201
         await lab.write("twitter", "hi")
         data = lab.receiver.got[0].json["data"]

@@ -87,9 +87,9 @@ async def page(chromium: str, sandbox: str) -> AsyncIterator[Window]:
 async def someone_new(page: Window, kind: str) -> str:
     """Hand a phone to somebody who has no chat yet, whichever tests came before; return who it is."""
     await page.phone(kind).get_by_role("button", name="Someone new writes").click()
-    told = await page.phone(kind).locator("button[aria-pressed=true][title]").get_attribute("title")
-    assert told
-    return told.partition(" · ")[0]
+    title = await page.phone(kind).locator("button[aria-pressed=true][title]").get_attribute("title")
+    assert title
+    return title.partition(" · ")[0]
 
 
 @pytest.mark.parametrize("kind", CUSTOMERS)

@@ -191,8 +191,8 @@ def test_a_processor_rewrites_texts_in_flight_and_the_id_stays(aws: RunningWorld
     assert sent["MessageMetadata"] == {"MessageProcessingStatus": "PROCESSING"}
 
 
-@pytest.mark.parametrize(("in_answer", "told"), [(False, "PROCESSING"), (True, "REJECTED")])
-async def test_a_processor_passes_texts_on_to_nobody(aws: RunningWorld, *, in_answer: bool, told: str) -> None:
+@pytest.mark.parametrize(("in_answer", "status"), [(False, "PROCESSING"), (True, "REJECTED")])
+async def test_a_processor_passes_texts_on_to_nobody(aws: RunningWorld, *, in_answer: bool, status: str) -> None:
     aws.call("PUT", "/world/settings", {"refuses_in_flight": {"swear": "REJECTED"}, "told_in_answer": in_answer})
     chat = aws.start()
     async with chat.line():
@@ -200,7 +200,7 @@ async def test_a_processor_passes_texts_on_to_nobody(aws: RunningWorld, *, in_an
         sent, before = chat.say("I swear"), agent.said()
         item = chat.transcript()[-1]
 
-    assert sent["MessageMetadata"] == {"MessageProcessingStatus": told}
+    assert sent["MessageMetadata"] == {"MessageProcessingStatus": status}
     assert (item["Id"], item["MessageMetadata"]["MessageProcessingStatus"]) == (sent["Id"], "REJECTED")
     assert "I swear" not in before
 

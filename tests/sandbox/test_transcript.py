@@ -27,12 +27,12 @@ def chat(aws: RunningWorld) -> Chatting:
 
 def pages(chat: Chatting, **asked: Any) -> list[list[str]]:
     """Read page after page until there is no NextToken."""
-    found: list[list[str]] = []
+    collected: list[list[str]] = []
     while True:
         answer = chat.aws.participant.get_transcript(ConnectionToken=chat.token, **asked)
-        found.append([item["Content"] for item in answer["Transcript"]])
+        collected.append([item["Content"] for item in answer["Transcript"]])
         if not answer.get("NextToken"):
-            return found
+            return collected
         asked["NextToken"] = answer["NextToken"]
 
 
@@ -57,8 +57,8 @@ def test_forwards_needs_a_start(chat: Chatting) -> None:
         assert chat.aws.refused(chat.aws.participant.get_transcript, **asked) == ("ValidationException", 400)
 
     start = {"Id": chat.transcript()[0]["Id"]}
-    found = pages(chat, ScanDirection="FORWARD", SortOrder="ASCENDING", MaxResults=20, StartPosition=start)
-    assert found == [WORDS[:20], WORDS[20:]]
+    read = pages(chat, ScanDirection="FORWARD", SortOrder="ASCENDING", MaxResults=20, StartPosition=start)
+    assert read == [WORDS[:20], WORDS[20:]]
 
 
 def test_an_empty_token_is_refused(chat: Chatting) -> None:

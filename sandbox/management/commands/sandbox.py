@@ -128,8 +128,8 @@ def _free_port() -> int:
 
 def _database_url() -> str:
     """Return DATABASE_URL if it is set; else a database of the private server, apart from a real Parley's."""
-    if given := Env().str("DATABASE_URL", ""):
-        return str(given)
+    if configured := Env().str("DATABASE_URL", ""):
+        return str(configured)
     embedded.ensure_database(embedded.place(settings.VAR_DIR), demo.DATABASE)
     return embedded.url(settings.VAR_DIR, demo.DATABASE)
 

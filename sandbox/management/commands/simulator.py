@@ -27,10 +27,10 @@ class Command(BaseCommand):
         parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
         parser.add_argument("--port", type=port_or_any, default=8999, help="0 takes a free one (default: %(default)s)")
         parser.add_argument("--ledger", type=Path, help="append every call and delivery to this file as JSON lines")
-        told = (
+        printed = (
             f"keep AWS's quotas, keep {RAISED} times as much as an account that had them raised, or none (default: on)"
         )
-        parser.add_argument("--quotas", choices=("on", "raised", "off"), default="on", help=told)
+        parser.add_argument("--quotas", choices=("on", "raised", "off"), default="on", help=printed)
         parser.add_argument("--seed", type=int, default=7, help="seed of the faults' dice (default: %(default)s)")
         parser.add_argument(
             "--faults",

@@ -12,7 +12,7 @@ RULES: tuple[Rule, ...] = (
         evidence=Evidence.DOCUMENT,
         here=Here.SAME,
         does="a callback with 63016",
-        test="tests/sandbox/test_messengers_send.py::test_twilio_tells_a_closed_window_afterwards",
+        test="tests/sandbox/test_messengers_send_twilio.py::test_twilio_tells_a_closed_window_afterwards",
     ),
     Rule(
         call="POST /Messages.json",
@@ -21,7 +21,7 @@ RULES: tuple[Rule, ...] = (
         evidence=Evidence.DOCUMENT,
         here=Here.SAME,
         does="400 with that code",
-        test="tests/sandbox/test_messengers_send.py::test_twilio_refuses_at_once",
+        test="tests/sandbox/test_messengers_send_twilio.py::test_twilio_refuses_at_once",
     ),
     Rule(
         call="POST /Messages.json",
@@ -30,7 +30,7 @@ RULES: tuple[Rule, ...] = (
         evidence=Evidence.DOCUMENT,
         here=Here.SAME,
         does="400/63007",
-        test="tests/sandbox/test_messengers_send.py::test_twilio_refuses_at_once",
+        test="tests/sandbox/test_messengers_send_twilio.py::test_twilio_refuses_at_once",
     ),
     Rule(
         call="POST /Messages.json",
@@ -91,7 +91,7 @@ RULES: tuple[Rule, ...] = (
         evidence=Evidence.DOCUMENT,
         here=Here.SAME,
         does="400/21610",
-        test="tests/sandbox/test_messengers_send.py::test_twilio_stop_is_kept",
+        test="tests/sandbox/test_messengers_send_twilio.py::test_twilio_stop_is_kept",
     ),
     Rule(
         call="POST /Messages.json",
@@ -134,7 +134,7 @@ RULES: tuple[Rule, ...] = (
         evidence=Evidence.DOCUMENT,
         here=Here.SAME,
         does="401/20003",
-        test="tests/sandbox/test_messengers_send.py::test_twilio_refuses_a_wrong_token",
+        test="tests/sandbox/test_messengers_send_twilio.py::test_twilio_refuses_a_wrong_token",
     ),
     Rule(
         call="every call",

@@ -12,7 +12,7 @@ RULES: tuple[Rule, ...] = (
         evidence=Evidence.DOCUMENT,
         here=Here.SAME,
         does="403",
-        test="tests/sandbox/test_messengers_send.py::test_x_app_only_token_may_not_write",
+        test="tests/sandbox/test_messengers_send_x.py::test_x_app_only_token_may_not_write",
     ),
     Rule(
         call="POST /2/dm_conversations/…",
@@ -21,7 +21,7 @@ RULES: tuple[Rule, ...] = (
         evidence=Evidence.DOCUMENT,
         here=Here.SAME,
         does="400",
-        test="tests/sandbox/test_messengers_send.py::test_x_refuses_what_cannot_be_sent",
+        test="tests/sandbox/test_messengers_send_x.py::test_x_refuses_what_cannot_be_sent",
     ),
     Rule(
         call="POST /2/dm_conversations/…",
@@ -30,7 +30,7 @@ RULES: tuple[Rule, ...] = (
         evidence=Evidence.REPORT,
         here=Here.SAME,
         does="403 with that sentence",
-        test="tests/sandbox/test_messengers_send.py::test_x_refuses_what_cannot_be_sent",
+        test="tests/sandbox/test_messengers_send_x.py::test_x_refuses_what_cannot_be_sent",
     ),
     Rule(
         call="POST /2/dm_conversations/…",
@@ -48,7 +48,7 @@ RULES: tuple[Rule, ...] = (
         evidence=Evidence.DOCUMENT,
         here=Here.SAME,
         does="429, as often as `raised` says for an account that has it",
-        test="tests/sandbox/test_messengers_send.py::test_x_counts_sends",
+        test="tests/sandbox/test_messengers_send_x.py::test_x_counts_sends",
     ),
     Rule(
         call="POST /2/dm_conversations/…",
@@ -57,7 +57,7 @@ RULES: tuple[Rule, ...] = (
         evidence=Evidence.REPORT,
         here=Here.SAME,
         does="those headers",
-        test="tests/sandbox/test_messengers_send.py::test_x_names_the_limit_of_a_day",
+        test="tests/sandbox/test_messengers_send_x.py::test_x_names_the_limit_of_a_day",
     ),
     Rule(
         call="POST /1.1/direct_messages/events/new.json",
@@ -66,7 +66,7 @@ RULES: tuple[Rule, ...] = (
         evidence=Evidence.DOCUMENT,
         here=Here.SAME,
         does="429",
-        test="tests/sandbox/test_messengers_send.py::test_x_names_the_limit_of_a_day",
+        test="tests/sandbox/test_messengers_send_x.py::test_x_names_the_limit_of_a_day",
     ),
     Rule(
         call="GET /2/dm_events",
@@ -84,7 +84,7 @@ RULES: tuple[Rule, ...] = (
         evidence=Evidence.DOCUMENT,
         here=Here.SAME,
         does="429, as often as `raised` says for an account that has it",
-        test="tests/sandbox/test_messengers_send.py::test_x_counts_lists",
+        test="tests/sandbox/test_messengers_send_x.py::test_x_counts_lists",
     ),
     Rule(
         call="GET /2/dm_events",
@@ -93,7 +93,7 @@ RULES: tuple[Rule, ...] = (
         evidence=Evidence.DOCUMENT,
         here=Here.SAME,
         does="older messages are not listed",
-        test="tests/sandbox/test_messengers_send.py::test_x_lists_the_last_thirty_days",
+        test="tests/sandbox/test_messengers_send_x.py::test_x_lists_the_last_thirty_days",
     ),
     Rule(
         call="every call",
@@ -102,7 +102,7 @@ RULES: tuple[Rule, ...] = (
         evidence=Evidence.DOCUMENT,
         here=Here.SAME,
         does="401",
-        test="tests/sandbox/test_messengers_send.py::test_x_refuses_a_call_with_one_wrong_key",
+        test="tests/sandbox/test_messengers_send_x.py::test_x_refuses_a_call_with_one_wrong_key",
     ),
     Rule(
         call="every call",
@@ -111,7 +111,7 @@ RULES: tuple[Rule, ...] = (
         evidence=Evidence.DOCUMENT,
         here=Here.SAME,
         does="401",
-        test="tests/sandbox/test_messengers_send.py::test_x_refuses_a_replayed_signature",
+        test="tests/sandbox/test_messengers_send_x.py::test_x_refuses_a_replayed_signature",
     ),
     Rule(
         call="every call",
