@@ -38,8 +38,8 @@ def look_at_accounts() -> None:
 
 @shared_task  # type: ignore[untyped-decorator] # celery is not typed
 def ask_how_it_is_set_up(account: str) -> None:
-    """Ask one account's provider point by point. What it says is in the account's light, and in `doctor`."""
+    """Ask one account's provider point by point. What it says is in the account's status, and in `doctor`."""
     row = ChannelAccount.objects.filter(pk=account, enabled=True).first()
     if row is not None:
-        with suppress(AccountProblem):  # the light says so by itself
+        with suppress(AccountProblem):  # the account's status says so by itself
             provider_checks.ask_all(row)

@@ -26,16 +26,16 @@ TOLD_FOR = timedelta(minutes=2)
 
 
 def channels(numbers: DashboardData) -> Tile:
-    """How each channel account is, in the words of its own light, beside what the last two hours brought."""
-    lights = {
+    """How each channel account is, in the words of its own status, beside what the last two hours brought."""
+    statuses = {
         one.account.pk: one
-        for one in account_status.lights(ChannelAccount.objects.defer("credentials", "former_credentials"))
+        for one in account_status.account_statuses(ChannelAccount.objects.defer("credentials", "former_credentials"))
     }
     columns = [Column("state", "text"), Column("last webhook", "text"), Column("failed, 2 h", "text")]
     columns.append(Column("received, 2 h", "count"))
     rows: list[Row] = []
     for one in live_queries.accounts(numbers):
-        shown = lights[one.id]
+        shown = statuses[one.id]
         failed = f"{one.failed} of {one.settled}"
         heard = formatting.ago(shown.webhook_at, numbers.now).replace("never", "none yet")
         values = [str(shown.state), heard, failed, one.received]

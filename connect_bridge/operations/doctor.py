@@ -23,7 +23,7 @@ from channels_app.models import AccountHealth, ChannelAccount, InboundCheck
 from channels_app.registry import channels
 from connect_bridge.aws import aws_client, region
 from connect_bridge.operations import doctor_connect
-from connect_bridge.operations.account_status import WARNED
+from connect_bridge.operations.account_reasons import WARN_BEFORE
 from connect_bridge.operations.findings import Finding, Level
 from connect_bridge.operations.status import SILENT_AFTER, SystemStatus, pending_migrations, read_status
 
@@ -133,10 +133,10 @@ def _ask_aws() -> Finding:
     return Finding("AWS credentials", Level.OK, f"accepted, as {who}")
 
 
-def _processes(vitals: SystemStatus) -> Iterator[Finding]:
+def _processes(status: SystemStatus) -> Iterator[Finding]:
     for name, age, command in (
-        ("bridge", vitals.bridge_age, "manage.py bridge"),
-        ("worker", vitals.worker_age, "celery -A config worker and celery -A config beat"),
+        ("bridge", status.bridge_age, "manage.py bridge"),
+        ("worker", status.worker_age, "celery -A config worker and celery -A config beat"),
     ):
         if age is not None and age <= SILENT_AFTER:
             yield Finding(name, Level.OK, f"heartbeat {age:.0f} s ago")
@@ -144,9 +144,9 @@ def _processes(vitals: SystemStatus) -> Iterator[Finding]:
             said = "never heard of" if age is None else f"silent for {age:.0f} s"
             yield Finding(name, Level.FAILURE, said, f"run {command}, or manage.py serve for all")
     for name, age, rows in (
-        ("intake", vitals.intake_age, vitals.intake_rows),
-        ("relay", vitals.relay_age, vitals.relay_rows),
-        ("outbox", vitals.outbox_age, vitals.outbox_rows),
+        ("intake", status.intake_age, status.intake_rows),
+        ("relay", status.relay_age, status.relay_rows),
+        ("outbox", status.outbox_age, status.outbox_rows),
     ):
         level = Level.WARNING if age > SILENT_AFTER else Level.OK
         said = f"{rows} waiting" + (f", the oldest for {age:.0f} s" if rows else "")
@@ -206,7 +206,7 @@ def _set_up(*, online: bool) -> Iterator[Finding]:
 
 def _expiry(name: str, health: AccountHealth) -> Iterator[Finding]:
     ends, now = health.expires_at, timezone.now()
-    if ends is None or ends - now > WARNED:
+    if ends is None or ends - now > WARN_BEFORE:
         return
     over = ends <= now
     said = f"{'ended' if over else 'ends'} on {ends:%d %B %Y, %H:%M} UTC"

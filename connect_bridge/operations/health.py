@@ -3,8 +3,8 @@
 Only what keeps this process from storing a webhook makes it unhealthy: its database. A silent bridge, a long queue or
 a messenger's outage is reported and stays 200, because taking the web away would then lose webhooks.
 
-A stranger who reaches the port learns one word, ok, degraded or down, as a load balancer needs it. Figures are for who
-watches Parley: the machine itself, without a proxy between, or whoever has MONITORING_TOKEN.
+A stranger who reaches the port learns one word, ok, degraded or down, as a load balancer needs it. Figures are for
+monitoring: for requests from this machine without a proxy between, or with MONITORING_TOKEN as bearer token.
 """
 
 from __future__ import annotations
@@ -44,41 +44,41 @@ def alive(_request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def health(request: HttpRequest) -> HttpResponse:
-    """Answer 200 if webhooks can be stored, else 503. `status` is ok, degraded or down; for who watches, why."""
+    """Answer 200 if webhooks can be stored, else 503. `status` is ok, degraded or down; for monitoring, also why."""
     try:
-        answer = _examination()
+        answer = _report()
     except Error as problem:
         connection.close()
         answer = {"status": "down", "problems": [f"database: {type(problem).__name__}"]}
     status = HTTPStatus.SERVICE_UNAVAILABLE if answer["status"] == "down" else HTTPStatus.OK
-    return JsonResponse(answer if _watches(request) else {"status": answer["status"]}, status=status)
+    return JsonResponse(answer if _may_see_figures(request) else {"status": answer["status"]}, status=status)
 
 
 @require_safe
 @never_cache
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Answer who watches with Prometheus' text format, queried now, so that every process answers alike; else 401."""
-    if not _watches(request):
+    """Answer monitoring in Prometheus' text format, queried now, so that every process answers alike; else 401."""
+    if not _may_see_figures(request):
         refusal = {"error": "unauthorized", "detail": "For this machine, or with MONITORING_TOKEN as a bearer token."}
         return JsonResponse(refusal, status=HTTPStatus.UNAUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
     return HttpResponse(exposition(), content_type=CONTENT_TYPE_LATEST)
 
 
-def _watches(request: HttpRequest) -> bool:
-    """Say whether figures are for whoever asks. Without MONITORING_TOKEN nobody elsewhere has it, not even ""."""
+def _may_see_figures(request: HttpRequest) -> bool:
+    """Say whether the request may see figures. With MONITORING_TOKEN unset, no token is right, not even ""."""
     if settings.MONITORING_TOKEN:
-        keyword, _, given = request.headers.get("Authorization", "").partition(" ")
-        if keyword.lower() == "bearer" and constant_time_compare(given.strip(), settings.MONITORING_TOKEN):
+        keyword, _, token = request.headers.get("Authorization", "").partition(" ")
+        if keyword.lower() == "bearer" and constant_time_compare(token.strip(), settings.MONITORING_TOKEN):
             return True
     return request.META.get("REMOTE_ADDR", "") in _HERE and not any(name in request.headers for name in _FORWARDED)
 
 
-def _examination() -> dict[str, Any]:
+def _report() -> dict[str, Any]:
     if pending := _pending_migrations():
         return {"status": "down", "problems": [f"database: {pending} migrations pending; run manage.py migrate"]}
-    vitals = read_status()
-    problems = vitals.complaints()
-    return {"status": "degraded" if problems else "ok", "problems": problems, **asdict(vitals)}
+    system = read_status()
+    problems = system.complaints()
+    return {"status": "degraded" if problems else "ok", "problems": problems, **asdict(system)}
 
 
 def _pending_migrations() -> int:

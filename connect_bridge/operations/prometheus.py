@@ -1,4 +1,4 @@
-"""What Prometheus sees: the house's state from the database at every scrape, and this process's own counters."""
+"""What Prometheus reads: the installation's state from the database at every scrape, and this process's counters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from channels_app.models import ChannelAccount, InboundCheck, WebhookDelivery
-from connect_bridge.models import Contact, Message
+from connect_bridge.models import OPEN_STATES, Contact, Message
 from connect_bridge.operations import stuck
 from connect_bridge.operations.status import SystemStatus, read_status
 
@@ -26,9 +26,9 @@ def exposition() -> bytes:
 
 class _Product(Collector):
     def collect(self) -> Iterator[Metric]:
-        vitals = read_status()
-        yield from _queues(vitals)
-        yield from _processes(vitals)
+        status = read_status()
+        yield from _queues(status)
+        yield from _processes(status)
         yield _open_contacts()
         yield _last_webhooks()
         yield from _inbound_checks()
@@ -46,29 +46,30 @@ def alias(account: uuid.UUID) -> str:
     return str(account)[:8]
 
 
-def _queues(vitals: SystemStatus) -> Iterator[Metric]:
+def _queues(status: SystemStatus) -> Iterator[Metric]:
     age = GaugeMetricFamily("parley_queue_oldest_age_seconds", "Age of the oldest open row.", labels=["queue"])
     rows = GaugeMetricFamily("parley_queue_rows", "Open rows.", labels=["queue"])
-    age.add_metric(["intake"], vitals.intake_age)
-    age.add_metric(["relay"], vitals.relay_age)
-    age.add_metric(["outbox"], vitals.outbox_age)
-    rows.add_metric(["intake"], vitals.intake_rows)
-    rows.add_metric(["relay"], vitals.relay_rows)
-    rows.add_metric(["outbox"], vitals.outbox_rows)
+    age.add_metric(["intake"], status.intake_age)
+    age.add_metric(["relay"], status.relay_age)
+    age.add_metric(["outbox"], status.outbox_age)
+    rows.add_metric(["intake"], status.intake_rows)
+    rows.add_metric(["relay"], status.relay_rows)
+    rows.add_metric(["outbox"], status.outbox_rows)
     yield from (age, rows)
 
 
-def _processes(vitals: SystemStatus) -> Iterator[Metric]:
+def _processes(status: SystemStatus) -> Iterator[Metric]:
     silence = GaugeMetricFamily("parley_heartbeat_age_seconds", "Since it was last heard of.", labels=["process"])
-    for process, age in (("bridge", vitals.bridge_age), ("worker", vitals.worker_age)):
+    for process, age in (("bridge", status.bridge_age), ("worker", status.worker_age)):
         silence.add_metric([process], float("inf") if age is None else age)
     yield silence
 
 
 def _open_contacts() -> Metric:
     gauge = GaugeMetricFamily("parley_contacts_open", "Chats that are open at Amazon Connect.", labels=["channel"])
-    states = [Contact.State.REQUESTED, Contact.State.STARTED, Contact.State.CONNECTED]
-    counted = Contact.objects.filter(state__in=states).values_list("conversation__account__kind").annotate(Count("id"))
+    counted = (
+        Contact.objects.filter(state__in=OPEN_STATES).values_list("conversation__account__kind").annotate(Count("id"))
+    )
     for kind, count in counted.order_by():
         gauge.add_metric([kind], count)
     return gauge
@@ -85,23 +86,24 @@ def _last_webhooks() -> Metric:
 
 
 def _inbound_checks() -> Iterator[Metric]:
-    """Read what workers counted in the database, so that every process tells the same, whoever asked the provider."""
+    """Read what workers counted in the database, so that all processes answer alike, whichever asked."""
     gaps = CounterMetricFamily("parley_inbound_gaps", "Messages that came only because we asked.", labels=["channel"])
-    name, told = "parley_inbound_trouble", "1 if the provider or our credentials lack something, see the admin."
-    trouble = GaugeMetricFamily(name, told, labels=["channel", "account"])
-    found: dict[str, int] = {}
+    name = "parley_inbound_trouble"
+    about = "1 if the provider or our credentials lack something, see the admin."
+    trouble = GaugeMetricFamily(name, about, labels=["channel", "account"])
+    missed: dict[str, int] = {}
     for check in InboundCheck.objects.select_related("account").only("account__kind", "found", "trouble"):
-        found[check.account.kind] = found.get(check.account.kind, 0) + check.found
+        missed[check.account.kind] = missed.get(check.account.kind, 0) + check.found
         trouble.add_metric([check.account.kind, alias(check.account_id)], bool(check.trouble))
-    for kind, count in sorted(found.items()):
+    for kind, count in sorted(missed.items()):
         gaps.add_metric([kind], count)
     yield from (gaps, trouble)
 
 
 def _refusals() -> Metric:
     """Count by code what Amazon Connect has refused: `connect_set_up` is for a person to mend."""
-    told = "Customers' messages that Amazon Connect was asked to take and has not, by why."
-    gauge = GaugeMetricFamily("parley_connect_refused_rows", told, labels=["code"])
+    about = "Customers' messages that Amazon Connect was asked to take and has not, by why."
+    gauge = GaugeMetricFamily("parley_connect_refused_rows", about, labels=["code"])
     waiting = Message.objects.filter(direction="in", status="stored").exclude(error_code="")
     for code, count in waiting.values_list("error_code").annotate(Count("id")).order_by("error_code"):
         gauge.add_metric([code], count)

@@ -1,4 +1,4 @@
-"""How the product is doing, by a few cheap queries: for health, metrics and `manage.py doctor`."""
+"""Whether the installation works, by a few cheap queries: for health, metrics and `manage.py doctor`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from connect_bridge.models import Bridge, Message, OutboxEntry
 
 #: Seconds between two pulses: a task that beat sends and a worker runs, so it proves broker, beat and worker at once.
 PULSE_EVERY = 15.0
-#: Seconds after which a bridge or worker that was not heard of counts as gone, and after which a row counts as stuck.
+#: Seconds after which a bridge or worker without a heartbeat counts as gone, and a waiting row counts as stuck.
 SILENT_AFTER = 60.0
 #: Why a customer's message waits because its account says so: gateway.Held's codes.
 HELD = ("paused", "closed")
@@ -42,18 +42,18 @@ class SystemStatus:
 
     def complaints(self) -> list[str]:
         """Return what an operator should look at. None of it keeps webhooks from being taken and stored."""
-        found = []
+        complaints = []
         for name, age in (("bridge", self.bridge_age), ("worker", self.worker_age)):
             if age is None or age > SILENT_AFTER:
-                found.append(f"{name}: {'never heard of' if age is None else f'silent for {age:.0f} s'}")
+                complaints.append(f"{name}: {'never heard of' if age is None else f'silent for {age:.0f} s'}")
         for name, age in (("intake", self.intake_age), ("relay", self.relay_age), ("outbox", self.outbox_age)):
             if age > SILENT_AFTER:
-                found.append(f"{name}: oldest row waits for {age:.0f} s")
-        return found
+                complaints.append(f"{name}: oldest row waits for {age:.0f} s")
+        return complaints
 
 
 def read_status() -> SystemStatus:
-    """Return the vitals now. Raises django.db.Error if the database does not answer."""
+    """Return the status now. Raises django.db.Error if the database does not answer."""
     intake = InboundEntry.objects.filter(state=InboundEntry.State.PENDING)
     to_connect = Message.objects.filter(direction=Message.Direction.INBOUND, status=Message.Status.STORED)
     relay = to_connect.exclude(error_code__in=HELD).aggregate(oldest=Min("created_at"), rows=Count("id"))

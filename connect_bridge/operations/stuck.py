@@ -21,10 +21,10 @@ from connect_bridge.operations import stuck_reasons
 from connect_bridge.operations.status import SILENT_AFTER, read_status
 from connect_bridge.operations.stuck_reasons import Case
 
-#: Rows of each kind that are shown, the oldest: what holds one up mostly holds up the others.
+#: How many rows of each kind are shown, the oldest: what holds one up mostly holds up the others.
 SHOWN = 50
 MOST_SHOWN = 500
-#: Days for which a customer's message that Connect will not take is shown, unless it is relayed again.
+#: For how many days a customer's message that Connect refused is shown, unless it is relayed again.
 REFUSED_DAYS = 3
 
 
@@ -42,7 +42,7 @@ class Kind(StrEnum):
     NOTICE = "notice"
 
 
-#: Which rows of which table each kind is about, and since when they wait.
+#: For each kind: its table, the column since when a row waits, and the condition of an open row.
 _OPEN: dict[Kind, tuple[str, str, str]] = {
     Kind.INTAKE: ("channels_app_inboundentry", "created_at", "state = 'pending'"),
     Kind.RECEIPT: ("channels_app_inboundentry", "created_at", "state = 'parked'"),
@@ -67,7 +67,7 @@ _OPEN: dict[Kind, tuple[str, str, str]] = {
 _CONVERSATION = "JOIN connect_bridge_conversation c ON c.id = r.conversation_id"
 _ENTRY = "NULL::uuid AS conversation, r.account_id AS account, r.outcome AS detail, r.attempts, r.due_at AS next_at"
 _SEND = "c.id AS conversation, c.account_id AS account, r.error_code AS code, r.error_detail AS detail"
-#: What else is told of each kind's oldest rows, from them (r) and from what they belong to.
+#: What else is read about each kind's oldest rows (r): columns, and the joins that they need.
 _ABOUT: dict[Kind, tuple[str, str]] = {
     Kind.INTAKE: (_ENTRY, ""),
     Kind.RECEIPT: (_ENTRY, ""),
@@ -150,17 +150,17 @@ def counts() -> dict[Kind, int]:
         return dict(zip(_OPEN, cursor.fetchone(), strict=True))
 
 
-def look(kinds: Collection[Kind] = tuple(Kind), most: int = SHOWN) -> Stuck:
-    """Return what is stuck, the oldest `most` of each kind, and why. A fixed number of queries."""
-    vitals = read_status()
-    found = [(kind, row) for kind in Kind if kind in kinds for row in _oldest(kind, most)]
-    accounts = {row["account"] for _, row in found}
+def find_stuck(kinds: Collection[Kind] = tuple(Kind), limit: int = SHOWN) -> Stuck:
+    """Return what is stuck, the oldest `limit` rows of each kind, and why. A fixed number of queries."""
+    status = read_status()
+    oldest = [(kind, row) for kind in Kind if kind in kinds for row in _oldest(kind, limit)]
+    accounts = {row["account"] for _, row in oldest}
     names = dict(ChannelAccount.objects.filter(pk__in=accounts).values_list("pk", "name"))
     totals = dict.fromkeys((kind for kind in Kind if kind in kinds), 0)
     rows = []
-    for kind, row in found:
+    for kind, row in oldest:
         totals[kind] = row["total"]
-        told = stuck_reasons.WORDS[kind](Case(row, vitals))
+        reason = stuck_reasons.REASONS[kind](Case(row, status))
         rows.append(
             StuckRow(
                 kind=kind,
@@ -169,16 +169,16 @@ def look(kinds: Collection[Kind] = tuple(Kind), most: int = SHOWN) -> Stuck:
                 account_name=names.get(row["account"], ""),
                 conversation=row["conversation"],
                 since=row["since"],
-                why=told.why,
-                next=told.next,
+                why=reason.why,
+                next=reason.next,
                 next_at=row.get("next_at"),
             )
         )
     return Stuck(totals, rows)
 
 
-def _oldest(kind: Kind, most: int) -> list[dict[str, Any]]:
-    """Return the oldest rows of a kind. They are chosen first and explained then, so only those few cost anything."""
+def _oldest(kind: Kind, limit: int) -> list[dict[str, Any]]:
+    """Return the oldest rows of a kind. They are chosen first and joined afterwards, so only those few cost much."""
     table, since, still_open = _OPEN[kind]
     columns, joins = _ABOUT[kind]
     query = f"""
@@ -189,4 +189,4 @@ def _oldest(kind: Kind, most: int) -> list[dict[str, Any]]:
         SELECT r.id::text, open.since, open.total, {columns} FROM open JOIN {table} r ON r.id = open.id {joins}
          ORDER BY open.since, r.id
     """  # noqa: S608 - constants
-    return read_rows(dict, query, [most])
+    return read_rows(dict, query, [limit])

@@ -43,15 +43,15 @@ def stuck_page(request: HttpRequest) -> HttpResponse:
     kinds = _visible(request)
     if not kinds:
         raise PermissionDenied
-    found = stuck.look(kinds)
+    shown = stuck.find_stuck(kinds)
     groups = [
         {
             "title": TITLES[kind],
-            "count": found.counts[kind],
-            "rows": [_line(row) for row in found.rows if row.kind == kind],
+            "count": shown.counts[kind],
+            "rows": [_row_context(row) for row in shown.rows if row.kind == kind],
         }
         for kind in TITLES
-        if found.counts.get(kind)
+        if shown.counts.get(kind)
     ]
     context = {
         **admin.site.each_context(request),
@@ -72,7 +72,7 @@ def _permission(kind: Kind) -> str:
     return f"{app}.view_{model}"
 
 
-def _line(row: StuckRow) -> dict[str, Any]:
+def _row_context(row: StuckRow) -> dict[str, Any]:
     return {
         "row": row,
         "url": reverse(f"admin:{row.model}_change", args=[row.id]),
@@ -118,21 +118,22 @@ class StuckView(APIView):
         kinds = _visible(request)
         if not kinds:
             self.permission_denied(request)
-        found = stuck.look([kind for kind in kinds if kind in self._wanted(request)], self._limit(request))
-        return Response(StuckSerializer({"counts": found.counts, "rows": found.rows}).data)
+        requested = self._kinds(request)
+        shown = stuck.find_stuck([kind for kind in kinds if kind in requested], self._limit(request))
+        return Response(StuckSerializer({"counts": shown.counts, "rows": shown.rows}).data)
 
-    def _wanted(self, request: Request) -> list[Kind]:
-        asked = request.query_params.get("kind")
-        if asked is None:
+    def _kinds(self, request: Request) -> list[Kind]:
+        kind = request.query_params.get("kind")
+        if kind is None:
             return list(Kind)
-        if asked not in list(Kind):
+        if kind not in list(Kind):
             raise ValidationError({"kind": [f"No such kind. There are: {', '.join(Kind)}."]})
-        return [Kind(asked)]
+        return [Kind(kind)]
 
     def _limit(self, request: Request) -> int:
-        asked = request.query_params.get("limit", str(stuck.SHOWN))
-        if not (asked.isascii() and asked.isdigit() and len(asked) <= len(str(stuck.MOST_SHOWN))) or not (
-            1 <= int(asked) <= stuck.MOST_SHOWN
+        limit = request.query_params.get("limit", str(stuck.SHOWN))
+        if not (limit.isascii() and limit.isdigit() and len(limit) <= len(str(stuck.MOST_SHOWN))) or not (
+            1 <= int(limit) <= stuck.MOST_SHOWN
         ):
             raise ValidationError({"limit": [f"Give a number from 1 to {stuck.MOST_SHOWN}."]})
-        return int(asked)
+        return int(limit)

@@ -124,7 +124,7 @@ def open_chats(page: Page) -> list[OpenChat]:
 
 def stuck_rows(account: uuid.UUID | None, conversation: uuid.UUID | None) -> Iterator[Finding]:
     """Yield what has not come to an end after a minute, the oldest of each kind."""
-    found = stuck.look(STUCK_KINDS, stuck.MOST_SHOWN)
+    found = stuck.find_stuck(STUCK_KINDS, stuck.MOST_SHOWN)
     for row in found.rows:
         if account in (None, row.account) and conversation in (None, row.conversation):
             yield _stuck(row)

@@ -1,4 +1,4 @@
-"""The pages of the set-up: accounts with their lights, the choice of a messenger, and a page for each step."""
+"""The pages of the set-up: accounts with their status, the choice of a messenger, and a page for each step."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from channels_app.channel import LinksToChat, RegistersWebhook
 from channels_app.errors import AccountProblem
 from channels_app.models import AccountHealth, ChannelAccount, SetupDraft
 from channels_app.registry import channels
-from connect_bridge.operations.account_status import lights
+from connect_bridge.operations.account_status import account_statuses
 from connect_bridge.setup import pausing, round_trip, steps
 from connect_bridge.setup.dry_run import imagine
 from connect_bridge.setup.forms import HoursForm, RouteForm
@@ -49,12 +49,12 @@ def _needs(request: HttpRequest, *rights: str) -> None:
 
 @require_safe
 def channels_page(request: HttpRequest) -> HttpResponse:
-    """Show every account with its light, and the drafts."""
+    """Show every account with its status, and the drafts."""
     _needs(request, "view", "change")
     accounts = list(ChannelAccount.objects.order_by("kind", "name").defer("credentials", "former_credentials"))
     context = {
         "title": "Channels",
-        "lights": lights(accounts),
+        "statuses": account_statuses(accounts),
         "drafts": SetupDraft.objects.defer("credentials").order_by("-updated_at"),
         "may_change": request.user.has_perm("channels_app.change_channelaccount"),
         "may_add": request.user.has_perm("channels_app.add_channelaccount"),
@@ -195,7 +195,7 @@ def _test(request: HttpRequest, setup: AccountSetup, context: dict[str, Any]) ->
 
 def _live(_request: HttpRequest, setup: AccountSetup, context: dict[str, Any]) -> Answer:
     assert setup.account is not None
-    (context["light"],) = lights([setup.account])
+    (context["status"],) = account_statuses([setup.account])
     return None
 
 

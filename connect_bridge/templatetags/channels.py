@@ -1,4 +1,4 @@
-"""How lights are drawn: a state as a badge, a day as a line."""
+"""How an account's status is drawn: a state as a badge, a day as a line."""
 
 from __future__ import annotations
 

@@ -26,21 +26,21 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, **options: Any) -> None:
-        found = stuck.look(most=max(1, min(options["limit"], stuck.MOST_SHOWN)))
+        report = stuck.find_stuck(limit=max(1, min(options["limit"], stuck.MOST_SHOWN)))
         if options["json"]:
-            self.stdout.write(json.dumps({"counts": found.counts, "rows": [_json(row) for row in found.rows]}))
-        elif not found.total:
+            self.stdout.write(json.dumps({"counts": report.counts, "rows": [_json(row) for row in report.rows]}))
+        elif not report.total:
             self.stdout.write("Nothing is stuck.")
         else:
-            self._print(found)
-        sys.exit(STUCK if found.total else 0)
+            self._print(report)
+        sys.exit(STUCK if report.total else 0)
 
-    def _print(self, found: stuck.Stuck) -> None:
+    def _print(self, report: stuck.Stuck) -> None:
         now = timezone.now()
-        for kind, count in found.counts.items():
+        for kind, count in report.counts.items():
             if count:
                 self.stdout.write(f"{kind}: {count}")
-            for row in (row for row in found.rows if row.kind == kind):
+            for row in (row for row in report.rows if row.kind == kind):
                 self.stdout.write(f"  {row.id}  {row.account_name}, for {_span(row.since, now)}")
                 self.stdout.write(f"    why:  {row.why}")
                 when = f" In {_span(now, row.next_at)}." if row.next_at and row.next_at > now else ""

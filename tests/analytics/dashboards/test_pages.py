@@ -19,7 +19,7 @@ from analytics.rollups.update import refresh
 from analytics.tiles import catalogue
 from analytics.tiles.catalogue import OVERVIEW, PAGES, TILES
 from channels_app.models import ChannelAccount
-from connect_bridge.operations.account_status import lights
+from connect_bridge.operations.account_status import account_statuses
 from tests.analytics.kit import BAD, GOOD, said
 from tests.factories import ChannelAccountFactory, ContactFactory, ConversationFactory, MessageFactory
 
@@ -95,9 +95,9 @@ def test_the_overview_calls_each_account_what_the_page_of_channels_calls_it(mana
 
     page = manager.get("/dashboards/").content.decode()
 
-    for one in lights(ChannelAccount.objects.all()):
+    for one in account_statuses(ChannelAccount.objects.all()):
         assert re.search(rf"{one.account.name}.*?{one.state}", page, re.DOTALL), one.account.name
-    assert {str(one.state) for one in lights(ChannelAccount.objects.all())} >= {"Not set up", "Switched off"}
+    assert {str(one.state) for one in account_statuses(ChannelAccount.objects.all())} >= {"Not set up", "Switched off"}
 
 
 def tile(page: str, key: str) -> str:

@@ -28,7 +28,7 @@ from channels_app.types import (
 )
 from connect_bridge.models import Contact, Conversation, Message, SentId
 from connect_bridge.models.lifecycle import ASIDE
-from connect_bridge.operations.account_status import lights
+from connect_bridge.operations.account_status import account_statuses
 from customers.codes import make_link_code
 from customers.models import Customer, Identity, LinkCode, Tombstone
 from customers.tombstones import digest_of
@@ -268,9 +268,9 @@ def test_that_another_app_has_the_customers_shows_in_the_accounts_status(
         ours = Sender(external_id="200")
         came(messenger, AccountChanged(key=f"a:{number}", sender=ours, topic=topic, detail=detail))
     route()
-    (light,) = lights([messenger])
-    assert light.notice.startswith(detail[:1].upper() + detail[1:])
-    assert "conversation routing" in light.notice
+    (status,) = account_statuses([messenger])
+    assert status.notice.startswith(detail[:1].upper() + detail[1:])
+    assert "conversation routing" in status.notice
     assert not Conversation.objects.exists()
 
 

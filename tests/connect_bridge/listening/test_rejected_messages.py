@@ -11,7 +11,7 @@ from django.utils import timezone
 from connect_bridge.connect.gateway import Item, Metadata
 from connect_bridge.listening.rejected_messages import refusals
 from connect_bridge.models import Message
-from connect_bridge.operations.stuck import Kind, look
+from connect_bridge.operations.stuck import Kind, find_stuck
 from connect_bridge.outbox.relay_again import relay_again
 from connect_bridge.relay import relay
 from sandbox.world.faults import Fault
@@ -49,7 +49,7 @@ def test_what_nobody_gets_to_see_has_failed_and_goes_again_once_it_may(aws, brid
     message = Message.objects.get(text="swear")
     assert status in message.error_detail
     Message.objects.filter(pk=message.pk).update(settled_at=timezone.now() - timedelta(minutes=2))
-    [row] = look([Kind.REFUSED]).rows
+    [row] = find_stuck([Kind.REFUSED]).rows
     assert row.id == str(message.id)
     assert "message processing" in row.why
 

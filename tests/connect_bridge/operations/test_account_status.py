@@ -14,7 +14,7 @@ from django.utils import timezone
 from channels_app.accounts.explanations import KNOWN, explain
 from channels_app.models import AccountHealth, ChannelAccount, InboundCheck
 from channels_app.registry import channels
-from connect_bridge.operations.account_status import AccountStatus, State, Verdict, lights
+from connect_bridge.operations.account_status import AccountStatus, State, Verdict, account_statuses
 from tests.factories import (
     ChannelAccountFactory,
     ConversationFactory,
@@ -31,13 +31,13 @@ def ago(**passed: float) -> Any:
     return NOW() - timedelta(**passed)
 
 
-def light_of(account: ChannelAccount) -> AccountStatus:
-    (light,) = lights([ChannelAccount.objects.get(pk=account.pk)])
-    return light
+def status_of(account: ChannelAccount) -> AccountStatus:
+    (status,) = account_statuses([ChannelAccount.objects.get(pk=account.pk)])
+    return status
 
 
-def verdicts(light: AccountStatus) -> str:
-    return "".join({Verdict.OK: "+", Verdict.BAD: "-", Verdict.UNSEEN: "o"}[stage.verdict] for stage in light.stages)
+def verdicts(status: AccountStatus) -> str:
+    return "".join({Verdict.OK: "+", Verdict.BAD: "-", Verdict.UNSEEN: "o"}[stage.verdict] for stage in status.stages)
 
 
 def busy(**fields: Any) -> ChannelAccount:
@@ -69,52 +69,52 @@ def failed(account: ChannelAccount, code: str, provider_code: str = "", count: i
 
 
 def test_a_new_account_is_not_set_up() -> None:
-    light = light_of(ChannelAccountFactory())
+    status = status_of(ChannelAccountFactory())
 
-    assert (light.state, verdicts(light), light.why) == (State.NOT_SET_UP, "ooooo", None)
+    assert (status.state, verdicts(status), status.why) == (State.NOT_SET_UP, "ooooo", None)
 
 
 def test_after_the_handshake_it_waits_for_its_first_webhook() -> None:
     account = ChannelAccountFactory()
     health(account, handshake_at=NOW())
 
-    light = light_of(account)
+    status = status_of(account)
 
-    assert (light.state, verdicts(light)) == (State.WAITING, "+oooo")
+    assert (status.state, verdicts(status)) == (State.WAITING, "+oooo")
 
 
 def test_when_messages_go_both_ways_it_is_live() -> None:
-    light = light_of(busy())
+    status = status_of(busy())
 
-    assert (light.state, verdicts(light), light.why) == (State.LIVE, "+++++", None)
-    assert sum(light.by_hour) == 1
+    assert (status.state, verdicts(status), status.why) == (State.LIVE, "+++++", None)
+    assert sum(status.by_hour) == 1
 
 
 def test_a_wrong_secret_breaks_it_and_is_explained() -> None:
     account = busy()
     health(account, rejected_at=NOW(), rejected_code="bad_signature")
 
-    light = light_of(account)
+    status = status_of(account)
 
-    assert (light.state, verdicts(light)) == (State.BROKEN, "+-+++")
-    assert light.why == explain("bad_signature", kind=account.kind)
+    assert (status.state, verdicts(status)) == (State.BROKEN, "+-+++")
+    assert status.why == explain("bad_signature", kind=account.kind)
 
 
 def test_a_rejection_before_the_last_good_webhook_is_forgotten() -> None:
     account = busy()
     health(account, rejected_at=ago(minutes=5), rejected_code="bad_signature")
 
-    assert light_of(account).state == State.LIVE
+    assert status_of(account).state == State.LIVE
 
 
 def test_webhooks_for_somebody_else_degrade_it() -> None:
     account = busy()
     WebhookDeliveryFactory(account=account, state="quarantined", reason="for 7, not for this account")
 
-    light = light_of(account)
+    status = status_of(account)
 
-    assert (light.state, verdicts(light)) == (State.DEGRADED, "++-++")
-    assert "for 7, not for this account" in light.stages[2].words
+    assert (status.state, verdicts(status)) == (State.DEGRADED, "++-++")
+    assert "for 7, not for this account" in status.stages[2].words
 
 
 def test_a_message_that_connect_does_not_take_breaks_it() -> None:
@@ -122,10 +122,10 @@ def test_a_message_that_connect_does_not_take_breaks_it() -> None:
     conversation = ConversationFactory(account=account, last_message_at=NOW())
     MessageFactory(conversation=conversation, created_at=ago(minutes=5), error_code="connect_refused")
 
-    light = light_of(account)
+    status = status_of(account)
 
-    assert (light.state, verdicts(light)) == (State.BROKEN, "+++-+")
-    assert light.why == explain("connect_refused")
+    assert (status.state, verdicts(status)) == (State.BROKEN, "+++-+")
+    assert status.why == explain("connect_refused")
 
 
 @pytest.mark.parametrize(
@@ -143,13 +143,13 @@ def test_a_failed_send_is_explained_with_the_providers_code(
     account = busy()
     failed(account, code, provider_code)
 
-    light = light_of(account)
+    status = status_of(account)
 
-    assert (light.state, verdicts(light)) == (state, "++++-")
-    assert light.why is not None
-    assert light.why.code == provider_code
-    assert cause in light.why.cause
-    assert light.failures == 1
+    assert (status.state, verdicts(status)) == (state, "++++-")
+    assert status.why is not None
+    assert status.why.code == provider_code
+    assert cause in status.why.cause
+    assert status.failures == 1
 
 
 def test_a_point_that_fails_breaks_it_and_shows_the_difference() -> None:
@@ -157,12 +157,12 @@ def test_a_point_that_fails_breaks_it_and_shows_the_difference() -> None:
     wrong = point("Address", ok=False, theirs="https://old.example", ours="https://new.example", fix="Register it.")
     health(account, points=[point("Credentials", ok=True), wrong])
 
-    light = light_of(account)
+    status = status_of(account)
 
-    assert light.state == State.BROKEN
-    assert light.why is not None
-    assert light.why.cause == "Theirs: https://old.example. Ours: https://new.example."
-    assert light.why.fix == "Register it."
+    assert status.state == State.BROKEN
+    assert status.why is not None
+    assert status.why.cause == "Theirs: https://old.example. Ours: https://new.example."
+    assert status.why.fix == "Register it."
 
 
 def test_credentials_that_the_provider_refuses_need_reconnecting() -> None:
@@ -171,19 +171,19 @@ def test_credentials_that_the_provider_refuses_need_reconnecting() -> None:
     other = busy()
     InboundCheck.objects.create(account=other, due_at=NOW(), refused=True, trouble="auth: expired")
 
-    assert light_of(account).state == State.RECONNECT
-    assert light_of(other).state == State.RECONNECT
+    assert status_of(account).state == State.RECONNECT
+    assert status_of(other).state == State.RECONNECT
 
 
 def test_what_is_the_accounts_own_trouble_is_broken_and_not_a_matter_of_credentials() -> None:
     account = busy()
     InboundCheck.objects.create(account=account, due_at=NOW(), refused=True, trouble="account: Not allowed.")
 
-    light = light_of(account)
+    status = status_of(account)
 
-    assert light.state == State.BROKEN
-    assert light.why is not None
-    assert (light.why.happened, light.why.words) == (
+    assert status.state == State.BROKEN
+    assert status.why is not None
+    assert (status.why.happened, status.why.words) == (
         "The messenger does not let the account send.",
         "account: Not allowed.",
     )
@@ -194,7 +194,7 @@ def test_a_refusal_that_is_not_about_credentials_asks_for_none(code: str) -> Non
     account = busy()
     failed(account, code)
 
-    assert light_of(account).state == State.DEGRADED
+    assert status_of(account).state == State.DEGRADED
 
 
 @pytest.mark.parametrize(
@@ -204,10 +204,10 @@ def test_one_hears_of_a_token_before_it_ends(days: int, state: State, said: str)
     account = busy()
     health(account, expires_at=NOW() + timedelta(days=days))
 
-    light = light_of(account)
+    status = status_of(account)
 
-    assert light.state == state
-    assert (said in light.notice) if said else not light.notice
+    assert status.state == state
+    assert (said in status.notice) if said else not status.notice
 
 
 def test_a_longer_silence_than_usual_is_quiet() -> None:
@@ -215,7 +215,7 @@ def test_a_longer_silence_than_usual_is_quiet() -> None:
     for hours in (30, 28, 26):
         WebhookDeliveryFactory(account=account, received_at=ago(hours=hours))
 
-    assert light_of(account).state == State.QUIET
+    assert status_of(account).state == State.QUIET
 
 
 def test_a_silence_as_usual_is_live() -> None:
@@ -223,7 +223,7 @@ def test_a_silence_as_usual_is_live() -> None:
     for hours in (90, 60, 30):
         WebhookDeliveryFactory(account=account, received_at=ago(hours=hours))
 
-    assert light_of(account).state == State.LIVE
+    assert status_of(account).state == State.LIVE
 
 
 @pytest.mark.parametrize(("hours", "state"), [(1, State.LIVE), (30, State.QUIET)])
@@ -231,23 +231,23 @@ def test_whoever_was_heard_stays_known_after_the_webhooks_were_let_go(hours: int
     conversation = ConversationFactory(last_message_at=ago(hours=hours))
     MessageFactory(conversation=conversation, status="relayed", relayed_at=ago(hours=hours))
 
-    assert light_of(conversation.account).state == state
+    assert status_of(conversation.account).state == state
 
 
 def test_paused_and_switched_off_say_so() -> None:
-    assert light_of(busy(paused_since=NOW())).state == State.PAUSED
-    assert light_of(busy(enabled=False)).state == State.OFF
+    assert status_of(busy(paused_since=NOW())).state == State.PAUSED
+    assert status_of(busy(enabled=False)).state == State.OFF
 
 
 def test_many_accounts_take_as_many_queries_as_one(django_assert_num_queries) -> None:
     one = [busy()]
     failed(one[0], "blocked")
     with CaptureQueriesContext(connection) as few:
-        lights(one)
+        account_statuses(one)
     many = [*one, *(busy() for _ in range(5))]
 
     with django_assert_num_queries(len(few)):
-        assert len(lights(many)) == 6
+        assert len(account_statuses(many)) == 6
 
 
 def test_every_error_that_can_happen_is_explained() -> None:
@@ -328,10 +328,10 @@ def test_a_set_up_that_connect_refuses_is_told_with_its_words() -> None:
         conversation=conversation, created_at=ago(minutes=5), error_code="connect_set_up", error_detail=words
     )
 
-    light = light_of(account)
+    status = status_of(account)
 
-    assert light.state == State.BROKEN
-    assert light.why == explain("connect_set_up", words=words)
+    assert status.state == State.BROKEN
+    assert status.why == explain("connect_set_up", words=words)
 
 
 def test_a_refused_set_up_shows_however_much_was_written_after_it_and_elsewhere() -> None:
@@ -345,10 +345,10 @@ def test_a_refused_set_up_shows_however_much_was_written_after_it_and_elsewhere(
         other = ConversationFactory(account=account, last_message_at=NOW())
         MessageFactory(conversation=other, status="relayed", relayed_at=NOW())
 
-    light = light_of(account)
+    status = status_of(account)
 
-    assert (light.state, light.stages[3].verdict) == (State.BROKEN, Verdict.BAD)
-    assert light.why == explain("connect_set_up", words=words)
+    assert (status.state, status.stages[3].verdict) == (State.BROKEN, Verdict.BAD)
+    assert status.why == explain("connect_set_up", words=words)
 
 
 def test_what_only_a_person_can_mend_is_told_before_what_passes() -> None:
@@ -357,7 +357,7 @@ def test_what_only_a_person_can_mend_is_told_before_what_passes() -> None:
         conversation = ConversationFactory(account=account, last_message_at=NOW())
         MessageFactory(conversation=conversation, created_at=ago(minutes=minutes), error_code=code)
 
-    assert light_of(account).why == explain("connect_set_up")
+    assert status_of(account).why == explain("connect_set_up")
 
 
 def test_messages_that_wait_for_opening_hours_break_nothing() -> None:
@@ -366,4 +366,4 @@ def test_messages_that_wait_for_opening_hours_break_nothing() -> None:
     MessageFactory(conversation=conversation, sequence=1, created_at=ago(hours=5), error_code="closed")
     MessageFactory(conversation=conversation, sequence=2, created_at=ago(hours=4))
 
-    assert light_of(account).state == State.LIVE
+    assert status_of(account).state == State.LIVE

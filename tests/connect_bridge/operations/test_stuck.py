@@ -74,11 +74,11 @@ def test_a_notice_whose_chat_is_over_waits_for_nobody() -> None:
     assert stuck.counts()[Kind.NOTICE] == 1
     Contact.objects.update(state="ended")
     assert stuck.counts()[Kind.NOTICE] == 0
-    assert stuck.look().rows == []
+    assert stuck.find_stuck().rows == []
 
 
 def only() -> StuckRow:
-    (row,) = stuck.look().rows
+    (row,) = stuck.find_stuck().rows
     return row
 
 
@@ -97,7 +97,7 @@ def test_a_row_that_waits_for_over_a_minute_is_stuck_with_a_reason_and_a_prospec
 @pytest.mark.parametrize("kind", Kind)
 def test_a_row_that_waits_for_less_is_not(kind: Kind) -> None:
     one_of(kind, age=50)
-    assert stuck.look().rows == []
+    assert stuck.find_stuck().rows == []
     assert set(stuck.counts().values()) == {0}
 
 
@@ -110,7 +110,7 @@ def test_what_has_come_to_an_end_is_not_stuck() -> None:
     ContactFactory(requested_at=ago(120), state="failed")
     OutboxEntryFactory(created_at=ago(120), state="dead")
     OutboxEntryFactory(created_at=ago(120), state="accepted")
-    assert stuck.look().rows == []
+    assert stuck.find_stuck().rows == []
 
 
 @pytest.mark.parametrize("kind", [Kind.INTAKE, Kind.MESSAGE, Kind.CONTACT, Kind.NOTICE])
@@ -146,7 +146,7 @@ def test_what_waits_for_an_earlier_one_says_so(processes: None) -> None:
     conversation = ConversationFactory()
     MessageFactory(conversation=conversation, created_at=ago(200), error_code="throttled")
     MessageFactory(conversation=conversation, created_at=ago(150))
-    first, second = stuck.look().rows
+    first, second = stuck.find_stuck().rows
     assert first.why == "throttled"
     assert second.why == "An earlier message of its conversation comes first."
 
@@ -155,7 +155,7 @@ def test_a_send_behind_another_says_so(processes: None) -> None:
     first = OutboxEntryFactory(created_at=ago(200), attempts=2, error_code="unavailable", due_at=ago(-9))
     later = MessageFactory(conversation=first.conversation, direction="out")
     OutboxEntryFactory(message=later, created_at=ago(150))
-    one, two = stuck.look().rows
+    one, two = stuck.find_stuck().rows
     assert (one.why, one.next_at) == ("unavailable (2 attempts)", first.due_at)
     assert two.why == "An earlier message of its conversation goes first."
 
@@ -189,7 +189,7 @@ def test_a_chat_that_began_gets_five_minutes(processes: None) -> None:
 def test_what_is_looked_for_and_what_is_left_to_a_person_are_told_apart(processes: None) -> None:
     one_of(Kind.UNCERTAIN)
     one_of(Kind.UNDECIDED)
-    looked_for, left = stuck.look().rows
+    looked_for, left = stuck.find_stuck().rows
     assert "look 1 of 6" in looked_for.next
     assert left.next.startswith("Nothing by itself")
     assert looked_for.why == left.why == "The line broke."
@@ -197,7 +197,7 @@ def test_what_is_looked_for_and_what_is_left_to_a_person_are_told_apart(processe
 
 def test_the_oldest_are_shown_and_all_are_counted(processes: None) -> None:
     made = [one_of(Kind.INTAKE, age=100 + number) for number in range(5)]
-    found = stuck.look(most=2)
+    found = stuck.find_stuck(limit=2)
     assert [row.id for row in found.rows] == [str(made[4].pk), str(made[3].pk)]
     assert found.counts[Kind.INTAKE] == found.total == 5
 
@@ -210,11 +210,11 @@ def everything() -> None:
 def test_it_asks_the_database_as_often_for_many_rows_as_for_one(django_assert_num_queries: Any) -> None:
     everything()
     with CaptureQueriesContext(connection) as few:
-        stuck.look()
+        stuck.find_stuck()
     for _ in range(4):
         everything()
     with django_assert_num_queries(len(few)):
-        stuck.look()
+        stuck.find_stuck()
     assert len(few) <= 16
 
 
@@ -231,7 +231,7 @@ def test_a_hundred_thousand_settled_rows_do_not_slow_it_down() -> None:
         )
         cursor.execute("ANALYZE channels_app_inboundentry")
     with CaptureQueriesContext(connection) as asked:
-        found = stuck.look()
+        found = stuck.find_stuck()
     assert (found.counts[Kind.INTAKE], len(found.rows)) == (2001, stuck.SHOWN)
     assert asked.captured_queries
     for query in asked.captured_queries:
@@ -244,7 +244,7 @@ def test_a_hundred_thousand_settled_rows_do_not_slow_it_down() -> None:
 def test_the_page_shows_each_row_with_the_way_to_it(admin_client: Client, processes: None) -> None:
     everything()
     page = admin_client.get("/admin/stuck/").content.decode()
-    for row in stuck.look().rows:
+    for row in stuck.find_stuck().rows:
         address = reverse(f"admin:{row.model}_change", args=[row.id])
         assert address in page
         assert admin_client.get(address).status_code == 200
@@ -359,4 +359,4 @@ def test_what_a_person_must_mend_says_what_to_do(processes: None, code: str) -> 
 def test_what_connect_will_not_take_is_shown_for_days_not_for_ever(processes: None) -> None:
     MessageFactory(status="failed", settled_at=ago(86_400 * (stuck.REFUSED_DAYS + 1)))
     MessageFactory(status="failed", direction="out", settled_at=ago(600))
-    assert stuck.look().rows == []
+    assert stuck.find_stuck().rows == []

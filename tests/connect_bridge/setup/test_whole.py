@@ -177,7 +177,7 @@ def account_of(page: Page) -> str:
 
 
 async def set_up(product: Product, here: Desk, kind: str) -> Page:
-    """Go through all steps as a supervisor does, a wrong secret first; return the page on which the light is green."""
+    """Go through all steps as a supervisor does, a wrong secret first; return the page on which the account is live."""
     page = here.page
     product.register(kind)
     await page.goto(f"{product.url}/admin/channels/")
@@ -215,7 +215,7 @@ async def set_up(product: Product, here: Desk, kind: str) -> Page:
 
 
 async def live_page(product: Product, here: Desk, kind: str) -> Page:
-    """Open an account's light, of a channel that was set up here."""
+    """Open an account's status, of a channel that was set up here."""
     if kind not in product.set_up:
         await set_up(product, here, kind)
     await here.page.goto(f"{product.url}/admin/channels/")
