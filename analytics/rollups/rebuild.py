@@ -20,6 +20,13 @@ MARK_OUTSIDE = """
 INSERT INTO analytics_change (conversation_id, contact_id, at)
 SELECT DISTINCT conversation_id, NULL::uuid, now() FROM connect_bridge_message WHERE contact_id IS NULL
 """
+#: TRUNCATE would wait for readers.
+EMPTY = (
+    "DELETE FROM analytics_rollupbin",
+    "DELETE FROM analytics_rollup",
+    "DELETE FROM analytics_chatfact",
+    "DELETE FROM analytics_change",
+)
 
 
 def forgets() -> datetime | None:
@@ -37,8 +44,8 @@ def begin() -> int:
     """Throw away what was counted and mark all chats; return how many there are to count."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
-        for table in ("analytics_rollupbin", "analytics_rollup", "analytics_chatfact", "analytics_change"):
-            cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names; TRUNCATE would wait for readers
+        for statement in EMPTY:
+            cursor.execute(statement)
         cursor.execute(MARK)
         cursor.execute(MARK_OUTSIDE)
         whole = Change.objects.count()

@@ -19,9 +19,10 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from channels_app.account import Account, open_account
+from channels_app.accounts.call_log import log_calls
 from channels_app.channel import ChecksSubscription, Reconciles
 from channels_app.errors import AccountProblem, AuthFailed, SendFailed
-from channels_app.models import ChannelAccount, ChannelLog, InboundCheck, InboundEntry, WebhookDelivery
+from channels_app.models import ChannelAccount, InboundCheck, InboundEntry, WebhookDelivery
 from channels_app.registry import channels
 from channels_app.toolkit.http import HttpTrace
 from channels_app.toolkit.payloads import storable
@@ -234,15 +235,4 @@ def _note(check: InboundCheck, found: int, trouble: str, calls: Sequence[HttpTra
         trouble=trouble,
         refused=check.refused,
     )
-    ChannelLog.objects.bulk_create(
-        ChannelLog(
-            account=check.account,
-            method=call.method,
-            host=call.host,
-            path=call.path[:1024],
-            status=call.status,
-            seconds=call.seconds,
-            error=call.error[:100],
-        )
-        for call in calls
-    )
+    log_calls(check.account_id, calls)

@@ -12,6 +12,7 @@ from django.db import IntegrityError as DjangoIntegrityError
 from django.db import connection as django_connection
 
 from channels_app.infrastructure.failpoints import failpoint
+from channels_app.webhooks.entries import INTAKE_CHANNEL
 from channels_app.webhooks.guard import not_found
 from channels_app.webhooks.intake import ParsedDelivery
 from channels_app.webhooks.responses import Refused, unavailable
@@ -19,7 +20,7 @@ from channels_app.webhooks.responses import Refused, unavailable
 #: The ids of events follow the order in which they came, while the rows go in by key: two statements that meet on the
 #: same keys then wait for each other in the same order, and cannot deadlock. Foreign keys are checked at the end of the
 #: statement, so the events may go first and decide the state of their delivery. Repeating the statement does no harm.
-STORE = """
+STORE = f"""
 WITH delivery AS (
     SELECT * FROM unnest(%(ids)s::uuid[], %(accounts)s::uuid[], %(received)s::timestamptz[], %(requests)s::text[],
                          %(headers)s::text[], %(queries)s::text[], %(bodies)s::bytea[], %(states)s::text[],
@@ -52,8 +53,8 @@ WITH delivery AS (
       FROM judged
         ON CONFLICT (id) DO NOTHING
 )
-SELECT id, verdict, (SELECT count(pg_notify('parley_intake', '')) FROM counted WHERE pending > 0) FROM judged
-"""
+SELECT id, verdict, (SELECT count(pg_notify('{INTAKE_CHANNEL}', '')) FROM counted WHERE pending > 0) FROM judged
+"""  # noqa: S608 - a constant
 #: The same, its arrays sent in binary: spares the escaping of every quote in every event. Django's cursor cannot.
 _STORE_BINARY = re.sub(r"(%\(\w+\))s", r"\1b", STORE)
 

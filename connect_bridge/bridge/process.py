@@ -18,6 +18,7 @@ from channels_app.infrastructure import gc_tuning
 from channels_app.infrastructure.db import AsyncConnection, AsyncPool, connect_parameters, with_options
 from channels_app.infrastructure.failpoints import failpoint
 from channels_app.infrastructure.group_commit import GroupCommitter
+from channels_app.webhooks.entries import INTAKE_CHANNEL, UNPARK
 from connect_bridge.automation.briefings import brief_agents
 from connect_bridge.automation.replies import tell_who_waits
 from connect_bridge.automation.undelivered_notices import tell_agents
@@ -236,13 +237,13 @@ class Bridge:
 
     async def _listen(self, parameters: dict[str, Any]) -> None:
         async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as connection:
-            await connection.execute(f"LISTEN {relaying.INTAKE_CHANNEL}")
+            await connection.execute(f"LISTEN {INTAKE_CHANNEL}")
             await connection.execute(f"LISTEN {relaying.RELAY_CHANNEL}")
             await connection.execute(f"LISTEN {rate_limits.RATE_CHANNEL}")
             await connection.execute(f"LISTEN {ownership.FREED_CHANNEL}")
             async for note in connection.notifies():
                 failpoint("I5")
-                if note.channel == relaying.INTAKE_CHANNEL:
+                if note.channel == INTAKE_CHANNEL:
                     self._intake.set()
                 elif note.channel == rate_limits.RATE_CHANNEL:
                     self._runtime.limiters.news.set()
@@ -266,7 +267,7 @@ class Bridge:
         """Every few seconds: what no event would bring about."""
         while True:
             await asyncio.sleep(RARELY)
-            for query in (ownership.UNPARK, ownership.REVIVE, ownership.FORGET):
+            for query in (UNPARK, ownership.REVIVE, ownership.FORGET):
                 await self._runtime.execute(query, None)
             async with self._runtime.pool.connection() as connection:
                 await self._reconcile(connection)

@@ -21,35 +21,6 @@ STABLE = (AliasType.PHONE, AliasType.BSUID)
 HINTS = (AliasType.PARENT_BSUID,)
 
 
-DONE = """
-UPDATE channels_app_inboundentry SET state = %(state)s, outcome = %(outcome)s, done_at = now() WHERE id = %(id)s
-"""
-PARK = """
-UPDATE channels_app_inboundentry SET state = 'parked', outcome = 'waits for its message', due_at = now() + %(wait)s
- WHERE id = %(id)s
-"""
-#: It came back from before its sender was erased: nothing of it is kept but that it was there.
-FORGOTTEN = """
-WITH entry AS (
-    UPDATE channels_app_inboundentry SET state = 'done', outcome = 'its sender was erased', done_at = now(),
-           event = '{}', sender = 'erased' WHERE id = %(id)s RETURNING delivery_id
-)
-UPDATE channels_app_webhookdelivery d SET body = '', headers = '{}', query = '' FROM entry e WHERE d.id = e.delivery_id
-"""
-#: Once a minute at most: an account that another app answers for tells it with every word of its customers.
-NEWS = """
-INSERT INTO channels_app_accounthealth AS h (account_id, points, news, news_at)
-SELECT %(account)s::uuid, '[]', %(news)s::text, now()
- WHERE NOT EXISTS (SELECT 1 FROM channels_app_accounthealth WHERE account_id = %(account)s::uuid
-                      AND news = %(news)s::text AND news_at > now() - interval '1 minute')
-ON CONFLICT (account_id) DO UPDATE SET news = EXCLUDED.news, news_at = EXCLUDED.news_at
-"""
-STUMBLED = """
-UPDATE channels_app_inboundentry SET attempts = attempts + 1, outcome = %(outcome)s,
-       state = CASE WHEN attempts + 1 >= %(most)s THEN 'quarantined' ELSE state END WHERE id = %(id)s
-"""
-
-
 class Entry(msgspec.Struct, kw_only=True, frozen=True):
     id: int
     account: uuid.UUID

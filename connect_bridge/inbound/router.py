@@ -36,14 +36,10 @@ from channels_app.types import (
     Unrecognised,
 )
 from channels_app.webhooks.codec import event_from_builtins
+from channels_app.webhooks.entries import FORGET, NOTE_ACCOUNT_NEWS, NOTE_FAILURE, PARK, SETTLE
 from connect_bridge.inbound.customer_signals import note_consent, note_linking, note_referral, read_customer_signals
 from connect_bridge.inbound.entries import (
-    DONE,
-    FORGOTTEN,
-    NEWS,
-    PARK,
     PARKED_RETRY,
-    STUMBLED,
     Entry,
     believable,
     patience,
@@ -175,7 +171,7 @@ class Router:
             try:
                 arrival = await self._read(entry, event)
             except Erased:
-                await self._connection.execute(FORGOTTEN, {"id": entry.id})
+                await self._connection.execute(FORGET, {"id": entry.id})
                 continue
             except NotAnId:
                 await self._settle(entry, "its sender's id is none, so it is nobody's", state="quarantined")
@@ -207,7 +203,7 @@ class Router:
                 except Exception as failure:  # noqa: BLE001 - see route()
                     log.error("entry %d cannot be routed: %s", entry.id, type(failure).__name__)  # noqa: TRY400 - no text
                     outcome = {"id": entry.id, "outcome": f"failed: {type(failure).__name__}", "most": MOST_ATTEMPTS}
-                    await self._connection.execute(STUMBLED, outcome)
+                    await self._connection.execute(NOTE_FAILURE, outcome)
             return len(entries), []
 
     async def _take(self, most: int) -> Sequence[Entry]:
@@ -347,7 +343,7 @@ class Router:
             case AccountChanged():
                 log.info("account %s: the provider reports %s", entry.account, event.topic)
                 news = (event.detail or event.topic)[:200]
-                await self._connection.execute(NEWS, {"account": entry.account, "news": news})
+                await self._connection.execute(NOTE_ACCOUNT_NEWS, {"account": entry.account, "news": news})
                 await self._settle(entry, f"account: {event.topic} {event.detail}".rstrip())
             case TypingShown():
                 await self._settle(entry, "typing is not shown to agents")
@@ -389,4 +385,4 @@ class Router:
         return "identity changed" if known else "identity changed: nobody we know"
 
     async def _settle(self, entry: Entry, outcome: str, state: str = "done") -> None:
-        await self._connection.execute(DONE, {"id": entry.id, "state": state, "outcome": outcome[:200]})
+        await self._connection.execute(SETTLE, {"id": entry.id, "state": state, "outcome": outcome[:200]})

@@ -13,6 +13,7 @@ import msgspec
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from channels_app.accounts.call_log import LOG_CALLS, call_params
 from channels_app.toolkit.http import HttpTrace
 from connect_bridge.outbox import db_pool
 from connect_bridge.outbox.db_pool import Connection
@@ -99,12 +100,6 @@ RETURNING o.id AS entry, o.message_id AS message, o.conversation_id AS conversat
 LOCK_PARTS = "SELECT 1 FROM connect_bridge_outboxentry WHERE message_id = %s ORDER BY part FOR UPDATE"
 #: Half a message helps nobody: what follows a part that failed is not sent.
 EARLIER_PART = "error_code = 'earlier_part', error_detail = 'An earlier part of this message failed.'"
-LOG_CALLS = """
-    INSERT INTO channels_app_channellog (account_id, outbox_entry, at, method, host, path, status, seconds, error)
-    SELECT %(account)s, %(entry)s, now(), c.method, c.host, c.path, c.status, c.seconds, c.error
-      FROM unnest(%(methods)s::text[], %(hosts)s::text[], %(paths)s::text[], %(statuses)s::int[], %(times)s::float8[],
-                  %(errors)s::text[]) AS c (method, host, path, status, seconds, error)
-"""
 #: What the provider confirmed is true, whoever holds the claim by now. Only a receipt that says otherwise is newer.
 ACCEPTED = f"""
 WITH logged AS ({LOG_CALLS}), named AS (
@@ -215,14 +210,14 @@ def claim(conversation: uuid.UUID, worker: str) -> Claim | None:
 def settle_accepted(held: Claim, ids: Sequence[str], calls: Sequence[HttpTrace]) -> Settled | None:
     """Write down that the provider took it; return the message if it is accepted as a whole. Idempotent."""
     kept = [clean(one, 256) for one in ids]
-    given = {**given_of(held.entry, held.account, calls), "ids": kept, "json": Jsonb(kept)}
+    given = {**call_params(held.account, held.entry, calls), "ids": kept, "json": Jsonb(kept)}
     return _settle(held, ACCEPTED, given)
 
 
 def settle_failed(held: Claim, verdict: Verdict, calls: Sequence[HttpTrace]) -> Settled | None:
     """Write down what a failed attempt means, unless the claim was lost; return the message if its status changed."""
     given = {
-        **given_of(held.entry, held.account, calls),
+        **call_params(held.account, held.entry, calls),
         "worker": held.claimed_by,
         "attempts": held.attempts,
         "state": verdict.state,
@@ -259,20 +254,6 @@ def give_up(most: int, patience: float, detail: str) -> Sequence[Settled]:
 def clean(text: str, most: int) -> str:
     """Return what PostgreSQL can store of a provider's words: no NUL, no half of a surrogate pair."""
     return text[:most].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
-
-
-def given_of(entry: uuid.UUID, account: uuid.UUID, calls: Sequence[HttpTrace]) -> dict[str, object]:
-    """Return the parameters of LOG_CALLS."""
-    return {
-        "entry": entry,
-        "account": account,
-        "methods": [call.method[:8] for call in calls],
-        "hosts": [call.host[:255] for call in calls],
-        "paths": [call.path[:1024] for call in calls],
-        "statuses": [call.status for call in calls],
-        "times": [call.seconds for call in calls],
-        "errors": [call.error[:100] for call in calls],
-    }
 
 
 def _settle(held: Claim, statement: str, given: dict[str, object]) -> Settled | None:

@@ -14,10 +14,10 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 
+from channels_app.webhooks.entries import INTAKE_CHANNEL
 from connect_bridge.connect.gateway import NotPassed
 from connect_bridge.models import Message
 from connect_bridge.outbox.resend import GONE
-from connect_bridge.storage.relaying import INTAKE_CHANNEL
 
 #: Messages that one transaction sets going.
 BATCH = 200

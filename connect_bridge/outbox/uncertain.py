@@ -18,6 +18,7 @@ from django.db import connections
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from channels_app.accounts.call_log import LOG_CALLS, call_params
 from channels_app.channel import FindsSent
 from channels_app.errors import SendFailed
 from channels_app.models import ChannelAccount
@@ -26,7 +27,7 @@ from channels_app.types import FoundSent, OutboundMessage
 from connect_bridge.outbox import db_pool
 from connect_bridge.outbox.channel_cache import channel_of, recorded_calls
 from connect_bridge.outbox.metrics import MESSAGES
-from connect_bridge.outbox.queries import ACCEPTED, CLAIM_SECONDS, LOCK_PARTS, LOG_CALLS, Settled, clean, given_of
+from connect_bridge.outbox.queries import ACCEPTED, CLAIM_SECONDS, LOCK_PARTS, Settled, clean
 from connect_bridge.signals import message_settled
 
 log = logging.getLogger(__name__)
@@ -190,7 +191,7 @@ def _accepted(look: DeliveryProbe, ids: Sequence[str], calls: Sequence[HttpTrace
                 break
         else:
             return False
-        settled = {**given_of(look.entry, look.account, calls), "ids": [found], "json": Jsonb([found])}
+        settled = {**call_params(look.account, look.entry, calls), "ids": [found], "json": Jsonb([found])}
         with connection.cursor(row_factory=class_row(Settled)) as cursor:
             news = cursor.execute(ACCEPTED, settled).fetchone()
     log.info("entry %s: the messenger has it", look.entry)
@@ -206,7 +207,7 @@ def _rest(look: DeliveryProbe, ruling: Decision, calls: Sequence[HttpTrace]) -> 
     given = {"entry": look.entry, "wait": ruling.wait, "detail": clean(ruling.detail, 500)}
     statement = AGAIN if ruling.wait is not None else SEND_AGAIN if ruling.send_again else LEAVE
     with db_pool.connection() as connection:
-        connection.execute(LOG_CALLS, given_of(look.entry, look.account, calls))
+        connection.execute(LOG_CALLS, call_params(look.account, look.entry, calls))
         connection.execute(statement, given)
     if ruling.wait is None:
         log.warning("entry %s: %s", look.entry, "sent again" if ruling.send_again else "stays uncertain")

@@ -16,6 +16,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 
+from channels_app.privacy.retention import DELETE_CALLS, EMPTY_DELIVERIES, EMPTY_EVENTS
 from connect_bridge.models import EXPIRED
 from connect_bridge.privacy.hooks import forget_above
 
@@ -51,14 +52,9 @@ def _batch(table: str, moment: str) -> str:
     )
 
 
-EMPTY_WEBHOOKS = "UPDATE channels_app_webhookdelivery SET body = '', headers = '{}', query = '' WHERE id = ANY(%(ids)s)"
 EMPTY_ORIGINALS = """
 UPDATE connect_bridge_message m SET original = NULL FROM channels_app_inboundentry e
  WHERE e.id = m.entry_id AND e.delivery_id = ANY(%(ids)s)
-"""
-EMPTY_EVENTS = """
-UPDATE channels_app_inboundentry SET event = '{}'
- WHERE delivery_id = ANY(%(ids)s) AND state IN ('done', 'quarantined')
 """
 EMPTY_MESSAGES = """
 UPDATE connect_bridge_message SET text = %(expired)s, original = NULL, error_detail = '',
@@ -69,17 +65,16 @@ EMPTY_SENDS = """
 UPDATE connect_bridge_outboxentry SET text = %(expired)s, error_detail = ''
  WHERE message_id = ANY(%(ids)s) AND state IN ('accepted', 'dead')
 """
-FORGET_CALLS = "DELETE FROM channels_app_channellog WHERE id = ANY(%(ids)s)"
 CLASSES: Mapping[str, DataClass] = {
     "raw": DataClass(
         "RETAIN_RAW_DAYS",
         _batch("channels_app_webhookdelivery", "received_at"),
-        (EMPTY_WEBHOOKS, EMPTY_ORIGINALS, EMPTY_EVENTS),
+        (EMPTY_DELIVERIES, EMPTY_ORIGINALS, EMPTY_EVENTS),
     ),
     WORDS: DataClass(
         "RETAIN_WORDS_DAYS", _batch("connect_bridge_message", "created_at"), (EMPTY_MESSAGES, EMPTY_SENDS)
     ),
-    "calls": DataClass("RETAIN_CALLS_DAYS", _batch("channels_app_channellog", "at"), (FORGET_CALLS,)),
+    "calls": DataClass("RETAIN_CALLS_DAYS", _batch("channels_app_channellog", "at"), (DELETE_CALLS,)),
 }
 
 

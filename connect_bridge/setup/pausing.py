@@ -6,7 +6,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from channels_app.models import ChannelAccount
-from connect_bridge.storage.relaying import INTAKE_CHANNEL
+from channels_app.webhooks.entries import INTAKE_CHANNEL
 from people.history import because
 
 #: What waits for the end of the pause is due at once when it ends, both ways.

@@ -65,10 +65,6 @@ UPDATE connect_bridge_conversation SET owner_id = %(bridge)s, fence = fence + 1 
 RETURNING id
 """  # noqa: S608 - a constant
 OWNED = "SELECT id FROM connect_bridge_conversation WHERE owner_id = %s AND active"
-UNPARK = """
-UPDATE channels_app_inboundentry SET state = 'pending' WHERE id IN (
-    SELECT id FROM channels_app_inboundentry WHERE state = 'parked' AND due_at <= now() FOR UPDATE SKIP LOCKED)
-"""
 #: Let go of a conversation with nothing open and nothing to relay; returns no row if there is something after all. The
 #: row must be locked by a statement of its own first: the sub-selects see only what was committed when this one began.
 LOCK = "SELECT owner_id FROM connect_bridge_conversation WHERE id = %s FOR NO KEY UPDATE"

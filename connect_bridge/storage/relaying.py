@@ -14,8 +14,7 @@ import msgspec
 
 from channels_app.infrastructure.db import AsyncConnection
 
-#: NOTIFY channels: something came in; something is to be relayed (payload: the owner bridge's id).
-INTAKE_CHANNEL = "parley_intake"
+#: NOTIFY channel: something is to be relayed (payload: the owner bridge's id).
 RELAY_CHANNEL = "parley_relay"
 #: First key of the advisory locks that share the intake's shards out among the bridges.
 SHARD_LOCKS = 0x5041524C

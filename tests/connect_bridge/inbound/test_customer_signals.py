@@ -93,7 +93,7 @@ def test_cancel_forbids_offers_and_no_answers(whatsapp) -> None:
         (False, "STOP", "no more messages: suppressed", True),
         (True, "unblock", "messages allowed again", False),
         (False, "unfollow", "no more offers", False),
-        (True, "CommittedSignal", "offers allowed", False),
+        (True, "News", "offers allowed", False),
     ],
 )
 def test_a_messengers_word_on_consent_is_honoured(whatsapp, granted, topic, outcome, suppressed) -> None:

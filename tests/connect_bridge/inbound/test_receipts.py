@@ -14,6 +14,7 @@ from django.utils import timezone
 from psycopg.types.json import Jsonb
 
 from channels_app import errors
+from channels_app.accounts.call_log import call_params
 from channels_app.infrastructure.db import connect_parameters
 from channels_app.types import Echoed, ReceiptReceived, ReceiptStatus, Sender
 from connect_bridge.inbound.receipts import Joined, apply_receipt
@@ -332,7 +333,7 @@ def test_a_receipt_waits_for_the_part_that_is_being_settled(messenger: FakeMesse
     sender.drain(conversation.id)
     message.outbox.filter(part=1).update(due_at=timezone.now())
     held = queries.claim(conversation.id, "worker")
-    given = {**queries.given_of(held.entry, held.account, []), "ids": ["b"], "json": Jsonb(["b"])}
+    given = {**call_params(held.account, held.entry, []), "ids": ["b"], "json": Jsonb(["b"])}
     event = echo("a", correlation=str(entries_of(message)[0].id))
     with ThreadPoolExecutor(1) as thread, psycopg.connect(**connect_parameters()) as settling:
         settling.execute(queries.LOCK_PARTS, [message.id])

@@ -16,10 +16,9 @@ from channels_app.channel import Channel
 from channels_app.errors import SendFailed
 from channels_app.toolkit.text import TextLimit
 from channels_app.types import OutboundMessage, Secret, SendReceipt, Struct
-from connect_bridge import tasks
 from connect_bridge.automation import undelivered_notices
 from connect_bridge.models import Conversation, Message, OutboxEntry
-from connect_bridge.outbox import channel_cache, db_pool, late_failures, retry_policy
+from connect_bridge.outbox import channel_cache, db_pool, late_failures, retry_policy, tasks
 from connect_bridge.signals import message_settled
 from tests.factories import ChannelAccountFactory, ConversationFactory, MessageFactory, OutboxEntryFactory
 

@@ -13,9 +13,8 @@ from kombu.transport import memory
 
 from channels_app import errors
 from channels_app.infrastructure.db import connect_parameters
-from connect_bridge import tasks
 from connect_bridge.models import Conversation, SentId
-from connect_bridge.outbox import db_pool, queries, retry_policy, sender
+from connect_bridge.outbox import db_pool, queries, retry_policy, sender, tasks
 from tests.connect_bridge.outbox.kit import FakeMessenger, entries_of, let_pass, say, states_of, talk
 
 

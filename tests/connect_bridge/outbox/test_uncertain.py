@@ -11,9 +11,8 @@ from kombu.transport import memory
 from channels_app import errors
 from channels_app.models import ChannelLog
 from channels_app.types import FoundSent, OutboundMessage
-from connect_bridge import tasks
 from connect_bridge.models import Conversation, Message, SentId
-from connect_bridge.outbox import channel_cache, queries, sender, uncertain
+from connect_bridge.outbox import channel_cache, queries, sender, tasks, uncertain
 from connect_bridge.outbox.resend import send_again
 from tests.connect_bridge.outbox.kit import FakeChannel, FakeMessenger, entries_of, say, states_of, talk
 

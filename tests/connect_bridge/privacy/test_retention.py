@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from channels_app.models import ChannelLog, InboundEntry, WebhookDelivery
-from connect_bridge import tasks
 from connect_bridge.models import EXPIRED, Message, OutboxEntry, RetentionMark
-from connect_bridge.privacy import retention
+from connect_bridge.privacy import retention, tasks
 from connect_bridge.privacy.retention import retain
 from tests.factories import (
     ChannelLogFactory,

@@ -16,9 +16,8 @@ from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 from django.db import connection, connections, transaction
 
-from connect_bridge import tasks
 from connect_bridge.models import Message, Projection, ProjectionNote
-from connect_bridge.projection import compare, copy
+from connect_bridge.projection import compare, copy, tasks
 from connect_bridge.projection.dynamodb import LONGEST_TEXT, Table, Unavailable, key_of
 from tests.connect_bridge.projection.kit import copied, dynamo, items, moto, surroundings, table
 from tests.factories import ContactFactory, ConversationFactory, MessageFactory
