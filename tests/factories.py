@@ -14,6 +14,7 @@ from factory.django import DjangoModelFactory
 from channels_app.models import ChannelAccount, ChannelLog, InboundEntry, WebhookDelivery, shard_of
 from connect_bridge.models import Bridge, Contact, Conversation, Message, OutboxEntry
 from customers.models import Customer, Identity
+from tests.channels_app.kit import address_key, credentials_of
 
 CREDENTIALS: dict[str, dict[str, str]] = {
     "twitter": {
@@ -67,8 +68,8 @@ class ChannelAccountFactory(DjangoModelFactory[ChannelAccount]):
 
     @factory.lazy_attribute
     def credentials(self) -> dict[str, str]:
-        key = {"twitter": "user_id", "messenger": "page_id", "whatsapp": "number"}[self.kind]
-        return {**CREDENTIALS[self.kind], key: self.address}
+        samples = CREDENTIALS.get(self.kind) or credentials_of(self.kind)
+        return {**samples, address_key(self.kind): self.address}
 
 
 class WebhookDeliveryFactory(DjangoModelFactory[WebhookDelivery]):

@@ -11,18 +11,10 @@ from urllib.parse import urlencode
 
 from twilio.request_validator import RequestValidator
 
-from channels_app.accounts.service import credential_fields
 from channels_app.registry import channels
 from channels_app.toolkit.http import Http, HttpTrace
 from channels_app.types import InboundEvent, WebhookRequest
-
-
-def credentials_of(kind: str) -> dict[str, str]:
-    """Return credentials that fit a channel's Config: the example that a field names, else the field's own name."""
-    return {asked.key: asked.example or asked.key.replace("_", "-") for asked in credential_fields(channels()[kind])}
-
-
-CREDENTIALS = {kind: credentials_of(kind) for kind in channels()}
+from tests.channels_app.kit import channel_of
 
 
 @dataclass
@@ -49,11 +41,6 @@ class ProviderApi:
         """Return a way out that ends here, whichever provider is called."""
         addresses = [address for channel in channels().values() for address in channel.api.addresses]
         return Http(dict.fromkeys(addresses, self.base), self.traces.append)
-
-
-def channel_of(kind: str, http: Http | None = None) -> Any:
-    cls = channels()[kind]
-    return cls(cls.read_config(CREDENTIALS[kind]), http or Http(), f"https://parley.example/webhooks/{kind}/1/")
 
 
 def signed(kind: str, body: bytes) -> WebhookRequest:

@@ -16,7 +16,8 @@ from channels_app import errors
 from channels_app.errors import SendFailed
 from channels_app.registry import channels
 from channels_app.types import OutboundMessage, ReceiptReceived
-from tests.channels_app.providers.kit import ProviderApi, channel_of, signed_form
+from tests.channels_app.kit import channel_of
+from tests.channels_app.providers.kit import ProviderApi, signed_form
 
 AUTH, ACCOUNT, BLOCKED, POLICY = errors.AuthFailed, errors.AccountProblem, errors.Blocked, errors.PolicyViolation
 RECIPIENT, CONTENT, THROTTLED = errors.InvalidRecipient, errors.InvalidContent, errors.Throttled

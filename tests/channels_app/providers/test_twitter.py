@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from channels_app import errors
 from channels_app.types import OutboundMessage, Part, PartKind, ReceiptStatus, Selection, WebhookRequest
-from tests.channels_app.providers.kit import ProviderApi, channel_of, received, signed, told
+from tests.channels_app.kit import channel_of
+from tests.channels_app.providers.kit import ProviderApi, received, signed, told
 
 Json = dict[str, Any]
 STAMP, AT = "1716403560557", datetime(2024, 5, 22, 18, 46, 0, 557000, tzinfo=UTC)

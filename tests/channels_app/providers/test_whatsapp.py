@@ -17,7 +17,8 @@ from twilio.request_validator import RequestValidator
 from channels_app import errors
 from channels_app.channel import AnswersInItsOwnWords, HasReplyWindow
 from channels_app.types import Alias, AliasType, OutboundMessage, Part, PartKind, ReceiptStatus, Selection
-from tests.channels_app.providers.kit import ProviderApi, channel_of, received, signed_form, told
+from tests.channels_app.kit import channel_of
+from tests.channels_app.providers.kit import ProviderApi, received, signed_form, told
 
 Form = dict[str, str]
 SID = "SM" + "a" * 32

@@ -31,7 +31,7 @@ from channels_app.types import (
 )
 from channels_app.webhooks.intake import ParsedDelivery, parse_webhook
 from channels_app.webhooks.redaction import redacted, without
-from tests.channels_app.providers.kit import channel_of
+from tests.channels_app.kit import channel_of
 from tests.channels_app.webhooks.kit import COMMITTED, ENDPOINTS, deliver, entries, twilio, whatsapp_fields
 from tests.factories import ChannelAccountFactory
 
