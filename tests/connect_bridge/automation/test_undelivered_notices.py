@@ -117,7 +117,7 @@ def test_a_customer_cannot_imitate_a_notice(aws, bridge, phone):
 def test_a_bridge_that_died_after_it_said_so_does_not_say_it_twice(aws, bridge, phone):
     agent = answered(aws, phone, "Until tomorrow!")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(undelivered_notices.chats, "NOTICE_TOLD", "SELECT 1/0, %(id)s, %(item)s, %(route)s")
+        patch.setattr(undelivered_notices, "NOTICE_TOLD", "SELECT 1/0, %(id)s, %(item)s, %(route)s")
         patch.setattr(undelivered_notices, "LEASE", 1.0)
         fail("Until tomorrow!")
         until(lambda: told(agent), "a notice")

@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from kombu.transport import memory
 
+import channels_app.account
 from channels_app import errors
 from channels_app.models import ChannelLog
 from channels_app.types import FoundSent, OutboundMessage
@@ -46,7 +47,7 @@ def listing(messenger: FakeMessenger, monkeypatch: pytest.MonkeyPatch) -> Iterat
         return found.find(message, since)
 
     kind = type("ListingChannel", (FakeChannel,), {"messenger": messenger, "find_sent": find_sent})
-    monkeypatch.setattr(channel_cache, "channels", lambda: {"fake": kind})
+    monkeypatch.setattr(channels_app.account, "channels", lambda: {"fake": kind})
     return found
 
 
