@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Collection, Mapping
 
 from analytics.models import Phrase, Sentiment
-from analytics.sentiment.engine import SCALE
+from analytics.thresholds import SCALE
 from channels_app.infrastructure.db import AsyncConnection
 
 #: The mean of the customer's last chat in which anything was scored.

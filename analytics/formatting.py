@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from analytics.rollups.time_buckets import local
-from analytics.sentiment.engine import SCALE
+from analytics.thresholds import SCALE
 
 NOTHING = "–"  # noqa: RUF001 - a dash
 MINUS = "−"  # noqa: RUF001 - a minus

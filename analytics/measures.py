@@ -26,9 +26,9 @@ MESSAGE_MEASURES = (
     "neutral",
     "mixed",
     "positive",
-    "unsure",  # top probability under 0.5
+    "unsure",  # top probability under SURE
 )
-#: Of chats. Scores are in 1/10,000: a rating of -1 … +1 is -10,000 … +10,000.
+#: Of chats. Scores are in 1/SCALE (see thresholds.py): a rating of -1 … +1 is -10,000 … +10,000.
 CHAT_MEASURES = (
     "chats",
     "closed",
@@ -43,7 +43,7 @@ CHAT_MEASURES = (
     "handle_ms",
     "rated",  # at least one scored message
     "rating_sum",
-    "rated_negative",  # rating at or below -0.25
+    "rated_negative",  # rating at or below -CLEAR
     "shifted",  # at least six scored messages
     "shift_sum",
 )

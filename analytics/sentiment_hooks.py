@@ -11,7 +11,7 @@ from django.db import connection
 from analytics.dashboards.transcript import mark_of
 from analytics.models import Sentiment
 from analytics.rollups.time_buckets import zone
-from analytics.sentiment.engine import SCALE
+from analytics.thresholds import SCALE
 from connect_bridge.customer_page.sentiment import Mood, Trend
 
 TREND = """

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from django.db import models
 
+from analytics.thresholds import SURE
 from connect_bridge.models import Message
 
 
 class Sentiment(models.Model):
-    """The score of one customer message. `score` is P(positive) - P(negative) in 1/10,000.
+    """The score of one customer message. `score` is P(positive) - P(negative) in 1/SCALE (see thresholds.py).
 
     `key` is a keyed digest of the text: what was scored once is known by it and costs nothing a second time.
     """
@@ -57,7 +58,7 @@ class Sentiment(models.Model):
     @property
     def unsure(self) -> bool:
         """Whether no label has half of the probability."""
-        return max(self.positive or 0, self.negative or 0, self.neutral or 0, self.mixed or 0) < 0.5  # noqa: PLR2004 - half
+        return max(self.positive or 0, self.negative or 0, self.neutral or 0, self.mixed or 0) < SURE
 
 
 class Phrase(models.Model):

@@ -5,16 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from django.db import connection
 
 from analytics.measures import CHAT_MEASURES, DIGESTS
+from analytics.queries.question import Question, binned
 from analytics.rollups.time_buckets import day_of
-
-if TYPE_CHECKING:
-    from analytics.queries.rollups import Question
 
 
 class Counts(msgspec.Struct):
@@ -51,7 +49,7 @@ SELECT counted FROM analytics_chatfact
 
 
 def sums(question: Question) -> dict[tuple[Any, ...], dict[str, int]]:
-    """Return what reading.sums returns."""
+    """Return what rollups.sums returns."""
     nothing = dict.fromkeys(question.measures, 0)
     found: dict[tuple[Any, ...], dict[str, int]] = {} if question.by else {(): dict(nothing)}
     for facts in map(_counts.decode, _facts(question)):
@@ -64,9 +62,7 @@ def sums(question: Question) -> dict[tuple[Any, ...], dict[str, int]]:
 
 
 def bins(question: Question, digests: Sequence[str]) -> dict[tuple[Any, ...], Any]:
-    """Return what reading.bins returns."""
-    from analytics.queries.rollups import binned
-
+    """Return what rollups.bins returns."""
     wanted = {DIGESTS.index(name) for name in digests}
 
     def rows() -> Iterator[tuple[tuple[Any, ...], int, int, int]]:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from analytics.rollups.time_buckets import zone
+from analytics.thresholds import CLEAR, SCALE
 
 OUTCOMES = {
     "": "All",
@@ -27,7 +28,7 @@ WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 NAMES = ("outcome", "phrase", "code", "slot")
 _MOST_CHARACTERS = 100
 
-#: The filter's condition on f, a row of ChatFact or what looks like one; Numbers.of belongs to it.
+#: The filter's condition on f, a row of ChatFact or what looks like one; its parameters are DashboardData.of.
 OF = """
   AND (%(accounts)s::uuid[] IS NULL OR f.account_id = ANY(%(accounts)s::uuid[]))
   AND (%(queue)s::text IS NULL OR f.queue = %(queue)s) AND (%(agent)s::text IS NULL OR f.agent = %(agent)s)
@@ -37,7 +38,7 @@ _REQUESTED = "f.started_at >= %(start)s AND f.started_at < %(end)s"
 _OF_OUTCOME = {
     "": "true",
     "open": "f.ended_at IS NULL",
-    "negative": "f.rating <= -2500",
+    "negative": f"f.rating <= {-CLEAR * SCALE:.0f}",
     "unanswered": "f.ended_at IS NOT NULL AND f.waiting_since IS NOT NULL",
     "abandoned": "f.outcome = 'abandoned'",
     "deflected": "f.outcome IN ('deflected', 'contained')",

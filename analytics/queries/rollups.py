@@ -1,61 +1,24 @@
 """Reads the rollups: sums and digests of any range, grouped as a chart wants them, in one statement each.
 
 Whole days are read as days, what is left as hours. A filter by one facet reads that facet's sums; a filter by two,
-which no rollup has, reads the facts of the chats themselves (factread.py). Both ways give the same numbers.
+which no rollup has, reads the facts of the chats themselves (chat_facts.py). Both ways give the same numbers.
 """
 
 from __future__ import annotations
 
-import uuid
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from django.db import connection
 
-from analytics.measures import DIGESTS, MEASURES, OF_PEOPLE
+from analytics.measures import DIGESTS, OF_PEOPLE
 from analytics.queries import chat_facts
+from analytics.queries.question import Bins, Question, Sums, binned
 from analytics.rollups.delta import DIGEST_GRAINS
 from analytics.rollups.time_buckets import DAY, day_of, local, midnight
 
-#: Sums of measures.
-Sums = dict[str, int]
-#: Digest → bin → count.
-Bins = Mapping[str, Mapping[int, int]]
-
-
 _COLUMNS = {"at": "r.at", "account": "r.account_id", "value": "r.value"}
-
-
-class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """Which sums: of [start, end), of these accounts (None: all), narrowed by facets.
-
-    `by` groups them by any of at, account and value; `facet` is whose values those are, e.g. queue. `hourly`: `at` is
-    an hour; else it is a day. `measures`: which sums are asked for.
-    """
-
-    start: datetime
-    end: datetime
-    accounts: tuple[uuid.UUID, ...] | None = None
-    facets: Mapping[str, str] = {}
-    by: tuple[str, ...] = ()
-    facet: str = ""
-    hourly: bool = False
-    measures: tuple[str, ...] = MEASURES
-
-    @property
-    def rollup(self) -> str | None:
-        """Return the facet whose rollups have the answer; None if none has."""
-        wanted = set(self.facets) | ({self.facet} if self.facet else set())
-        if len(wanted) > 1 or ("phrase" in wanted and (self.hourly or not self.whole_days)):
-            return None
-        return next(iter(wanted), "account")
-
-    @property
-    def whole_days(self) -> bool:
-        return day_of(self.start) == self.start and day_of(self.end) == self.end
 
 
 def sums(question: Question) -> dict[tuple[Any, ...], Sums]:
@@ -95,15 +58,6 @@ SELECT {"".join(f"{name}, " for name in groups)} b.digest, b.bin, sum(b.count)::
 """  # noqa: S608 - our own names
     rows = _rows(query, {**given, "digests": [DIGESTS.index(name) for name in digests]})
     return binned((_in_days(question, row[: len(groups)]), *row[len(groups) :]) for row in rows)
-
-
-def binned(rows: Iterable[tuple[tuple[Any, ...], int, int, int]]) -> dict[tuple[Any, ...], Bins]:
-    """Return digests by group, from rows of group, digest, bin and count."""
-    found: dict[tuple[Any, ...], dict[str, dict[int, int]]] = defaultdict(lambda: defaultdict(dict))
-    for group, digest, place, count in rows:
-        bins = found[group][DIGESTS[digest]]
-        bins[place] = bins.get(place, 0) + count
-    return {group: dict(bins) for group, bins in found.items()}
 
 
 def _has_digests(question: Question, facet: str, digests: Sequence[str]) -> bool:

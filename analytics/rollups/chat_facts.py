@@ -13,13 +13,12 @@ from analytics.measures import DIGESTS, bin_of
 from analytics.rollups import office_hours
 from analytics.rollups.records import ENDED, TAKEN, UNTAKEN, Chat, Line, Stay, Unit
 from analytics.rollups.time_buckets import hour_of
+from analytics.thresholds import CLEAR, SCALE
 
 #: A customer who comes back within this time was not helped.
 RETURN = timedelta(hours=24)
 #: Scored messages below which a shift says nothing.
 SHIFT_LEAST = 6
-#: 1/10,000: a chat at or below this rating counts as negative.
-NEGATIVE_RATING = -2_500
 
 
 class Facts(msgspec.Struct, kw_only=True):
@@ -250,7 +249,7 @@ def _count_rating(facts: Facts, chat: Chat, lines: Sequence[Line]) -> None:
     scores = scores_of(lines)
     rating, shift = rating_of(scores), shift_of(scores)
     if rating is not None:
-        facts.add(chat.requested_at, rated=1, rating_sum=rating, rated_negative=int(rating <= NEGATIVE_RATING))
+        facts.add(chat.requested_at, rated=1, rating_sum=rating, rated_negative=int(rating <= -CLEAR * SCALE))
     if shift is not None:
         facts.add(chat.requested_at, shifted=1, shift_sum=shift)
 

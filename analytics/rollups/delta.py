@@ -70,7 +70,7 @@ class Difference:
     def _add_digests(self, facet: str, value: str, facts: Facts, sign: int) -> None:
         """Add durations: of accounts all, of queues and agents what is theirs, of agents by the day.
 
-        Whoever asks for less than that reads the facts of the chats themselves (reading.py).
+        Whoever asks for less than that reads the facts of the chats themselves (queries/chat_facts.py).
         """
         grains = DIGEST_GRAINS.get(facet, ())
         for (grain, *key), digests in _hours_and_days(facet, facts.account, value, facts.bins):

@@ -10,12 +10,13 @@ from typing import Any
 from django.db import connection
 
 from analytics.rollups.records import Chat, Line, Stay, Unit
+from analytics.thresholds import SURE
 from connect_bridge.models.lifecycle import ASIDE
 
 #: A unit's name: (conversation, contact or None).
 Name = tuple[uuid.UUID, uuid.UUID | None]
 
-_LINE = """
+_LINE = f"""
        m.conversation_id, m.contact_id, m.id, m.direction, m.role, m.author, m.status, m.error_code,
        COALESCE(CASE WHEN m.status = 'failed' THEN (
            SELECT o.provider_code FROM connect_bridge_outboxentry o
@@ -24,8 +25,8 @@ _LINE = """
        m.direction = 'in' AND (s.message_id IS NOT NULL  -- its words may have been erased since
            OR (COALESCE(m.original ->> 'event', '') = 'message' AND COALESCE(m.original ->> 'text', '') ~ '\\S')),
        COALESCE(s.state, ''), COALESCE(s.label, ''), COALESCE(s.language, ''), s.score,
-       COALESCE(GREATEST(s.positive, s.negative, s.neutral, s.mixed) < 0.5, false)
-"""
+       COALESCE(GREATEST(s.positive, s.negative, s.neutral, s.mixed) < {SURE}, false)
+"""  # noqa: S608 - a constant
 _JOINS = """
   LEFT JOIN channels_app_inboundentry e ON e.id = m.entry_id
   LEFT JOIN analytics_sentiment s ON s.message_id = m.id

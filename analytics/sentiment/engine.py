@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from analytics.thresholds import SCALE
 from people.privacy import BETWEEN_DIGITS
 
 #: Amazon Comprehend, BatchDetectSentiment: documents of one call, bytes of one document.
@@ -19,10 +20,6 @@ UNIT_CHARACTERS = 100
 LEAST_UNITS = 3
 #: Languages of BatchDetectSentiment and DetectKeyPhrases (Amazon Comprehend developer guide).
 LANGUAGES = frozenset({"en", "es", "fr", "de", "it", "pt", "ar", "hi", "ja", "ko", "zh", "zh-TW"})
-#: Under this, a label is marked as unsure.
-SURE = 0.5
-#: Scores are kept in 1/10,000.
-SCALE = 10_000
 
 _IDENTIFYING = (
     # Each begins where its kind of characters does and gives nothing back, so that no place is read twice.
