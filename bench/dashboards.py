@@ -118,7 +118,7 @@ def _pages(rounds: int, found: Found) -> None:
     from django.contrib.auth.models import User
     from django.test import Client
 
-    from analytics.tiles.catalogue import PAGES, TILES
+    from analytics.tiles.registry import PAGES, TILES
 
     client = Client(SERVER_NAME="localhost")
     user, _ = User.objects.get_or_create(username="bench", defaults={"is_staff": True, "is_superuser": True})

@@ -157,8 +157,8 @@ class _Reach:
 
     def __call__(self, _address: Any, _timeout: Any = None, _source: Any = None) -> socket.socket:
         found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        numbers = [ipaddress.ip_address(str(where[0]).partition("%")[0]) for *_, where in found]
-        if not numbers or not all(map(self._may_reach, numbers)):
+        addresses = [ipaddress.ip_address(str(where[0]).partition("%")[0]) for *_, where in found]
+        if not addresses or not all(map(self._may_reach, addresses)):
             raise Forbidden("The name leads inside the network, and ALERT_WEBHOOK_HOSTS does not name it.")
         made = _first_that_answers(found)
         self._end_after(made)

@@ -1,4 +1,7 @@
-"""Numbers by e-mail, every day or week: the overview's tiles in words, each as CSV, and a link to the page."""
+"""Numbers by e-mail, every day or week: tiles in words, each as CSV, and a link to the overview.
+
+Which tiles a report has is declared with each of them: see tiles/registry.py.
+"""
 
 from __future__ import annotations
 
@@ -20,27 +23,11 @@ from analytics.queries.filters import parse
 from analytics.rollups.time_buckets import local
 from analytics.tiles import catalogue
 from analytics.tiles.dashboard_data import DashboardData
+from analytics.tiles.registry import REPORT
 from analytics.tiles.tile import State, Tile
 from people.privacy import Sight
 
 log = logging.getLogger(__name__)
-
-#: What a report tells, in this order.
-TILES = (
-    "sentiment",
-    "negative",
-    "coverage",
-    "volume",
-    "first_response",
-    "reply",
-    "abandonment",
-    "unanswered",
-    "bot",
-    "failures",
-    "by_channel",
-    "by_queue",
-    "phrases",
-)
 
 
 class NobodyLeft(Exception):
@@ -94,16 +81,18 @@ def _post(mail: EmailMessage) -> None:
 
 def mail_of(report: Report, now: datetime) -> EmailMessage:
     """Write a report, as its owner may see the numbers; without words of customers."""
-    numbers = DashboardData(allowed(report.owner, parse(QueryDict(report.query).dict(), now)))
-    made = [redacted(catalogue.make(key, numbers), Sight.NONE) for key in visible(report.owner, TILES)]
+    data = DashboardData(allowed(report.owner, parse(QueryDict(report.query).dict(), now)))
+    tiles = [
+        redacted(catalogue.make(key, data), Sight.NONE) for key in visible(report.owner, catalogue.keys_on(REPORT))
+    ]
     address = f"{settings.PUBLIC_BASE_URL}{reverse('dashboards:overview')}?{report.query}"
-    span = f"{formatting.hour(numbers.filter.start)} to {formatting.hour(min(numbers.filter.end, now))}"
-    lines = [f"{report.name}: {span}, {formatting.zone_name(now)}", "", *(_line(tile) for tile in made), "", address]
+    span = f"{formatting.hour(data.filter.start)} to {formatting.hour(min(data.filter.end, now))}"
+    lines = [f"{report.name}: {span}, {formatting.zone_name(now)}", "", *(_line(tile) for tile in tiles), "", address]
     subject = " ".join(f"[Parley] {report.name}".split())[:100]
     mail = EmailMessage(subject, "\n".join(lines), to=reachable(report.emails.split()))
-    for tile in made:
+    for tile in tiles:
         content = io.StringIO()
-        content.writelines(written(tile_lines(tile, numbers)))
+        content.writelines(written(tile_lines(tile, data)))
         mail.attach(f"{tile.key}.csv", content.getvalue(), "text/csv")
     return mail
 

@@ -18,11 +18,12 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from analytics.alerts import metrics
-from analytics.alerts.metrics import METRICS, Value
+from analytics.alerts.metrics import METRICS
 from analytics.dashboards.access import allowed
 from analytics.models import AlertEvent, AlertRule
 from analytics.queries.filters import Filter, parse
 from analytics.rollups.time_buckets import HOUR, hour_of, local, zone
+from analytics.tiles.metric import Value
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,8 @@ from django.shortcuts import render
 from msgspec.structs import replace
 
 from analytics.queries.filters import Filter
-from analytics.tiles.catalogue import OF_AGENTS
-from analytics.tiles.now import WORDS
-from analytics.tiles.tile import Tile
+from analytics.tiles.registry import TILES
+from analytics.tiles.tile import WORDS, Tile
 from people.privacy import Sight, named, seen
 
 VIEW = "people.use_dashboards"
@@ -24,15 +23,13 @@ AGENTS = "analytics.see_agents"
 SHARE = "people.manage_alerts"
 EXPORT = "people.export"
 
-#: Tiles whose rows are customers, beside those that show what these wrote.
-OF_CUSTOMERS = frozenset({"windows"})
-
 View = Callable[..., HttpResponse]
 
 
 def may_see(user: Any, key: str) -> bool:
-    """Return whether somebody may see a tile: agents one by one need a permission of their own."""
-    return key not in OF_AGENTS or bool(user.has_perm(AGENTS))
+    """Return whether somebody may see a tile: some need a permission of their own, as agents one by one do."""
+    permission = TILES[key].permission
+    return not permission or bool(user.has_perm(permission))
 
 
 def visible(user: Any, keys: Sequence[str]) -> list[str]:
@@ -91,7 +88,7 @@ def redacted(tile: Tile, sight: Sight) -> Tile:
     if sight is Sight.FULL:
         return tile
     place = next((number for number, column in enumerate(tile.columns) if column.label == WORDS), None)
-    if place is not None or tile.key in OF_CUSTOMERS:
+    if place is not None or TILES[tile.key].names_customers:
         tile = replace(tile, rows=[replace(line, label=named(line.label, sight)) for line in tile.rows])
     if place is None:
         return tile

@@ -20,8 +20,8 @@ from analytics import formatting
 from analytics.dashboards.access import VIEW, allowed, may_see, redacted, visible
 from analytics.queries.filters import COMPARISONS, NAMES, RANGES, BadFilter, parse, unknown
 from analytics.tiles import catalogue
-from analytics.tiles.catalogue import TILES
 from analytics.tiles.dashboard_data import DashboardData
+from analytics.tiles.registry import TILES
 from analytics.tiles.tile import Tile
 from people.privacy import sight_of
 
@@ -90,15 +90,15 @@ class _MetricsView(APIView):
             chosen = parse(request.query_params, timezone.now())
         except BadFilter as wrong:
             raise ValidationError({wrong.field: [str(wrong)]}) from None
-        numbers = DashboardData(allowed(request.user, chosen))
+        data = DashboardData(allowed(request.user, chosen))
         sight = sight_of(request.user)
-        made = [redacted(catalogue.make(key, numbers), sight) for key in keys]
-        state = numbers.state
+        made = [redacted(catalogue.make(key, data), sight) for key in keys]
+        state = data.state
         return Response(
             {
-                "start": numbers.filter.start,
-                "end": numbers.filter.end,
-                "zone": formatting.zone_name(numbers.now),
+                "start": data.filter.start,
+                "end": data.filter.end,
+                "zone": formatting.zone_name(data.now),
                 "fresh_at": state.fresh_at if state else None,
                 "metrics": [_as_json(tile) for tile in made],
             }
@@ -125,7 +125,7 @@ class MetricView(_MetricsView):
 
 def _as_json(tile: Tile) -> dict[str, Any]:
     raw: dict[str, Any] = msgspec.to_builtins(tile)
-    for name in ("form", "page", "drill", "shown", "change", "verdict"):
+    for name in ("form", "page", "drill", "shown", "change", "verdict", "splits"):
         raw.pop(name)
     raw["small_sample"] = raw.pop("small")
     return raw

@@ -21,8 +21,8 @@ from analytics.queries.chat_selection import OF, Pick
 from analytics.queries.filters import BadFilter, parse
 from analytics.rollups.time_buckets import local
 from analytics.tiles import catalogue
-from analytics.tiles.catalogue import TILES
 from analytics.tiles.dashboard_data import DashboardData
+from analytics.tiles.registry import TILES
 from analytics.tiles.tile import Tile
 from people.privacy import Sight, sight_of
 from people.streaming import streamed
@@ -67,11 +67,11 @@ def tile(request: HttpRequest, key: str) -> HttpResponse:
     """Answer one tile: its number with formula, n and zone, its series, its rows."""
     if key not in TILES or not may_see(request.user, key):
         raise Http404
-    numbers = _numbers(request)
-    if isinstance(numbers, HttpResponse):
-        return numbers
-    made = redacted(catalogue.make(key, numbers), sight_of(request.user))
-    return _answer(request, f"tile {key}", key, tile_lines(made, numbers))
+    data = _data(request)
+    if isinstance(data, HttpResponse):
+        return data
+    made = redacted(catalogue.make(key, data), sight_of(request.user))
+    return _answer(request, f"tile {key}", key, tile_lines(made, data))
 
 
 @require_safe
@@ -80,22 +80,22 @@ def rows(request: HttpRequest, what: str) -> HttpResponse:
     """Answer the chats or messages behind the numbers; texts only for who may read them."""
     if what not in COLUMNS:
         raise Http404
-    numbers = _numbers(request)
-    if isinstance(numbers, HttpResponse):
-        return numbers
+    data = _data(request)
+    if isinstance(data, HttpResponse):
+        return data
     with_text = what == "messages" and sight_of(request.user) is Sight.FULL
     with_agents = bool(request.user.has_perm(AGENTS))
-    lines = row_lines(what, numbers, chat_selection.parse(request.GET), with_text=with_text, with_agents=with_agents)
+    lines = row_lines(what, data, chat_selection.parse(request.GET), with_text=with_text, with_agents=with_agents)
     return _answer(request, f"rows {what}", what, lines)
 
 
-def tile_lines(made: Tile, numbers: DashboardData) -> Iterator[Sequence[Any]]:
+def tile_lines(made: Tile, data: DashboardData) -> Iterator[Sequence[Any]]:
     """Yield a tile as lines of a table: first what makes its number honest, then the numbers."""
     yield ["tile", made.title]
-    yield ["from", numbers.filter.start]
-    yield ["to", numbers.filter.end]
-    yield ["zone", formatting.zone_name(numbers.now)]
-    yield ["filters", numbers.filter.query()]
+    yield ["from", data.filter.start]
+    yield ["to", data.filter.end]
+    yield ["zone", formatting.zone_name(data.now)]
+    yield ["filters", data.filter.query()]
     yield ["formula", made.formula]
     yield ["excluded", made.excludes]
     yield ["n", made.n, made.of]
@@ -116,7 +116,7 @@ def tile_lines(made: Tile, numbers: DashboardData) -> Iterator[Sequence[Any]]:
 
 
 def row_lines(
-    what: str, numbers: DashboardData, pick: Pick, *, with_text: bool, with_agents: bool
+    what: str, data: DashboardData, pick: Pick, *, with_text: bool, with_agents: bool
 ) -> Iterator[Sequence[Any]]:
     """Yield the header and every row behind a choice of chats, read from the database in pieces."""
     where = IN_RANGE if what == "messages" and not pick.parameters else pick.where
@@ -127,7 +127,7 @@ def row_lines(
     agent = columns.index("agent") if "agent" in columns and not with_agents else None
     with transaction.atomic(), connection.connection.cursor(name="export") as cursor:
         cursor.itersize = CHUNK
-        cursor.execute(query, {**numbers.of, **pick.given})
+        cursor.execute(query, {**data.of, **pick.given})
         for row in cursor:
             yield row if agent is None else [*row[:agent], "", *row[agent + 1 :]]
 
@@ -162,7 +162,7 @@ def written(lines: Iterable[Sequence[Any]]) -> Iterator[str]:
         yield writer.writerow([safe(value) for value in line])
 
 
-def _numbers(request: HttpRequest) -> DashboardData | HttpResponse:
+def _data(request: HttpRequest) -> DashboardData | HttpResponse:
     try:
         return DashboardData(allowed(request.user, parse(request.GET, timezone.now())))
     except BadFilter as wrong:

@@ -18,25 +18,25 @@ from analytics.tiles.dashboard_data import DashboardData
 MOST = 200
 
 
-def build(request: HttpRequest, numbers: DashboardData, page: str) -> dict[str, Any]:
+def build(request: HttpRequest, data: DashboardData, page: str) -> dict[str, Any]:
     """Return what the bar's template shows."""
     facets = [facet for facet in ("queue", "language", "agent") if facet != "agent" or request.user.has_perm(AGENTS)]
     return {
         "action": request.path,
         "ranges": RANGES,
         "comparisons": COMPARISONS,
-        "kinds": sorted({account.kind for account in numbers.all_accounts}),
-        "accounts": numbers.all_accounts,
+        "kinds": sorted({account.kind for account in data.all_accounts}),
+        "accounts": data.all_accounts,
         "facets": [
             {
                 "name": facet,
-                "chosen": _written(getattr(numbers.filter, facet)),
-                "values": [(value or NONE, value or "not told") for value in _values(facet, numbers)],
+                "chosen": _written(getattr(data.filter, facet)),
+                "values": [(value or NONE, value or "not told") for value in _values(facet, data)],
             }
             for facet in facets
         ],
-        "chips": list(_chips(request, numbers)),
-        "clear": f"{request.path}?{numbers.filter.cleared}",
+        "chips": list(_chips(request, data)),
+        "clear": f"{request.path}?{data.filter.cleared}",
         "views": _views(request, page),
     }
 
@@ -45,18 +45,18 @@ def _written(value: str | None) -> str:
     return "" if value is None else value or NONE
 
 
-def _values(facet: str, numbers: DashboardData) -> list[str]:
+def _values(facet: str, data: DashboardData) -> list[str]:
     """Return the values that the facet had in the last 28 days or in the range, whichever is longer."""
-    found = Rollup.objects.filter(grain=Rollup.Grain.DAY, facet=facet, at__gte=numbers.filter.start)
+    found = Rollup.objects.filter(grain=Rollup.Grain.DAY, facet=facet, at__gte=data.filter.start)
     values = set(found.values_list("value", flat=True).distinct()[:MOST])
-    if (chosen := getattr(numbers.filter, facet)) is not None:
+    if (chosen := getattr(data.filter, facet)) is not None:
         values.add(chosen)
     return sorted(values)
 
 
-def _chips(request: HttpRequest, numbers: DashboardData) -> Iterator[dict[str, str]]:
-    chosen = numbers.filter
-    names = {account.id: account.name for account in numbers.all_accounts}
+def _chips(request: HttpRequest, data: DashboardData) -> Iterator[dict[str, str]]:
+    chosen = data.filter
+    names = {account.id: account.name for account in data.all_accounts}
     told = {
         "channel": chosen.channel,
         "account": names.get(chosen.account, "unknown account") if chosen.account else "",

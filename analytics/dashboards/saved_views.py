@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from analytics.dashboards.access import SHARE, dashboards
 from analytics.models import SavedView
-from analytics.tiles.catalogue import PAGES
+from analytics.tiles.registry import OVERVIEW, PAGES
 from people.typed import words
 
 MOST_NAME, MOST_QUERY = 80, 1000
@@ -24,9 +24,9 @@ MOST_NAME, MOST_QUERY = 80, 1000
 def save(request: HttpRequest) -> HttpResponse:
     """Keep what the page shows under a name; the same name again is replaced."""
     name = words(request, "name", MOST_NAME)
-    page = request.POST.get("page", "overview")
+    page = request.POST.get("page", OVERVIEW)
     query = words(request, "query", MOST_QUERY + 1)
-    if not name or len(query) > MOST_QUERY or page not in ("overview", "chats", *PAGES):
+    if not name or len(query) > MOST_QUERY or page not in (OVERVIEW, "chats", *PAGES):
         messages.error(request, "The view was not saved: give it a name.")
         return _back(request)
     pinned = request.POST.get("pinned") == "on"
@@ -36,7 +36,7 @@ def save(request: HttpRequest) -> HttpResponse:
     given = {"page": page, "query": query, "shared": shared, "pinned": pinned}
     view, _ = SavedView.objects.update_or_create(owner_id=request.user.pk, name=name, defaults=given)
     messages.success(request, f"The view “{view.name}” is saved.")
-    address = reverse("dashboards:overview") if page == "overview" else reverse("dashboards:page", args=[page])
+    address = reverse("dashboards:overview") if page == OVERVIEW else reverse("dashboards:page", args=[page])
     return HttpResponseRedirect(f"{address}?{query}&view={view.id}")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -20,9 +19,9 @@ from analytics.models import AlertRule, Change, SavedView
 from analytics.queries import chat_selection
 from analytics.queries.filters import COMPARISONS, BadFilter, parse
 from analytics.tiles import catalogue, chat_queries
-from analytics.tiles.catalogue import OVERVIEW, PAGES
+from analytics.tiles.chat_rows import chat_columns, chat_row
 from analytics.tiles.dashboard_data import DashboardData
-from analytics.tiles.now import chat_columns, chat_row
+from analytics.tiles.registry import OVERVIEW, PAGES
 from analytics.tiles.tile import Row, Tile
 from people.audit import note_read
 from people.privacy import Sight, named, seen, sight_of
@@ -41,7 +40,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         pinned := SavedView.objects.filter(owner_id=request.user.pk, pinned=True, page="overview").first()
     ):
         return HttpResponseRedirect(f"{request.path}?{pinned.query}&view={pinned.id}")
-    return _page(request, "overview", "Overview", OVERVIEW)
+    return _page(request, OVERVIEW, "Overview")
 
 
 @require_safe
@@ -52,21 +51,19 @@ def page(request: HttpRequest, name: str) -> HttpResponse:
         return _chats(request)
     if name not in PAGES:
         raise Http404
-    title, keys = PAGES[name]
-    return _page(request, name, title, keys)
+    return _page(request, name, PAGES[name])
 
 
 @require_safe
 @dashboards()
 def parts(request: HttpRequest) -> HttpResponse:
     """Answer the tiles of a page alone, for its live updates."""
-    name = request.GET.get("page", "overview")
-    keys = OVERVIEW if name == "overview" else PAGES[name][1] if name in PAGES else ()
+    name = request.GET.get("page", OVERVIEW)
     try:
-        numbers = _numbers(request)
+        data = _data(request)
     except BadFilter as wrong:
         return HttpResponse(str(wrong), status=400, content_type="text/plain; charset=utf-8")
-    return render(request, "analytics/parts.html", _context(request, numbers, name, keys))
+    return render(request, "analytics/parts.html", _context(request, data, name))
 
 
 @require_safe
@@ -80,14 +77,14 @@ def chat(request: HttpRequest, contact: uuid.UUID) -> HttpResponse:
     return render(request, "analytics/chat.html", {"section": "dashboards", "chat": found})
 
 
-def _page(request: HttpRequest, name: str, title: str, keys: Sequence[str]) -> HttpResponse:
+def _page(request: HttpRequest, name: str, title: str) -> HttpResponse:
     try:
-        numbers = _numbers(request)
+        data = _data(request)
     except BadFilter as wrong:
         return _bad_filter(request, wrong)
-    context = _context(request, numbers, name, keys)
-    context |= {"title": title, "bar": filter_bar.build(request, numbers, name)}
-    return render(request, "analytics/overview.html" if name == "overview" else "analytics/page.html", context)
+    context = _context(request, data, name)
+    context |= {"title": title, "bar": filter_bar.build(request, data, name)}
+    return render(request, "analytics/overview.html" if name == OVERVIEW else "analytics/page.html", context)
 
 
 def _called(line: Row, sight: Sight) -> Row:
@@ -96,70 +93,70 @@ def _called(line: Row, sight: Sight) -> Row:
 
 def _chats(request: HttpRequest) -> HttpResponse:
     try:
-        numbers = _numbers(request)
+        data = _data(request)
     except BadFilter as wrong:
         return _bad_filter(request, wrong)
     pick, columns = chat_selection.parse(request.GET), chat_columns()
-    found = chat_queries.chats(numbers, MOST_CHATS + 1, pick)
+    found = chat_queries.chats(data, MOST_CHATS + 1, pick)
     shown, sight = found[:MOST_CHATS], sight_of(request.user)
     note_read(request.user, "chat", [one.contact for one in shown])
-    context = _context(request, numbers, "chats", ())
+    context = _context(request, data, "chats")
     context |= {
         "title": "Chats",
-        "bar": filter_bar.build(request, numbers, "chats"),
+        "bar": filter_bar.build(request, data, "chats"),
         "columns": columns,
-        "rows": [(one, _called(chat_row(numbers, one, columns), sight)) for one in shown],
+        "rows": [(one, _called(chat_row(data, one, columns), sight)) for one in shown],
         "words": {one.unit: seen(one.words or "", sight) for one in shown} if sight is not Sight.NONE else {},
         "more": len(found) > MOST_CHATS,
         "pick": pick,
-        "picked": numbers.filter.query(**pick.parameters),
+        "picked": data.filter.query(**pick.parameters),
         "outcomes": [
-            (label, key == pick.outcome, numbers.filter.query(**{**pick.parameters, "outcome": key}))
+            (label, key == pick.outcome, data.filter.query(**{**pick.parameters, "outcome": key}))
             for key, label in chat_selection.OUTCOMES.items()
         ],
-        "chosen": [(text, numbers.filter.query(**{**pick.parameters, name: ""})) for name, text in pick.told.items()],
+        "chosen": [(text, data.filter.query(**{**pick.parameters, name: ""})) for name, text in pick.told.items()],
     }
     return render(request, "analytics/chats.html", context)
 
 
-def _numbers(request: HttpRequest) -> DashboardData:
+def _data(request: HttpRequest) -> DashboardData:
     return DashboardData(allowed(request.user, parse(request.GET, timezone.now())))
 
 
-def _context(request: HttpRequest, numbers: DashboardData, name: str, keys: Sequence[str]) -> dict[str, Any]:
+def _context(request: HttpRequest, data: DashboardData, name: str) -> dict[str, Any]:
     sight = sight_of(request.user)
-    whole = [catalogue.make(key, numbers) for key in visible(request.user, keys)]
-    catalogue.keep(whole, numbers)
-    made = [redacted(_led_on(tile, name, numbers), sight) for tile in whole]
-    state = numbers.state
+    whole = [catalogue.make(key, data) for key in visible(request.user, catalogue.keys_on(name))]
+    catalogue.keep(whole, data)
+    made = [redacted(_led_on(tile, name, data), sight) for tile in whole]
+    state = data.state
     return {
         "section": "dashboards",
         "page": name,
         "tiles": {tile.key: tile for tile in made},
-        "numbers": numbers,
-        "filter": numbers.filter,
-        "clear_query": numbers.filter.cleared,
-        "span": f"{formatting.hour(numbers.filter.start)} to {formatting.hour(min(numbers.filter.end, numbers.now))}",
-        "comparison": COMPARISONS[numbers.filter.compare],
-        "zone": formatting.zone_name(numbers.now),
+        "data": data,
+        "filter": data.filter,
+        "clear_query": data.filter.cleared,
+        "span": f"{formatting.hour(data.filter.start)} to {formatting.hour(min(data.filter.end, data.now))}",
+        "comparison": COMPARISONS[data.filter.compare],
+        "zone": formatting.zone_name(data.now),
         "fresh_at": state.fresh_at if state else None,
         "version": state.version if state else 0,
-        "stale": state is None or state.fresh_at is None or (numbers.now - state.fresh_at).total_seconds() > STALE,
-        "rebuild": _rebuilt(numbers),
+        "stale": state is None or state.fresh_at is None or (data.now - state.fresh_at).total_seconds() > STALE,
+        "rebuild": _rebuilt(data),
         "engine": settings.SENTIMENT_ENGINE,
         "firing": AlertRule.objects.filter(enabled=True, state=AlertRule.State.FIRING).count(),
     }
 
 
-def _led_on(tile: Tile, page: str, numbers: DashboardData) -> Tile:
+def _led_on(tile: Tile, page: str, data: DashboardData) -> Tile:
     """Return the tile with a way on: one that leads to the page where it stands leads to the chats instead."""
-    here = not tile.drill or tile.drill == numbers.drill(page)
-    return replace(tile, drill=numbers.drill("chats")) if here and tile.page == page else tile
+    here = not tile.drill or tile.drill == data.drill(page)
+    return replace(tile, drill=data.drill("chats")) if here and tile.page == page else tile
 
 
-def _rebuilt(numbers: DashboardData) -> int | None:
+def _rebuilt(data: DashboardData) -> int | None:
     """Return how much of a rebuild is done, in per cent; None if none is under way."""
-    state = numbers.state
+    state = data.state
     if state is None or not state.rebuild_of:
         return None
     return max(0, min(99, 100 - 100 * Change.objects.count() // state.rebuild_of))

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 
 from analytics import formatting
-from analytics.tiles import charts
+from analytics.tiles import charts, heat_map
 from analytics.tiles.tile import Row, Series, Tile
 
 register = template.Library()
@@ -34,7 +34,7 @@ def lines(tile: Tile) -> charts.Chart | None:
 
 @register.filter
 def heat(tile: Tile) -> list[dict[str, Any]]:
-    return charts.heat_steps(tile)
+    return heat_map.days(tile)
 
 
 @register.filter
@@ -95,7 +95,7 @@ def lines_of(tile: Tile) -> SafeString:
 def cells(day: dict[str, Any]) -> SafeString:
     """Write the cells of a weekday in the heat map."""
     found = "".join(
-        f'<td class="hit volume-{one["volume"]} mood-{one["mood"]}{" thin" if one["small"] else ""}" '
+        f'<td class="hit volume-{one["volume"]} sentiment-{one["sentiment"]}{" thin" if one["small"] else ""}" '
         f'data-text="{escape(one["text"])}" data-href="{escape(one["link"])}"></td>'
         for one in day["cells"]
     )

@@ -13,8 +13,6 @@ from analytics.tiles.tile import Point, Row, Series, Tile
 #: Units of every chart's picture; the page stretches it.
 WIDTH, HEIGHT = 600.0, 120.0
 SPARK_HEIGHT = 40.0
-#: Steps of the heat map's colours.
-STEPS = 6
 _NICE = (1, 2, 2.5, 5, 10)
 
 
@@ -37,7 +35,7 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True):
     partial: bool
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class LineChart(msgspec.Struct, frozen=True, kw_only=True):
     """A path, and where it ends."""
 
     path: str
@@ -51,7 +49,7 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
     height: float
     top: str = ""
     marks: list[Mark] = []
-    lines: list[Line] = []
+    lines: list[LineChart] = []
     buckets: list[Bucket] = []
     legend: list[tuple[str, str, str]] = []
     target: float | None = None
@@ -152,7 +150,7 @@ def lines(tile: Tile) -> Chart | None:
     )
 
 
-def _line(series: Series, place: int, y: Any) -> Line:
+def _line(series: Series, place: int, y: Any) -> LineChart:
     step = WIDTH / len(series.points)
     path, end, pen_up = [], "", True
     for number, point in enumerate(series.points):
@@ -166,7 +164,7 @@ def _line(series: Series, place: int, y: Any) -> Line:
     last = next((point.values[place] for point in reversed(series.points) if point.values[place] is not None), None)
     shown = formatting.written(last, series.unit)
     css = series.marks[place] if series.marks else f"line-{place + 1}"
-    return Line(path="".join(path), end=end, name=series.names[place], css=css, shown=shown)
+    return LineChart(path="".join(path), end=end, name=series.names[place], css=css, shown=shown)
 
 
 def _buckets(series: Series) -> Iterator[Bucket]:
@@ -201,33 +199,6 @@ def bar(line: Row, *, most: float, diverging: bool) -> tuple[float, float]:
 def most_of(rows: Sequence[Row]) -> float:
     numbers = [abs(row.values[0]) for row in rows if row.values and isinstance(row.values[0], (int, float))]
     return max(numbers, default=0.0)
-
-
-def heat_steps(tile: Tile) -> list[dict[str, Any]]:
-    """Return the rows of the heat map: a weekday with its 24 cells, each with a step of colour for both switches."""
-    most = max((line.values[2] for line in tile.rows), default=0) or 1
-    days: list[dict[str, Any]] = []
-    for line in tile.rows:
-        weekday, hour, received, mood, _ = line.values
-        if not days or days[-1]["name"] != weekday:
-            days.append({"name": weekday, "cells": []})
-        volume = -(-received * STEPS // most) if received else 0
-        side = "" if mood is None else "negative" if mood < -0.05 else "positive" if mood > 0.05 else "neutral"  # noqa: PLR2004 - rounds to nothing
-        strength = 0 if mood is None else min(3, 1 + int(abs(mood) / 0.2))
-        text = (
-            f"{line.label}: {formatting.count(received)} received, net sentiment {formatting.points(mood)}, n {line.n}"
-        )
-        days[-1]["cells"].append(
-            {
-                "hour": hour,
-                "volume": volume,
-                "mood": f"{side}-{strength}",
-                "small": line.small,
-                "text": text,
-                "link": line.link,
-            }
-        )
-    return days
 
 
 def nice(value: float) -> float:

@@ -43,7 +43,7 @@ WITH chosen AS MATERIALIZED (SELECT {_FACT} FROM analytics_chatfact f WHERE {{wh
 """  # noqa: S608 - constants
 
 
-class ChatLine(msgspec.Struct, frozen=True, kw_only=True):
+class ListedChat(msgspec.Struct, frozen=True, kw_only=True):
     """One chat as lists show it. `words` are those of its lowest message."""
 
     unit: uuid.UUID
@@ -69,18 +69,18 @@ class ChatLine(msgspec.Struct, frozen=True, kw_only=True):
     words: str | None
 
 
-def worst(numbers: DashboardData, most: int) -> list[ChatLine]:
+def worst(data: DashboardData, most: int) -> list[ListedChat]:
     """Return the chats of the range with the lowest ratings: those that are open and below nought first."""
-    return _chats(WORST, {**numbers.of, "most": most})
+    return _chats(WORST, {**data.of, "most": most})
 
 
-def chats(numbers: DashboardData, most: int, pick: Pick) -> list[ChatLine]:
+def chats(data: DashboardData, most: int, pick: Pick) -> list[ListedChat]:
     """Return the chats behind a number, the lowest rated first."""
-    return _chats(LISTED.format(where=pick.where), {**numbers.of, **pick.given, "most": most})
+    return _chats(LISTED.format(where=pick.where), {**data.of, **pick.given, "most": most})
 
 
-def _chats(query: str, given: Mapping[str, Any]) -> list[ChatLine]:
-    names = ChatLine.__struct_fields__
+def _chats(query: str, given: Mapping[str, Any]) -> list[ListedChat]:
+    names = ListedChat.__struct_fields__
     with connection.cursor() as cursor:
         cursor.execute(query, dict(given))
-        return [ChatLine(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+        return [ListedChat(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]

@@ -16,7 +16,7 @@ from analytics.measures import DIGESTS, MEASURES, percentile
 from analytics.models import RollupState
 from analytics.queries import rollups
 from analytics.queries.filters import FACETS, Filter
-from analytics.queries.rollups import Bins, Question, Sums
+from analytics.queries.question import Bins, Question, Sums
 from analytics.rollups.time_buckets import days_between, hour_of, hours_between
 from analytics.tiles.tile import Point
 from channels_app.models import ChannelAccount
@@ -44,12 +44,16 @@ class DashboardData:
         self.filter = chosen
         self.now = chosen.now
         self.open_chats: OpenChats | None = None
-        """Asked by nowread.py, for all tiles together."""
+        """Asked for by live_queries.open_chats, once for all tiles of a page."""
 
     @cached_property
     def all_accounts(self) -> list[Account]:
         rows = ChannelAccount.objects.order_by("kind", "name").values_list("id", "name", "kind")
         return [Account(*row) for row in rows]
+
+    @cached_property
+    def accounts_by_id(self) -> dict[uuid.UUID, Account]:
+        return {account.id: account for account in self.all_accounts}
 
     @cached_property
     def accounts(self) -> list[Account]:
@@ -67,14 +71,14 @@ class DashboardData:
 
     @property
     def of(self) -> dict[str, Any]:
-        """Return what queries of chats need of the filter: see chatpick.OF."""
-        asked = self.question(self.filter.start, self.filter.end)
+        """Return the parameters that queries of chats need of the filter: see queries.chat_selection.OF."""
+        question = self.question(self.filter.start, self.filter.end)
         return {
             "now": self.now,
-            "start": asked.start,
-            "end": asked.end,
-            "accounts": None if asked.accounts is None else list(asked.accounts),
-            **{name: asked.facets.get(name) for name in FACETS},
+            "start": question.start,
+            "end": question.end,
+            "accounts": None if question.accounts is None else list(question.accounts),
+            **{name: question.facets.get(name) for name in FACETS},
         }
 
     # ── the range ──
@@ -82,8 +86,8 @@ class DashboardData:
     @cached_property
     def by_bucket(self) -> dict[tuple[datetime, uuid.UUID], Sums]:
         """Return all sums of the range by bucket and account."""
-        asked = self.question(self.filter.start, self.filter.end, by=("at", "account"), hourly=self.filter.hourly)
-        return {(at, account): sums for (at, account), sums in rollups.sums(asked).items()}
+        question = self.question(self.filter.start, self.filter.end, by=("at", "account"), hourly=self.filter.hourly)
+        return {(at, account): sums for (at, account), sums in rollups.sums(question).items()}
 
     @cached_property
     def total(self) -> Sums:
@@ -102,8 +106,8 @@ class DashboardData:
         """Return the sums of the same hours of the comparison; None without one, or if nothing was counted then."""
         if self.filter.shift is None:
             return None
-        found = rollups.sums(self.question(*self.span_before))[()]
-        return found if found["received"] or found["chats"] or found["settled"] else None
+        sums = rollups.sums(self.question(*self.span_before))[()]
+        return sums if _anything(sums) else None
 
     @property
     def span_before(self) -> tuple[datetime, datetime]:
@@ -169,12 +173,15 @@ class DashboardData:
     @cached_property
     def anything(self) -> bool:
         """Whether anything happened in the range, whatever the filters say."""
-        whole = rollups.sums(Question(start=self.filter.start, end=self.filter.end))[()]
-        return bool(whole["received"] or whole["chats"] or whole["settled"])
+        return _anything(rollups.sums(Question(start=self.filter.start, end=self.filter.end))[()])
 
     def drill(self, page: str, **changed: str) -> str:
         """Return the address of another page with the same filters, some changed."""
         return f"{reverse('dashboards:page', args=[page])}?{self.filter.query(**changed)}"
+
+
+def _anything(sums: Sums) -> bool:
+    return bool(sums["received"] or sums["chats"] or sums["settled"])
 
 
 def added(several: Iterable[Sums]) -> Sums:

@@ -93,54 +93,54 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     closes_at: datetime
 
 
-def open_chats(numbers: DashboardData) -> OpenChats:
+def open_chats(data: DashboardData) -> OpenChats:
     """Return who has the open chats; asked once for all tiles of a page."""
-    if numbers.open_chats is None:
-        numbers.open_chats = _open_chats(numbers)
-    return numbers.open_chats
+    if data.open_chats is None:
+        data.open_chats = _open_chats(data)
+    return data.open_chats
 
 
-def _open_chats(numbers: DashboardData) -> OpenChats:
+def _open_chats(data: DashboardData) -> OpenChats:
     counted = {"bot": 0, "queue": 0, "agent": 0}
     oldest: datetime | None = None
-    for who, since in _rows(OPEN, numbers.of):
+    for who, since in _rows(OPEN, data.of):
         counted[who] += 1
         if since is not None and (oldest is None or since < oldest):
             oldest = since
     return OpenChats(oldest=oldest, **counted)
 
 
-def young_unsettled(numbers: DashboardData) -> int:
+def young_unsettled(data: DashboardData) -> int:
     """Return how many sends are open and may be: they are no older than a quarter of an hour."""
-    return int(_rows(YOUNG, numbers.of)[0][0])
+    return int(_rows(YOUNG, data.of)[0][0])
 
 
-def untaken(numbers: DashboardData) -> tuple[int, datetime | None]:
+def untaken(data: DashboardData) -> tuple[int, datetime | None]:
     """Return how many customers' messages Amazon Connect has not taken, and when the oldest of them came."""
-    count, oldest = _rows(UNTAKEN, numbers.of)[0]
+    count, oldest = _rows(UNTAKEN, data.of)[0]
     return int(count), oldest
 
 
-def accounts(numbers: DashboardData) -> list[AccountNow]:
+def accounts(data: DashboardData) -> list[AccountNow]:
     names = AccountNow.__struct_fields__
-    return [AccountNow(**dict(zip(names, row, strict=True))) for row in _rows(ACCOUNTS, {"now": numbers.now})]
+    return [AccountNow(**dict(zip(names, row, strict=True))) for row in _rows(ACCOUNTS, {"now": data.now})]
 
 
-def windows(numbers: DashboardData) -> list[Window]:
+def windows(data: DashboardData) -> list[Window]:
     """Return who has the last word and a window that closes soon or closed within a day; the most urgent first."""
-    known = {account.id: account.kind for account in numbers.all_accounts}
+    known = {account.id: account.kind for account in data.all_accounts}
     lengths = {kind: length for kind in set(known.values()) if (length := window_length(kind))}
     if not lengths:
         return []
-    since = numbers.now - max(lengths.values()) - timedelta(hours=24)
+    since = data.now - max(lengths.values()) - timedelta(hours=24)
     found = []
-    for conversation, account, name, handle, spoke_at, _, _ in _rows(WINDOWS, {**numbers.of, "since": since}):
+    for conversation, account, name, handle, spoke_at, _, _ in _rows(WINDOWS, {**data.of, "since": since}):
         length = lengths.get(known.get(account, ""))
-        if length and spoke_at + length < numbers.now + timedelta(hours=CLOSING_HOURS):
+        if length and spoke_at + length < data.now + timedelta(hours=CLOSING_HOURS):
             found.append(
                 Window(conversation=conversation, account=account, name=name or handle, closes_at=spoke_at + length)
             )
-    return sorted(found, key=lambda window: (window.closes_at < numbers.now, window.closes_at))
+    return sorted(found, key=lambda window: (window.closes_at < data.now, window.closes_at))
 
 
 def _rows(query: str, given: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:

@@ -1,4 +1,7 @@
-"""A tile: one number or list of a dashboard with all that makes it honest. Pages, API and CSV show the same one."""
+"""A tile: one number or list of a dashboard with all that makes it honest. Pages, API and CSV show the same one.
+
+What does not depend on the data (title, formula, …) is declared beside the function that computes it: see registry.py.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from analytics import formatting
 
 #: Under this many a number is greyed: it may be chance.
 SMALL = 20
+#: The column of what customers wrote. Not everybody may read it: dashboards.access.redacted goes by this name.
+WORDS = "words"
 
 
 class State(StrEnum):
@@ -22,7 +27,7 @@ class State(StrEnum):
     FILTERED = "filtered"
     """Nothing matches the filters, though something has happened."""
     OFF = "off"
-    """It is not measured: analysis is off, or nobody tells it."""
+    """It is not measured: analysis is off, or its source sends nothing."""
     FAILED = "failed"
 
 
@@ -74,8 +79,8 @@ class Column(msgspec.Struct, frozen=True):
 class Tile(msgspec.Struct, kw_only=True):
     """`value` is in `unit`: count, share (0 … 1), points (-1 … +1) or ms. `n` of `of` is what it was computed from."""
 
-    key: str
-    title: str
+    key: str = ""
+    title: str = ""
     form: str = "number"
     unit: str = "count"
     value: float | None = None
@@ -87,12 +92,14 @@ class Tile(msgspec.Struct, kw_only=True):
     change: str = ""
     verdict: str = ""
     """better, worse, or "" where neither can be said."""
-    formula: str
+    formula: str = ""
     excludes: str = ""
     state: State = State.OK
     small: bool = False
     target: float | None = None
     parts: list[Part] = []
+    splits: bool = False
+    """Whether the parts make up a whole: they are also drawn as one bar."""
     series: Series | None = None
     columns: list[Column] = []
     rows: list[Row] = []
@@ -103,15 +110,14 @@ class Tile(msgspec.Struct, kw_only=True):
     as_of: datetime | None = None
     """When a tile that could not be made now was made last."""
 
-    def weigh(self, *, good: str = "") -> Tile:
-        """Fill in what follows from the numbers; `good`: up or down, if either is."""
+    def weigh(self, *, good: str) -> None:
+        """Fill in what follows from the numbers; `good`: "up" or "down" if either is better, else ""."""
         self.shown = formatting.written(self.value, self.unit)
         self.small = 0 < self.n < SMALL
         self.change = formatting.change(self.compared, self.before, self.unit)
         visible = self.change and not self.change.startswith("±")
         if good and visible and self.compared is not None and self.before is not None:
             self.verdict = "better" if (self.compared > self.before) == (good == "up") else "worse"
-        return self
 
 
 def share(part: float, whole: float) -> float | None:

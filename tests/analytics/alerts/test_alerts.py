@@ -23,7 +23,7 @@ from analytics.models import AlertEvent, AlertRule, Export, Report, Sentiment
 from analytics.queries.filters import parse
 from analytics.rollups.time_buckets import HOUR, hour_of
 from analytics.rollups.update import refresh
-from tests.analytics.dashboards.test_pages import RIGHTS, login
+from tests.analytics.dashboards.kit import RIGHTS, login
 from tests.analytics.kit import BAD, GOOD, said
 from tests.factories import ContactFactory, ConversationFactory, MessageFactory
 

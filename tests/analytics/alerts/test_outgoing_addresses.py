@@ -17,7 +17,7 @@ from analytics.alerts.notify import deliver_due
 from analytics.alerts.rules import evaluate
 from analytics.models import AlertEvent
 from tests.analytics.alerts.test_alerts import BAD, GIVEN, AlertRule, chats, rule_of, timezone
-from tests.analytics.dashboards.test_pages import RIGHTS, login
+from tests.analytics.dashboards.kit import RIGHTS, login
 
 
 class Canary:

@@ -20,7 +20,7 @@ from analytics.tiles import chat_queries
 from analytics.tiles.catalogue import make
 from analytics.tiles.dashboard_data import DashboardData
 from connect_bridge.models import Contact, OutboxEntry
-from tests.analytics.dashboards.test_pages import login
+from tests.analytics.dashboards.kit import login
 from tests.analytics.kit import said
 from tests.factories import ContactFactory, ConversationFactory, MessageFactory, OutboxEntryFactory
 

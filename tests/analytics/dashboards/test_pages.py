@@ -10,32 +10,21 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
 from analytics.models import Export, SavedView
 from analytics.rollups.update import refresh
 from analytics.tiles import catalogue
-from analytics.tiles.catalogue import OVERVIEW, PAGES, TILES
+from analytics.tiles.registry import OVERVIEW, PAGES, TILES
 from channels_app.models import ChannelAccount
 from connect_bridge.operations.account_status import account_statuses
+from tests.analytics.dashboards.kit import RIGHTS, login
 from tests.analytics.kit import BAD, GOOD, said
 from tests.factories import ChannelAccountFactory, ContactFactory, ConversationFactory, MessageFactory
 
 pytestmark = pytest.mark.django_db
-
-RIGHTS = ("use_dashboards", "read_transcripts", "see_agents", "export", "manage_alerts")
-
-
-def login(*rights: str, name: str = "ana") -> Client:
-    user = User.objects.create_user(name, is_staff=True)
-    user.user_permissions.set(
-        Permission.objects.filter(codename__in=rights, content_type__app_label__in=("analytics", "people"))
-    )
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture
@@ -199,10 +188,11 @@ def test_one_tile_that_fails_leaves_the_others_and_shows_its_last_value(
     monkeypatch.setattr(catalogue, "_kept_at", {})
     manager.get("/dashboards/?range=24h")
 
-    def broken(_numbers: Any) -> Any:
+    def broken(_data: Any) -> Any:
         raise RuntimeError("a secret in an error")
 
-    monkeypatch.setattr(catalogue, "TILES", {**TILES, "sentiment": broken, "negative": broken})
+    monkeypatch.setattr(TILES["sentiment"], "build", broken)
+    monkeypatch.setattr(TILES["negative"], "build", broken)
     page = manager.get("/dashboards/?range=24h").content.decode()
     assert page.count("could not be computed") == 2
     assert "the last good value is \N{MINUS SIGN}29" in page
@@ -215,7 +205,7 @@ def test_a_list_that_fails_shows_what_it_last_said_and_of_when(
 ) -> None:
     monkeypatch.setattr(catalogue, "_kept_at", {})
     manager.get("/dashboards/?range=24h")
-    monkeypatch.setattr(catalogue, "TILES", {**TILES, "worst": _broken})
+    monkeypatch.setattr(TILES["worst"], "build", _broken)
 
     with time_machine.travel(timezone.now() + timedelta(minutes=7, seconds=5), tick=False):
         page = manager.get("/dashboards/?range=24h").content.decode()
@@ -236,7 +226,7 @@ def test_a_tile_that_goes_on_failing_keeps_what_it_last_said_for_an_hour(
     begun = timezone.now()
     monkeypatch.setattr(catalogue, "_kept_at", {})
     manager.get("/dashboards/?range=24h")
-    monkeypatch.setattr(catalogue, "TILES", {**TILES, "sentiment": _broken})
+    monkeypatch.setattr(TILES["sentiment"], "build", _broken)
 
     def after(minutes: int) -> str:
         monkeypatch.setattr(catalogue, "_kept_at", {})  # each of these pages is remembered anew
@@ -247,7 +237,7 @@ def test_a_tile_that_goes_on_failing_keeps_what_it_last_said_for_an_hour(
     assert "the last good value is" not in after(61)
 
 
-def _broken(_numbers: Any) -> Any:
+def _broken(_data: Any) -> Any:
     raise RuntimeError("a secret in an error")
 
 
@@ -323,6 +313,7 @@ def test_no_page_needs_what_a_strict_policy_forbids(manager: Client, story: Any)
 
 
 def test_every_tile_of_the_overview_has_a_formula(manager: Client, story: Any) -> None:
+    keys = catalogue.keys_on(OVERVIEW)
     page = manager.get("/dashboards/?range=24h").content.decode()
-    assert [key for key in OVERVIEW if f'id="tile-{key}"' not in page] == []
-    assert page.count('<dl class="facts">') == len(OVERVIEW)
+    assert [key for key in keys if f'id="tile-{key}"' not in page] == []
+    assert page.count('<dl class="facts">') == len(keys)

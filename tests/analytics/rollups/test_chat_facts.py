@@ -12,7 +12,7 @@ from analytics.models import ChatFact
 from analytics.rollups import office_hours
 from analytics.rollups.chat_facts import shift_of, turns
 from analytics.rollups.update import refresh
-from analytics.tiles.sentiment import phrase_impact
+from analytics.tiles.definitions.phrases import phrase_impact
 from tests.factories import ContactFactory, ConversationFactory, MessageFactory
 
 START = datetime(2026, 5, 4, 9, tzinfo=UTC)

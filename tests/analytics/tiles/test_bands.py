@@ -11,9 +11,10 @@ from django.utils import timezone
 from analytics.models import Sentiment
 from analytics.queries.filters import parse
 from analytics.rollups.update import refresh
+from analytics.thresholds import BAND
 from analytics.tiles.catalogue import make
 from analytics.tiles.dashboard_data import DashboardData
-from analytics.tiles.sentiment import BAND, band_of
+from analytics.tiles.definitions.comparison import band_of
 from tests.analytics.kit import BAD, GOOD, PLAIN, said
 from tests.factories import ChannelAccountFactory, ContactFactory, ConversationFactory
 
