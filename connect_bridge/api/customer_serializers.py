@@ -1,31 +1,19 @@
-"""What the API tells and takes of customers. Whoever writes something that we do not know is told so."""
+"""What the API says and takes of customers and their identities."""
 
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
-from customers.codes import LONGEST
-from customers.models import Consent, Customer, Identity, IdentityAlias, IdentityChange, LinkCode, Merge
-from people.shapes import Evidence, Facts, Name, Number, Told
-from people.typed import is_storable
+from connect_bridge.api.verbs import Strict, reason_field
+from customers.models import Customer, Identity, IdentityAlias, IdentityChange
+from people.shapes import Facts, Name, Number, Told
 
 #: Facts become contact attributes, so their names are of Connect's alphabet.
 _FACT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MOST_FACTS, LONGEST_FACT = 50, 500
-
-
-class Strict(serializers.Serializer[Any]):
-    """Takes the fields that it declares and refuses any other by name."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        writable = {name for name, field in self.fields.items() if not field.read_only}
-        if unknown := sorted(set(data) - writable if isinstance(data, dict) or hasattr(data, "keys") else ()):
-            offered = f"Known are: {', '.join(sorted(writable))}."
-            raise serializers.ValidationError({name: [f"Unknown field. {offered}"] for name in unknown})
-        return super().to_internal_value(data)
 
 
 class AliasSerializer(serializers.ModelSerializer[IdentityAlias]):
@@ -131,161 +119,13 @@ class CustomerChange(Strict):
         return attrs
 
 
-class MergeSerializer(serializers.ModelSerializer[Merge]):
-    evidence = Evidence()
-    customers = serializers.SerializerMethodField()
-
-    class Meta:
-        model = Merge
-        fields: ClassVar[Any] = [
-            "id",
-            "customers",
-            "method",
-            "evidence",
-            "reason",
-            "made_at",
-            "made_by",
-            "undone_at",
-            "undone_by",
-            "undo_reason",
-        ]
-
-    def get_customers(self, merge: Merge) -> list[str]:
-        return [str(merge.low_id), str(merge.high_id)]
-
-
-def _reason() -> serializers.CharField:
-    return serializers.CharField(max_length=300, required=False, allow_blank=True, default="")
-
-
-class MergeAsked(Strict):
-    """Whom to merge with, and why."""
-
-    other = serializers.UUIDField(help_text="The other customer's id.")
-    reason = _reason()
-
-
-class UndoAsked(Strict):
-    reason = _reason()
-    keep_apart = serializers.BooleanField(default=True, help_text="Never merge or suggest these two by itself again.")
-
-
 class EraseAsked(Strict):
-    reason = _reason()
+    reason = reason_field()
 
 
 class ErasedSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField(help_text="Of the record of this erasure.")
     counts = serializers.DictField(child=serializers.IntegerField(), help_text="Rows that were emptied, by what.")
-
-
-class Named(Strict):
-    """An identity as its messenger names it."""
-
-    kind = serializers.CharField(max_length=32)
-    issuer = serializers.CharField(max_length=128, required=False, allow_blank=True, default="")
-    external_id = serializers.CharField(max_length=256)
-
-
-class Assertion(Strict):
-    """A trusted system's word that these identities are one person."""
-
-    identities = serializers.ListField(child=Named(), min_length=2, max_length=20)
-    system = serializers.CharField(max_length=64)
-    reference = serializers.CharField(max_length=128, required=False, allow_blank=True, default="")
-
-
-class LinkCodeSerializer(serializers.ModelSerializer[LinkCode]):
-    class Meta:
-        model = LinkCode
-        fields: ClassVar[Any] = [
-            "id",
-            "form",
-            "customer",
-            "identity",
-            "typed_by",
-            "made_at",
-            "made_by",
-            "expires_at",
-            "used_at",
-            "used_by",
-            "outcome",
-            "merge",
-        ]
-
-
-class LinkCodeAsked(Strict):
-    """A `link` code is for a customer, handed out on `identity` if one is named. `one_time` digits go to `identity`."""
-
-    form = serializers.ChoiceField(choices=LinkCode.Form.choices, default=LinkCode.Form.LINK)
-    customer = serializers.UUIDField(required=False)
-    identity = serializers.UUIDField(required=False)
-    typed_by = serializers.UUIDField(required=False, help_text="one_time: the identity that will type it.")
-    greeting = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
-    lasts_seconds = serializers.IntegerField(min_value=60, max_value=int(LONGEST.total_seconds()), required=False)
-
-
-class LinkSerializer(serializers.Serializer[Any]):
-    account = serializers.UUIDField(source="account.pk")
-    kind = serializers.CharField(source="account.kind")
-    name = serializers.CharField(source="account.name")
-    url = serializers.URLField()
-
-
-class HandedOut(LinkCodeSerializer):
-    """The code is told this once; afterwards only a digest of it is kept."""
-
-    code = serializers.CharField(allow_null=True)
-    links = LinkSerializer(many=True)
-
-    class Meta(LinkCodeSerializer.Meta):
-        fields: ClassVar[Any] = [*LinkCodeSerializer.Meta.fields, "code", "links"]
-
-
-class ConsentSerializer(serializers.ModelSerializer[Consent]):
-    customer = serializers.UUIDField(source="identity.customer_id")
-    evidence = Evidence()
-
-    class Meta:
-        model = Consent
-        fields: ClassVar[Any] = [
-            "id",
-            "customer",
-            "identity",
-            "purpose",
-            "granted",
-            "source",
-            "topic",
-            "evidence",
-            "by",
-            "at",
-        ]
-
-
-class ConsentAsked(Strict):
-    """A decision of a customer's, for one identity or for all that they have on one channel."""
-
-    identity = serializers.UUIDField(required=False)
-    customer = serializers.UUIDField(required=False)
-    channel = serializers.CharField(max_length=32, required=False, help_text="With `customer`: whatsapp, sms, …")
-    purposes = serializers.ListField(
-        child=serializers.ChoiceField(choices=Consent.Purpose.choices), min_length=1, max_length=len(Consent.Purpose)
-    )
-    granted = serializers.BooleanField()
-    topic = serializers.CharField(max_length=64, required=False, allow_blank=True, default="")
-    evidence = serializers.DictField(child=serializers.CharField(max_length=500), required=False, default=dict)
-
-    def validate_evidence(self, evidence: dict[str, str]) -> dict[str, str]:
-        if not is_storable(evidence):  # DRF looks at texts, not at their names
-            raise serializers.ValidationError("A name holds a character that no text has: U+0000, or half of a pair.")
-        return evidence
-
-    def validate(self, attrs: Any) -> Any:
-        if ("identity" in attrs) == ("customer" in attrs) or ("channel" in attrs and "customer" not in attrs):
-            raise serializers.ValidationError("Name an identity, or a customer and a channel.")
-        if "customer" in attrs and "channel" not in attrs:
-            raise serializers.ValidationError({"channel": ["Needed together with a customer."]})
-        return attrs
 
 
 class PointSerializer(serializers.Serializer[Any]):
@@ -300,24 +140,3 @@ class SuggestionSerializer(serializers.Serializer[Any]):
     score = serializers.FloatField()
     speaks_for = PointSerializer(many=True)
     speaks_against = PointSerializer(many=True)
-
-
-class MergedSerializer(serializers.Serializer[Any]):
-    customer = serializers.UUIDField(help_text="The id under which the person is shown now.")
-    merge = serializers.UUIDField(allow_null=True, help_text="Undo it by this id; null if they were one already.")
-
-
-class UndoneSerializer(serializers.Serializer[Any]):
-    customers = serializers.ListField(child=serializers.UUIDField())
-
-
-class RefusalSerializer(serializers.Serializer[Any]):
-    error = serializers.CharField()
-    detail = serializers.CharField()
-
-
-def read(asked: type[Strict], data: Any) -> dict[str, Any]:
-    """Return what a request says, or raise ValidationError."""
-    serializer = asked(data=data)
-    serializer.is_valid(raise_exception=True)
-    return cast("dict[str, Any]", serializer.validated_data)

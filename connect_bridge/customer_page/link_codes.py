@@ -1,4 +1,4 @@
-"""Hand out codes that prove a second channel: as links that open a chat there, or as digits sent into one."""
+"""Codes that prove a second channel to be the same customer's: a link that opens a chat, or digits sent into one."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from connect_bridge.outbox.system_message import announce
 from customers.codes import LINK_LASTS, make_link_code, make_one_time_code
 from customers.models import Identity, LinkCode
 
-#: What a customer's first message says before the code, unless told otherwise.
-GREETING = "Hello, I would like to continue our chat here. My code:"
-#: What is sent with a one-time code.
-SENT = (
+#: What the customer's first message says before the code, unless the caller gives other words.
+DEFAULT_GREETING = "Hello, I would like to continue our chat here. My code:"
+#: The message that carries a one-time code.
+ONE_TIME_MESSAGE = (
     "Your code is {digits}. Type it in the chat where you were asked for it, and nowhere else. "
     "It is good for ten minutes. If you did not ask for it, ignore this message."
 )
@@ -30,24 +30,24 @@ class CannotSend(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A way to one of our accounts that brings a code along."""
+    """A link that opens a chat with one of our accounts, with the code already written."""
 
     account: ChannelAccount
     url: str
 
 
 @dataclass(frozen=True, slots=True)
-class Handed:
-    """A code that is to be handed to a customer: the only time that it is seen."""
+class IssuedCode:
+    """A code to give to a customer. Only a digest of it is stored, so it can be shown this once."""
 
     row: LinkCode
     code: str
     links: tuple[Link, ...]
 
 
-def hand_out(
+def issue_link_code(
     customer: uuid.UUID, identity: uuid.UUID | None, *, by: str, greeting: str = "", lasts: timedelta = LINK_LASTS
-) -> Handed:
+) -> IssuedCode:
     """Make a link code and the links that carry it to each of our accounts that can be linked to."""
     row, code = make_link_code(customer, identity, by=by, lasts=lasts)
     accounts = ChannelAccount.objects.filter(enabled=True).defer("credentials", "former_credentials")
@@ -55,11 +55,11 @@ def hand_out(
     for account in accounts.order_by("kind", "name"):
         channel = channels().get(account.kind)
         if channel is not None and issubclass(channel, LinksToChat):
-            links.append(Link(account, channel.chat_link(account.address, greeting or GREETING, code)))
-    return Handed(row, code, tuple(links))
+            links.append(Link(account, channel.chat_link(account.address, greeting or DEFAULT_GREETING, code)))
+    return IssuedCode(row, code, tuple(links))
 
 
-def send_digits(identity: Identity, typed_by: Identity, *, by: str) -> LinkCode:
+def send_one_time_code(identity: Identity, typed_by: Identity, *, by: str) -> LinkCode:
     """Send a one-time code to `identity`, to be typed by `typed_by`. Raises CannotSend."""
     conversations = Conversation.objects.filter(identity=identity, account__enabled=True).exclude(last_inbound_at=None)
     conversation = (
@@ -78,5 +78,5 @@ def send_digits(identity: Identity, typed_by: Identity, *, by: str) -> LinkCode:
             f"The customer last wrote there too long ago: free text was taken until {closes:%d %b %H:%M} UTC."
         )
     row, digits = make_one_time_code(identity.pk, identity.home_id, typed_by.pk, by=by)
-    announce(conversation, SENT.format(digits=digits))
+    announce(conversation, ONE_TIME_MESSAGE.format(digits=digits))
     return row

@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.timezone import get_current_timezone_name
 from django.views.decorators.http import require_GET, require_POST
 
-from connect_bridge.customer_page.link_codes import hand_out
+from connect_bridge.customer_page.link_codes import issue_link_code
 from connect_bridge.customer_page.profile import CustomerProfile, latest, search, whole
 from connect_bridge.customer_page.sentiment import insights
 from connect_bridge.customer_page.timeline import WHO, NotThere, Timeline, Wanted, days, timeline
@@ -225,10 +225,10 @@ def undo(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 def code(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Make a link code to hand to the customer on one of their channels; it is shown once, on the next page."""
     identity = get_object_or_404(Identity, pk=_uuid(request.POST.get("identity", "")), customer=pk)
-    handed = hand_out(identity.home_id, identity.pk, by=request.user.get_username())
-    links = [{"label": f"{link.account.name}", "kind": link.account.kind, "url": link.url} for link in handed.links]
+    issued = issue_link_code(identity.home_id, identity.pk, by=request.user.get_username())
+    links = [{"label": f"{link.account.name}", "kind": link.account.kind, "url": link.url} for link in issued.links]
     other = [link for link in links if link["kind"] != identity.kind]
-    request.session[f"code {pk}"] = {"code": handed.code, "links": other, "until": f"{handed.row.expires_at:%H:%M} UTC"}
+    request.session[f"code {pk}"] = {"code": issued.code, "links": other, "until": f"{issued.row.expires_at:%H:%M} UTC"}
     return redirect(f"{reverse('customers:page', args=[pk])}#code")
 
 
