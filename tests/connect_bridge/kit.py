@@ -158,24 +158,24 @@ async def claim(bridge: Bridge) -> None:
 def failing_once(bridge: Bridge) -> None:
     """Let the database refuse the next note that something was relayed."""
     relays = until(lambda: getattr(bridge, "_runtime", None), "the bridge").relays
-    flight = relays.flight
+    run_batch = relays.run_batch
 
     async def refuse(_connection: Any, _items: Any) -> Any:
-        relays.flight = flight
+        relays.run_batch = run_batch
         raise psycopg.OperationalError
 
-    relays.flight = refuse
+    relays.run_batch = refuse
 
 
 @contextmanager
 def database_away(bridge: Bridge) -> Iterator[None]:
     """Let every capture fail for a while."""
     captures = bridge._runtime.captures
-    flight = captures.flight
+    run_batch = captures.run_batch
 
     async def refuse(_connection: Any, _items: Any) -> Any:
         raise psycopg.OperationalError
 
-    captures.flight = refuse
+    captures.run_batch = refuse
     yield
-    captures.flight = flight
+    captures.run_batch = run_batch

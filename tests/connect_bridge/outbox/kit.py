@@ -12,13 +12,14 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from channels_app import account
 from channels_app.channel import Channel
 from channels_app.errors import SendFailed
 from channels_app.toolkit.text import TextLimit
 from channels_app.types import OutboundMessage, Secret, SendReceipt, Struct
 from connect_bridge.automation import undelivered_notices
 from connect_bridge.models import Conversation, Message, OutboxEntry
-from connect_bridge.outbox import channel_cache, db_pool, late_failures, retry_policy, tasks
+from connect_bridge.outbox import db_pool, late_failures, retry_policy, tasks
 from connect_bridge.signals import message_settled
 from tests.factories import ChannelAccountFactory, ConversationFactory, MessageFactory, OutboxEntryFactory
 
@@ -93,7 +94,7 @@ def messenger(monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> Iterat
     """
     messenger = FakeMessenger()
     bound = type("BoundChannel", (FakeChannel,), {"messenger": messenger})
-    for module in (late_failures, channel_cache, undelivered_notices):
+    for module in (late_failures, account, undelivered_notices):
         monkeypatch.setattr(module, "channels", lambda: {"fake": bound})
     monkeypatch.setattr(tasks, "APART", 0.0)
     monkeypatch.setattr(retry_policy, "FIRST_WAIT", retry_policy.LONGEST_WAIT)
