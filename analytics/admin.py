@@ -6,7 +6,7 @@ from django.contrib import admin
 
 from analytics.models import Export, Spending
 from analytics.sentiment import cost_ledger
-from people.read_only_admin import ReadOnlyAdmin
+from people.admin_base import ReadOnlyAdmin
 
 
 @admin.register(Export)

@@ -8,8 +8,9 @@ from django.utils.html import format_html
 
 from customers.evidence_admin import ApartAdmin, ConsentAdmin, LinkCodeAdmin, MergeAdmin, PrivacyRequestAdmin
 from customers.models import Customer, Identity, IdentityAlias
-from people.privacy import Sight, named, person, sight_here
-from people.read_only_admin import ReadOnlyAdmin, link, masked, shown
+from people.admin_base import ReadOnlyAdmin
+from people.admin_html import link, masked_column, text_html
+from people.privacy import Sight, current_sight, masked_id, masked_name
 
 __all__ = [
     "ApartAdmin",
@@ -28,7 +29,7 @@ class CustomerAdmin(ReadOnlyAdmin[Customer]):
     list_display = ["__str__", "locale", "created_at"]
     list_filter = ["created_at"]
     ordering = ["-created_at"]
-    the_name = masked("display_name", named)
+    the_name = masked_column("display_name", masked_name)
     fields = ["id", "the_page", "the_name", "locale", "merged_into", "created_at", "erased_at", "see_also"]
     search_fields = ["id", "identities__id", "identities__external_id", "identities__handle", "display_name__icontains"]
     search_help_text = "An id, a handle or a part of the name."
@@ -40,7 +41,11 @@ class CustomerAdmin(ReadOnlyAdmin[Customer]):
 
 @admin.register(Identity)
 class IdentityAdmin(ReadOnlyAdmin[Identity]):
-    the_id, the_name, the_handle = masked("external_id", person), masked("display_name", named), masked("handle", named)
+    the_id, the_name, the_handle = (
+        masked_column("external_id", masked_id),
+        masked_column("display_name", masked_name),
+        masked_column("handle", masked_name),
+    )
     list_display = ["__str__", "kind", "issuer", "the_id", "the_handle", "last_seen_at"]
     list_filter = ["kind", "last_seen_at"]
     list_select_related = ["customer"]
@@ -67,9 +72,9 @@ class IdentityAdmin(ReadOnlyAdmin[Identity]):
     @admin.display(description="picture URL")
     def the_picture(self, identity: Identity) -> str:
         """Return the address as a text: it came from outside, and as a link it could be a script."""
-        if not identity.picture_url or sight_here() is not Sight.FULL:
+        if not identity.picture_url or current_sight() is not Sight.FULL:
             return "-"
-        return shown(identity.picture_url)
+        return text_html(identity.picture_url)
 
     @admin.display(description="customer")
     def the_customer(self, identity: Identity) -> str:
@@ -78,7 +83,7 @@ class IdentityAdmin(ReadOnlyAdmin[Identity]):
 
 @admin.register(IdentityAlias)
 class IdentityAliasAdmin(ReadOnlyAdmin[IdentityAlias]):
-    the_value = masked("value", person)
+    the_value = masked_column("value", masked_id)
     list_display = ["the_value", "type", "kind", "issuer", "identity"]
     list_filter = ["kind", "type"]
     list_select_related = ["identity"]

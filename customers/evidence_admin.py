@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.contrib import admin
 
 from customers.models import Apart, Consent, LinkCode, Merge, PrivacyRequest
-from people.read_only_admin import ReadOnlyAdmin, link, shown_json, told_json
+from people.admin_base import ReadOnlyAdmin
+from people.admin_html import json_html, link, personal_json_html
 
 
 @admin.register(Merge)
@@ -40,7 +41,7 @@ class MergeAdmin(ReadOnlyAdmin[Merge]):
 
     @admin.display(description="evidence")
     def the_evidence(self, merge: Merge) -> str:
-        return told_json(merge.evidence)
+        return personal_json_html(merge.evidence)
 
 
 @admin.register(Apart)
@@ -117,7 +118,7 @@ class ConsentAdmin(ReadOnlyAdmin[Consent]):
 
     @admin.display(description="evidence")
     def the_evidence(self, consent: Consent) -> str:
-        return told_json(consent.evidence)
+        return personal_json_html(consent.evidence)
 
 
 @admin.register(PrivacyRequest)
@@ -136,4 +137,4 @@ class PrivacyRequestAdmin(ReadOnlyAdmin[PrivacyRequest]):
 
     @admin.display(description="how much")
     def the_counts(self, request: PrivacyRequest) -> str:
-        return shown_json(request.counts)
+        return json_html(request.counts)

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
 
-from people.privacy import named
+from people.privacy import masked_name
 
 
 class Customer(models.Model):
@@ -46,7 +46,7 @@ class Customer(models.Model):
         indexes = [models.Index(fields=["-created_at"], name="customer_by_time")]
 
     def __str__(self) -> str:
-        return named(self.display_name) or f"Customer {str(self.id)[:8]}"
+        return masked_name(self.display_name) or f"Customer {str(self.id)[:8]}"
 
 
 class Identity(models.Model):
@@ -86,7 +86,7 @@ class Identity(models.Model):
         ]
 
     def __str__(self) -> str:
-        return named(self.display_name or self.handle) or f"{self.kind} {str(self.id)[:8]}"
+        return masked_name(self.display_name or self.handle) or f"{self.kind} {str(self.id)[:8]}"
 
 
 class IdentityAlias(models.Model):

@@ -11,11 +11,11 @@ class PeopleConfig(AppConfig):
     def ready(self) -> None:
         from django.contrib.auth.models import Group, User
 
-        from people import checks, losses, onetime, receivers, roles  # noqa: F401 - the checks say themselves that they are there
+        from people import checks, onetime, receivers, roles, token_revocation  # noqa: F401 - the checks say themselves that they are there
 
         onetime.install()
         receivers.connect()
-        losses.watch()
+        token_revocation.watch()
         post_migrate.connect(roles.grant_after_the_last_app)
         m2m_changed.connect(roles.note_groups, sender=User.groups.through)
         m2m_changed.connect(roles.note_rights, sender=Group.permissions.through)

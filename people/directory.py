@@ -18,9 +18,9 @@ from django.contrib.auth.models import Group
 from django.http import HttpRequest
 
 from people.history import because
-from people.losses import end_tokens
 from people.models import ApiToken
 from people.security import note
+from people.token_revocation import end_tokens
 
 NO_LOCAL_MEANS = "You come from your company's directory: sign in through it. There is no password for you here."
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 from people.admin_base import ModelAdmin
 from people.audit import change_of
 from people.history import because
-from people.typed import words
+from people.typed import posted_text
 
 M = TypeVar("M", bound=Model)
 
@@ -40,7 +40,7 @@ class AuditedAdmin(ModelAdmin[M]):
     show_facets = admin.ShowFacets.NEVER
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
-        because(obj, words(request, "change_reason"))
+        because(obj, posted_text(request, "change_reason"))
         super().save_model(request, obj, form, change)
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:

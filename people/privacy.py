@@ -114,12 +114,12 @@ def sight_of(user: Any) -> Sight:
     return Sight.REDACTED if user.has_perm("people.read_redacted") else Sight.NONE
 
 
-def asked_by(request: Any) -> None:
+def set_viewer(request: Any) -> None:
     """Say for whom is worked from here on, until told otherwise: a request, a sight where no user is, or nobody."""
     _asking.set(request)
 
 
-def sight_here() -> Sight:
+def current_sight() -> Sight:
     """Return how much whoever is being answered may see. In a process that answers nobody: nothing."""
     asking = _asking.get()
     if isinstance(asking, Sight):
@@ -128,21 +128,21 @@ def sight_here() -> Sight:
     return Sight.NONE if user is None else sight_of(user)
 
 
-def person(number: str, sight: Sight | None = None) -> str:
+def masked_id(number: str, sight: Sight | None = None) -> str:
     """Return a phone number or a messenger's id of a person: whole, or its last characters."""
-    if not number or (sight or sight_here()) is Sight.FULL:
+    if not number or (sight or current_sight()) is Sight.FULL:
         return number
     return HIDDEN + number[-_LEFT_OF_A_PERSON:] if len(number) > 2 * _LEFT_OF_A_PERSON else HIDDEN
 
 
-def named(name: str, sight: Sight | None = None) -> str:
+def masked_name(name: str, sight: Sight | None = None) -> str:
     """Return what a person is called: whole, or its first letter. A name may be a number, and then is seen as one."""
-    if not name or (sight or sight_here()) is Sight.FULL:
+    if not name or (sight or current_sight()) is Sight.FULL:
         return name
-    return person(name, Sight.NONE) if _DIGITS.search(name) else name[0] + HIDDEN
+    return masked_id(name, Sight.NONE) if _DIGITS.search(name) else name[0] + HIDDEN
 
 
-def seen(text: str, sight: Sight) -> str:
+def masked_text(text: str, sight: Sight) -> str:
     """Return what somebody sees of a text."""
     if sight is Sight.FULL or not text:
         return text
@@ -156,14 +156,14 @@ def redacted(text: str) -> str:
     return text
 
 
-def told(text: str, sight: Sight | None = None) -> str:
+def masked_error(text: str, sight: Sight | None = None) -> str:
     """Return what a provider told of a failure: without addresses and phone numbers, its codes and ids as they are."""
-    if not text or (sight or sight_here()) is Sight.FULL:
+    if not text or (sight or current_sight()) is Sight.FULL:
         return text
     return _LONG_DIGITS.sub("[number]", _MAIL.sub("[e-mail]", text))
 
 
-def seen_json(value: Any, sight: Sight) -> Any:
+def masked_json(value: Any, sight: Sight) -> Any:
     """Return a JSON value of a provider or of Connect: ids, times and kinds as they are, every other text as seen.
 
     What says who somebody is keeps its last characters or first letter, wherever it stands and whatever its type.
@@ -171,7 +171,7 @@ def seen_json(value: Any, sight: Sight) -> Any:
     return value if sight is Sight.FULL else _blurred(value, sight, (), 0)
 
 
-def seen_body(body: str, sight: Sight) -> str:
+def masked_body(body: str, sight: Sight) -> str:
     """Return a request's body: JSON or a form; what is neither is hidden from whoever may not read it all."""
     if sight is Sight.FULL:
         return body
@@ -182,7 +182,7 @@ def seen_body(body: str, sight: Sight) -> str:
     pairs = parse_qsl(body, keep_blank_values=True)
     if pairs and "=" in body.partition("&")[0]:
         return "\n".join(f"{name}={_blurred(value, sight, (name,), 0)}" for name, value in pairs)
-    return seen(body, Sight.NONE)
+    return masked_text(body, Sight.NONE)
 
 
 def _blurred(value: Any, sight: Sight, path: tuple[str, ...], depth: int) -> Any:
@@ -198,7 +198,7 @@ def _blurred(value: Any, sight: Sight, path: tuple[str, ...], depth: int) -> Any
         case Mapping():
             about = _of_person(path)
             return {
-                (person(str(key), Sight.NONE) if about and str(key).isdigit() else key): _blurred(
+                (masked_id(str(key), Sight.NONE) if about and str(key).isdigit() else key): _blurred(
                     one, sight, (*path[-2:], str(key)), depth + 1
                 )
                 for key, one in value.items()
@@ -213,13 +213,13 @@ def _blurred_text(text: str, sight: Sight, path: tuple[str, ...]) -> str:
     words = _words(path)
     last = words[-1] if words else ""
     if last in _NAME:
-        return named(text, sight)
+        return masked_name(text, sight)
     if _of_person(path):
-        return person(text, Sight.NONE) if last not in _PLAIN - {"id", "ids", "key"} else text
+        return masked_id(text, Sight.NONE) if last not in _PLAIN - {"id", "ids", "key"} else text
     chosen = [word for name in path[-2:] for word in _words((name,))][-2:] in _CHOSEN
     if (last in _PLAIN and not chosen) or _is_code(words):
         return text
-    return seen(text, sight)
+    return masked_text(text, sight)
 
 
 def _blurred_number(number: float, path: tuple[str, ...]) -> Any:
@@ -227,7 +227,7 @@ def _blurred_number(number: float, path: tuple[str, ...]) -> Any:
     if not _PLACE.isdisjoint(words):
         return HIDDEN
     if _of_person(path) and not (words and words[-1] in _PLAIN - {"id", "ids"}):
-        return person(str(number), Sight.NONE)
+        return masked_id(str(number), Sight.NONE)
     plain = bool(words) and (words[-1] in _PLAIN or _is_code(words))
     return number if plain or abs(number) < _LONG_NUMBER else HIDDEN
 

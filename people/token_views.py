@@ -16,10 +16,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from people.history import note
-from people.losses import end_tokens, in_force
 from people.models import ApiToken
+from people.token_revocation import end_tokens, in_force
 from people.tokens import make_token
-from people.typed import words
+from people.typed import posted_text
 
 #: Tokens that one person may have at once.
 MOST = 20
@@ -49,7 +49,7 @@ def make_page(request: HttpRequest) -> HttpResponse:
     if in_force(owner.api_tokens.all()).count() >= MOST:
         messages.error(request, f"Nothing was made: you have {MOST} tokens. End one first.")
         return redirect("api-tokens")
-    name = words(request, "name")
+    name = posted_text(request, "name")
     request.session["api token"] = make_token(owner, name, by=owner.username, proven=proven)
     return redirect("api-tokens")
 

@@ -14,7 +14,7 @@ UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 HALVES = re.compile("[\ud800-\udfff]")
 
 
-def words(request: HttpRequest, name: str, most: int = 300) -> str:
+def posted_text(request: HttpRequest, name: str, most: int = 300) -> str:
     """Return what a form says under a name, cut to `most` characters; "" if it says nothing."""
     return storable(request.POST.get(name, ""))[:most]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-from people.privacy import asked_by
+from people.privacy import set_viewer
 
 Next = Callable[[HttpRequest], HttpResponse]
 
@@ -15,17 +15,17 @@ KEPT = ("/static/", "/admin/jsi18n/")
 
 
 class Viewing:
-    """Lets whatever is written of a person know who will read it; see `people.privacy.sight_here`."""
+    """Lets whatever is written of a person know who will read it; see `people.privacy.current_sight`."""
 
     def __init__(self, get_response: Next) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        asked_by(request)
+        set_viewer(request)
         try:
             response = self._get_response(request)
         finally:
-            asked_by(None)
+            set_viewer(None)
         if not request.path.startswith(KEPT) and "no-store" not in response.get("Cache-Control", ""):
             response["Cache-Control"] = "no-store, private"
         return response

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from analytics.queries.filters import Filter
 from analytics.tiles.registry import TILES
 from analytics.tiles.tile import WORDS, Tile
-from people.privacy import Sight, named, seen
+from people.privacy import Sight, masked_name, masked_text
 
 VIEW = "people.use_dashboards"
 AGENTS = "analytics.see_agents"
@@ -89,11 +89,11 @@ def redacted(tile: Tile, sight: Sight) -> Tile:
         return tile
     place = next((number for number, column in enumerate(tile.columns) if column.label == WORDS), None)
     if place is not None or TILES[tile.key].names_customers:
-        tile = replace(tile, rows=[replace(line, label=named(line.label, sight)) for line in tile.rows])
+        tile = replace(tile, rows=[replace(line, label=masked_name(line.label, sight)) for line in tile.rows])
     if place is None:
         return tile
     rows = []
     for line in tile.rows:
-        words = seen(str(line.values[place]), sight) if sight is Sight.REDACTED else ""
+        words = masked_text(str(line.values[place]), sight) if sight is Sight.REDACTED else ""
         rows.append(replace(line, values=(*line.values[:place], words), shown=(*line.shown[:place], words)))
     return replace(tile, rows=rows)

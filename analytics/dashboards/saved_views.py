@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 from analytics.dashboards.access import SHARE, dashboards
 from analytics.models import SavedView
 from analytics.tiles.registry import OVERVIEW, PAGES
-from people.typed import words
+from people.typed import posted_text
 
 MOST_NAME, MOST_QUERY = 80, 1000
 
@@ -23,9 +23,9 @@ MOST_NAME, MOST_QUERY = 80, 1000
 @dashboards()
 def save(request: HttpRequest) -> HttpResponse:
     """Keep what the page shows under a name; the same name again is replaced."""
-    name = words(request, "name", MOST_NAME)
+    name = posted_text(request, "name", MOST_NAME)
     page = request.POST.get("page", OVERVIEW)
-    query = words(request, "query", MOST_QUERY + 1)
+    query = posted_text(request, "query", MOST_QUERY + 1)
     if not name or len(query) > MOST_QUERY or page not in (OVERVIEW, "chats", *PAGES):
         messages.error(request, "The view was not saved: give it a name.")
         return _back(request)

@@ -12,7 +12,7 @@ import msgspec
 from analytics import formatting
 from analytics.models import ChatFact, Sentiment
 from connect_bridge.models import Contact, Message
-from people.privacy import Sight, named, seen, told
+from people.privacy import Sight, masked_error, masked_name, masked_text
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,11 +89,11 @@ def _said(message: Message, lowest: uuid.UUID | None, sight: Sight) -> Said:
         id=message.id,
         at=message.created_at,
         side=message.direction,
-        who=(named(message.author, sight) if message.direction == "in" else message.author)
+        who=(masked_name(message.author, sight) if message.direction == "in" else message.author)
         or message.role.capitalize(),
-        text=seen(message.text, sight),
+        text=masked_text(message.text, sight),
         status=message.status,
-        trouble=f"{message.error_code} {told(message.error_detail, sight)}".strip()
+        trouble=f"{message.error_code} {masked_error(message.error_detail, sight)}".strip()
         if message.status == "failed"
         else "",
         mark=mark_of(getattr(message, "sentiment", None)),
@@ -102,7 +102,7 @@ def _said(message: Message, lowest: uuid.UUID | None, sight: Sight) -> Said:
 
 
 def _who(message: Message, sight: Sight) -> str:
-    name = named(message.author, sight) if message.direction == Message.Direction.INBOUND else message.author
+    name = masked_name(message.author, sight) if message.direction == Message.Direction.INBOUND else message.author
     return name or message.role.capitalize()
 
 

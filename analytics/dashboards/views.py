@@ -24,7 +24,7 @@ from analytics.tiles.dashboard_data import DashboardData
 from analytics.tiles.registry import OVERVIEW, PAGES
 from analytics.tiles.tile import Row, Tile
 from people.audit import note_read
-from people.privacy import Sight, named, seen, sight_of
+from people.privacy import Sight, masked_name, masked_text, sight_of
 
 #: Chats on the page of chats.
 MOST_CHATS = 200
@@ -88,7 +88,7 @@ def _page(request: HttpRequest, name: str, title: str) -> HttpResponse:
 
 
 def _called(line: Row, sight: Sight) -> Row:
-    return replace(line, label=named(line.label, sight))
+    return replace(line, label=masked_name(line.label, sight))
 
 
 def _chats(request: HttpRequest) -> HttpResponse:
@@ -106,7 +106,7 @@ def _chats(request: HttpRequest) -> HttpResponse:
         "bar": filter_bar.build(request, data, "chats"),
         "columns": columns,
         "rows": [(one, _called(chat_row(data, one, columns), sight)) for one in shown],
-        "words": {one.unit: seen(one.words or "", sight) for one in shown} if sight is not Sight.NONE else {},
+        "words": {one.unit: masked_text(one.words or "", sight) for one in shown} if sight is not Sight.NONE else {},
         "more": len(found) > MOST_CHATS,
         "pick": pick,
         "picked": data.filter.query(**pick.parameters),

@@ -19,8 +19,9 @@ from channels_app.admin.filters import (
 from channels_app.admin.hours import AutoReplyAdmin, BusinessHoursAdmin, RoutingRuleAdmin
 from channels_app.models import ChannelLog, InboundCheck, InboundEntry, WebhookDelivery
 from channels_app.recovery.reprocess import read_again
-from people.privacy import person, seen_body, told
-from people.read_only_admin import ReadOnlyAdmin, link, masked, shown, sight_on, words_json
+from people.admin_base import ReadOnlyAdmin
+from people.admin_html import link, masked_column, message_json_html, sight_on, text_html
+from people.privacy import masked_body, masked_error, masked_id
 
 __all__ = [
     "AutoReplyAdmin",
@@ -77,15 +78,15 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
 
     @admin.display(description="query")
     def the_query(self, delivery: WebhookDelivery) -> str:
-        return shown(seen_body(query_without_proofs(delivery.query), sight_on(delivery)))
+        return text_html(masked_body(query_without_proofs(delivery.query), sight_on(delivery)))
 
     @admin.display(description="headers")
     def the_headers(self, delivery: WebhookDelivery) -> str:
-        return words_json(delivery, without_proofs(delivery.headers))
+        return message_json_html(delivery, without_proofs(delivery.headers))
 
     @admin.display(description="body")
     def the_body(self, delivery: WebhookDelivery) -> str:
-        return shown(seen_body(bytes(delivery.body).decode("utf-8", "replace"), sight_on(delivery)))
+        return text_html(masked_body(bytes(delivery.body).decode("utf-8", "replace"), sight_on(delivery)))
 
     def has_read_again_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("channels_app.change_webhookdelivery")
@@ -98,14 +99,16 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
         for one in filter(lambda one: one.helps, readings):
             self.log_change(request, WebhookDelivery.objects.get(pk=one.delivery), "Read again.")
         messages, failed = sum(one.messages for one in readings), sum(bool(one.problem) for one in readings)
-        told = f"{len(readings)} read again: {messages} messages are on their way to agents, {failed} cannot be read."
-        self.message_user(request, told, WARNING if failed else SUCCESS)
+        summary = (
+            f"{len(readings)} read again: {messages} messages are on their way to agents, {failed} cannot be read."
+        )
+        self.message_user(request, summary, WARNING if failed else SUCCESS)
 
 
 @admin.register(InboundEntry)
 class InboundEntryAdmin(ReadOnlyAdmin[InboundEntry]):
     shows_words = True
-    the_sender, the_outcome = masked("sender", person), masked("outcome", told)
+    the_sender, the_outcome = masked_column("sender", masked_id), masked_column("outcome", masked_error)
     list_display = ["id", "created_at", "account", "type", "the_sender", "state", "the_outcome", "attempts"]
     list_filter = ["state", "type", kind_filter(), account_filter(), "created_at"]
     list_select_related = ["account"]
@@ -141,12 +144,12 @@ class InboundEntryAdmin(ReadOnlyAdmin[InboundEntry]):
 
     @admin.display(description="event")
     def the_event(self, entry: InboundEntry) -> str:
-        return words_json(entry, entry.event)
+        return message_json_html(entry, entry.event)
 
 
 @admin.register(ChannelLog)
 class ChannelLogAdmin(ReadOnlyAdmin[ChannelLog]):
-    the_path, the_error = masked("path", told), masked("error", told)
+    the_path, the_error = masked_column("path", masked_error), masked_column("error", masked_error)
     list_display = ["at", "account", "method", "host", "the_path", "status", "milliseconds", "the_error"]
     list_filter = ["status", kind_filter(), account_filter(), "at"]
     links = ("outbox_entry__exact",)

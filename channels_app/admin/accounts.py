@@ -16,8 +16,8 @@ from channels_app.accounts.service import VERIFY_TOKEN, credential_fields
 from channels_app.admin.filters import UNLOADED_OF_ACCOUNT, kind_filter
 from channels_app.models import ChannelAccount
 from channels_app.registry import channels
+from people.admin_base import FindableAdmin
 from people.history_admin import AuditedAdmin
-from people.read_only_admin import FindableAdmin
 
 _COPY = '<code class="p-code">{}</code>'
 

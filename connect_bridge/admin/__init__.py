@@ -13,8 +13,9 @@ from connect_bridge.admin.conversation import ConversationAdmin
 from connect_bridge.admin.outbox import MOST_AT_ONCE, OutboxEntryAdmin
 from connect_bridge.models import Bridge, Contact, Message, Notice, OutboxEntry, Replay
 from connect_bridge.outbox.relay_again import relay_again
-from people.privacy import named, told
-from people.read_only_admin import ReadOnlyAdmin, link, masked, shown_json, words, words_json
+from people.admin_base import ReadOnlyAdmin
+from people.admin_html import json_html, link, masked_column, message_html, message_json_html
+from people.privacy import masked_error, masked_name
 
 __all__ = [
     "BridgeAdmin",
@@ -188,19 +189,21 @@ class MessageAdmin(ReadOnlyAdmin[Message]):
     def the_delivery(self, message: Message) -> str:
         return link(message.entry.delivery if message.entry else None)
 
-    the_detail = masked("error_detail", told)
+    the_detail = masked_column("error_detail", masked_error)
 
     @admin.display(description="author")
     def the_author(self, message: Message) -> str:
-        return (named(message.author) if message.direction == Message.Direction.INBOUND else message.author) or "-"
+        return (
+            masked_name(message.author) if message.direction == Message.Direction.INBOUND else message.author
+        ) or "-"
 
     @admin.display(description="text")
     def the_text(self, message: Message) -> str:
-        return words(message, message.text)
+        return message_html(message, message.text)
 
     @admin.display(description="original")
     def the_original(self, message: Message) -> str:
-        return words_json(message, message.original)
+        return message_json_html(message, message.original)
 
 
 @admin.register(Replay)
@@ -214,20 +217,20 @@ class ReplayAdmin(ReadOnlyAdmin[Replay]):
 
     @admin.display(description="asked for")
     def the_choice(self, replay: Replay) -> str:
-        return shown_json(replay.asked)
+        return json_html(replay.asked)
 
     @admin.display(description="came to")
     def the_counts(self, replay: Replay) -> str:
-        return shown_json(replay.counts)
+        return json_html(replay.counts)
 
     @admin.display(description="rows")
     def the_rows(self, replay: Replay) -> str:
-        return shown_json(replay.rows)
+        return json_html(replay.rows)
 
 
 @admin.register(Notice)
 class NoticeAdmin(ReadOnlyAdmin[Notice]):
-    the_error = masked("error", told)
+    the_error = masked_column("error", masked_error)
     list_display = ["__str__", "route", "attempts", "due_at", "told_at", "the_error"]
     list_filter = ["route", "created_at"]
     ordering = ["-created_at"]

@@ -10,8 +10,9 @@ from django.template.loader import render_to_string
 
 from channels_app.admin.filters import account_columns, account_filter, kind_filter
 from connect_bridge.models import Conversation, Message, OutboxEntry
-from people.privacy import person, seen
-from people.read_only_admin import ReadOnlyAdmin, link, list_link, masked, sight_on
+from people.admin_base import ReadOnlyAdmin
+from people.admin_html import link, list_link, masked_column, sight_on
+from people.privacy import masked_id, masked_text
 
 #: Messages on a conversation's page, the latest; the rest are in the list of messages.
 MOST_MESSAGES = 500
@@ -20,7 +21,7 @@ MOST_MESSAGES = 500
 @admin.register(Conversation)
 class ConversationAdmin(ReadOnlyAdmin[Conversation]):
     shows_words = True
-    the_recipient = masked("recipient", person)
+    the_recipient = masked_column("recipient", masked_id)
     list_display = ["identity", "account", "last_message_at", "last_inbound_at", "is_active", "owner"]
     list_filter = ["active", kind_filter(), account_filter(), "last_message_at"]
     list_select_related = ["identity__customer", "account", "owner"]
@@ -83,7 +84,7 @@ class ConversationAdmin(ReadOnlyAdmin[Conversation]):
         rows = latest.prefetch_related(Prefetch("outbox", entries)).order_by("-sequence")[: MOST_MESSAGES + 1]
         found = list(rows)
         for message in found:
-            message.text = seen(message.text, sight_on(conversation))
+            message.text = masked_text(message.text, sight_on(conversation))
         context: dict[str, Any] = {
             "messages": found[:MOST_MESSAGES][::-1],
             "all": list_link(Message, "all messages", conversation__id__exact=conversation.pk),

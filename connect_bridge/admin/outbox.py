@@ -13,8 +13,9 @@ from channels_app.admin.filters import account_columns, account_filter, kind_fil
 from channels_app.models import ChannelLog
 from connect_bridge.models import OutboxEntry
 from connect_bridge.outbox.resend import REVIVABLE, send_again
-from people.privacy import told
-from people.read_only_admin import ReadOnlyAdmin, link, list_link, masked, shown_json, words
+from people.admin_base import ReadOnlyAdmin
+from people.admin_html import json_html, link, list_link, masked_column, message_html
+from people.privacy import masked_error
 
 #: Entries that one confirmation sends again: as many as a person can look through.
 MOST_AT_ONCE = 200
@@ -24,7 +25,7 @@ MOST_AT_ONCE = 200
 class OutboxEntryAdmin(ReadOnlyAdmin[OutboxEntry]):
     actions = ["send_again"]
     shows_words = True
-    the_detail = masked("error_detail", told)
+    the_detail = masked_column("error_detail", masked_error)
     list_display = [
         "__str__",
         "conversation",
@@ -80,7 +81,7 @@ class OutboxEntryAdmin(ReadOnlyAdmin[OutboxEntry]):
 
     @admin.display(description="the provider's words", empty_value="-")
     def why(self, entry: OutboxEntry) -> str:
-        return " ".join(filter(None, (entry.error_code, entry.provider_code, told(entry.error_detail))))
+        return " ".join(filter(None, (entry.error_code, entry.provider_code, masked_error(entry.error_detail))))
 
     @admin.display(description="message")
     def the_message(self, entry: OutboxEntry) -> str:
@@ -96,11 +97,11 @@ class OutboxEntryAdmin(ReadOnlyAdmin[OutboxEntry]):
 
     @admin.display(description="provider's ids")
     def the_ids(self, entry: OutboxEntry) -> str:
-        return shown_json(entry.provider_message_ids)
+        return json_html(entry.provider_message_ids)
 
     @admin.display(description="text")
     def the_text(self, entry: OutboxEntry) -> str:
-        return words(entry, entry.text)
+        return message_html(entry, entry.text)
 
     @admin.display(description="calls to the provider")
     def the_calls(self, entry: OutboxEntry) -> str:

@@ -17,7 +17,7 @@ from connect_bridge.api.verbs import CustomerViewSet, Strict, read, username
 from customers import consent
 from customers.models import Consent, Identity
 from customers.sql_steps import take_now
-from people.shapes import Evidence
+from people.serializer_fields import Evidence
 from people.typed import is_storable
 
 

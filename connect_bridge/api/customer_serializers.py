@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from connect_bridge.api.verbs import Strict, reason_field
 from customers.models import Customer, Identity, IdentityAlias, IdentityChange
-from people.shapes import Facts, Name, Number, Told
+from people.serializer_fields import ErrorText, Facts, Name, Number
 
 #: Facts become contact attributes, so their names are of Connect's alphabet.
 _FACT = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -130,7 +130,7 @@ class ErasedSerializer(serializers.Serializer[Any]):
 
 class PointSerializer(serializers.Serializer[Any]):
     weight = serializers.FloatField()
-    text = Told()
+    text = ErrorText()
 
 
 class SuggestionSerializer(serializers.Serializer[Any]):

@@ -17,7 +17,7 @@ from connect_bridge.api.verbs import CustomerViewSet, RefusalSerializer, Strict,
 from customers.merging import Method, merge, unmerge
 from customers.models import Customer, Identity, Merge
 from customers.sql_steps import Steps
-from people.shapes import Evidence
+from people.serializer_fields import Evidence
 
 
 class MergeSerializer(serializers.ModelSerializer[Merge]):

@@ -9,8 +9,8 @@ from rest_framework import serializers
 from channels_app.account import webhook_url
 from channels_app.models import ChannelAccount, WebhookDelivery
 from connect_bridge.models import Contact, Conversation, Message, OutboxEntry
-from people.privacy import named, seen, sight_of
-from people.shapes import Name, Number, Told
+from people.privacy import masked_name, masked_text, sight_of
+from people.serializer_fields import ErrorText, Name, Number
 
 
 class AccountSerializer(serializers.ModelSerializer[ChannelAccount]):
@@ -92,13 +92,13 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
 
     text = serializers.SerializerMethodField()
     author = serializers.SerializerMethodField()
-    error_detail = Told()
+    error_detail = ErrorText()
 
     def get_author(self, message: Message) -> str:
-        return named(message.author) if message.direction == Message.Direction.INBOUND else message.author
+        return masked_name(message.author) if message.direction == Message.Direction.INBOUND else message.author
 
     def get_text(self, message: Message) -> str:
-        return seen(message.text, sight_of(self.context["request"].user))
+        return masked_text(message.text, sight_of(self.context["request"].user))
 
     class Meta:
         model = Message
@@ -125,7 +125,7 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
 
 
 class OutboxEntrySerializer(serializers.ModelSerializer[OutboxEntry]):
-    error_detail = Told()
+    error_detail = ErrorText()
 
     class Meta:
         model = OutboxEntry

@@ -20,7 +20,7 @@ from connect_bridge.customer_page.profile import whole
 from connect_bridge.customer_page.views import view_of
 from connect_bridge.models import Contact
 from connect_bridge.relay.agent_link import AFTER_THE_END, contact_of
-from people.privacy import Sight, asked_by
+from people.privacy import Sight, set_viewer
 
 
 @require_GET
@@ -36,7 +36,7 @@ def agent_page(request: HttpRequest, token: str) -> HttpResponse:
     contact = get_object_or_404(contacts.defer("participant_token", "connection_token"), pk=contact_id)
     if contact.ended_at is not None and contact.ended_at + AFTER_THE_END < datetime.now(UTC):
         raise Http404
-    asked_by(Sight.FULL)  # the agent speaks with this customer
+    set_viewer(Sight.FULL)  # the agent speaks with this customer
     person = whole(contact.conversation.identity.customer)
     context = {**view_of(person, request.GET, Sight.FULL), "contact": contact, "suggestions": []}
     answer = render(request, "customers/agent.html", context)

@@ -17,7 +17,7 @@ from connect_bridge.models import OPEN_STATES, Contact, Conversation
 from connect_bridge.relay.customer_context import DECIDED
 from customers.models import Consent, Customer, Identity, Merge
 from customers.names import name_key
-from people.privacy import named
+from people.privacy import masked_name
 
 #: For how long a user id that was made anew for a number is worth a caution (context.py says it to the chat).
 CAUTION_FOR = timedelta(days=90)
@@ -231,8 +231,8 @@ def _name(customer: Customer, known: Sequence[Known]) -> tuple[str, str]:
     """Return the name to show and who gave it."""
     if customer.display_name:
         same = [one.label for one in known if one.identity.display_name == customer.display_name]
-        return named(customer.display_name), same[0] if same else "your team"
+        return masked_name(customer.display_name), same[0] if same else "your team"
     first = next((one for one in known if one.identity.display_name or one.identity.handle), None)
     if first is None:
         return str(customer), ""
-    return named(first.identity.display_name) or f"@{named(first.identity.handle)}", first.label
+    return masked_name(first.identity.display_name) or f"@{masked_name(first.identity.handle)}", first.label

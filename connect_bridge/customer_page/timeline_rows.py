@@ -12,7 +12,7 @@ import msgspec
 from connect_bridge.customer_page.profile import CustomerProfile
 from connect_bridge.customer_page.sentiment import Mood
 from connect_bridge.customer_page.timeline import WHO, Line, Mark, Timeline
-from people.privacy import Sight, named, seen, told
+from people.privacy import Sight, masked_error, masked_name, masked_text
 
 #: Characters of one message that a page shows; the admin shows the rest.
 MOST_SHOWN = 8_000
@@ -57,8 +57,8 @@ def shown(timeline: Timeline, person: CustomerProfile, moods: Mapping[uuid.UUID,
         _between(mark)
         if mark.line is None
         else _message(
-            msgspec.structs.replace(mark.line, text=seen(mark.line.text, sight)),
-            named(mark.line.author, sight) or person.name,
+            msgspec.structs.replace(mark.line, text=masked_text(mark.line.text, sight)),
+            masked_name(mark.line.author, sight) or person.name,
             kinds[mark.line.conversation],
             labels[mark.line.conversation],
             moods.get(mark.line.id),
@@ -85,7 +85,7 @@ def _message(line: Line, name: str, kind: str, channel: str, mood: Mood | None) 
         speaker=name if _side(line) == "customer" else line.author or line.role.capitalize(),
         tick=tick,
         status=status,
-        why=(told(line.error_detail) or line.error_code) if line.status in ("failed", "uncertain") else "",
+        why=(masked_error(line.error_detail) or line.error_code) if line.status in ("failed", "uncertain") else "",
         mood=mood,
     )
 

@@ -29,8 +29,8 @@ from customers.sql_steps import Steps, take_now
 from customers.suggestions import suggest
 from people import moments
 from people.audit import note_read
-from people.privacy import Sight, named, sight_of
-from people.typed import words
+from people.privacy import Sight, masked_name, sight_of
+from people.typed import posted_text
 
 #: Days of the sentiment in the header.
 TREND_DAYS = 90
@@ -60,7 +60,7 @@ def _last_seen(customer: Customer) -> str:
 def _brief(customer: Customer) -> dict[str, Any]:
     identities = list(customer.identities.all())
     found = customer.display_name or next((one.display_name for one in identities if one.display_name), "")
-    name = named(found) or str(customer)
+    name = masked_name(found) or str(customer)
     seen = [one.last_seen_at for one in identities if one.last_seen_at]
     return {"pk": customer.pk, "name": name, "identities": identities, "last_seen_at": max(seen, default=None)}
 
@@ -181,7 +181,7 @@ def join(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     one = get_object_or_404(Customer, pk=pk, merged_into=None, erased_at=None)
     other = get_object_or_404(Customer, pk=_uuid(request.GET.get("with", "")), merged_into=None, erased_at=None)
     if request.method == "POST":
-        reason, by = words(request, "reason"), request.user.get_username()
+        reason, by = posted_text(request, "reason"), request.user.get_username()
         done = _done(request, merge(one.pk, other.pk, Method.PERSON, evidence={}, by=by, reason=reason))
         if done is None:
             return redirect("customers:page", pk)
@@ -200,7 +200,7 @@ def dismiss(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     other, by = _uuid(request.POST.get("other", "")), request.user.get_username()
     if other is None:
         raise Http404
-    if _done(request, keep_apart(pk, other, by=by, reason=words(request, "reason")), empty=True) is not None:
+    if _done(request, keep_apart(pk, other, by=by, reason=posted_text(request, "reason")), empty=True) is not None:
         messages.success(request, "Two people: they will not be suggested again.")
     return redirect("customers:page", pk)
 
@@ -211,7 +211,7 @@ def dismiss(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 def undo(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Take a merge back, as its toast or the list of merges asks."""
     by, apart = request.user.get_username(), request.POST.get("keep_apart") == "1"
-    parts = _done(request, unmerge(pk, by=by, reason=words(request, "reason"), keep_apart=apart))
+    parts = _done(request, unmerge(pk, by=by, reason=posted_text(request, "reason"), keep_apart=apart))
     if parts is None:
         return redirect("customers:index")
     messages.success(request, "Taken apart: both histories are as they were.")
@@ -249,7 +249,7 @@ def forget(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         messages.error(request, "Nothing was erased: tick the box that says so.")
         return redirect("customers:page", pk)
     try:
-        erase(pk, by=request.user.get_username(), reason=words(request, "reason"))
+        erase(pk, by=request.user.get_username(), reason=posted_text(request, "reason"))
     except CannotErase as refusal:
         messages.error(request, f"Nothing was erased. {refusal}")
     else:

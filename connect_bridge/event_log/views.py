@@ -27,7 +27,7 @@ from connect_bridge.models import OutboxEntry, Replay
 from connect_bridge.outbox import retry_plan
 from people.audit import note_read
 from people.moments import moment
-from people.privacy import Sight, seen, seen_body, seen_json, sight_of
+from people.privacy import Sight, masked_body, masked_json, masked_text, sight_of
 
 #: Rights by which one sees the log, retries sends, and has webhooks read again.
 SEE = ("channels_app.view_webhookdelivery", "connect_bridge.view_outboxentry")
@@ -126,10 +126,10 @@ def webhook_page(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     context = {
         "title": f"Webhook of {record.account.name}",
         "record": record,
-        "raw": seen_body(bytes(record.delivery.body).decode("utf-8", "replace"), sight)[:20_000],
-        "normalised": [_json(seen_json(entry.event, sight)) for entry in record.entries],
-        "text": seen(record.message.text, sight) if record.message else "",
-        "said_back": seen(record.answer.text, sight) if record.answer else "",
+        "raw": masked_body(bytes(record.delivery.body).decode("utf-8", "replace"), sight)[:20_000],
+        "normalised": [_json(masked_json(entry.event, sight)) for entry in record.entries],
+        "text": masked_text(record.message.text, sight) if record.message else "",
+        "said_back": masked_text(record.answer.text, sight) if record.answer else "",
     }
     note_read(request.user, "webhook", [key])
     return _page(request, "events/flight.html", context)
@@ -147,9 +147,9 @@ def send_page(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     context = {
         "title": f"Send of {record.account.name}",
         "record": record,
-        "raw": _json(seen_json(original, sight)) if original else "",
+        "raw": _json(masked_json(original, sight)) if original else "",
         "normalised": [],
-        "text": seen(record.send.text, sight),
+        "text": masked_text(record.send.text, sight),
         "retriable": record.send.state in (OutboxEntry.State.DEAD, OutboxEntry.State.UNCERTAIN),
     }
     note_read(request.user, "send", [key])

@@ -21,7 +21,7 @@ from rest_framework.views import APIView
 
 from connect_bridge.operations import stuck
 from connect_bridge.operations.stuck import Kind, StuckRow
-from people.shapes import Told
+from people.serializer_fields import ErrorText
 
 TITLES = {
     Kind.INTAKE: "From customers, not looked at yet",
@@ -88,7 +88,7 @@ class StuckRowSerializer(serializers.Serializer[StuckRow]):
     account_name = serializers.CharField()
     conversation = serializers.UUIDField(allow_null=True)
     since = serializers.DateTimeField()
-    why = Told()
+    why = ErrorText()
     next = serializers.CharField()
     next_at = serializers.DateTimeField(allow_null=True)
 

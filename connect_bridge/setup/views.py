@@ -33,7 +33,7 @@ from connect_bridge.setup.dry_run import imagine
 from connect_bridge.setup.forms import HoursForm, RouteForm
 from connect_bridge.setup.steps import AccountSetup
 from people.history import because
-from people.typed import words
+from people.typed import posted_text
 
 Answer = HttpResponse | None
 
@@ -106,10 +106,10 @@ def _credentials(request: HttpRequest, setup: AccountSetup, context: dict[str, A
     form_class = credentials_form(setup.channel)
     if request.method == "POST":
         typed = form_class(setup.row, setup.stored, request.POST)
-        steps.keep_draft(setup, words(request, "name"), typed.given())
+        steps.keep_draft(setup, posted_text(request, "name"), typed.given())
     form = form_class(setup.row, setup.stored, request.POST or None)
     if request.method == "POST" and form.is_valid():
-        by, reason = request.user.get_username(), words(request, "change_reason")
+        by, reason = request.user.get_username(), posted_text(request, "change_reason")
         steps.settle(setup, form.cleaned_data["name"], form.credentials, by, reason)
         if form.answer is not None:
             messages.success(request, f"Saved. {form.answer.said}")
@@ -150,7 +150,7 @@ def _form_step(
         form = form_class(request.POST or None, instance=setup.account)
         if request.method == "POST" and form.is_valid():
             account = form.save(commit=False)
-            because(account, words(request, "change_reason"))
+            because(account, posted_text(request, "change_reason"))
             account.save()
             messages.success(request, "Saved.")
             return _onward(setup, step)
@@ -258,7 +258,7 @@ def pause(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     if setup.account is None:
         raise Http404
     paused = request.POST.get("to") == "pause"
-    pausing.set_paused(setup.account, paused=paused, reason=words(request, "change_reason"))
+    pausing.set_paused(setup.account, paused=paused, reason=posted_text(request, "change_reason"))
     told = "Paused: what comes and what agents write is kept." if paused else "Goes on, in the order in which it came."
     messages.success(request, told)
     return HttpResponseRedirect(reverse("channels"))

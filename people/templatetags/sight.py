@@ -14,21 +14,21 @@ register = template.Library()
 
 @register.filter
 def named(name: Any) -> str:
-    return privacy.named(str(name or ""))
+    return privacy.masked_name(str(name or ""))
 
 
 @register.filter
 def person(number: Any) -> str:
-    return privacy.person(str(number or ""))
+    return privacy.masked_id(str(number or ""))
 
 
 @register.filter
 def told(text: Any) -> str:
-    return privacy.told(str(text or ""))
+    return privacy.masked_error(str(text or ""))
 
 
 @register.filter
 def seen_words(text: Any) -> str:
     """Return somebody's or a provider's words; whoever may not read them all sees no number and no address in them."""
     found = str(text or "")
-    return found if privacy.sight_here() is Sight.FULL else privacy.redacted(found)
+    return found if privacy.current_sight() is Sight.FULL else privacy.redacted(found)

@@ -25,9 +25,9 @@ from pytest_django.fixtures import Settings
 
 from config.logs import MaskPaths
 from people import limits, reset
-from people.losses import end_tokens
 from people.middleware import Encrypted
 from people.models import ApiToken, SecurityEvent
+from people.token_revocation import end_tokens
 from people.tokens import make_token
 from tests.people.test_sign_in import PASSWORD, Directory, ana, code_of, directory, sign_in, through
 

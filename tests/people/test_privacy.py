@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from people.privacy import HIDDEN, Sight, redacted, seen, seen_body, seen_json
+from people.privacy import HIDDEN, Sight, masked_body, masked_json, masked_text, redacted
 
 
 @pytest.mark.parametrize(
@@ -29,9 +29,9 @@ def test_redaction_takes_what_leads_to_a_person(text: str, shown: str) -> None:
 
 
 def test_a_text_is_seen_whole_redacted_or_not_at_all() -> None:
-    assert seen("call 600111222", Sight.FULL) == "call 600111222"
-    assert seen("call 600111222", Sight.REDACTED) == "call [number]"
-    assert seen("call 600111222", Sight.NONE) == f"{HIDDEN} (14 characters)"
+    assert masked_text("call 600111222", Sight.FULL) == "call 600111222"
+    assert masked_text("call 600111222", Sight.REDACTED) == "call [number]"
+    assert masked_text("call 600111222", Sight.NONE) == f"{HIDDEN} (14 characters)"
 
 
 def test_an_event_keeps_ids_times_and_kinds_and_loses_its_words() -> None:
@@ -44,7 +44,7 @@ def test_an_event_keeps_ids_times_and_kinds_and_loses_its_words() -> None:
         "parts": [{"kind": "image", "caption": "me at home"}],
     }
 
-    shown = json.dumps(seen_json(event, Sight.NONE), ensure_ascii=False)
+    shown = json.dumps(masked_json(event, Sight.NONE), ensure_ascii=False)
 
     for kept in ("message", "mid.1", "1700000000", "image", "1222"):
         assert kept in shown
@@ -57,7 +57,7 @@ def test_a_form_keeps_its_ids_and_loses_its_words() -> None:
         "MessageSid=SM1&From=whatsapp%3A%2B34600111222&Body=secret+words&ProfileName=Ana&NumMedia=0&MessageStatus=read"
     )
 
-    shown = seen_body(form, Sight.NONE)
+    shown = masked_body(form, Sight.NONE)
 
     assert "MessageSid=SM1" in shown
     assert "MessageStatus=read" in shown
@@ -67,7 +67,7 @@ def test_a_form_keeps_its_ids_and_loses_its_words() -> None:
 
 
 def test_what_is_neither_json_nor_a_form_is_hidden() -> None:
-    assert seen_body("\ufffdsecret words", Sight.REDACTED) == f"{HIDDEN} (13 characters)"
+    assert masked_body("\ufffdsecret words", Sight.REDACTED) == f"{HIDDEN} (13 characters)"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_what_is_neither_json_nor_a_form_is_hidden() -> None:
 )
 @pytest.mark.parametrize("sight", [Sight.REDACTED, Sight.NONE])
 def test_what_names_somebody_is_masked_wherever_and_whatever_it_is(event: dict[str, object], sight: Sight) -> None:
-    shown = json.dumps(seen_json(event, sight), ensure_ascii=False)
+    shown = json.dumps(masked_json(event, sight), ensure_ascii=False)
 
     for hidden in ("123456789012", "Ana", "ana_b", "40.12", "-3.7"):
         assert hidden not in shown, shown
@@ -108,21 +108,23 @@ def test_what_says_what_kind_of_event_it_is_stays() -> None:
         "seq": 12345678,
     }
 
-    assert seen_json(event, Sight.REDACTED) == event
+    assert masked_json(event, Sight.REDACTED) == event
 
 
 def test_what_is_nested_beyond_any_event_is_hidden() -> None:
-    assert seen_body("[" * 3_000 + "]" * 3_000, Sight.REDACTED) == f"{HIDDEN} (6,000 characters)"
+    assert masked_body("[" * 3_000 + "]" * 3_000, Sight.REDACTED) == f"{HIDDEN} (6,000 characters)"
     deep: object = "secret"
     for _ in range(200):
         deep = [deep]
-    assert "secret" not in json.dumps(seen_json(deep, Sight.REDACTED))
+    assert "secret" not in json.dumps(masked_json(deep, Sight.REDACTED))
 
 
 @pytest.mark.parametrize("sight", [Sight.NONE, Sight.REDACTED])
 def test_what_a_customer_chose_is_no_id_though_it_is_called_one(sight: Sight) -> None:
     event = {"event": "message", "selection": {"title": "Pay", "id": "pay:600111222"}, "message_id": "SM600111222"}
-    shown = json.dumps(seen_json(event, sight)) + seen_body("ListId=pay%3A600111222&ButtonPayload=600111222&A=1", sight)
+    shown = json.dumps(masked_json(event, sight)) + masked_body(
+        "ListId=pay%3A600111222&ButtonPayload=600111222&A=1", sight
+    )
     assert "pay:600111222" not in shown
     assert shown.count("600111222") == 1
     assert "SM600111222" in shown

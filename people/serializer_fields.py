@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from people.privacy import Sight, named, person, redacted, seen_json, sight_here, told
+from people.privacy import Sight, current_sight, masked_error, masked_id, masked_json, masked_name, redacted
 
 
 class Name(serializers.CharField):
@@ -16,21 +16,21 @@ class Name(serializers.CharField):
         super().__init__(**{"read_only": True} | given)
 
     def to_representation(self, value: Any) -> str:
-        return named(str(value))
+        return masked_name(str(value))
 
 
 class Number(Name):
     """A number or a messenger's id of a person: whole, or its last characters."""
 
     def to_representation(self, value: Any) -> str:
-        return person(str(value))
+        return masked_id(str(value))
 
 
-class Told(Name):
+class ErrorText(Name):
     """What a provider told, which may name a person by number or address."""
 
     def to_representation(self, value: Any) -> str:
-        return told(str(value))
+        return masked_error(str(value))
 
 
 class Facts(serializers.DictField):
@@ -43,7 +43,7 @@ class Facts(serializers.DictField):
         super().__init__(**given)
 
     def to_representation(self, value: Any) -> dict[str, str]:
-        whole = sight_here() is Sight.FULL
+        whole = current_sight() is Sight.FULL
         return {str(name): str(one) if whole else redacted(str(one)) for name, one in value.items()}
 
 
@@ -54,4 +54,4 @@ class Evidence(serializers.JSONField):
         super().__init__(**{"read_only": True} | given)
 
     def to_representation(self, value: Any) -> Any:
-        return seen_json(value, sight_here())
+        return masked_json(value, current_sight())
