@@ -21,12 +21,12 @@ from analytics.alerts import metrics
 from analytics.alerts.metrics import METRICS
 from analytics.alerts.outgoing_addresses import Forbidden, NotTaken, post_json
 from analytics.alerts.rules import filter_of
-from analytics.aws import client
 from analytics.dashboards.access import orphaned, reachable
 from analytics.models import AlertEvent, AlertRule
 from analytics.rollups.time_buckets import HOUR, hour_of
 from analytics.tiles import chat_queries
 from analytics.tiles.dashboard_data import DashboardData
+from connect_bridge.aws import AwsError, aws_errors, shared_client
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +75,8 @@ def _why(failure: Exception) -> str:
     """Return why a way failed, for people: our own words, or the kind of another's."""
     if isinstance(failure, NotTaken):
         return f"answered {failure}"
+    if isinstance(failure, AwsError):
+        return failure.kind
     return str(failure) if isinstance(failure, Forbidden) else type(failure).__name__
 
 
@@ -164,4 +166,5 @@ def _post(rule: AlertRule, message: Mapping[str, Any]) -> None:
 
 def _publish(rule: AlertRule, message: Mapping[str, Any]) -> None:
     subject = _subject(message).encode("ascii", "replace").decode()  # SNS takes no other letters in a subject
-    client("sns").publish(TopicArn=rule.sns_topic, Subject=subject, Message=text_of(message))
+    with aws_errors("Publish"):
+        shared_client("sns").publish(TopicArn=rule.sns_topic, Subject=subject, Message=text_of(message))

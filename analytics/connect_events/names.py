@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
 from django.core.cache import cache
 
-from analytics.aws import client
+from connect_bridge.aws import AwsError, aws_errors, shared_client
 
 log = logging.getLogger(__name__)
 
@@ -28,17 +26,18 @@ def name_of(arn: str) -> str:
     if known is not None:
         return str(known)
     try:
-        name = _asked(found["kind"], found["instance"], found["id"])[:MOST]
+        with aws_errors("the name of a queue or an agent"):
+            name = _asked(found["kind"], found["instance"], found["id"])[:MOST]
         cache.set(f"analytics.name.{found['id']}", name, REMEMBERED)
-    except (ClientError, BotoCoreError) as failure:
-        log.info("the name of %s %s is not told (%s)", found["kind"], found["id"], type(failure).__name__)
+    except AwsError as failure:
+        log.info("the name of %s %s is not told (%s)", found["kind"], found["id"], failure.kind)
         name = found["id"][:MOST]
         cache.set(f"analytics.name.{found['id']}", name, REFUSED_FOR)
     return name
 
 
 def _asked(kind: str, instance: str, identifier: str) -> str:
-    connect: Any = client("connect")
+    connect = shared_client("connect")
     if kind == "queue":
         return str(connect.describe_queue(InstanceId=instance, QueueId=identifier)["Queue"]["Name"])
     user = connect.describe_user(InstanceId=instance, UserId=identifier)["User"]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.utils import timezone
 
-from analytics.aws import client
 from analytics.models import QueueNow
+from connect_bridge.aws import AwsError, aws_errors, shared_client
 
 log = logging.getLogger(__name__)
 
@@ -28,16 +26,17 @@ MOST = 100
 def look() -> int:
     """Ask for the configured queues and write down the answers; return how many queues answered."""
     queues = settings.CONNECT_QUEUES[:MOST]
-    connect: Any = client("connect")
     try:
-        answer = connect.get_current_metric_data(
-            InstanceId=settings.CONNECT_INSTANCE_ID,
-            Filters={"Queues": queues, "Channels": ["CHAT"]},
-            Groupings=["QUEUE", "CHANNEL"],
-            CurrentMetrics=[{"Name": name, "Unit": unit} for name, (_, unit) in METRICS.items()],
-        )
-    except (ClientError, BotoCoreError) as failure:
-        log.warning("Connect does not tell how its queues are: %s", type(failure).__name__)
+        connect = shared_client("connect")
+        with aws_errors("GetCurrentMetricData"):
+            answer = connect.get_current_metric_data(
+                InstanceId=settings.CONNECT_INSTANCE_ID,
+                Filters={"Queues": queues, "Channels": ["CHAT"]},
+                Groupings=["QUEUE", "CHANNEL"],
+                CurrentMetrics=[{"Name": name, "Unit": unit} for name, (_, unit) in METRICS.items()],
+            )
+    except AwsError as failure:
+        log.warning("Connect does not tell how its queues are: %s", failure.kind)
         return 0
     results = answer.get("MetricResults", [])
     for result in results:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from analytics.aws import client
 from analytics.connect_events.events import Taken, Unreadable, read, take
+from connect_bridge.aws import AwsError, aws_errors, shared_client
 
 log = logging.getLogger(__name__)
 
@@ -20,17 +18,19 @@ BATCH, LONGEST = 10, 20.0
 
 def drain() -> int:
     """Take what waits; return how many events were stored. What is to come later stays in the queue."""
+    queue = settings.CONTACT_EVENTS_QUEUE_URL
     ends, stored = time.monotonic() + LONGEST, 0
-    sqs: Any = client("sqs")
     while time.monotonic() < ends:
         try:
-            answer = sqs.receive_message(QueueUrl=settings.CONTACT_EVENTS_QUEUE_URL, MaxNumberOfMessages=BATCH)
-            messages = answer.get("Messages", [])
-            done = [message for message in messages if _take(message["Body"]) is not Taken.LATER]
-            for message in done:
-                sqs.delete_message(QueueUrl=settings.CONTACT_EVENTS_QUEUE_URL, ReceiptHandle=message["ReceiptHandle"])
-        except (ClientError, BotoCoreError) as failure:
-            log.warning("the queue of contact events does not answer: %s", type(failure).__name__)
+            sqs = shared_client("sqs")
+            with aws_errors("the queue of contact events"):
+                answer = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=BATCH)
+                messages = answer.get("Messages", [])
+                done = [message for message in messages if _take(message["Body"]) is not Taken.LATER]
+                for message in done:
+                    sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        except AwsError as failure:
+            log.warning("the queue of contact events does not answer: %s", failure.kind)
             break
         stored += len(done)
         if not done:

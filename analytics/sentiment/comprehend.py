@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from analytics.aws import client
 from analytics.sentiment.engine import EngineError, ItemFailed, KeyPhrase, Refused, Score, Throttled
+from connect_bridge.aws import AwsError, AwsRefused, aws_errors, shared_client
 
 #: Calls at a time: Comprehend takes about ten batches a second.
 THREADS = 4
@@ -52,20 +50,20 @@ class Comprehend:
 
     def _call(self, operation: str, **arguments: Any) -> Any:
         try:
-            return getattr(client("comprehend"), operation)(**arguments)
-        except ClientError as error:
-            raise _meaning(operation, error) from None
-        except BotoCoreError as error:  # its text may quote the request
-            raise EngineError(f"Comprehend did not answer {operation}: {type(error).__name__}") from None
+            with aws_errors(operation):
+                return getattr(shared_client("comprehend"), operation)(**arguments)
+        except AwsRefused as refusal:
+            raise _meaning(operation, refusal) from None
+        except AwsError as failure:
+            raise EngineError(f"Comprehend did not answer {operation}: {failure.kind}") from None
 
 
 def _score(raw: Any) -> Score:
     return Score(positive=raw["Positive"], negative=raw["Negative"], neutral=raw["Neutral"], mixed=raw["Mixed"])
 
 
-def _meaning(operation: str, error: ClientError) -> EngineError:
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+def _meaning(operation: str, refusal: AwsRefused) -> EngineError:
+    code, status = refusal.code, refusal.status
     text = f"Comprehend refused {operation}: {code} ({status})"
     if code in _THROTTLES or status == 429:  # noqa: PLR2004 - HTTP
         return Throttled(text)

@@ -7,7 +7,6 @@ webhook that comes in the same moment finds the key taken, or takes it first: th
 from __future__ import annotations
 
 import logging
-import random
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from channels_app.account import Account, open_account
 from channels_app.accounts.call_log import log_calls
 from channels_app.channel import ChecksSubscription, Reconciles
 from channels_app.errors import AccountProblem, AuthFailed, SendFailed
+from channels_app.infrastructure.backoff import spread
 from channels_app.models import ChannelAccount, InboundCheck, InboundEntry, WebhookDelivery
 from channels_app.registry import channels
 from channels_app.toolkit.http import HttpTrace
@@ -124,7 +124,7 @@ def _take_turn(account: uuid.UUID, *, now: bool) -> InboundCheck | None:
     row = rows.defer("credentials", "former_credentials").select_for_update(no_key=True).first()
     if row is None or not (now or rows.filter(_turn_has_come()).exists()):
         return None
-    wait = (settings.INBOUND_POLL_SECONDS or 300) * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - jitter
+    wait = spread(settings.INBOUND_POLL_SECONDS or 300, JITTER)
     due_at = timezone.now() + timedelta(seconds=wait)
     check, _ = InboundCheck.objects.update_or_create(account=row, defaults={"due_at": due_at})
     check.account = row

@@ -5,33 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from botocore import xform_name
-from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConfigNotFound,
-    ConnectTimeoutError,
-    CredentialRetrievalError,
-    EndpointConnectionError,
-    InvalidProxiesConfigError,
-    InvalidRegionError,
-    NoCredentialsError,
-    NoRegionError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    ProxyConnectionError,
-    SSLError,
-    TokenRetrievalError,
+from connect_bridge.aws import (
+    ONE_ATTEMPT,
+    AwsError,
+    AwsNoIdentity,
+    AwsNotConnected,
+    AwsNoWayOut,
+    AwsRefused,
+    AwsUnreadable,
+    aws_client,
+    aws_errors,
+    endpoint_of,
 )
-from botocore.parsers import ResponseParserError
-
-from channels_app.toolkit.outbound_proxy import why_no_way
-from connect_bridge.aws import UnusableWay, aws_client, endpoint_of
 from connect_bridge.connect.error_codes import CONTROL, meaning
 from connect_bridge.connect.gateway import ChatRequest, GatewayError, NoWay, SetUp, StartedChat, Unreachable
 from connect_bridge.connect.item_reader import kept_id
@@ -41,34 +29,15 @@ log = logging.getLogger(__name__)
 #: StartChatContact is limited to 5 a second: more threads would only wait.
 THREADS = 8
 #: Seconds. Retries are the relay's, so the SDK makes one attempt.
-TIMEOUTS = Config(
-    connect_timeout=4,
-    read_timeout=10,
-    retries={"total_max_attempts": 1},
-    max_pool_connections=THREADS,
-    parameter_validation=False,  # Connect itself answers what is wrong, and we show that
-)
+CLIENT: dict[str, Any] = {
+    "connect_timeout": 4,
+    "read_timeout": 10,
+    "retries": ONE_ATTEMPT,
+    "max_pool_connections": THREADS,
+    "parameter_validation": False,  # Connect itself answers what is wrong, and we show that
+}
 #: What the bridge can show to a customer; the rest is not sent to it.
 CONTENT_TYPES = ["text/plain", "application/vnd.amazonaws.connect.message.interactive"]
-
-#: What keeps the SDK from asking: it does not know as whom, or where.
-_OURS = (
-    ConfigNotFound,
-    CredentialRetrievalError,
-    InvalidRegionError,
-    NoCredentialsError,
-    NoRegionError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    TokenRetrievalError,
-)
-_NOT_CONNECTED = (
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    InvalidProxiesConfigError,
-    ProxyConnectionError,
-    SSLError,
-)
 
 
 def participant_endpoint() -> str:
@@ -91,32 +60,23 @@ class BotoConnect:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _start_chat(self, request: ChatRequest) -> StartedChat:
-        expected = ("ContactId", "ParticipantId", "ParticipantToken")
-        answer = self._call("StartChatContact", start_chat_arguments(request), expected)
-        return StartedChat(
-            contact_id=kept_id(answer["ContactId"]),
-            participant_id=kept_id(answer["ParticipantId"]),
-            participant_token=answer["ParticipantToken"],
-        )
-
-    def _call(self, operation: str, arguments: dict[str, Any], expected: Sequence[str]) -> dict[str, Any]:
         try:
-            client = self._connect()
-            answer = getattr(client, xform_name(operation))(**arguments)
-            return {name: answer[name] for name in expected}
+            with aws_errors("StartChatContact"):
+                answer = self._connect().start_chat_contact(**start_chat_arguments(request))
+            return StartedChat(
+                contact_id=kept_id(answer["ContactId"]),
+                participant_id=kept_id(answer["ParticipantId"]),
+                participant_token=answer["ParticipantToken"],
+            )
+        except AwsError as failure:
+            raise _meaning("StartChatContact", failure) from None
         except KeyError:
-            raise Unreachable(f"Amazon Connect answered {operation} with something unreadable") from None
-        except ClientError as error:
-            raise _meaning(operation, error) from None
-        except BotoCoreError as failure:
-            raise _no_answer(failure) from None
-        except ResponseParserError:
-            raise Unreachable(f"Amazon Connect answered {operation} with something unreadable") from None
+            raise _unreadable("StartChatContact") from None
 
     def _connect(self) -> Any:
         with self._making:  # a client of its own for every thread would cost tens of megabytes each
             if self._client is None:
-                self._client = aws_client("connect", TIMEOUTS)
+                self._client = aws_client("connect", **CLIENT)
             return self._client
 
 
@@ -138,19 +98,22 @@ def start_chat_arguments(request: ChatRequest) -> dict[str, Any]:
     return arguments
 
 
-def _meaning(operation: str, error: ClientError) -> GatewayError:
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    return meaning(CONTROL, operation, code, status)
+def _meaning(operation: str, failure: AwsError) -> GatewayError:
+    match failure:
+        case AwsRefused():
+            return meaning(CONTROL, operation, failure.code, failure.status)
+        case AwsUnreadable():
+            return _unreadable(operation)
+        case AwsNoWayOut():
+            return SetUp(f"no way out to Amazon Connect: {failure}")
+        case AwsNoIdentity():
+            fix = f"{failure.kind}; see AWS_PROFILE, or the role"
+            return SetUp(f"no AWS credentials or region to call Amazon Connect with: {fix}")
+        case AwsNotConnected():
+            return NoWay(f"no connection to Amazon Connect: {failure.reason}")
+        case _:
+            return Unreachable(f"Amazon Connect did not answer: {failure.kind}")
 
 
-def _no_answer(failure: BotoCoreError) -> GatewayError:
-    """Return what it means that there was no answer to read."""
-    name = type(failure).__name__
-    if isinstance(failure, UnusableWay):
-        return SetUp(f"no way out to Amazon Connect: {failure}")
-    if isinstance(failure, _OURS):
-        return SetUp(f"no AWS credentials or region to call Amazon Connect with: {name}; see AWS_PROFILE, or the role")
-    if isinstance(failure, _NOT_CONNECTED):
-        return NoWay(f"no connection to Amazon Connect: {why_no_way(failure)}")
-    return Unreachable(f"Amazon Connect did not answer: {name}")
+def _unreadable(operation: str) -> GatewayError:
+    return Unreachable(f"Amazon Connect answered {operation} with something unreadable")

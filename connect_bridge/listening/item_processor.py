@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 import uuid
 from collections import deque
@@ -17,6 +16,7 @@ from typing import NamedTuple
 import psycopg
 from django.conf import settings
 
+from channels_app.infrastructure.backoff import full_jitter
 from channels_app.infrastructure.failpoints import failpoint
 from channels_app.toolkit.text import TextLimit, split_text
 from connect_bridge.connect.gateway import Item
@@ -179,7 +179,7 @@ class ItemProcessor:
             return
         log.log(logging.WARNING if self._failures == 1 else logging.DEBUG, "%s, will try again", what)
         self._queue.extendleft(reversed(batch))
-        await asyncio.sleep(random.uniform(0, min(RETRY_FIRST * 2**self._failures, RETRY_MOST)))  # noqa: S311 - jitter
+        await asyncio.sleep(full_jitter(self._failures, RETRY_FIRST, RETRY_MOST))
 
     async def _digest(self, items: Sequence[Item]) -> None:
         """Store what is new and draw the conclusions. Repeating it does no harm.

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from channels_app.infrastructure.backoff import full_jitter
 from channels_app.infrastructure.failpoints import failpoint
 from channels_app.toolkit.text import TextLimit
 from connect_bridge.connect.gateway import Connection, GatewayError, Invalid, Item, Refused, Throttled, Unreachable
@@ -221,7 +222,7 @@ class Listener:
                 log.info("contact %s: no last look at the transcript: %s", self.chat.contact, failure.code)
                 if isinstance(failure, Refused):
                     break
-            await asyncio.sleep(random.uniform(0, RECONNECT_FIRST * 2**attempt))  # noqa: S311 - jitter
+            await asyncio.sleep(full_jitter(attempt, RECONNECT_FIRST, RECONNECT_MOST))
         return ()
 
     async def _transcript(self) -> Sequence[Item]:
@@ -276,7 +277,7 @@ class Listener:
             self._recovering = asyncio.create_task(self._until_caught_up())
 
     async def _until_caught_up(self) -> None:
-        wait = RECONNECT_FIRST
+        failures = 0
         while not (self._is_done or self.caught_up.is_set()):
             try:
                 async with self._turn:
@@ -285,10 +286,10 @@ class Listener:
                 self._finish(ENDED_UNHEARD)
                 return
             except Exception as failure:  # noqa: BLE001 - whatever it is, a chat must not stay unheard
-                level = logging.INFO if wait == RECONNECT_FIRST else logging.DEBUG
+                level = logging.DEBUG if failures else logging.INFO
                 log.log(level, "contact %s: reconnect failed: %s", self.chat.contact, described(failure))
-                await asyncio.sleep(random.uniform(0, wait))  # noqa: S311 - jitter
-                wait = min(wait * 2, RECONNECT_MOST)
+                await asyncio.sleep(full_jitter(failures, RECONNECT_FIRST, RECONNECT_MOST))
+                failures += 1
 
 
 def described(failure: BaseException) -> str:

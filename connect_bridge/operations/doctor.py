@@ -7,9 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from uuid import UUID
 
-import boto3
 import msgspec
-from botocore.exceptions import BotoCoreError, ClientError
 from celery import current_app
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -21,7 +19,7 @@ from channels_app.accounts.provider_checks import ask_all, points_of
 from channels_app.errors import AccountProblem
 from channels_app.models import AccountHealth, ChannelAccount, InboundCheck
 from channels_app.registry import channels
-from connect_bridge.aws import aws_client, region
+from connect_bridge.aws import AwsError, aws_client, aws_errors, credentials_source, has_region, region
 from connect_bridge.operations import doctor_connect
 from connect_bridge.operations.account_reasons import WARN_BEFORE
 from connect_bridge.operations.findings import Finding, Level
@@ -109,28 +107,28 @@ def _broker() -> Finding:
 
 
 def _aws(*, online: bool) -> Iterator[Finding]:
-    session = boto3.Session(region_name=region())
-    if "AWS_REGION" in os.environ or boto3.Session().region_name:
+    if has_region():
         yield Finding("AWS region", Level.OK, region())
     else:
         fix = "set AWS_REGION to the region of your Connect instance"
         yield Finding("AWS region", Level.WARNING, f"not set; taking {region()}", fix)
-    found = session.get_credentials()
-    if found is None:
+    source = credentials_source()
+    if source is None:
         fix = "give the process a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         yield Finding("AWS credentials", Level.FAILURE, "none found", fix)
     elif not online:
-        yield Finding("AWS credentials", Level.OK, f"found ({found.method}); --online tries them")
+        yield Finding("AWS credentials", Level.OK, f"found ({source}); --online tries them")
     else:
         yield _ask_aws()
 
 
 def _ask_aws() -> Finding:
     try:
-        who = aws_client("sts").get_caller_identity()["Arn"]
-    except (BotoCoreError, ClientError) as problem:
-        return Finding("AWS credentials", Level.FAILURE, f"refused: {problem}", "correct the keys or the role")
-    return Finding("AWS credentials", Level.OK, f"accepted, as {who}")
+        with aws_errors("GetCallerIdentity"):
+            role = aws_client("sts").get_caller_identity()["Arn"]
+    except AwsError as problem:
+        return Finding("AWS credentials", Level.FAILURE, f"refused: {problem.detail}", "correct the keys or the role")
+    return Finding("AWS credentials", Level.OK, f"accepted, as {role}")
 
 
 def _processes(status: SystemStatus) -> Iterator[Finding]:

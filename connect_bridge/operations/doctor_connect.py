@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from typing import Any
 
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.db.models import Count, Min
 from django.utils import timezone
 
 from channels_app.accounts.explanations import explain
 from channels_app.models import ChannelAccount, RoutingRule
-from channels_app.toolkit.outbound_proxy import UnusableBundle, UnusableProxy, ca_bundle, proxy_for, shown, why_no_way
-from connect_bridge.aws import UnusableWay, aws_client, endpoint_of
+from channels_app.toolkit.outbound_proxy import UnusableBundle, UnusableProxy, ca_bundle, proxy_for, shown
+from connect_bridge.aws import (
+    ONE_ATTEMPT,
+    AwsNoWayOut,
+    AwsRefused,
+    AwsUnanswered,
+    aws_client,
+    aws_errors,
+    endpoint_of,
+)
 from connect_bridge.models import Message
 from connect_bridge.operations.findings import Finding, Level
 from connect_bridge.operations.stuck_reasons import NEEDS_A_PERSON
 
 #: One attempt, and not for long: a person waits.
-PATIENCE = Config(connect_timeout=4, read_timeout=10, retries={"total_max_attempts": 1})
+PATIENCE: Mapping[str, Any] = {"connect_timeout": 4, "read_timeout": 10, "retries": ONE_ATTEMPT}
 SERVICES: Mapping[str, str] = {"connect": "Amazon Connect", "connectparticipant": "the participant service"}
 #: What DescribeContactFlow says of a flow that is not to be used, and what to do.
 _REFUSALS: Mapping[str, str] = {
@@ -62,21 +69,22 @@ def routes() -> Iterator[Finding]:
     for (instance, flow), users in sorted(_routes().items()):
         name = f"flow of {', '.join(sorted(users))}"[:80]
         try:
-            client = client or aws_client("connect", PATIENCE)
-            found = client.describe_contact_flow(InstanceId=instance, ContactFlowId=flow)["ContactFlow"]
-        except UnusableWay as problem:
+            client = client or aws_client("connect", **PATIENCE)
+            with aws_errors("DescribeContactFlow"):
+                found = client.describe_contact_flow(InstanceId=instance, ContactFlowId=flow)["ContactFlow"]
+        except AwsNoWayOut as problem:
             yield Finding(name, Level.FAILURE, str(problem), "correct the variable, or leave it out")
-        except ClientError as refusal:
+        except AwsRefused as refusal:
             yield _refused(name, refusal)
-        except BotoCoreError as failure:
-            said = f"Amazon Connect does not answer: {why_no_way(failure)}"
+        except AwsUnanswered as failure:
+            said = f"Amazon Connect does not answer: {failure.reason}"
             yield Finding(name, Level.FAILURE, said, "check AWS_REGION and the network; see “way out” above")
         else:
             yield _judged(name, found)
 
 
-def _refused(name: str, refusal: ClientError) -> Finding:
-    code = refusal.response.get("Error", {}).get("Code", "")
+def _refused(name: str, refusal: AwsRefused) -> Finding:
+    code = refusal.code
     if code == "AccessDeniedException":
         fix = "allow connect:DescribeContactFlow to Parley's role, if doctor is to look"
         return Finding(name, Level.WARNING, "Parley's role may not look at it", fix)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import random
 from datetime import UTC, datetime
 
 import msgspec
 
 from channels_app.errors import SendFailed, Throttled, UnknownOutcome
+from channels_app.infrastructure.backoff import full_jitter
 from connect_bridge.models import OutboxEntry
 from connect_bridge.outbox.queries import Verdict
 
@@ -36,7 +36,7 @@ def judge(failure: SendFailed, attempts: int, age: float) -> Verdict:
     if not failure.retryable:
         return verdict
     asked = 0.0 if failure.retry_at is None else (failure.retry_at - datetime.now(UTC)).total_seconds()
-    wait = max(asked, random.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempts - 1))))  # noqa: S311 - jitter
+    wait = max(asked, full_jitter(attempts - 1, FIRST_WAIT, LONGEST_WAIT))
     if isinstance(failure, Throttled):  # the others of this account need not hear the same
         verdict = msgspec.structs.replace(verdict, pause=wait)
     if asked > PATIENCE:

@@ -6,7 +6,6 @@ key, an identity's messages by time through the index `by_identity`.
 
 from __future__ import annotations
 
-import random
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -14,16 +13,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from connect_bridge.aws import aws_client
+from channels_app.infrastructure.backoff import full_jitter
+from connect_bridge.aws import AwsError, AwsRefused, aws_client, aws_errors
 
 #: Seconds. The SDK repeats what is throttled; what lasts longer is the next pass's.
-TIMEOUTS = Config(connect_timeout=4, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4})
+CLIENT: dict[str, Any] = {
+    "connect_timeout": 4,
+    "read_timeout": 10,
+    "retries": {"mode": "standard", "total_max_attempts": 4},
+}
 #: Items of one BatchWriteItem, its limit; and how often what it left is offered again.
 BATCH, MOST_OFFERS = 25, 8
+#: Seconds before the second offer at most, and before any.
+OFFER_FIRST, OFFER_MOST = 0.05, 2.0
 #: Bytes of text that an item holds: DynamoDB takes 400 kB for all of an item.
 LONGEST_TEXT = 350_000
 INDEX = "by_identity"
@@ -111,9 +115,9 @@ class Table:
     def __init__(self) -> None:
         self.name: str = settings.DYNAMODB_TABLE
         try:
-            self._client: Any = aws_client("dynamodb", TIMEOUTS)
-        except BotoCoreError as problem:
-            raise Unavailable(f"DynamoDB cannot be asked: {type(problem).__name__}") from None
+            self._client: Any = aws_client("dynamodb", **CLIENT)
+        except AwsError as problem:
+            raise Unavailable(f"DynamoDB cannot be asked: {problem.kind}") from None
 
     def create(self) -> bool:
         """Make the table, paid by request, and wait until it is ready. Return False if it was there."""
@@ -121,19 +125,20 @@ class Table:
         index = [{"AttributeName": "GSI1PK", "KeyType": "HASH"}, {"AttributeName": "GSI1SK", "KeyType": "RANGE"}]
         names = ("PK", "SK", "GSI1PK", "GSI1SK")
         try:
-            self._client.create_table(
-                TableName=self.name,
-                KeySchema=keys,
-                AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
-                GlobalSecondaryIndexes=[
-                    {"IndexName": INDEX, "KeySchema": index, "Projection": {"ProjectionType": "ALL"}}
-                ],
-                BillingMode="PAY_PER_REQUEST",
-            )
-            self._client.get_waiter("table_exists").wait(TableName=self.name)
-        except self._client.exceptions.ResourceInUseException:
-            return False
-        except (ClientError, BotoCoreError) as failure:
+            with aws_errors("CreateTable"):
+                self._client.create_table(
+                    TableName=self.name,
+                    KeySchema=keys,
+                    AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
+                    GlobalSecondaryIndexes=[
+                        {"IndexName": INDEX, "KeySchema": index, "Projection": {"ProjectionType": "ALL"}}
+                    ],
+                    BillingMode="PAY_PER_REQUEST",
+                )
+                self._client.get_waiter("table_exists").wait(TableName=self.name)
+        except AwsError as failure:
+            if isinstance(failure, AwsRefused) and failure.code == "ResourceInUseException":
+                return False
             raise _unavailable("CreateTable", failure) from None
         return True
 
@@ -152,7 +157,7 @@ class Table:
             requests = answer.get("UnprocessedItems", {}).get(self.name, [])
             if not requests:
                 return
-            time.sleep(random.uniform(0, min(2.0, 0.05 * 2**offer)))  # noqa: S311 - jitter
+            time.sleep(full_jitter(offer, OFFER_FIRST, OFFER_MOST))
         raise Unavailable(f"DynamoDB takes no more for now: {len(requests)} items are left for the next pass")
 
     def scan(self) -> Iterator[list[Item]]:
@@ -180,15 +185,16 @@ class Table:
 
     def _call(self, operation: str, **given: Any) -> Any:
         try:
-            return getattr(self._client, operation)(**given)
-        except (ClientError, BotoCoreError) as failure:
+            with aws_errors(operation):
+                return getattr(self._client, operation)(**given)
+        except AwsError as failure:
             raise _unavailable(operation, failure) from None
 
 
-def _unavailable(operation: str, failure: ClientError | BotoCoreError) -> Unavailable:
-    if isinstance(failure, BotoCoreError):
-        return Unavailable(f"DynamoDB did not answer {operation}: {type(failure).__name__}")
-    code = str(failure.response.get("Error", {}).get("Code", ""))
+def _unavailable(operation: str, failure: AwsError) -> Unavailable:
+    if not isinstance(failure, AwsRefused):
+        return Unavailable(f"DynamoDB did not answer {operation}: {failure.kind}")
+    code = failure.code
     help_ = {
         "ResourceNotFoundException": "there is no such table; make it with `manage.py projection create`",
         "AccessDeniedException": "the AWS credentials may not do that",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 import uuid
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from datetime import UTC, datetime
 import msgspec
 import psycopg
 
+from channels_app.infrastructure.backoff import full_jitter
 from channels_app.infrastructure.failpoints import failpoint
 from connect_bridge.connect.gateway import (
     CONNECT_WITHIN,
@@ -385,7 +385,7 @@ class Relay:
     def _later(self) -> float:
         """Arrange another look; return in how many seconds."""
         self._failures += 1
-        wait = random.uniform(0, min(RETRY_MOST, RETRY_FIRST * 2 ** min(self._failures, 10)))  # noqa: S311 - jitter
+        wait = full_jitter(self._failures, RETRY_FIRST, RETRY_MOST)
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(wait, self.wake)

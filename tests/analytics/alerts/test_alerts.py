@@ -15,7 +15,6 @@ from django.core import mail
 from django.utils import timezone
 from moto.server import ThreadedMotoServer
 
-from analytics import aws
 from analytics.alerts import notify, reports
 from analytics.alerts.metrics import METRICS, current
 from analytics.alerts.rules import Bounds, Standing, State, backtest, bounds_of, evaluate, filter_of, step
@@ -23,6 +22,7 @@ from analytics.models import AlertEvent, AlertRule, Export, Report, Sentiment
 from analytics.queries.filters import parse
 from analytics.rollups.time_buckets import HOUR, hour_of
 from analytics.rollups.update import refresh
+from connect_bridge import aws
 from tests.analytics.dashboards.kit import RIGHTS, login
 from tests.analytics.kit import BAD, GOOD, said
 from tests.factories import ContactFactory, ConversationFactory, MessageFactory
@@ -163,15 +163,15 @@ def test_everybody_is_told_without_words_of_customers(hook: Hook, monkeypatch: p
         monkeypatch.setenv("AWS_ENDPOINT_URL_SNS", f"http://{host}:{port}")
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        aws.forget()
-        topic = aws.client("sns").create_topic(Name="alerts")["TopicArn"]
+        aws.forget_clients()
+        topic = aws.shared_client("sns").create_topic(Name="alerts")["TopicArn"]
         rule = rule_of(emails="ana@example.com\nbob@example.com", webhook_url=hook.url, sns_topic=topic)
         chats(3, BAD)
         evaluate(rule.pk, timezone.now())
         assert notify.deliver_due() == 1
     finally:
         server.stop()
-        aws.forget()
+        aws.forget_clients()
     event = AlertEvent.objects.get()
     assert (event.told, event.trouble, event.due_at) == (["e-mail", "webhook", "SNS"], "", None)
     (letter,) = mail.outbox

@@ -11,11 +11,11 @@ import pytest
 from django.test import Client
 from moto.server import ThreadedMotoServer
 
-from analytics import aws
 from analytics.connect_events import sqs as contactqueue
 from analytics.connect_events.events import Taken, read, take
 from analytics.models import ChatFact, ContactDetail
 from analytics.rollups.update import refresh
+from connect_bridge import aws
 from tests.factories import ContactFactory
 
 pytestmark = pytest.mark.django_db
@@ -32,7 +32,7 @@ def _no_aws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_CONNECT", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    aws.forget()
+    aws.forget_clients()
 
 
 def event(kind: str, at: datetime, **detail: Any) -> bytes:
@@ -129,8 +129,8 @@ def test_events_come_out_of_a_queue_too(settings: Any, monkeypatch: pytest.Monke
     try:
         host, port = server.get_host_and_port()
         monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", f"http://{host}:{port}")
-        aws.forget()
-        sqs: Any = aws.client("sqs")
+        aws.forget_clients()
+        sqs: Any = aws.shared_client("sqs")
         settings.CONTACT_EVENTS_QUEUE_URL = sqs.create_queue(QueueName="events")["QueueUrl"]
         contact = ContactFactory(initial_contact_id="c-1")
         for raw in (*story(), b"something else"):
@@ -141,4 +141,4 @@ def test_events_come_out_of_a_queue_too(settings: Any, monkeypatch: pytest.Monke
         assert left["Attributes"]["ApproximateNumberOfMessages"] == "0"
     finally:
         server.stop()
-        aws.forget()
+        aws.forget_clients()

@@ -15,7 +15,7 @@ from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from analytics import aws, receivers, tasks
+from analytics import receivers, tasks
 from analytics.connect_events import queue_metrics
 from analytics.dashboards import live
 from analytics.dashboards.consumers import Dashboards
@@ -25,6 +25,7 @@ from analytics.sentiment import scoring
 from analytics.sentiment.comprehend import Comprehend
 from analytics.sentiment.engine import ItemFailed, KeyPhrase, Score, Throttled
 from channels_app.accounts.service import save_account
+from connect_bridge import aws
 from sandbox import demo
 from sandbox.world.settings import Settings
 from tests.analytics.kit import FakeEngine, said, score_of
@@ -39,9 +40,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningWorld]:
             monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", world.url)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        aws.forget()
+        aws.forget_clients()
         yield world
-        aws.forget()
+        aws.forget_clients()
 
 
 def test_the_real_client_scores_detects_and_finds_phrases(world: RunningWorld) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -98,7 +97,7 @@ def messenger(monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> Iterat
         monkeypatch.setattr(module, "channels", lambda: {"fake": bound})
     monkeypatch.setattr(tasks, "APART", 0.0)
     monkeypatch.setattr(retry_policy, "FIRST_WAIT", retry_policy.LONGEST_WAIT)
-    monkeypatch.setattr(retry_policy, "random", SimpleNamespace(uniform=lambda _least, most: most))
+    monkeypatch.setattr(retry_policy, "full_jitter", lambda failures, first, most: min(most, first * 2**failures))
     yield messenger
     db_pool.close()
 
