@@ -33,7 +33,11 @@ Relayed = tuple[uuid.UUID, uuid.UUID, int, bool, str]
 
 @dataclass(slots=True, kw_only=True)
 class BridgeRuntime:
-    """The shared means of one bridge. `said` is told of every new message of Connect's side, after its commit."""
+    """What the relays and listeners of one bridge share.
+
+    `on_stored` is called with a conversation and its new messages of Connect's side, `on_ended` with a conversation and
+    the contact that is over: both after the commit. Neither blocks.
+    """
 
     bridge: uuid.UUID
     pool: AsyncConnectionPool[AsyncConnection]
@@ -41,7 +45,8 @@ class BridgeRuntime:
     participants: ParticipantService
     captures: GroupCommitter[Batch, Sequence[uuid.UUID]]
     relays: GroupCommitter[Relayed, None]
-    said: Callable[[uuid.UUID, Sequence[uuid.UUID]], None]
+    on_stored: Callable[[uuid.UUID, Sequence[uuid.UUID]], None]
+    on_ended: Callable[[uuid.UUID, uuid.UUID], None]
     limiters: RateLimiters = field(default_factory=RateLimiters)
     gates: Gates = field(default_factory=Gates)
     services: AccountSettingsCache = field(default_factory=AccountSettingsCache)
@@ -54,7 +59,7 @@ class BridgeRuntime:
         """Whether our heartbeat is fresh: without it another bridge may have taken our conversations over."""
         return time.monotonic() - self.beat_at < OURS_FOR
 
-    async def execute(self, query: str, given: Any) -> int:
+    async def execute(self, query: str, params: Any) -> int:
         """Run one statement in a transaction of its own and return how many rows it touched."""
         async with self.pool.connection() as connection:
-            return (await connection.execute(query.encode(), given)).rowcount
+            return (await connection.execute(query.encode(), params)).rowcount

@@ -1,4 +1,7 @@
-"""News for the apps above. Sent after the commit; a receiver that fails harms nobody."""
+"""What the bridge tells the apps above, after the commit. A receiver that fails harms nobody.
+
+No signal is promised: a process may die between the commit and the signal. What must happen reads the database.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,12 @@ class CommittedSignal(Signal):
     """
 
     def _log_robust_failure(self, receiver: Callable[..., Any], err: Exception) -> None:
-        log.error("%s failed on news: %s", getattr(receiver, "__qualname__", receiver), type(err).__name__)
+        log.error("%s failed on a signal: %s", getattr(receiver, "__qualname__", receiver), type(err).__name__)
 
 
 #: A message was stored, from either side. `conversation_id`, `message_id`: UUID.
 message_stored = CommittedSignal()
 #: A send came to an end. `conversation_id`, `message_id`: UUID; `status`: accepted, failed or uncertain.
 message_settled = CommittedSignal()
-#: A Connect chat ended. `conversation_id`, `contact_id` (our id of it): UUID.
+#: A Connect chat ended, or was given up before it began. `conversation_id`, `contact_id` (our id of it): UUID.
 contact_ended = CommittedSignal()

@@ -32,4 +32,4 @@ async def hold(runtime: BridgeRuntime, conversation: uuid.UUID, chat: Chat, orig
     )
     stored = await runtime.captures.add(Batch(conversation=conversation, contact=chat.contact, captured=(reply,)))
     if stored:
-        runtime.said(conversation, stored)
+        runtime.on_stored(conversation, stored)

@@ -71,7 +71,7 @@ async def say(
         await capture(connection, [Batch(conversation=conversation, contact=contact, captured=(reply,))])
         if occasion == PAUSED:
             await connection.execute(PASSES, [reply.id])
-    runtime.said(conversation, [reply.id])
+    runtime.on_stored(conversation, [reply.id])
     return True
 
 

@@ -91,7 +91,8 @@ class Bridge:
                 participants=participants,
                 captures=GroupCommitter(capture, parameters),
                 relays=GroupCommitter(_write_relayed, parameters),
-                said=self._dispatcher.outbound,
+                on_stored=self._dispatcher.outbound,
+                on_ended=self._dispatcher.ended,
             )
             self._hand_over = Rebalancer(self._runtime)
             try:

@@ -194,7 +194,7 @@ class ItemProcessor:
             stored = await self.runtime.captures.add(batch)
             failpoint("O4b")
             if stored:
-                self.runtime.said(self.conversation, stored)
+                self.runtime.on_stored(self.conversation, stored)
         await self.unpassed.hear(items)
         await self._follow(news, new)
         self._recent.extend(item.id for item in new if item.id and not is_unfinished(item))

@@ -365,7 +365,8 @@ class Relay:
         self.listener = None
         failpoint("O10")
         given = {"contact": chat.contact, "state": after(ContactState(chat.state), event), "reason": reason[:200]}
-        await self.runtime.execute(chats.CHAT_OVER, given)
+        if await self.runtime.execute(chats.CHAT_OVER, given):
+            self.runtime.on_ended(self.conversation, chat.contact)
         self._chat = None
         self._in_doubt = self._renewed = False
         self._taken.clear()

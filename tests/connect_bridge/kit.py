@@ -136,7 +136,8 @@ async def a_bridge() -> AsyncIterator[Bridge]:
             participants=nothing,
             captures=nothing,
             relays=nothing,
-            said=lambda *_: None,
+            on_stored=lambda *_: None,
+            on_ended=lambda *_: None,
         )
         await bridge._join()
         yield bridge

@@ -26,6 +26,7 @@ from analytics.sentiment.comprehend import Comprehend
 from analytics.sentiment.engine import ItemFailed, KeyPhrase, Score, Throttled
 from channels_app.accounts.service import save_account
 from connect_bridge import aws
+from connect_bridge.signals import CommittedSignal, contact_ended, message_settled, message_stored
 from sandbox import demo
 from sandbox.world.settings import Settings
 from tests.analytics.kit import FakeEngine, said, score_of
@@ -96,6 +97,17 @@ def test_news_become_one_hint_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receivers, "_last", -receivers.PAUSE)
     for _ in range(5):
         receivers.on_news(conversation_id=1, message_id=2)
+    assert len(sent) == 1
+
+
+@pytest.mark.parametrize("signal", [message_stored, message_settled, contact_ended])
+def test_what_the_bridge_tells_has_the_dashboards_brought_up_to_date(
+    monkeypatch: pytest.MonkeyPatch, signal: CommittedSignal
+) -> None:
+    sent: list[Any] = []
+    monkeypatch.setattr(tasks.refresh, "apply_async", lambda **given: sent.append(given))
+    monkeypatch.setattr(receivers, "_last", -receivers.PAUSE)
+    signal.send_robust(None, conversation_id=1)
     assert len(sent) == 1
 
 

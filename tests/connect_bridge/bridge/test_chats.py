@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
+from typing import Any
+
 import pytest
 
 from connect_bridge.models import Contact, Conversation
+from connect_bridge.signals import contact_ended
 from tests.connect_bridge.kit import accepted, said_to_customer, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -60,3 +64,24 @@ def test_a_customer_who_writes_after_the_end_gets_a_new_contact(aws, bridge, pho
     until(lambda: again.said() == ["one more thing"], "the message in the new chat")
     assert Contact.objects.count() == 2
     assert Conversation.objects.count() == 1
+
+
+def test_the_apps_above_are_told_once_when_a_chat_has_ended(aws, bridge, phone):
+    ended: list[uuid.UUID] = []
+
+    def hear(contact_id: uuid.UUID, **_: Any) -> None:
+        assert Contact.objects.get(id=contact_id).state == "ended"  # after the commit
+        ended.append(contact_id)
+
+    contact_ended.connect(hear)
+    try:
+        phone.write("Hello")
+        agent_id = aws.agent()
+        agent = accepted(aws, agent_id)
+        assert ended == []
+        aws.call("POST", f"/ccp/contacts/{agent.contact_id}/end", {"agent_id": agent_id})
+        until(lambda: ended, "the signal")
+        until(lambda: not Conversation.objects.get().active, "letting go")
+    finally:
+        contact_ended.disconnect(hear)
+    assert ended == [Contact.objects.get().id]

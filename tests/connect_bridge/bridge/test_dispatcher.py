@@ -10,7 +10,7 @@ import pytest
 
 from connect_bridge.bridge import dispatcher as dispatch
 from connect_bridge.bridge.dispatcher import Dispatcher
-from connect_bridge.signals import message_stored
+from connect_bridge.signals import contact_ended, message_stored
 
 
 @pytest.fixture
@@ -67,3 +67,21 @@ def test_hints_that_nobody_takes_do_not_fill_the_memory(monkeypatch, told):
     dispatcher.start()
     dispatcher.stop()
     assert [len(task) for task in told] == [10]
+
+
+def test_a_chat_that_ended_is_told_to_the_apps_and_to_no_worker(told):
+    ended: list[tuple[uuid.UUID, uuid.UUID]] = []
+
+    def hear(conversation_id: uuid.UUID, contact_id: uuid.UUID, **_: Any) -> None:
+        ended.append((conversation_id, contact_id))
+
+    contact_ended.connect(hear)
+    try:
+        dispatcher, conversation, contact = Dispatcher(), uuid.uuid4(), uuid.uuid4()
+        dispatcher.ended(conversation, contact)
+        dispatcher.start()
+        dispatcher.stop()
+    finally:
+        contact_ended.disconnect(hear)
+    assert ended == [(conversation, contact)]
+    assert told == []
