@@ -9,13 +9,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
 
 from channels_app.accounts.opening_hours import chosen
 from channels_app.registry import channels
 from channels_app.reply_window import window_closes
-from channels_app.toolkit.text import split_text
-from connect_bridge.outbox.system_message import AUTHOR, ROLE, STORE
+from connect_bridge.outbox.system_message import STORE, message_params
 from customers.claims import News, Told
 from customers.sql_steps import Connection
 
@@ -111,7 +109,7 @@ async def tell(connection: Connection, told: Iterable[Told]) -> None:
             continue
         other = await _label(connection, one.other) or chosen(ELSEWHERE, locale, language)
         text = chosen(WORDS[one.news], locale, language).format(other=other)
-        await connection.execute(STORE, _row(conversation, kind, text))
+        await connection.execute(STORE, message_params(conversation, kind, text))
 
 
 async def _label(connection: Connection, identity: uuid.UUID | None) -> str:
@@ -120,15 +118,3 @@ async def _label(connection: Connection, identity: uuid.UUID | None) -> str:
     row = await (await connection.execute(KIND, {"identity": identity})).fetchone()
     channel = channels().get(row[0]) if row else None
     return channel.label.partition(" (")[0] if channel else ""  # whose service brings it is nothing to a customer
-
-
-def _row(conversation: uuid.UUID, kind: str, text: str) -> dict[str, Any]:
-    parts = split_text(text, channels()[kind].text_limit)
-    return {
-        "conversation": conversation,
-        "id": uuid.uuid4(),
-        "role": ROLE,
-        "author": AUTHOR,
-        "text": text,
-        "parts": parts,
-    }

@@ -48,6 +48,7 @@ from connect_bridge.inbound.entries import (
 from connect_bridge.inbound.link_replies import tell, to_lock
 from connect_bridge.inbound.receipts import Joined, apply_receipt
 from connect_bridge.storage import side_events
+from connect_bridge.storage.messages import insert_messages
 from connect_bridge.storage.relaying import RELAY_CHANNEL, SHARD_LOCKS
 from connect_bridge.storage.side_events import Aside
 from customers.claims import Told
@@ -97,22 +98,32 @@ FIND_CONVERSATION = """
 SELECT c.id FROM connect_bridge_conversation c JOIN customers_identity i ON i.id = c.identity_id
  WHERE c.account_id = %(account)s AND i.kind = %(kind)s AND i.issuer = %(issuer)s AND i.external_id = %(external_id)s
 """
+_INSERT_MESSAGE = insert_messages(
+    "conversation",
+    id="%(id)s",
+    conversation_id="id",
+    sequence="last_sequence",
+    direction="'in'",
+    role="'CUSTOMER'",
+    author="%(author)s",
+    text="%(text)s",
+    original="%(original)s",
+    entry_id="%(entry)s",
+    provider_message_id="%(provider_id)s",
+    occurred_at="%(occurred)s",
+)
 #: Allocates the sequence under the conversation's row lock, makes the caller owner if nobody is, and stores.
-STORE = """
+STORE = f"""
 WITH conversation AS (
     UPDATE connect_bridge_conversation
        SET last_sequence = last_sequence + 1, last_inbound_at = now(), last_message_at = now(), active = true,
            fence = fence + (owner_id IS NULL)::int, owner_id = COALESCE(owner_id, %(bridge)s)
      WHERE id = %(conversation)s RETURNING id, last_sequence, owner_id
 ), message AS (
-    INSERT INTO connect_bridge_message
-           (id, conversation_id, sequence, direction, role, author, content_type, text, original, status, error_code,
-            error_detail, entry_id, provider_message_id, relayed, attempts, occurred_at, created_at)
-    SELECT %(id)s, id, last_sequence, 'in', 'CUSTOMER', %(author)s, 'text/plain', %(text)s, %(original)s, 'stored', '',
-           '', %(entry)s, %(provider_id)s, 0, 0, %(occurred)s, now() FROM conversation
+    {_INSERT_MESSAGE}
 )
 SELECT owner_id FROM conversation
-"""
+"""  # noqa: S608 - constants
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,49 +12,67 @@ from channels_app.toolkit.text import split_text
 from connect_bridge.models import Conversation
 from connect_bridge.outbox.tasks import drain
 from connect_bridge.signals import message_stored
+from connect_bridge.storage.messages import insert_messages, insert_sends
 
 #: As whom it stands in the transcript.
 ROLE, AUTHOR = "SYSTEM", "Parley"
 
-STORE = """
+_INSERT_MESSAGE = insert_messages(
+    "conversation",
+    id="%(id)s",
+    conversation_id="id",
+    sequence="last_sequence",
+    direction="'out'",
+    role="%(role)s",
+    author="%(author)s",
+    text="%(text)s",
+    occurred_at="now()",
+)
+_INSERT_SENDS = insert_sends(
+    "message m CROSS JOIN unnest(%(parts)s::text[]) WITH ORDINALITY AS p (text, part)",
+    id="gen_random_uuid()",
+    message_id="m.id",
+    conversation_id="m.conversation_id",
+    sequence="m.sequence",
+    part="p.part - 1",
+    text="p.text",
+)
+#: Takes message_params(). One statement, for whoever has a transaction.
+STORE = f"""
 WITH conversation AS (
     UPDATE connect_bridge_conversation SET last_sequence = last_sequence + 1, last_message_at = now()
      WHERE id = %(conversation)s RETURNING id, last_sequence
 ), message AS (
-    INSERT INTO connect_bridge_message
-           (id, conversation_id, sequence, direction, role, author, content_type, text, status, error_code,
-            error_detail, provider_message_id, relayed, attempts, occurred_at, created_at)
-    SELECT %(id)s, id, last_sequence, 'out', %(role)s, %(author)s, 'text/plain', %(text)s, 'stored', '', '', '', 0, 0,
-           now(), now() FROM conversation
+    {_INSERT_MESSAGE}
     RETURNING id, conversation_id, sequence
 )
-INSERT INTO connect_bridge_outboxentry
-       (id, message_id, conversation_id, sequence, part, text, state, attempts, due_at, claimed_by,
-        provider_message_ids, error_code, provider_code, error_detail, created_at)
-SELECT gen_random_uuid(), m.id, m.conversation_id, m.sequence, p.part - 1, p.text, 'pending', 0, now(), '', '[]', '',
-       '', '', now()
-  FROM message m CROSS JOIN unnest(%(parts)s::text[]) WITH ORDINALITY AS p (text, part)
-"""
+{_INSERT_SENDS}
+"""  # noqa: S608 - constants
 
 
 def announce(conversation: Conversation, text: str) -> uuid.UUID:
     """Store a message to the customer and have it sent after the commit; return its id."""
-    message = uuid.uuid4()
-    given: dict[str, Any] = {
-        "conversation": conversation.pk,
-        "id": message,
-        "role": ROLE,
-        "author": AUTHOR,
-        "text": text,
-        "parts": split_text(text, channels()[conversation.account.kind].text_limit),
-    }
+    params = message_params(conversation.pk, conversation.account.kind, text)
+    message: uuid.UUID = params["id"]
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute(STORE, given)
-        transaction.on_commit(lambda: _tell(conversation.pk, message), robust=True)
+            cursor.execute(STORE, params)
+        transaction.on_commit(lambda: _send_hints(conversation.pk, message), robust=True)
     return message
 
 
-def _tell(conversation: uuid.UUID, message: uuid.UUID) -> None:
+def message_params(conversation: uuid.UUID, kind: str, text: str) -> dict[str, Any]:
+    """Return the parameters of STORE for a new message, in parts that a channel of this kind takes."""
+    return {
+        "conversation": conversation,
+        "id": uuid.uuid4(),
+        "role": ROLE,
+        "author": AUTHOR,
+        "text": text,
+        "parts": split_text(text, channels()[kind].text_limit),
+    }
+
+
+def _send_hints(conversation: uuid.UUID, message: uuid.UUID) -> None:
     drain.delay([str(conversation)])  # a hint: the outbox sweep would find it within seconds
     message_stored.send_robust(Conversation, conversation_id=conversation, message_id=message)

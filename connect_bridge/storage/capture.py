@@ -11,6 +11,8 @@ import msgspec
 import psycopg
 from psycopg.types.json import Jsonb
 
+from connect_bridge.storage.messages import insert_messages, insert_sends
+
 
 class Captured(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that was said on Connect's side, cut into `parts` that the messenger takes."""
@@ -35,7 +37,31 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 LOCK_IN_ORDER = "SELECT 1 FROM connect_bridge_conversation WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
-CAPTURE = """
+_INSERT_MESSAGES = insert_messages(
+    "fresh f JOIN sequenced s ON s.id = f.conversation_id",
+    id="f.id",
+    conversation_id="f.conversation_id",
+    contact_id="f.contact_id",
+    sequence="s.base + f.place",
+    direction="'out'",
+    role="f.role",
+    author="f.author",
+    content_type="f.content_type",
+    text="f.text",
+    original="f.original",
+    connect_item_id="f.item_id",
+    occurred_at="f.occurred_at",
+)
+_INSERT_SENDS = insert_sends(
+    "queue q JOIN stored s ON s.id = q.message_id",
+    id="q.id",
+    message_id="s.id",
+    conversation_id="s.conversation_id",
+    sequence="s.sequence",
+    part="q.part",
+    text="q.text",
+)
+CAPTURE = f"""
 WITH incoming AS (
     SELECT DISTINCT ON (contact_id, item_id) *
       FROM unnest(%(ord)s::int[], %(id)s::uuid[], %(conversation)s::uuid[], %(contact)s::uuid[], %(item)s::text[],
@@ -43,6 +69,9 @@ WITH incoming AS (
                   %(occurred)s::timestamptz[])
         AS t (ord, id, conversation_id, contact_id, item_id, role, author, content_type, text, original, occurred_at)
      ORDER BY contact_id, item_id, ord
+), queue AS (
+    SELECT * FROM unnest(%(part_id)s::uuid[], %(part_of)s::uuid[], %(part)s::int[], %(part_text)s::text[])
+        AS q (id, message_id, part, text)
 ), fresh AS (
     SELECT i.*, row_number() OVER (PARTITION BY conversation_id ORDER BY ord) AS place FROM incoming i
      WHERE NOT EXISTS (SELECT 1 FROM connect_bridge_message m
@@ -53,28 +82,16 @@ WITH incoming AS (
       FROM (SELECT conversation_id, count(*) AS number FROM fresh GROUP BY 1) f
      WHERE c.id = f.conversation_id RETURNING c.id, c.last_sequence - f.number AS base
 ), stored AS (
-    INSERT INTO connect_bridge_message
-           (id, conversation_id, contact_id, sequence, direction, role, author, content_type, text, original, status,
-            error_code, error_detail, provider_message_id, connect_item_id, relayed, attempts, occurred_at,
-            created_at)
-    SELECT f.id, f.conversation_id, f.contact_id, s.base + f.place, 'out', f.role, f.author, f.content_type, f.text,
-           f.original, 'stored', '', '', '', f.item_id, 0, 0, f.occurred_at, now()
-      FROM fresh f JOIN sequenced s ON s.id = f.conversation_id
+    {_INSERT_MESSAGES}
     RETURNING id, conversation_id, sequence
 ), queued AS (
-    INSERT INTO connect_bridge_outboxentry
-           (id, message_id, conversation_id, sequence, part, text, state, attempts, due_at, claimed_by,
-            provider_message_ids, error_code, provider_code, error_detail, created_at)
-    SELECT p.id, s.id, s.conversation_id, s.sequence, p.part, p.text, 'pending', 0, now(), '', '[]', '', '', '', now()
-      FROM unnest(%(part_id)s::uuid[], %(part_of)s::uuid[], %(part)s::int[], %(part_text)s::text[])
-        AS p (id, message_id, part, text)
-      JOIN stored s ON s.id = p.message_id
+    {_INSERT_SENDS}
 ), seen AS (
     UPDATE connect_bridge_contact t SET last_traffic_at = now(), last_item_at = GREATEST(t.last_item_at, i.latest)
       FROM (SELECT contact_id, max(occurred_at) AS latest FROM incoming GROUP BY 1) i WHERE t.id = i.contact_id
 )
 SELECT id FROM stored
-"""
+"""  # noqa: S608 - constants
 
 
 async def capture(connection: psycopg.AsyncConnection[Any], batches: Sequence[Batch]) -> Sequence[Sequence[uuid.UUID]]:

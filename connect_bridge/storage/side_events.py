@@ -22,6 +22,7 @@ from channels_app.types import Echoed, InboundEvent, MessageEdited, MessageRecei
 from connect_bridge.models import OPEN_IN_SQL
 from connect_bridge.models.lifecycle import ASIDE
 from connect_bridge.storage.chats import Chat
+from connect_bridge.storage.messages import insert_messages
 from connect_bridge.storage.relaying import RELAY_CHANNEL
 
 #: What an aside is about, or a customer replies to: something that we sent, or words of their own, in this conversation
@@ -35,6 +36,22 @@ UNION ALL
   ORDER BY sequence LIMIT 1)
 LIMIT 1
 """
+_INSERT_MESSAGE = insert_messages(
+    "conversation, heard",
+    id="%(id)s",
+    conversation_id="id",
+    sequence="last_sequence",
+    direction="'in'",
+    role="%(role)s",
+    author="%(author)s",
+    content_type="%(type)s",
+    text="%(text)s",
+    original="%(original)s",
+    status="CASE WHEN heard.listening THEN 'stored' ELSE 'noted' END",
+    entry_id="%(entry)s",
+    provider_message_id="%(provider_id)s",
+    occurred_at="%(occurred)s",
+)
 #: For a chat that is open or about to be, because something waits to go there; else it is only noted.
 STORE = f"""
 WITH heard AS (
@@ -48,12 +65,7 @@ WITH heard AS (
            last_message_at = CASE WHEN %(spoken)s THEN now() ELSE last_message_at END
      WHERE id = %(conversation)s RETURNING id, last_sequence, owner_id
 ), message AS (
-    INSERT INTO connect_bridge_message
-           (id, conversation_id, sequence, direction, role, author, content_type, text, original, status, error_code,
-            error_detail, entry_id, provider_message_id, relayed, attempts, occurred_at, created_at)
-    SELECT %(id)s, id, last_sequence, 'in', %(role)s, %(author)s, %(type)s, %(text)s, %(original)s,
-           CASE WHEN heard.listening THEN 'stored' ELSE 'noted' END, '', '', %(entry)s, %(provider_id)s, 0, 0,
-           %(occurred)s, now() FROM conversation, heard
+    {_INSERT_MESSAGE}
 )
 SELECT owner_id, heard.listening FROM conversation, heard
 """  # noqa: S608 - a constant
