@@ -9,10 +9,9 @@ class AnalyticsConfig(AppConfig):
     verbose_name = "Analytics"
 
     def ready(self) -> None:
-        from analytics.bridge_hooks import forget_words, last_mood
+        from analytics.bridge_hooks import Scores, forget_words, last_sentiment
         from analytics.receivers import on_news
         from analytics.rollups import office_hours
-        from analytics.sentiment_hooks import Moods
         from connect_bridge.customer_page.sentiment import install
         from connect_bridge.privacy.hooks import erasers
         from connect_bridge.relay.customer_context import more_context
@@ -21,6 +20,6 @@ class AnalyticsConfig(AppConfig):
         office_hours.parse(settings.OFFICE_HOURS)  # or says now, not on somebody's page, how they are written
         for news in (message_stored, message_settled, contact_ended):
             news.connect(on_news, dispatch_uid=f"analytics.{id(news)}")
-        install(Moods())
-        more_context.append(last_mood)
+        install(Scores())
+        more_context.append(last_sentiment)
         erasers.append(forget_words)

@@ -27,3 +27,8 @@ def sign_of(value: float | None) -> str:
     if value is None:
         return "unscored"
     return "negative" if value <= -NEUTRAL else "positive" if value >= NEUTRAL else "neutral"
+
+
+def clear_sign_of(value: float) -> str:
+    """Return whether a customer is clearly negative or positive over many messages, else neutral."""
+    return "negative" if value <= -CLEAR else "positive" if value >= CLEAR else "neutral"

@@ -1,4 +1,4 @@
-"""What an app above can say of messages' mood, if one is installed. The pages here ask through this alone."""
+"""What an app above knows of the sentiment of messages, if one is installed. The pages here ask through this alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mood:
+class MessageSentiment:
     """One message's sentiment. `label` is negative, neutral, mixed or positive; `score` from -1 to 1; `unsure`: weak.
 
     `detail` is what a reader may want to know besides: probabilities, model, language.
@@ -24,9 +24,13 @@ class Mood:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
-    """Sentiment over time: mean score of each day on which the customer wrote, and of how many messages."""
+    """Sentiment over time: mean score of each day on which the customer wrote, and of how many messages.
+
+    `label` is negative, neutral or positive: where these begin is decided by the app that scores.
+    """
 
     days: tuple[tuple[date, float, int], ...]
+    label: str
 
     @property
     def messages(self) -> int:
@@ -37,10 +41,10 @@ class Trend:
         return sum(score * number for _, score, number in self.days) / max(1, self.messages)
 
 
-class Insights(Protocol):
-    """What whoever analyses messages tells. Each is one query."""
+class SentimentSource(Protocol):
+    """What an app that scores messages answers. Each method is one query."""
 
-    def moods(self, messages: Collection[uuid.UUID]) -> Mapping[uuid.UUID, Mood]:
+    def of_messages(self, messages: Collection[uuid.UUID]) -> Mapping[uuid.UUID, MessageSentiment]:
         """Return what is known of these messages; one that was not scored is left out."""
         ...
 
@@ -49,23 +53,23 @@ class Insights(Protocol):
         ...
 
 
-class _Nobody:
-    """Nothing is analysed here."""
+class _NothingScored:
+    """Answers where no app scores messages."""
 
-    def moods(self, _messages: Collection[uuid.UUID]) -> Mapping[uuid.UUID, Mood]:
+    def of_messages(self, _messages: Collection[uuid.UUID]) -> Mapping[uuid.UUID, MessageSentiment]:
         return {}
 
     def trend(self, _conversations: Collection[uuid.UUID], _days: int) -> Trend | None:
         return None
 
 
-_installed: list[Insights] = [_Nobody()]
+_installed: list[SentimentSource] = [_NothingScored()]
 
 
-def install(insights: Insights) -> None:
-    """Let these answer from now on. For an app's `ready()`."""
-    _installed[0] = insights
+def install(source: SentimentSource) -> None:
+    """Let this source answer from now on. For an app's `ready()`."""
+    _installed[0] = source
 
 
-def insights() -> Insights:
+def sentiment_source() -> SentimentSource:
     return _installed[0]

@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 
 from connect_bridge.customer_page.profile import CustomerProfile
-from connect_bridge.customer_page.sentiment import Mood
+from connect_bridge.customer_page.sentiment import MessageSentiment
 from connect_bridge.customer_page.timeline import WHO, Line, Mark, Timeline
 from people.privacy import Sight, masked_error, masked_name, masked_text
 
@@ -46,10 +46,12 @@ class Entry:
     status: str = ""
     why: str = ""
     more: int = 0
-    mood: Mood | None = None
+    sentiment: MessageSentiment | None = None
 
 
-def shown(timeline: Timeline, person: CustomerProfile, moods: Mapping[uuid.UUID, Mood], sight: Sight) -> list[Entry]:
+def shown(
+    timeline: Timeline, person: CustomerProfile, sentiments: Mapping[uuid.UUID, MessageSentiment], sight: Sight
+) -> list[Entry]:
     """Return the rows of a page, with as much of the words as its reader may see."""
     kinds = {window.conversation.pk: window.conversation.account.kind for window in person.windows}
     labels = person.kinds
@@ -61,7 +63,7 @@ def shown(timeline: Timeline, person: CustomerProfile, moods: Mapping[uuid.UUID,
             masked_name(mark.line.author, sight) or person.name,
             kinds[mark.line.conversation],
             labels[mark.line.conversation],
-            moods.get(mark.line.id),
+            sentiments.get(mark.line.id),
         )
         for mark in timeline.entries
     ]
@@ -71,7 +73,7 @@ def _between(mark: Mark) -> Entry:
     return Entry(what=mark.what, text=mark.text, at=mark.at)
 
 
-def _message(line: Line, name: str, kind: str, channel: str, mood: Mood | None) -> Entry:
+def _message(line: Line, name: str, kind: str, channel: str, sentiment: MessageSentiment | None) -> Entry:
     tick, status = TICKS.get((line.direction, line.status), ("", ""))
     return Entry(
         what="message",
@@ -86,7 +88,7 @@ def _message(line: Line, name: str, kind: str, channel: str, mood: Mood | None) 
         tick=tick,
         status=status,
         why=(masked_error(line.error_detail) or line.error_code) if line.status in ("failed", "uncertain") else "",
-        mood=mood,
+        sentiment=sentiment,
     )
 
 

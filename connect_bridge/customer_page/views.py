@@ -18,7 +18,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from connect_bridge.customer_page.link_codes import issue_link_code
 from connect_bridge.customer_page.profile import CustomerProfile, latest, search, whole
-from connect_bridge.customer_page.sentiment import insights
+from connect_bridge.customer_page.sentiment import sentiment_source
 from connect_bridge.customer_page.timeline import WHO, NotThere, Timeline, Wanted, days, timeline
 from connect_bridge.customer_page.timeline_rows import shown
 from connect_bridge.privacy.erasure import CannotErase, erase
@@ -103,11 +103,11 @@ def view_of(person: CustomerProfile, asked: QueryDict, sight: Sight) -> dict[str
     }
     return {
         "person": person,
-        "timeline": shown(found, person, insights().moods([line.id for line in found.lines]), sight),
+        "timeline": shown(found, person, sentiment_source().of_messages([line.id for line in found.lines]), sight),
         "older": _turn(asked, before=found.older),
         "newer": _turn(asked, after=found.newer),
         "days": days(person.conversations) if read else [],
-        "trend": insights().trend(person.conversations, TREND_DAYS) if read else None,
+        "trend": sentiment_source().trend(person.conversations, TREND_DAYS) if read else None,
         "channels": channels,
         "chosen": asked.getlist("channel"),
         "timezone_name": get_current_timezone_name(),

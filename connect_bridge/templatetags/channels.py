@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from channels_app.registry import glyph_of, label_of
 from connect_bridge.operations.account_status import State, Verdict
+from people.svg import polyline
 
 register = Library()
 
@@ -83,10 +84,8 @@ def sparkline(counts: Sequence[int]) -> SafeString:
     """Draw a day of webhooks by the hour; the label tells what the eye gets from the line."""
     if not counts:
         return SafeString()
-    most, step = max(*counts, 1), _WIDTH / max(len(counts) - 1, 1)
-    points = " ".join(
-        f"{i * step:.1f},{_HEIGHT - 2 - count / most * (_HEIGHT - 4):.1f}" for i, count in enumerate(counts)
-    )
+    most = max(*counts, 1)
+    points = polyline(counts, _WIDTH, lambda count: _HEIGHT - 2 - count / most * (_HEIGHT - 4))
     label = f"Webhooks by the hour, the last day: {sum(counts)} in all, at most {max(counts)} in an hour"
     return format_html(
         '<svg class="p-spark" viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">'

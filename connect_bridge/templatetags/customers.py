@@ -10,15 +10,14 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from channels_app.registry import glyph_of, label_of
-from connect_bridge.customer_page.sentiment import Mood, Trend
+from connect_bridge.customer_page.sentiment import MessageSentiment, Trend
+from people.svg import polyline
 
 register = template.Library()
 
 #: Pixels of the drawings.
 SPARK_WIDTH, SPARK_HEIGHT = 240, 36
 BAR, MAP_HEIGHT = 6, 28
-#: A mean nearer to zero than this is neutral.
-NEUTRAL = 0.25
 _WORDS = {
     "phone": "Phone number",
     "bsuid": "WhatsApp user id",
@@ -45,37 +44,35 @@ def alias_word(name: str) -> str:
 
 
 @register.simple_tag
-def mood(one: Mood) -> SafeString:
-    """Say a message's sentiment: glyph, number, and more in the title."""
-    unsure = " unsure" if one.unsure else ""
+def sentiment_mark(sentiment: MessageSentiment) -> SafeString:
+    """Show a message's sentiment: glyph, number, and more in the title."""
     return format_html(
-        '<span class="mark {}{}" title="{}">{}</span>', one.label, unsure, one.detail, f"{one.score * 100:+.0f}"
+        '<span class="mark {}{}" title="{}">{}</span>',
+        sentiment.label,
+        " unsure" if sentiment.unsure else "",
+        sentiment.detail,
+        f"{sentiment.score * 100:+.0f}",
     )
 
 
 @register.simple_tag
-def mood_word(mean: float) -> SafeString:
-    label = "negative" if mean <= -NEUTRAL else "positive" if mean >= NEUTRAL else "neutral"
-    return format_html('<span class="mark {}">{} {}</span>', label, label, f"{mean * 100:+.0f}")
+def sentiment_mean(trend: Trend) -> SafeString:
+    return format_html('<span class="mark {0}">{0} {1}</span>', trend.label, f"{trend.mean * 100:+.0f}")
 
 
 @register.simple_tag
 def spark(trend: Trend) -> SafeString:
     """Draw the days' means around a common zero."""
-    number = max(1, len(trend.days) - 1)
-    points = " ".join(
-        f"{place * SPARK_WIDTH / number:.1f},{SPARK_HEIGHT / 2 * (1 - score):.1f}"
-        for place, (_, score, _) in enumerate(trend.days)
-    )
+    points = polyline([mean for _, mean, _ in trend.days], SPARK_WIDTH, lambda mean: SPARK_HEIGHT / 2 * (1 - mean))
     first, last = trend.days[0], trend.days[-1]
-    told = f"From {first[1] * 100:+.0f} on {first[0]:%-d %b} to {last[1] * 100:+.0f} on {last[0]:%-d %b}"
+    label = f"From {first[1] * 100:+.0f} on {first[0]:%-d %b} to {last[1] * 100:+.0f} on {last[0]:%-d %b}"
     return format_html(
         '<svg class="spark" viewBox="0 -2 {0} {2}" role="img" aria-label="{3}"><path class="zero" d="M0 {1}H{0}"/>'
         '<polyline points="{4}"/></svg>',
         SPARK_WIDTH,
         SPARK_HEIGHT / 2,
         SPARK_HEIGHT + 4,
-        told,
+        label,
         points,
     )
 

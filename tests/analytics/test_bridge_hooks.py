@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from analytics.bridge_hooks import last_mood
+from analytics.bridge_hooks import last_sentiment
 from analytics.models import Phrase, Sentiment
 from connect_bridge.models import Contact, Message
 from connect_bridge.privacy.erasure import erase
@@ -35,7 +35,7 @@ def told(contact: Contact) -> dict[str, str]:
     return done(read)
 
 
-def test_a_new_chat_tells_the_mood_of_the_last_one_on_whatever_channel() -> None:
+def test_a_new_chat_tells_the_sentiment_of_the_last_one_on_whatever_channel() -> None:
     now = datetime.now(UTC)
     first = ContactFactory(state="ended")
     who = first.conversation.identity
@@ -51,7 +51,7 @@ def test_a_new_chat_tells_the_mood_of_the_last_one_on_whatever_channel() -> None
 
 def test_where_nothing_was_scored_nothing_is_told() -> None:
     contact = ContactFactory()
-    assert done(lambda connection: last_mood(connection, contact.conversation.identity.customer_id)) == {}
+    assert done(lambda connection: last_sentiment(connection, contact.conversation.identity.customer_id)) == {}
 
 
 def test_erasing_somebody_takes_the_phrases_and_keeps_the_scores() -> None:

@@ -16,7 +16,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from connect_bridge.customer_page import sentiment
-from connect_bridge.customer_page.sentiment import Mood, Trend
+from connect_bridge.customer_page.sentiment import MessageSentiment, Trend
 from connect_bridge.customer_page.timeline import PAGE
 from connect_bridge.models import Contact, Message
 from connect_bridge.relay.agent_link import agent_link
@@ -290,14 +290,15 @@ def test_who_may_not_merge_gets_no_verbs(past: Past) -> None:
 
 
 def test_sentiment_shows_where_somebody_installed_it(admin_client: Client, past: Past, monkeypatch) -> None:
-    class Moods:
-        def moods(self, messages: Any) -> dict[Any, Mood]:
-            return dict.fromkeys(messages, Mood(label="negative", score=-0.6, unsure=True, detail="P(negative) 0.6"))
+    class Scores:
+        def of_messages(self, messages: Any) -> dict[Any, MessageSentiment]:
+            scored = MessageSentiment(label="negative", score=-0.6, unsure=True, detail="P(negative) 0.6")
+            return dict.fromkeys(messages, scored)
 
         def trend(self, _conversations: Any, _days: int) -> Trend:
-            return Trend(days=((date(2026, 1, 1), -0.5, 3), (date(2026, 1, 5), 0.1, 3)))
+            return Trend(days=((date(2026, 1, 1), -0.5, 3), (date(2026, 1, 5), 0.1, 3)), label="neutral")
 
-    monkeypatch.setattr(sentiment, "_installed", [Moods()])
+    monkeypatch.setattr(sentiment, "_installed", [Scores()])
     page = opened(admin_client, past)
     assert '<span class="mark negative unsure" title="P(negative) 0.6">-60</span>' in page
     assert "over 6 messages (small sample)" in page
