@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +21,10 @@ from channels_app.toolkit.http import Http, Tracer, ignore_trace
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An enabled account. `former` checks with the replaced credentials and counts until `former_until`."""
+    """An enabled account. `former` checks with the replaced credentials and counts until `former_until`.
+
+    What follows `former_until` are settings: columns of the account's row, by their names.
+    """
 
     id: uuid.UUID
     kind: str
@@ -36,6 +39,10 @@ class Account:
         yield self.channel
         if self.former is not None and self.former_until is not None and now < self.former_until:
             yield self.former
+
+
+#: Columns of the row that an account carries along.
+SETTINGS = tuple(one.name for one in fields(Account))[6:]
 
 
 def webhook_url(kind: str, account: uuid.UUID) -> str:
@@ -67,4 +74,4 @@ def open_account(row: ChannelAccount, trace: Tracer = ignore_trace) -> Account:
     except ImproperlyConfigured as problem:  # a credential that was not loaded with the row, and no key opens it
         raise AccountProblem(str(problem)) from None
     channel = make_channel(row.kind, row.pk, credentials, trace)
-    return Account(row.pk, row.kind, row.address, channel, redact=row.redact)
+    return Account(row.pk, row.kind, row.address, channel, **{name: getattr(row, name) for name in SETTINGS})

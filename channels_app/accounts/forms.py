@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from django import forms
 from unfold.widgets import INPUT_CLASSES
 
+from channels_app.account_fields import FIELDS
 from channels_app.accounts.provider_checks import try_credentials
 from channels_app.accounts.service import VERIFY_TOKEN, CredentialField, NotSaved, credential_fields, read_credentials
 from channels_app.channel import Channel
@@ -54,20 +55,7 @@ class AccountForm(forms.ModelForm[ChannelAccount]):
 
     class Meta:
         model = ChannelAccount
-        fields = [
-            "name",
-            "enabled",
-            "when_uncertain",
-            "connect_instance_id",
-            "connect_contact_flow_id",
-            "holding_reply",
-            "pause_reply",
-            "attributes",
-            "hours",
-            "closed_starts_chat",
-            "default_language",
-            "queue_delay_minutes",
-        ]
+        fields: ClassVar[Any] = [one.name for one in FIELDS]
         field_classes: ClassVar[Any] = {"attributes": AttributesField}
 
 

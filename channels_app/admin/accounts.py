@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from channels_app.account import webhook_url
+from channels_app.account_fields import Section, in_section
 from channels_app.accounts.forms import AccountForm
 from channels_app.accounts.service import VERIFY_TOKEN, credential_fields
 from channels_app.admin.filters import UNLOADED_OF_ACCOUNT, kind_filter
@@ -73,23 +74,11 @@ class ChannelAccountAdmin(AuditedAdmin[ChannelAccount], FindableAdmin[ChannelAcc
         return not used and super().has_delete_permission(request, obj)
 
     def get_fieldsets(self, request: HttpRequest, obj: ChannelAccount | None = None) -> Any:
-        routing = (
-            "Amazon Connect",
-            {
-                "fields": [
-                    "connect_instance_id",
-                    "connect_contact_flow_id",
-                    "holding_reply",
-                    "pause_reply",
-                    "attributes",
-                ]
-            },
-        )
+        name, *basics = in_section(Section.BASICS)
         about = ["id", "address", "former_credentials_until", "created_at", "updated_at", "see_also"]
         parts: list[Any] = [
-            (None, {"fields": ["name", "channel", "enabled", "when_uncertain", "redact"]}),
-            routing,
-            ("Hours", {"fields": ["hours", "closed_starts_chat", "default_language", "queue_delay_minutes"]}),
+            (None, {"fields": [name, "channel", *basics]}),
+            *((str(one), {"fields": in_section(one)}) for one in Section if one is not Section.BASICS),
             ("About", {"fields": about}),
         ]
         if obj is not None and self.has_change_permission(request, obj):

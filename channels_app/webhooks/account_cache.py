@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from django.core.exceptions import ImproperlyConfigured
 
-from channels_app.account import Account, make_channel
+from channels_app.account import SETTINGS, Account, make_channel
 from channels_app.errors import AccountProblem
 from channels_app.fields import decrypt
 from channels_app.webhooks.responses import unavailable
@@ -21,10 +21,10 @@ from channels_app.webhooks.responses import unavailable
 log = logging.getLogger(__name__)
 
 #: A disabled account is not returned: it is answered like, and as fast as, one that never existed.
-SELECT = """
-SELECT id, kind, address, credentials, former_credentials, former_credentials_until, redact
+SELECT = f"""
+SELECT id, kind, address, credentials, former_credentials, former_credentials_until, {", ".join(SETTINGS)}
   FROM channels_app_channelaccount WHERE enabled AND id = ANY(%(ids)s)
-"""
+"""  # noqa: S608 - names of fields
 #: Seconds for which an account is taken as it was read: rotating or disabling one takes effect within that time.
 KNOWN_SECONDS = 1.0
 #: Seconds for which an id is taken as unknown: short, so that a new account works at once.
@@ -69,14 +69,14 @@ class AccountCache:
         return ready
 
     def _build(self, row: Row) -> Account:
-        account, kind, address, credentials, former, until, redact = row
+        account, kind, address, credentials, former, until, *settings = row
         try:
             channel = make_channel(kind, account, decrypt(credentials))
         except (AccountProblem, ImproperlyConfigured) as problem:
             # No trace: it could hold a credential.
             log.error("account %s cannot be used: %s", account, problem)  # noqa: TRY400
             raise unavailable() from None
-        return Account(account, kind, address, channel, self._former(account, kind, former, until), until, redact)
+        return Account(account, kind, address, channel, self._former(account, kind, former, until), until, *settings)
 
     def _former(self, account: uuid.UUID, kind: str, credentials: bytes | None, until: datetime | None) -> Any:
         if credentials is None or until is None or until <= datetime.now(UTC):

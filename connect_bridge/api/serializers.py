@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from channels_app.account import webhook_url
+from channels_app.account_fields import in_api
 from channels_app.models import ChannelAccount, WebhookDelivery
 from connect_bridge.models import Contact, Conversation, Message, OutboxEntry
 from people.privacy import masked_name, masked_text, sight_of
@@ -21,16 +22,9 @@ class AccountSerializer(serializers.ModelSerializer[ChannelAccount]):
         fields: ClassVar[Any] = [
             "id",
             "kind",
-            "name",
             "address",
-            "enabled",
-            "when_uncertain",
-            "redact",
             "webhook_url",
-            "connect_instance_id",
-            "connect_contact_flow_id",
-            "holding_reply",
-            "attributes",
+            *in_api(),
             "created_at",
             "updated_at",
         ]

@@ -2,45 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
+from django.db import models
 from unfold.widgets import CHECKBOX_CLASSES
 
+from channels_app.account_fields import AccountField, Step, in_step
 from channels_app.accounts.forms import BOX, AttributesField
 from channels_app.models import ChannelAccount
 
-
-class RouteForm(forms.ModelForm[ChannelAccount]):
-    class Meta:
-        model = ChannelAccount
-        fields = ["connect_instance_id", "connect_contact_flow_id", "attributes"]
-        field_classes: ClassVar[Any] = {"attributes": AttributesField}
-        widgets = {
-            "connect_instance_id": forms.TextInput(attrs=BOX),
-            "connect_contact_flow_id": forms.TextInput(attrs=BOX),
-            "attributes": forms.Textarea(attrs={**BOX, "rows": 3}),
-        }
+StepForm = type[forms.ModelForm[ChannelAccount]]
 
 
-class HoursForm(forms.ModelForm[ChannelAccount]):
-    class Meta:
-        model = ChannelAccount
-        fields = [
-            "hours",
-            "closed_starts_chat",
-            "default_language",
-            "queue_delay_minutes",
-            "holding_reply",
-            "pause_reply",
-            "when_uncertain",
-        ]
-        widgets = {
-            "hours": forms.Select(attrs=BOX),
-            "closed_starts_chat": forms.CheckboxInput(attrs={"class": " ".join(CHECKBOX_CLASSES)}),
-            "default_language": forms.TextInput(attrs=BOX),
-            "queue_delay_minutes": forms.NumberInput(attrs=BOX),
-            "holding_reply": forms.Textarea(attrs={**BOX, "rows": 2}),
-            "pause_reply": forms.Textarea(attrs={**BOX, "rows": 2}),
-            "when_uncertain": forms.Select(attrs=BOX),
-        }
+def form_of(step: Step) -> StepForm:
+    """Return the form for what a step asks of an account, dressed as Unfold's are."""
+    fields = in_step(step)
+    form: StepForm = forms.modelform_factory(
+        ChannelAccount,
+        fields=[field.name for field in fields],
+        widgets={field.name: _widget(field) for field in fields},
+        field_classes={"attributes": AttributesField},
+    )
+    return form
+
+
+def _widget(field: AccountField) -> forms.Widget:
+    column: Any = ChannelAccount._meta.get_field(field.name)
+    if isinstance(column, models.BooleanField):
+        return forms.CheckboxInput(attrs={"class": " ".join(CHECKBOX_CLASSES)})
+    if column.choices or column.is_relation:
+        return forms.Select(attrs=BOX)
+    if field.lines > 1:
+        return forms.Textarea(attrs={**BOX, "rows": field.lines})
+    return (forms.NumberInput if isinstance(column, models.IntegerField) else forms.TextInput)(attrs=BOX)
+
+
+RouteForm, HoursForm = form_of(Step.ROUTE), form_of(Step.HOURS)

@@ -19,20 +19,6 @@ from channels_app.toolkit.msgspec_tools import convert
 
 #: Seconds after which a change of an account's settings counts at the latest.
 EVERY = 1.0
-READ = """
-SELECT a.id, a.paused_since, a.pause_reply, a.closed_starts_chat, a.default_language, a.queue_delay_minutes,
-       CASE WHEN h.id IS NULL THEN NULL ELSE jsonb_build_object('zone', h.zone, 'week', h.week, 'holidays',
-            COALESCE((SELECT jsonb_object_agg(d.day::text, d.spans) FROM channels_app_holiday d
-                       WHERE d.hours_id = h.id AND d.day >= current_date - 2), '{}')) END AS hours,
-       (SELECT COALESCE(jsonb_agg(jsonb_build_array(r.occasion, r.language, r.text)), '[]')
-          FROM channels_app_autoreply r WHERE r.account_id = a.id) AS replies,
-       (SELECT COALESCE(jsonb_agg(jsonb_build_object('words', u.words, 'flow_id', u.connect_contact_flow_id,
-                                                     'attributes', u.attributes) ORDER BY u.position, u.id), '[]')
-          FROM channels_app_routingrule u WHERE u.account_id = a.id AND u.enabled) AS rules
-  FROM channels_app_channelaccount a LEFT JOIN channels_app_businesshours h ON h.id = a.hours_id
-"""
-READ_ALL = f"{READ} WHERE a.enabled"
-READ_ONE = f"{READ} WHERE a.id = %(account)s"
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +52,25 @@ class AccountSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     def rule_for(self, text: str) -> Rule | None:
         return next((rule for rule in self.rules if rule.fits(text)), None)
+
+
+#: Fields of AccountSettings that are put together; every other one is the column of its name.
+_COMPOSED = ("hours", "replies", "rules")
+_COLUMNS = ", ".join(f"a.{name}" for name in AccountSettings.__struct_fields__ if name not in _COMPOSED)
+READ = f"""
+SELECT {_COLUMNS},
+       CASE WHEN h.id IS NULL THEN NULL ELSE jsonb_build_object('zone', h.zone, 'week', h.week, 'holidays',
+            COALESCE((SELECT jsonb_object_agg(d.day::text, d.spans) FROM channels_app_holiday d
+                       WHERE d.hours_id = h.id AND d.day >= current_date - 2), '{{}}')) END AS hours,
+       (SELECT COALESCE(jsonb_agg(jsonb_build_array(r.occasion, r.language, r.text)), '[]')
+          FROM channels_app_autoreply r WHERE r.account_id = a.id) AS replies,
+       (SELECT COALESCE(jsonb_agg(jsonb_build_object('words', u.words, 'flow_id', u.connect_contact_flow_id,
+                                                     'attributes', u.attributes) ORDER BY u.position, u.id), '[]')
+          FROM channels_app_routingrule u WHERE u.account_id = a.id AND u.enabled) AS rules
+  FROM channels_app_channelaccount a LEFT JOIN channels_app_businesshours h ON h.id = a.hours_id
+"""  # noqa: S608 - names of fields
+READ_ALL = f"{READ} WHERE a.enabled"
+READ_ONE = f"{READ} WHERE a.id = %(account)s"
 
 
 def read(row: Mapping[str, Any]) -> AccountSettings:
