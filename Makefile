@@ -13,10 +13,10 @@ MADE_KEY := $$($(RUN) -c "import secrets; print(secrets.token_urlsafe(48))")
 DEPLOYED := PUBLIC_BASE_URL=https://parley.example.com FIELD_ENCRYPTION_KEYS=$(MADE_KEY) SECRET_KEY=$(MADE_KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check clocks audit chaos lock bench lint
+.PHONY: help demo test test-fast map check clocks audit chaos lock bench lint
 
 help: ## Say what there is to make
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/installed ## Install and run everything with a simulated outside world: make demo PORT=8000
 	@exec $(RUN) manage.py sandbox --port "$(PORT)"
@@ -24,6 +24,9 @@ demo: $(VENV)/installed ## Install and run everything with a simulated outside w
 test: $(VENV)/installed-for-tests ## Install what the tests need and run them: make test ARGS="-k outbox"
 	@.ci/tools
 	@PARLEY_VAR="$$PWD/var/tests" $(RUN) -m pytest -n $(JOBS) $(ARGS)
+
+test-fast: $(VENV)/installed-for-tests ## The unit tests, under two minutes on two cores: no processes, servers or browser
+	@PARLEY_VAR="$$PWD/var/tests" $(RUN) -m pytest -n $(JOBS) -q -m "$$($(RUN) -m tests.markers)" $(ARGS)
 
 lint: $(VENV)/installed-for-tests
 	$(RUN) -m ruff check .
@@ -47,6 +50,9 @@ chaos: $(VENV)/installed-for-tests ## Break everything on purpose and check the 
 
 bench: $(VENV)/installed-for-tests ## Measure: make bench ARGS=--help
 	@$(RUN) -m bench $(ARGS)
+
+map: $(VENV)/installed-for-tests ## Draw the rooms of each app into docs/explanation/architecture.md, from the imports
+	@$(RUN) -m tests.rooms
 
 lock: $(VENV)/installed ## Pin the newest fitting versions in requirements*.txt
 	@command -v uv > /dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv/"; exit 1; }

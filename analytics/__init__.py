@@ -1,0 +1,1 @@
+"""What conversations tell: sentiment, sums, dashboards, alerts."""

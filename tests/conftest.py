@@ -21,6 +21,7 @@ from pytest_django.fixtures import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from config import celery_app, embedded
+from tests import markers
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 hypothesis.settings.register_profile(
@@ -41,6 +42,11 @@ _missed: dict[str, int] = {}
 def tool(marker: str) -> str | None:
     """Return the path of the program that tests with this marker need, None if it is not installed."""
     return next((path for name in TOOLS[marker][0] if (path := shutil.which(name))), None)
+
+
+@pytest.hookimpl(tryfirst=True)  # before those with the markers not asked for are left out
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    markers.mark(items)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

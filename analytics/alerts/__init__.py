@@ -1,0 +1,1 @@
+"""Alert rules, reports and exports: checking them, and telling people by e-mail, webhook or SNS."""

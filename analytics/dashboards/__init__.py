@@ -1,0 +1,1 @@
+"""The dashboard pages: views, filters, saved views, live updates, CSV, and their API."""

@@ -1,0 +1,1 @@
+"""Changed chats become facts, and differences of facts become hourly and daily sums."""

@@ -1,0 +1,1 @@
+"""Channel accounts: creating, checking with the provider, explaining, hours, key rotation."""

@@ -1,0 +1,1 @@
+"""Webhook requests are checked and stored before they are answered."""

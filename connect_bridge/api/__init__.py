@@ -1,0 +1,1 @@
+"""The REST API under /api/v1/: conversations, chats, messages, customers, what is stuck."""

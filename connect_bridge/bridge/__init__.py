@@ -1,0 +1,1 @@
+"""The bridge process: heartbeat, claiming conversations, dispatching work, rebalancing between bridges."""

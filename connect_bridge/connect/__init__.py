@@ -1,0 +1,1 @@
+"""Speaks Amazon Connect: control plane, participant service, websocket, transcript, rate limits. Knows no table."""

@@ -1,0 +1,1 @@
+"""Stored webhook entries become messages of conversations, receipts, and signals about customers."""

@@ -1,0 +1,1 @@
+"""What is said in a Connect chat becomes messages with outbox entries."""

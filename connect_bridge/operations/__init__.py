@@ -1,0 +1,1 @@
+"""How the bridge is doing: health, doctor, metrics, account status, what is stuck and why."""

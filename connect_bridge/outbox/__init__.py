@@ -1,0 +1,1 @@
+"""Agents' messages go to the messenger: claiming, sending, retrying, and settling uncertain sends."""

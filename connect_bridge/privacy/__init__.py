@@ -1,0 +1,1 @@
+"""A person's data: export, erasure, and how long each class of data is kept."""

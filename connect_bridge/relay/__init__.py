@@ -1,0 +1,1 @@
+"""Messages of conversations go to Connect: starting the chat, splitting texts, sending in order."""

@@ -1,0 +1,1 @@
+"""SQL of the hot path: who owns a conversation, its chats, relaying, capture, account settings."""

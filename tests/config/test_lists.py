@@ -22,7 +22,7 @@ OTHERS = sorted({page.address for task in TASKS for page in task.pages if page.u
 MOST = 8
 SECRET = ('"credentials"', '"former_credentials"', "_token")
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 def one_more(place: int) -> None:

@@ -33,7 +33,7 @@ FEW = ODD[:3]
 #: What belongs to the address of a page and is asked for at another one: signing out ends the test's own session.
 NOT_ASKED = ("/logout/", "/set_language/")
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -115,7 +115,7 @@ IN_PATHS = (
     "/accounts/tokens/{}/end/",
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -107,6 +107,7 @@ def worst_of(pattern: Any) -> str:
     return ""
 
 
+@pytest.mark.slow
 def test_no_pattern_takes_the_square_of_a_texts_length() -> None:
     all_patterns = patterns()
 

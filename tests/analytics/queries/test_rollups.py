@@ -35,6 +35,7 @@ def nonzero(found: dict[Any, dict[str, int]]) -> dict[Any, dict[str, int]]:
 
 
 @pytest.mark.django_db
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @settings(
     max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], derandomize=True

@@ -108,6 +108,7 @@ def same_percentiles(bins: dict[int, int], values: list[float]) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @settings(
     max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], derandomize=True
