@@ -90,6 +90,9 @@ def test_start_is_a_start_and_cancel_may_be_about_offers() -> None:
         ("+12", []),
         ("a@b", []),
         ("+34600112233 +34600112233", [("phone", "+34600112233")]),
+        ("+44 (0)20 7946 0958", [("phone", "+442079460958")]),
+        ("order +34 6001122", []),
+        ("+999 600112233", []),
     ],
 )
 def test_numbers_and_addresses_that_somebody_types_are_hints(text: str, hints: list[tuple[str, str]]) -> None:

@@ -79,6 +79,8 @@ def test_what_must_not_be_stored_is_taken_out(text: str, stored: str) -> None:
         "call +34600112233445",
         "0000 0000 0000 0000",
         "ES91 2100 0418 4502 0005 1333",
+        "ZZ66 2100 0418 4502 0005 13",  # right check digits, and no such country
+        "DE86 3704 0044 0532 0130",  # too short for Germany
         "2026-11-25 18:00",
         "4111 1111 1111 1112 12/27 123",
         "1234567890123456789012 4111",
