@@ -10,15 +10,16 @@ import logging
 import uuid
 from typing import Any
 
+from channels_app.infrastructure.db import AsyncConnection
 from channels_app.types import AccountLinked, ConsentChanged, InboundEvent, MessageReceived, Referred
-from connect_bridge.inbound.link_replies import tell
+from connect_bridge.inbound.link_replies import send_notices
 from customers import claims, codes, consent
 from customers.claims import Told
 from customers.codes import Outcome
 from customers.hints import hints_in
 from customers.identify import ADD_HINTS, Erased, Person, identify, recognise
 from customers.merging import Method
-from customers.sql_steps import Connection, take
+from customers.sql_steps import take
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ STOPPED = "SELECT 1 FROM customers_identity WHERE id = %s AND suppressed_at IS N
 
 
 async def read_customer_signals(
-    connection: Connection, identity: uuid.UUID, event: InboundEvent, text: str, entry: int
+    connection: AsyncConnection, identity: uuid.UUID, event: InboundEvent, text: str, entry: int
 ) -> list[Told]:
     """Draw what the message says about its sender; return who is to be told of it, once the message is stored.
 
@@ -49,7 +50,7 @@ async def read_customer_signals(
     return told
 
 
-async def note_consent(connection: Connection, person: Person, event: ConsentChanged, entry: int) -> str:
+async def note_consent(connection: AsyncConnection, person: Person, event: ConsentChanged, entry: int) -> str:
     """Write down what a messenger says a customer allowed or forbade; return what became of it, for the log."""
     identity = await recognise(connection, person)
     if identity is None:
@@ -65,7 +66,7 @@ async def note_consent(connection: Connection, person: Person, event: ConsentCha
     return "messages allowed again" if event.granted else "no more messages: suppressed"
 
 
-async def note_linking(connection: Connection, person: Person, event: AccountLinked, entry: int) -> str:
+async def note_linking(connection: AsyncConnection, person: Person, event: AccountLinked, entry: int) -> str:
     """Take a link code that came by the messenger's own account linking; return what became of it, for the log.
 
     A business's sign-in page that knows the customer asks the API for a link code, and sends them back with it.
@@ -81,11 +82,11 @@ async def note_linking(connection: Connection, person: Person, event: AccountLin
         return "its sender was erased"
     redeemed = await take(connection, codes.redeem(identity, found[0], {"entry": entry}, Method.PLATFORM))
     if redeemed.outcome == Outcome.MERGED:
-        await tell(connection, claims.joined(identity, redeemed.source))
+        await send_notices(connection, claims.joined(identity, redeemed.source))
     return f"account linked: {redeemed.outcome}"
 
 
-async def note_referral(connection: Connection, person: Person, event: Referred) -> list[Told]:
+async def note_referral(connection: AsyncConnection, person: Person, event: Referred) -> list[Told]:
     """Take a link code that came with a link into a chat that there is; return who is to be told of it.
 
     Whoever has not written here cannot be asked, so the code stays unused. It lifts no STOP. Raises Erased.
@@ -102,7 +103,7 @@ async def note_referral(connection: Connection, person: Person, event: Referred)
 
 
 async def _codes(
-    connection: Connection, identity: uuid.UUID, event: MessageReceived, text: str, evidence: dict[str, Any]
+    connection: AsyncConnection, identity: uuid.UUID, event: MessageReceived, text: str, evidence: dict[str, Any]
 ) -> list[Told]:
     for code in codes.link_codes_in(text)[:MOST_CODES]:
         outcome, told = await take(connection, claims.claim(identity, code))
@@ -120,7 +121,7 @@ async def _codes(
     return []
 
 
-async def _words(connection: Connection, identity: uuid.UUID, text: str, evidence: dict[str, Any]) -> None:
+async def _words(connection: AsyncConnection, identity: uuid.UUID, text: str, evidence: dict[str, Any]) -> None:
     asked = consent.word_of(text)
     if asked is False:
         word = consent.Word(source="customer", topic="STOP", evidence=evidence)

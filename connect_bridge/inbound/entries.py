@@ -1,4 +1,4 @@
-"""One entry of the intake as the router works with it: who wrote, when, and how it is settled. Pure, and SQL."""
+"""One entry of the intake as the router works with it: who wrote, when, and how it is settled."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 
 import msgspec
 
+from channels_app.infrastructure.db import AsyncConnection
 from channels_app.types import AliasType, Sender
+from channels_app.webhooks.entries import PARK, SETTLE
 from customers.identify import Person
 
 #: The shortest time for which something waits before it is tried again.
@@ -29,6 +31,20 @@ class Entry(msgspec.Struct, kw_only=True, frozen=True):
     attempts: int
     created_at: datetime
 
+    @property
+    def age(self) -> timedelta:
+        return datetime.now(UTC) - self.created_at
+
+
+async def settle(connection: AsyncConnection, entry: Entry, outcome: str, *, state: str = "done") -> None:
+    """Write down what became of an entry, in words for the log of events. It is not read again."""
+    await connection.execute(SETTLE, {"id": entry.id, "state": state, "outcome": outcome[:200]})
+
+
+async def park(connection: AsyncConnection, entry: Entry, wait: timedelta) -> None:
+    """Let an entry wait for what it is about; it is read again after `wait`."""
+    await connection.execute(PARK, {"id": entry.id, "wait": wait})
+
 
 def person_of(kind: str, sender: Sender) -> Person:
     return Person(
@@ -44,11 +60,11 @@ def person_of(kind: str, sender: Sender) -> Person:
     )
 
 
-def believable(told: datetime | None, received: datetime) -> datetime:
-    """Return the provider's time if it is near ours, else ours: clocks in 1970 or 9999 are not news."""
-    return told if told is not None and abs(told - received) < PLAUSIBLE else received
+def plausible_time(reported: datetime | None, received: datetime) -> datetime:
+    """Return the provider's time if it is near ours, else ours: a clock in 1970 or 9999 is wrong."""
+    return reported if reported is not None and abs(reported - received) < PLAUSIBLE else received
 
 
-def patience(entry: Entry) -> timedelta:
+def retry_wait(entry: Entry) -> timedelta:
     """Return how long a receipt waits before it is tried again: longer the older it is."""
-    return max(PARKED_RETRY, (datetime.now(UTC) - entry.created_at) / 4)
+    return max(PARKED_RETRY, entry.age / 4)

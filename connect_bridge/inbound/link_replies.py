@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from channels_app.accounts.opening_hours import chosen
+from channels_app.infrastructure.db import AsyncConnection
 from channels_app.registry import channels
 from channels_app.reply_window import window_closes
 from connect_bridge.outbox.system_message import STORE, message_params
 from customers.claims import News, Told
-from customers.sql_steps import Connection
 
-WHERE = """
+LAST_CONVERSATION = """
 SELECT c.id, a.kind, i.locale, a.default_language, c.last_inbound_at
   FROM connect_bridge_conversation c JOIN channels_app_channelaccount a ON a.id = c.account_id
   JOIN customers_identity i ON i.id = c.identity_id
@@ -25,7 +25,7 @@ SELECT c.id, a.kind, i.locale, a.default_language, c.last_inbound_at
  ORDER BY c.last_inbound_at DESC LIMIT 1
 """
 #: Where that may be said: whoever stores in several conversations locks them first, in order.
-MAYBE = "SELECT id FROM connect_bridge_conversation WHERE identity_id = ANY(%s)"
+CONVERSATIONS = "SELECT id FROM connect_bridge_conversation WHERE identity_id = ANY(%s)"
 KIND = "SELECT kind FROM customers_identity WHERE id = %(identity)s"
 #: How the other chat is called where nothing is known of it.
 ELSEWHERE = {
@@ -89,30 +89,30 @@ WORDS: dict[News, dict[str, str]] = {
 }
 
 
-async def to_lock(connection: Connection, told: Iterable[Told]) -> list[uuid.UUID]:
-    """Return the conversations of which tell() may take some."""
-    identities = [one.identity for one in told]
+async def conversations_of(connection: AsyncConnection, notices: Iterable[Told]) -> list[uuid.UUID]:
+    """Return the conversations in which send_notices() may store something: the caller locks them before."""
+    identities = [notice.identity for notice in notices]
     if not identities:
         return []
-    return [row[0] for row in await (await connection.execute(MAYBE, [identities])).fetchall()]
+    return [row[0] for row in await (await connection.execute(CONVERSATIONS, [identities])).fetchall()]
 
 
-async def tell(connection: Connection, told: Iterable[Told]) -> None:
-    """Say it to each, where each wrote last. Needs a transaction that holds what to_lock() names."""
-    for one in told:
-        row = await (await connection.execute(WHERE, {"identity": one.identity})).fetchone()
+async def send_notices(connection: AsyncConnection, notices: Iterable[Told]) -> None:
+    """Tell each customer, where they wrote last. Needs a transaction that has locked conversations_of()."""
+    for notice in notices:
+        row = await (await connection.execute(LAST_CONVERSATION, {"identity": notice.identity})).fetchone()
         if row is None:
             continue
-        conversation, kind, locale, language, last = row
-        closes = window_closes(kind, last)
+        conversation, kind, locale, language, last_inbound_at = row
+        closes = window_closes(kind, last_inbound_at)
         if closes is not None and closes < datetime.now(UTC):
             continue
-        other = await _label(connection, one.other) or chosen(ELSEWHERE, locale, language)
-        text = chosen(WORDS[one.news], locale, language).format(other=other)
+        other = await _channel_label(connection, notice.other) or chosen(ELSEWHERE, locale, language)
+        text = chosen(WORDS[notice.news], locale, language).format(other=other)
         await connection.execute(STORE, message_params(conversation, kind, text))
 
 
-async def _label(connection: Connection, identity: uuid.UUID | None) -> str:
+async def _channel_label(connection: AsyncConnection, identity: uuid.UUID | None) -> str:
     if identity is None:
         return ""
     row = await (await connection.execute(KIND, {"identity": identity})).fetchone()

@@ -14,17 +14,16 @@ from operator import attrgetter
 from typing import Any
 
 import msgspec
-import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from channels_app.infrastructure.db import AsyncConnection
 from channels_app.toolkit.same_text import words_of
 from channels_app.types import Echoed, ReceiptReceived, ReceiptStatus
 from connect_bridge.models import Message, OutboxEntry
 from connect_bridge.outbox import late_failures
 from connect_bridge.outbox.queries import CLAIM_SECONDS, EARLIER_PART, clean
 
-Connection = psycopg.AsyncConnection[Any]
 State = OutboxEntry.State
 Status = Message.Status
 
@@ -154,7 +153,7 @@ SELECT 1 FROM connect_bridge_outboxentry WHERE conversation_id = %s AND state = 
 
 
 async def apply_receipt(
-    connection: Connection, account: uuid.UUID, conversation: uuid.UUID | None, event: ReceiptReceived | Echoed
+    connection: AsyncConnection, account: uuid.UUID, conversation: uuid.UUID | None, event: ReceiptReceived | Echoed
 ) -> Joined | None:
     """Note what a messenger says of our messages; None if they are not known yet, so that it should be tried again.
 
@@ -172,7 +171,7 @@ async def apply_receipt(
 
 
 async def _echo(
-    connection: Connection, account: uuid.UUID, conversation: uuid.UUID | None, echo: Echoed
+    connection: AsyncConnection, account: uuid.UUID, conversation: uuid.UUID | None, echo: Echoed
 ) -> Joined | None:
     """Join an echo by correlation or id, else by text to an uncertain send; wait while anything is being sent."""
     ids = _kept([echo.message_id])
@@ -192,7 +191,7 @@ async def _echo(
 
 
 async def _named(
-    connection: Connection, account: uuid.UUID, ids: Sequence[str], correlation: str
+    connection: AsyncConnection, account: uuid.UUID, ids: Sequence[str], correlation: str
 ) -> dict[str, uuid.UUID]:
     """Return the sends that are meant, by provider's id; the one that our own correlation names has the key ""."""
     given = {"account": account, "ids": ids, "correlation": _uuid(correlation)}
@@ -201,7 +200,7 @@ async def _named(
 
 
 async def _note(
-    connection: Connection,
+    connection: AsyncConnection,
     account: uuid.UUID,
     named: dict[str, uuid.UUID],
     receipt: ReceiptReceived,
@@ -241,7 +240,7 @@ def _is_old(part: Sibling, named: dict[str, uuid.UUID], receipt: ReceiptReceived
 
 
 async def _failed(
-    connection: Connection, siblings: Sequence[Sibling], entries: set[uuid.UUID], receipt: ReceiptReceived
+    connection: AsyncConnection, siblings: Sequence[Sibling], entries: set[uuid.UUID], receipt: ReceiptReceived
 ) -> dict[str, Any] | None:
     """Do what a failure asks for, and return how it is to be shown; None while such a send is still under way."""
     failure = late_failures.failure_of(siblings[0].kind, receipt.error_code, receipt.error_detail)
@@ -260,7 +259,7 @@ async def _failed(
     return told | {"tried_again": again}
 
 
-async def _write(connection: Connection, given: dict[str, Any], finding: Finding) -> None:
+async def _write(connection: AsyncConnection, given: dict[str, Any], finding: Finding) -> None:
     if finding.accepted:
         await connection.execute(ACCEPT, given | {"entries": finding.accepted})
     if finding.dead:
@@ -296,7 +295,7 @@ def judge(parts: Sequence[Sibling], named: Container[uuid.UUID], status: Receipt
 
 
 async def _watermark(
-    connection: Connection, conversation: uuid.UUID | None, status: ReceiptStatus, until: int
+    connection: AsyncConnection, conversation: uuid.UUID | None, status: ReceiptStatus, until: int
 ) -> Joined | None:
     """Lift everything that was sent up to the watermark; wait for what was being sent when it was made."""
     if conversation is None or status not in ARRIVED:

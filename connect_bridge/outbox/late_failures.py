@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection
-from typing import Any
 
 import msgspec
-import psycopg
 from psycopg.rows import class_row
 
 from channels_app.errors import SendFailed
+from channels_app.infrastructure.db import AsyncConnection
 from channels_app.registry import channels
 from channels_app.toolkit.http_errors import shown
 from connect_bridge.models import OutboxEntry
@@ -28,7 +27,6 @@ from connect_bridge.outbox.queries import CLAIM_SECONDS, Verdict, clean
 from connect_bridge.outbox.suppression import OF_THE_CUSTOMER, withdrawn
 from customers.sql_steps import take
 
-Connection = psycopg.AsyncConnection[Any]
 State = OutboxEntry.State
 NO_WORDS = "The messenger reported that it could not deliver it."
 TOO_LATE = "Not tried again: a later message has gone out. {}"
@@ -94,13 +92,13 @@ def failure_of(kind: str, code: str, words: str) -> SendFailed:
     return meant(clean(shown(words), 500) or NO_WORDS, provider_code=clean(code, 64))
 
 
-async def failed(connection: Connection, entries: Collection[uuid.UUID]) -> list[Failed]:
+async def failed(connection: AsyncConnection, entries: Collection[uuid.UUID]) -> list[Failed]:
     """Return the sends with what it takes to decide about them, in order."""
     async with connection.cursor(row_factory=class_row(Failed)) as cursor:
         return await (await cursor.execute(FAILED, [list(entries)])).fetchall()
 
 
-async def try_again(connection: Connection, send: Failed, failure: SendFailed) -> Verdict | None:
+async def try_again(connection: AsyncConnection, send: Failed, failure: SendFailed) -> Verdict | None:
     """Give the send back to the outbox and return None, or return why it is not tried again."""
     verdict = retry_policy.judge(failure, send.attempts, send.age)
     if verdict.state != State.PENDING:
@@ -114,7 +112,7 @@ async def try_again(connection: Connection, send: Failed, failure: SendFailed) -
     return None
 
 
-async def note_will(connection: Connection, send: Failed, failure: SendFailed) -> None:
+async def note_will(connection: AsyncConnection, send: Failed, failure: SendFailed) -> None:
     """Write down what the customer does not take, unless they have written since: then their word is the newer."""
     if isinstance(failure, OF_THE_CUSTOMER) and not send.wrote_since:
         await take(connection, withdrawn(send.identity, send.entry, type(failure), failure.provider_code))

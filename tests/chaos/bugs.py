@@ -117,13 +117,13 @@ def _shared_secret_lookup(accounts: Any) -> None:
 def _id_greater_than_last(router: Any) -> None:
     """One place to remember where we were, in the text of the statement: what commits late is never read."""
     where = "WHERE state = 'pending' AND shard"
-    _swap(router, "TAKE", (where, f"{where.removesuffix('shard')}id > {{last}} AND shard"))
-    router.TAKE_AFTER = router.TAKE
-    router.TAKE = router.TAKE_AFTER.format(last=0)
+    _swap(router.queries, "TAKE", (where, f"{where.removesuffix('shard')}id > {{last}} AND shard"))
+    router.queries.TAKE_AFTER = router.queries.TAKE
+    router.queries.TAKE = router.queries.TAKE_AFTER.format(last=0)
 
     def make(take: Any) -> Any:
         async def onwards(self: Any, most: int) -> Any:
-            router.TAKE = router.TAKE_AFTER.format(last=getattr(self, "last", 0))
+            router.queries.TAKE = router.queries.TAKE_AFTER.format(last=getattr(self, "last", 0))
             claimed = await take(self, most)
             self.last = max([getattr(self, "last", 0), *(entry.id for entry in claimed)])
             return claimed
