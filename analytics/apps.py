@@ -17,7 +17,7 @@ class AnalyticsConfig(AppConfig):
         from connect_bridge.relay.customer_context import more_context
         from connect_bridge.signals import contact_ended, message_settled, message_stored
 
-        office_hours.parse(settings.OFFICE_HOURS)  # or says now, not on somebody's page, how they are written
+        office_hours.parse(settings.OFFICE_HOURS, settings.TIME_ZONE)  # says now, not on somebody's page, what is wrong
         for news in (message_stored, message_settled, contact_ended):
             news.connect(on_news, dispatch_uid=f"analytics.{id(news)}")
         install(Scores())

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from analytics.measures import CHAT_MEASURES, OF_PEOPLE
 from analytics.models import Rollup
-from analytics.rollups.chat_facts import Facts
+from analytics.rollups.facts import Facts
 from analytics.rollups.time_buckets import day_of
 
 Facet = Rollup.Facet
@@ -26,7 +26,7 @@ DIGEST_GRAINS: Mapping[str, tuple[str, ...]] = {
 Counted = TypeVar("Counted")
 
 
-class Difference:
+class Delta:
     """Sums and bins by key. What is added and taken away again leaves nothing."""
 
     def __init__(self) -> None:

@@ -9,14 +9,14 @@ from typing import Any
 
 from django.db import connection
 
-from analytics.rollups.records import Chat, Line, Stay, Unit
+from analytics.rollups.records import AgentStay, ChatRecord, MessageRecord, Unit
 from analytics.thresholds import SURE
 from connect_bridge.models.lifecycle import ASIDE
 
-#: A unit's name: (conversation, contact or None).
+#: What names a unit: (conversation, contact or None).
 Name = tuple[uuid.UUID, uuid.UUID | None]
 
-_LINE = f"""
+_MESSAGE = f"""
        m.conversation_id, m.contact_id, m.id, m.direction, m.role, m.author, m.status, m.error_code,
        COALESCE(CASE WHEN m.status = 'failed' THEN (
            SELECT o.provider_code FROM connect_bridge_outboxentry o
@@ -32,12 +32,12 @@ _JOINS = """
   LEFT JOIN analytics_sentiment s ON s.message_id = m.id
 """
 #: What asks for nothing (reactions, edits, our own side's words from elsewhere) is no message in the numbers.
-LINES_OF_CHATS = f"""
-SELECT {_LINE} FROM connect_bridge_message m {_JOINS}
+MESSAGES_OF_CHATS = f"""
+SELECT {_MESSAGE} FROM connect_bridge_message m {_JOINS}
  WHERE m.contact_id = ANY(%s) AND m.content_type <> '{ASIDE}' ORDER BY m.sequence
 """  # noqa: S608 - constants
-LINES_OUTSIDE = f"""
-SELECT {_LINE} FROM connect_bridge_message m {_JOINS}
+MESSAGES_OUTSIDE = f"""
+SELECT {_MESSAGE} FROM connect_bridge_message m {_JOINS}
  WHERE m.contact_id IS NULL AND m.conversation_id = ANY(%s) AND m.content_type <> '{ASIDE}' ORDER BY m.sequence
 """  # noqa: S608 - constants
 CHATS = """
@@ -61,14 +61,14 @@ ACCOUNTS = "SELECT id, account_id FROM connect_bridge_conversation WHERE id = AN
 
 def load(names: Iterable[Name]) -> list[Unit]:
     """Return the units that exist, in the order of their names."""
-    wanted = list(dict.fromkeys(names))
-    conversations = list({conversation for conversation, _ in wanted})
-    contacts = [contact for _, contact in wanted if contact is not None]
-    outside = [conversation for conversation, contact in wanted if contact is None]
+    requested = list(dict.fromkeys(names))
+    conversations = list({conversation for conversation, _ in requested})
+    contacts = [contact for _, contact in requested if contact is not None]
+    outside = [conversation for conversation, contact in requested if contact is None]
     accounts = dict(_rows(ACCOUNTS, conversations))
-    lines = _lines(contacts, outside)
+    messages = _messages(contacts, outside)
     chats = {row[0]: _chat(row) for row in _rows(CHATS, contacts)}
-    stays = _grouped(_rows(STAYS, contacts), lambda row: Stay(*row))
+    stays = _grouped(_rows(STAYS, contacts), lambda row: AgentStay(*row))
     phrases = _grouped(_rows(PHRASES, contacts), lambda row: row[0])
     return [
         Unit(
@@ -77,32 +77,34 @@ def load(names: Iterable[Name]) -> list[Unit]:
             contact=contact,
             account=accounts[conversation],
             chat=chats[contact] if contact else None,
-            lines=lines.get((conversation, contact), []),
+            messages=messages.get((conversation, contact), []),
             stays=stays.get(contact, []),
             phrases=frozenset(phrases.get(contact, ())),
         )
-        for conversation, contact in wanted
+        for conversation, contact in requested
         if conversation in accounts and (contact is None or contact in chats)
     ]
 
 
-def _lines(contacts: Sequence[uuid.UUID], outside: Sequence[uuid.UUID]) -> dict[Name, list[Line]]:
-    found: dict[Name, list[Line]] = defaultdict(list)
-    for row in (*_rows(LINES_OF_CHATS, contacts), *_rows(LINES_OUTSIDE, outside)):
+def _messages(contacts: Sequence[uuid.UUID], outside: Sequence[uuid.UUID]) -> dict[Name, list[MessageRecord]]:
+    grouped: dict[Name, list[MessageRecord]] = defaultdict(list)
+    for row in (*_rows(MESSAGES_OF_CHATS, contacts), *_rows(MESSAGES_OUTSIDE, outside)):
         conversation, contact, *values = row
-        found[conversation, contact].append(Line(**dict(zip(Line.__struct_fields__, values, strict=True))))
-    return found
+        grouped[conversation, contact].append(
+            MessageRecord(**dict(zip(MessageRecord.__struct_fields__, values, strict=True)))
+        )
+    return grouped
 
 
-def _chat(row: Sequence[Any]) -> Chat:
-    return Chat(**dict(zip(Chat.__struct_fields__, row[1:], strict=True)))
+def _chat(row: Sequence[Any]) -> ChatRecord:
+    return ChatRecord(**dict(zip(ChatRecord.__struct_fields__, row[1:], strict=True)))
 
 
-def _grouped(rows: Iterable[Sequence[Any]], made: Any) -> dict[Any, list[Any]]:
-    found: dict[Any, list[Any]] = defaultdict(list)
+def _grouped(rows: Iterable[Sequence[Any]], make: Any) -> dict[Any, list[Any]]:
+    grouped: dict[Any, list[Any]] = defaultdict(list)
     for row in rows:
-        found[row[0]].append(made(row[1:]))
-    return found
+        grouped[row[0]].append(make(row[1:]))
+    return grouped
 
 
 def _rows(query: str, ids: Sequence[uuid.UUID]) -> list[Any]:

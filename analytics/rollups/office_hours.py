@@ -3,62 +3,41 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from analytics.rollups.time_buckets import DAY, local, zone
+from channels_app.accounts import opening_hours
+from channels_app.accounts.opening_hours import DAYS, Hours, read_spans
 
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_SPAN = re.compile(r"(?P<first>\w{3})(?:-(?P<last>\w{3}))? (?P<opens>\d\d:\d\d)-(?P<closes>\d\d:\d\d)")
-
-#: Weekday (0 is Monday) to its spans.
-Hours = dict[int, list[tuple[time, time]]]
+WEEKDAYS = tuple(day[:3] for day in DAYS)
+_PART = re.compile(r"(?P<first>\w{3})(?:-(?P<last>\w{3}))? (?P<span>\d\d:\d\d-\d\d:\d\d)")
 
 
 @lru_cache(8)
-def parse(text: str) -> Hours:
+def parse(text: str, zone: str) -> Hours:
     """Return the week's hours; raise ImproperlyConfigured, saying how to write them, for anything else."""
-    week: Hours = {}
+    week: dict[str, list[list[str]]] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
-        found = _SPAN.fullmatch(part)
+        match = _PART.fullmatch(part)
         try:
-            assert found
-            first = WEEKDAYS.index(found["first"].lower())
-            last = WEEKDAYS.index((found["last"] or found["first"]).lower())
-            opens, closes = time.fromisoformat(found["opens"]), _closing(found["closes"])
+            assert match
+            first = WEEKDAYS.index(match["first"].lower())
+            last = WEEKDAYS.index((match["last"] or match["first"]).lower())
             assert first <= last
-            assert opens < closes
+            spans = read_spans(match["span"])
         except (AssertionError, ValueError):
             raise ImproperlyConfigured(
                 f"OFFICE_HOURS: {part!r} is no span; write it like Mon-Fri 09:00-18:00, several with commas"
             ) from None
-        for weekday in range(first, last + 1):
-            week.setdefault(weekday, []).append((opens, closes))
-    return week
-
-
-def _closing(text: str) -> time:
-    return time.max if text == "24:00" else time.fromisoformat(text)
+        for day in DAYS[first : last + 1]:
+            week.setdefault(day, []).extend(spans)
+    return Hours(zone=zone, week=week)
 
 
 def open_between(start: datetime, end: datetime) -> timedelta:
     """Return how long the office was open between two moments; without OFFICE_HOURS it always is."""
-    week = parse(settings.OFFICE_HOURS)
-    if not week:
-        return end - start
-    whole = timedelta()
-    day = local(start).date()
-    while day <= local(end).date():
-        for opens, closes in week.get(day.weekday(), []):
-            since, until = max(start, _at(day, opens)), min(end, _at(day, closes))
-            whole += max(timedelta(), until - since)
-        day += DAY
-    return whole
-
-
-def _at(day: date, clock: time) -> datetime:
-    moment = datetime.combine(day, clock, zone()).astimezone(UTC)  # in UTC, or differences would be the wall clock's
-    return moment + timedelta(microseconds=1) if clock == time.max else moment
+    hours = parse(settings.OFFICE_HOURS, settings.TIME_ZONE)
+    return opening_hours.open_between(hours, start, end) if hours.week else end - start

@@ -1,4 +1,4 @@
-"""Chats and their lines as the numbers need them: values, loaded once (units.py), read by pure functions (facts.py)."""
+"""Chats and their messages as the numbers need them: values, loaded by loader.py and read by pure functions."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from datetime import datetime
 
 import msgspec
 
+#: States of an outgoing message: the messenger has it; it came to an end without that.
 TAKEN = frozenset({"accepted", "delivered", "read"})
 UNTAKEN = frozenset({"failed", "uncertain"})
+#: States of a chat that is over.
 ENDED = frozenset({"ended", "failed"})
 #: Lex bots speak as SYSTEM under this name (Amazon Connect administrator guide), bots of one's own as CUSTOM_BOT.
 LEX = "BOT"
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """One message as the numbers need it. `received_at`: its webhook came; `score` is in 1/10,000."""
+class MessageRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One message as the numbers need it. `received_at`: its webhook came; `score` is in 1/SCALE."""
 
     id: uuid.UUID
     direction: str
@@ -32,7 +34,9 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     relayed_at: datetime | None = None
     settled_at: datetime | None = None
     scorable: bool = False
+    """A customer's, with words of their own."""
     state: str = ""
+    """Of its score; "" if none was asked for yet."""
     label: str = ""
     language: str = ""
     score: int | None = None
@@ -41,6 +45,10 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def inbound(self) -> bool:
         return self.direction == "in"
+
+    @property
+    def scored(self) -> bool:
+        return self.state == "scored" and self.score is not None
 
     @property
     def speaker(self) -> str:
@@ -52,7 +60,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         return "bot" if self.role == "CUSTOM_BOT" or self.author == LEX else "auto"
 
 
-class Stay(msgspec.Struct, frozen=True):
+class AgentStay(msgspec.Struct, frozen=True):
     """An agent came into the chat, or left it."""
 
     joined: bool
@@ -60,8 +68,8 @@ class Stay(msgspec.Struct, frozen=True):
     at: datetime
 
 
-class Chat(msgspec.Struct, frozen=True, kw_only=True):
-    """The Connect chat that the lines belong to, and what Connect's contact events told of it, where they came."""
+class ChatRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The Connect chat that the messages belong to, and what Connect's contact events told of it, where they came."""
 
     requested_at: datetime
     state: str
@@ -78,13 +86,16 @@ class Chat(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unit(msgspec.Struct, frozen=True, kw_only=True):
-    """A chat, or what a conversation has outside any chat (`chat` is None), in order of sequence."""
+    """What is counted as one: a chat, or what a conversation has outside any chat (`chat` is None).
+
+    `unit` is the contact's id, outside any chat the conversation's. Messages are in order of sequence.
+    """
 
     unit: uuid.UUID
     conversation: uuid.UUID
     contact: uuid.UUID | None
     account: uuid.UUID
-    chat: Chat | None
-    lines: Sequence[Line]
-    stays: Sequence[Stay] = ()
+    chat: ChatRecord | None
+    messages: Sequence[MessageRecord]
+    stays: Sequence[AgentStay] = ()
     phrases: frozenset[str] = frozenset()

@@ -15,13 +15,13 @@ from analytics.sentiment.engine import Score
 #: Seconds for which claimed texts are left to their claimer: longer than a pass takes.
 CLAIM_SECONDS = 120
 #: Messages older than this when first seen are not scored by themselves: `scoresentiment` does that.
-ADOPTED_FOR = "2 days"
+QUEUED_WITHIN = "2 days"
 
-ADOPT = f"""
+QUEUE = f"""
 INSERT INTO analytics_sentiment
        (message_id, state, language, language_from, label, engine, model, phrases_due, attempts, due_at, error)
 SELECT id, 'pending', '', '', '', '', '', false, 0, now(), '' FROM connect_bridge_message
- WHERE id = ANY(%s) AND created_at > now() - interval '{ADOPTED_FOR}'
+ WHERE id = ANY(%s) AND created_at > now() - interval '{QUEUED_WITHIN}'
 ON CONFLICT (message_id) DO NOTHING
 """  # noqa: S608 - a constant
 #: Where the conversation's language was told before, it is its latest one.
@@ -94,9 +94,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     error: str
 
 
-def adopt(messages: Sequence[uuid.UUID]) -> None:
-    """Make these messages pending, unless they have a score or wait for one."""
-    _execute(ADOPT, [list(messages)])
+def queue(messages: Sequence[uuid.UUID]) -> None:
+    """Let these messages wait for a score, unless they have one or wait already, or are older than QUEUED_WITHIN."""
+    _execute(QUEUE, [list(messages)])
 
 
 def claim(most: int) -> list[Pending]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from channels_app.types import Struct
@@ -48,6 +48,19 @@ def opening(hours: Hours, at: datetime) -> Opening:
         if at < begins:
             return Opening(open=False, until=begins)
     return Opening(open=False, until=None)
+
+
+def open_between(hours: Hours, start: datetime, end: datetime) -> timedelta:
+    """Return how long it is open between two moments. Where spans of one day overlap, both count."""
+    zone, since, until = ZoneInfo(hours.zone), start.astimezone(UTC), end.astimezone(UTC)
+    whole, day = timedelta(), start.astimezone(zone).date()
+    while day <= end.astimezone(zone).date():
+        for begins, ends in _spans_of(hours, day):
+            # In UTC, or differences would be those of the wall clock.
+            opens, closes = (_moment(day, clock, zone).astimezone(UTC) for clock in (begins, ends))
+            whole += max(timedelta(), min(until, closes) - max(since, opens))
+        day += timedelta(days=1)
+    return whole
 
 
 def _stretches(hours: Hours, first: date, zone: ZoneInfo) -> Sequence[tuple[datetime, datetime]]:

@@ -10,7 +10,9 @@ import pytest
 from analytics.measures import ACCURACY, bin_of, middle_of, percentile
 from analytics.models import ChatFact
 from analytics.rollups import office_hours
-from analytics.rollups.chat_facts import shift_of, turns
+from analytics.rollups.chat_course import turns
+from analytics.rollups.ratings import shift_of
+from analytics.rollups.time_buckets import zone as organisation_zone
 from analytics.rollups.update import refresh
 from analytics.tiles.definitions.phrases import phrase_impact
 from tests.factories import ContactFactory, ConversationFactory, MessageFactory
@@ -94,7 +96,7 @@ def test_a_percentile_of_nothing_is_nothing() -> None:
 )
 def test_office_hours_count_what_lies_in_them(settings: Any, hours: str, start: str, end: str, opened: float) -> None:
     settings.TIME_ZONE, settings.OFFICE_HOURS = "Europe/Madrid", hours
-    zone = office_hours.zone()
+    zone = organisation_zone()
     given = [datetime.fromisoformat(text).replace(tzinfo=zone) for text in (start, end)]
     span = office_hours.open_between(*(moment.astimezone(UTC) for moment in given))
     expected = opened if hours else 24.0
@@ -106,7 +108,7 @@ def test_office_hours_that_cannot_be_read_say_how_to_write_them(text: str) -> No
     from django.core.exceptions import ImproperlyConfigured
 
     with pytest.raises(ImproperlyConfigured, match="Mon-Fri 09:00-18:00"):
-        office_hours.parse(text)
+        office_hours.parse(text, "UTC")
 
 
 def test_a_phrase_costs_its_share_times_what_chats_with_it_lack() -> None:

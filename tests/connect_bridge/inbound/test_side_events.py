@@ -304,4 +304,4 @@ def test_an_aside_is_no_message_in_the_numbers(messenger: Any, talked: Conversat
     came(messenger, Reacted(key="x:1", sender=ANA, message_id="m", emoji="👍"))
     route()
     (unit,) = loader.load([(talked.pk, None)])
-    assert len(unit.lines) == 1
+    assert len(unit.messages) == 1
