@@ -8,7 +8,8 @@ from zlib import crc32
 
 from django.db import models
 
-from channels_app.fields import EncryptedJSONField
+from channels_app import reply_occasions
+from channels_app.fields import EncryptedJSONField, TableChoiceField
 from people.history import Recorded
 
 #: How many groups of conversations the bridges share out among themselves while they read the intake.
@@ -50,7 +51,7 @@ class ChannelAccount(models.Model):
         blank=True,
         default="",
         db_default="",
-        help_text="What a customer is told when Connect takes no more chats for now, once a chat. Empty: nothing.",
+        help_text=reply_occasions.HOLDING.help,
     )
     redact = models.BooleanField(
         default=False,
@@ -68,7 +69,7 @@ class ChannelAccount(models.Model):
         blank=True,
         default="",
         db_default="",
-        help_text="What a customer who writes while the account is paused is told, once. Empty: nothing.",
+        help_text=reply_occasions.PAUSED.help,
     )
     hours = models.ForeignKey(
         "BusinessHours",
@@ -143,17 +144,20 @@ class Holiday(models.Model):
         return f"{self.day} {self.name}".strip()
 
 
-class AutoReply(models.Model):
-    """What customers are told without a person, on one occasion, in one language. Each of them once."""
+#: The choices that migration 0008 wrote down.
+_OCCASIONS_OF_0008 = [
+    ("greeting", "a chat begins"),
+    ("closed", "somebody writes outside the hours"),
+    ("queue_delay", "no agent has come yet"),
+    ("media", "somebody sends what the chat cannot show"),
+]
 
-    class Occasion(models.TextChoices):
-        GREETING = "greeting", "a chat begins"
-        CLOSED = "closed", "somebody writes outside the hours"
-        QUEUE_DELAY = "queue_delay", "no agent has come yet"
-        MEDIA = "media", "somebody sends what the chat cannot show"
+
+class AutoReply(models.Model):
+    """What customers are told without a person, on one occasion (reply_occasions.py), in one language. Each once."""
 
     account = models.ForeignKey(ChannelAccount, on_delete=models.CASCADE, related_name="replies")
-    occasion = models.CharField(max_length=16, choices=Occasion.choices)
+    occasion = TableChoiceField(max_length=16, choices=reply_occasions.choices(), migrated=_OCCASIONS_OF_0008)
     language = models.CharField(max_length=10, default="en", help_text="en, es, pt-BR …")
     text = models.CharField(max_length=1000)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from channels_app.accounts.opening_hours import chosen
 from channels_app.registry import channels
+from channels_app.reply_occasions import QUEUE_DELAY, Occasion
 from channels_app.toolkit.text import split_text
 from connect_bridge.runtime import BridgeRuntime
 from connect_bridge.storage.account_settings import AccountSettings
@@ -17,7 +19,6 @@ from connect_bridge.storage.capture import Batch, Captured, capture
 
 log = logging.getLogger(__name__)
 
-PAUSED, CLOSED, GREETING, QUEUE_DELAY, MEDIA = "paused", "closed", "greeting", "queue_delay", "media"
 #: Seconds between two looks for customers who wait for an agent, and how many one look tells.
 LOOK_EVERY = 5.0
 MOST_TOLD = 100
@@ -34,7 +35,7 @@ VALUES (%s, %s, %s, now()) ON CONFLICT DO NOTHING RETURNING id
 PASSES = "UPDATE connect_bridge_outboxentry SET passes_pause = true WHERE message_id = %s"
 #: Chats of these accounts, connected for longer than their accounts' patience, in which no agent has come yet: one that
 #: an agent has left goes on to another one or to its end, and not because all are busy.
-WAIT_FOR_AGENTS = """
+WAIT_FOR_AGENTS = f"""
 SELECT t.id, t.conversation_id, c.account_id
   FROM connect_bridge_contact t JOIN connect_bridge_conversation c ON c.id = t.conversation_id
   JOIN channels_app_channelaccount a ON a.id = c.account_id
@@ -43,57 +44,68 @@ SELECT t.id, t.conversation_id, c.account_id
    AND t.requested_at < now() - make_interval(mins => a.queue_delay_minutes::int)
    AND t.requested_at > now() - interval '1 day'
    AND NOT EXISTS (SELECT 1 FROM connect_bridge_sentreply s WHERE s.conversation_id = c.id
-                      AND s.occasion = 'queue_delay' AND s.period = t.id::text)
+                      AND s.occasion = '{QUEUE_DELAY.key}' AND s.period = t.id::text)
  LIMIT %(most)s
-"""
+"""  # noqa: S608 - a constant
 
 
 async def say(
     runtime: BridgeRuntime,
-    service: AccountSettings,
+    settings: AccountSettings,
     conversation: uuid.UUID,
-    occasion: str,
+    occasion: Occasion,
     period: str,
     contact: uuid.UUID | None = None,
+    **values: str,
 ) -> bool:
     """Tell the customer, if the account has words for the occasion and this was not said in the period yet.
 
-    Raises psycopg.Error; then nothing was said, and it may be tried again.
+    `values` are the occasion's variables. Safe to repeat. Raises psycopg.Error; then nothing was said, and it may be
+    tried again.
     """
-    words = service.replies.get(occasion)
+    words = settings.replies.get(occasion.key)
     if not words:
         return False
     async with runtime.pool.connection() as connection, connection.transaction():
         kind, locale = await _one(connection, WHO, [conversation])
-        if await _one(connection, ONCE, [conversation, occasion, period[:64]]) is None:
+        if await _one(connection, ONCE, [conversation, occasion.key, period[:64]]) is None:
             return False
-        reply = _reply(occasion, chosen(words, locale, service.default_language), kind)
-        await capture(connection, [Batch(conversation=conversation, contact=contact, captured=(reply,))])
-        if occasion == PAUSED:
+        text = filled(chosen(words, locale, settings.default_language), occasion, values)
+        reply = _reply(occasion, text, kind)
+        (stored,) = await capture(connection, [Batch(conversation=conversation, contact=contact, captured=(reply,))])
+        if occasion.passes_pause:
             await connection.execute(PASSES, [reply.id])
-    runtime.on_stored(conversation, [reply.id])
-    return True
+    if stored:
+        runtime.on_stored(conversation, stored)
+    return bool(stored)
+
+
+def filled(text: str, occasion: Occasion, values: Mapping[str, str]) -> str:
+    """Put values in the place of the occasion's variables. Other braces are the customer's to read."""
+    for name in occasion.variables:
+        text = text.replace(f"{{{name}}}", values.get(name, ""))
+    return text
 
 
 async def tell_who_waits(runtime: BridgeRuntime) -> None:
     """Tell, again and again, customers who wait for an agent for longer than their account likes."""
     while True:
         await asyncio.sleep(LOOK_EVERY)
-        wanted = {one.id: one for one in runtime.services.all() if one.replies.get(QUEUE_DELAY)}
-        if not wanted:
+        accounts = {one.id: one for one in runtime.services.all() if one.replies.get(QUEUE_DELAY.key)}
+        if not accounts:
             continue
-        given = {"accounts": list(wanted), "bridge": runtime.bridge, "most": MOST_TOLD}
+        params = {"accounts": list(accounts), "bridge": runtime.bridge, "most": MOST_TOLD}
         async with runtime.pool.connection() as connection:
-            rows = await (await connection.execute(WAIT_FOR_AGENTS, given)).fetchall()
+            rows = await (await connection.execute(WAIT_FOR_AGENTS, params)).fetchall()
         for contact, conversation, account in rows:
-            await say(runtime, wanted[account], conversation, QUEUE_DELAY, str(contact), contact)
+            await say(runtime, accounts[account], conversation, QUEUE_DELAY, str(contact), contact)
 
 
-def _reply(occasion: str, text: str, kind: str) -> Captured:
+def _reply(occasion: Occasion, text: str, kind: str) -> Captured:
     """Return the reply; its item id, which Connect's never look like, says what it is."""
     return Captured(
         id=uuid.uuid4(),
-        item_id=f"{occasion} {uuid.uuid4().hex[:16]}",
+        item_id=occasion.item or f"{occasion.key} {uuid.uuid4().hex[:16]}",
         role="SYSTEM",
         author="Parley",
         content_type="text/plain",
@@ -104,5 +116,5 @@ def _reply(occasion: str, text: str, kind: str) -> Captured:
     )
 
 
-async def _one(connection: Any, query: str, given: Any) -> Any:
-    return await (await connection.execute(query, given)).fetchone()
+async def _one(connection: Any, query: str, params: Any) -> Any:
+    return await (await connection.execute(query, params)).fetchone()

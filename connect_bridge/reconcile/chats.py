@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from channels_app.infrastructure.rows import read_rows, read_tuples
-from connect_bridge.automation.holding_reply import ITEM as HOLDING
+from channels_app.reply_occasions import is_reply
 from connect_bridge.connect.control_plane import participant_endpoint
 from connect_bridge.connect.gateway import GatewayError, Item, NotPassed
 from connect_bridge.connect.items import Said, moment
@@ -121,7 +121,7 @@ def _clock_behind(known: Known, items: Sequence[Item]) -> timedelta:
 
 def _said(known: Known, items: Sequence[Item], settled_by: datetime) -> Iterator[Difference]:
     """Compare what Connect's side said."""
-    ours = {one.item: one for one in known.messages if one.direction == "out" and one.item != HOLDING}
+    ours = {one.item: one for one in known.messages if one.direction == "out" and not is_reply(one.item or "")}
     read = (meaning(item) for item in items)
     said = [one.item for one in read if isinstance(one, Said)]
     for item in said:

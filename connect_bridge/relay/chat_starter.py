@@ -14,9 +14,9 @@ from psycopg.rows import class_row
 from channels_app.infrastructure.db import AsyncConnection
 from channels_app.infrastructure.failpoints import failpoint
 from channels_app.registry import channels
+from channels_app.reply_occasions import CLOSED, GREETING, HOLDING, MEDIA, PAUSED, Occasion
 from channels_app.toolkit.text import TextLimit
-from connect_bridge.automation.holding_reply import hold
-from connect_bridge.automation.replies import CLOSED, GREETING, MEDIA, PAUSED, say
+from connect_bridge.automation.replies import say
 from connect_bridge.connect.gateway import (
     FOR_BOT,
     BadRequest,
@@ -80,7 +80,7 @@ class ChatStarter:
         if service.paused_since is not None:
             await say(runtime, service, self.conversation, PAUSED, service.paused_since.isoformat())
             raise Held("paused", "The account is paused: the message is kept.")
-        if service.replies.get(MEDIA) and await self._has_media(message):
+        if service.replies.get(MEDIA.key) and await self._has_media(message):
             await say(runtime, service, self.conversation, MEDIA, f"{message.created_at:%Y-%m-%d}")
         now = service.opening(datetime.now(UTC))
         if begins and not now.open:
@@ -95,8 +95,11 @@ class ChatStarter:
 
     async def greet(self, chat: Chat) -> None:
         """Say the account's greeting, once for each chat."""
+        await self._tell(chat, GREETING)
+
+    async def _tell(self, chat: Chat, occasion: Occasion) -> None:
         service = self.runtime.services.of(self._known.account)
-        await say(self.runtime, service, self.conversation, GREETING, str(chat.contact), chat.contact)
+        await say(self.runtime, service, self.conversation, occasion, str(chat.contact), chat.contact)
 
     async def request(self, message: Pending) -> Chat:
         """Write down that a chat is to be started, and why. Raises SetUp if nobody said where chats go."""
@@ -136,7 +139,7 @@ class ChatStarter:
     async def _note(self, chat: Chat, failure: GatewayError) -> None:
         await self.runtime.execute(CHAT_WAITS, {"contact": chat.contact, "reason": str(failure)[:200]})
         if isinstance(failure, QuotaReached):
-            await hold(self.runtime, self.conversation, chat, self._known)
+            await self._tell(chat, HOLDING)
 
     async def _ask(self, chat: Chat, request: ChatRequest, *, again: bool) -> StartedChat:
         """Start the chat; without the former one's transcript where Connect does not take that.

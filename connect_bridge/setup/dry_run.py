@@ -14,6 +14,7 @@ from django.utils import timezone
 from channels_app.accounts.opening_hours import Opening, chosen
 from channels_app.infrastructure.rows import read_rows
 from channels_app.models import ChannelAccount
+from channels_app.reply_occasions import CLOSED, GREETING, PAUSED
 from connect_bridge.connect.control_plane import start_chat_arguments
 from connect_bridge.connect.gateway import ChatRequest
 from connect_bridge.relay.chat_request import attributes_for, display_name, routing
@@ -60,16 +61,16 @@ def imagine(account: ChannelAccount, text: str, locale: str, at: datetime | None
 
 def _told(service: AccountSettings, locale: str, opening: Opening, *, starts: bool) -> list[tuple[str, str]]:
     occasions = [
-        ("paused", service.paused_since is not None),
-        ("closed", service.paused_since is None and not opening.open),
-        ("greeting", starts),
+        (PAUSED, service.paused_since is not None),
+        (CLOSED, service.paused_since is None and not opening.open),
+        (GREETING, starts),
     ]
     texts = [
-        (occasion, chosen(service.replies.get(occasion, {}), locale, service.default_language))
+        (occasion.key, chosen(service.replies.get(occasion.key, {}), locale, service.default_language))
         for occasion, fits in occasions
         if fits
     ]
-    return [(occasion, text) for occasion, text in texts if text]
+    return [(key, text) for key, text in texts if text]
 
 
 def _request(origin: Origin, rule: Rule | None, where: tuple[str, str], first: str) -> str:
@@ -96,7 +97,6 @@ def _origin(account: ChannelAccount, locale: str) -> Origin:
         instance_id=account.connect_instance_id,
         flow_id=account.connect_contact_flow_id,
         attributes=account.attributes or {},
-        holding_reply=account.holding_reply,
         customer=nobody,
         identity=nobody,
         external_id="",

@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from channels_app.accounts.opening_hours import Hours, Opening, opening
+from channels_app.reply_occasions import OCCASIONS
 from channels_app.toolkit.msgspec_tools import convert
 
 #: Seconds after which a change of an account's settings counts at the latest.
@@ -34,11 +35,10 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """One account's settings. `replies` are by occasion and language."""
+    """One account's settings. `replies` are texts by the occasion's key (reply_occasions.py) and by language."""
 
     id: uuid.UUID
     paused_since: datetime | None = None
-    pause_reply: str = ""
     closed_starts_chat: bool = True
     default_language: str = "en"
     queue_delay_minutes: int = 3
@@ -56,7 +56,8 @@ class AccountSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 #: Fields of AccountSettings that are put together; every other one is the column of its name.
 _COMPOSED = ("hours", "replies", "rules")
-_COLUMNS = ", ".join(f"a.{name}" for name in AccountSettings.__struct_fields__ if name not in _COMPOSED)
+_OWN = [name for name in AccountSettings.__struct_fields__ if name not in _COMPOSED]
+_COLUMNS = ", ".join(f"a.{name}" for name in (*_OWN, *(one.column for one in OCCASIONS if one.column)))
 READ = f"""
 SELECT {_COLUMNS},
        CASE WHEN h.id IS NULL THEN NULL ELSE jsonb_build_object('zone', h.zone, 'week', h.week, 'holidays',
@@ -78,8 +79,9 @@ def read(row: Mapping[str, Any]) -> AccountSettings:
     replies: dict[str, dict[str, str]] = {}
     for occasion, language, text in row["replies"]:
         replies.setdefault(occasion, {})[language] = text
-    if row["pause_reply"]:
-        replies["paused"] = {row["default_language"]: row["pause_reply"]}
+    for one in OCCASIONS:
+        if text := (row[one.column] if one.column else "") or (one.default if one.key not in replies else ""):
+            replies[one.key] = {row["default_language"]: text}
     return convert({**row, "replies": replies}, AccountSettings)
 
 

@@ -39,7 +39,7 @@ SELECT {_CHAT} FROM connect_bridge_contact
 """  # noqa: S608 - a constant
 ORIGIN = """
 SELECT a.kind, a.id AS account, a.name AS account_name, a.address, a.connect_instance_id AS instance_id,
-       a.connect_contact_flow_id AS flow_id, a.attributes, a.holding_reply, i.customer_id AS customer, i.id AS identity,
+       a.connect_contact_flow_id AS flow_id, a.attributes, i.customer_id AS customer, i.id AS identity,
        i.external_id, i.display_name, i.handle, i.locale, a.updated_at AS version
   FROM connect_bridge_conversation c
   JOIN channels_app_channelaccount a ON a.id = c.account_id JOIN customers_identity i ON i.id = c.identity_id
@@ -103,7 +103,6 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     instance_id: str
     flow_id: str
     attributes: dict[str, Any]
-    holding_reply: str
     customer: uuid.UUID
     identity: uuid.UUID
     external_id: str

@@ -299,10 +299,14 @@ def test_another_order_is_named(world: RunningWorld, direction: str) -> None:
     assert one.sequence == 1
 
 
-def test_our_own_words_to_the_agent_and_the_holding_reply_are_not_taken_for_gaps(world: RunningWorld) -> None:
+def test_our_own_words_to_the_agent_and_automatic_replies_are_not_taken_for_gaps(world: RunningWorld) -> None:
     talk = Talk(world)
     failed = talk.stored(direction="out", role="SYSTEM", connect_item_id="holding reply", status="accepted")
     OutboxEntryFactory(message=failed, state="accepted", provider_message_ids=["given"])
+    greeting = talk.stored(
+        direction="out", role="SYSTEM", connect_item_id="greeting 0123456789abcdef", status="accepted"
+    )
+    OutboxEntryFactory(message=greeting, state="accepted", provider_message_ids=["greeted"])
     talk.bot_named("Parley: not delivered").say("as former versions said it")
     talk.customer.say(f"{NOT_DELIVERED}Not delivered to the customer: …")
     talk.customer.say(f"{LAST_TIME}Messenger, …")
