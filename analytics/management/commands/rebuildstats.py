@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
 
-from analytics.management.progress import Progress
 from analytics.models import Change, RollupState
 from analytics.rollups import rebuild, update
 
@@ -34,13 +33,14 @@ class Command(BaseCommand):
             )
         whole = Change.objects.count() if options["resume"] else rebuild.begin()
         began, counted = time.monotonic(), 0
-        with Progress(whole, "chats", shown=not options["no_progress"] and sys.stderr.isatty()) as bar:
+        hidden = options["no_progress"] or None  # None: shown on a terminal alone
+        with tqdm(total=whole, unit=" chats", disable=hidden) as bar:
             while (done := update.refresh()) is None or done.changes:
                 if done is None:
                     time.sleep(0.2)  # a worker counts: both get there
                     continue
                 counted += done.chats
-                bar.step(done.changes)
+                bar.update(done.changes)
         RollupState.objects.filter(pk=1).update(rebuild_of=0)
         seconds = time.monotonic() - began
         self.stdout.write(f"{counted} chats counted in {seconds:.1f} s")

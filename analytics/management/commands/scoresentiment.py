@@ -1,16 +1,16 @@
 from __future__ import annotations
 
-import sys
 import time
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 from django.utils import timezone
 from django.utils.dateparse import parse_date
+from tqdm import tqdm
 
-from analytics.management.progress import Progress
 from analytics.models import Sentiment
 from analytics.rollups.time_buckets import midnight
 from analytics.sentiment import cost_ledger, key_phrases, scoring
@@ -50,17 +50,18 @@ class Command(BaseCommand):
         engine = scoring.engine()
         since = self._since(options["since"])
         if options["dry_run"]:
-            self._tell(since)
+            self._estimate(since)
             return
         self._mark(since, engine.model, again=options["again"] or options["all"], everything=options["all"])
         waiting = Sentiment.objects.filter(state=Sentiment.State.PENDING)
         whole = waiting.count()
         spent, scored, calls, stopped = cost_ledger.spent_today(), 0, 0, ""
-        with Progress(whole, "messages", shown=not options["no_progress"] and sys.stderr.isatty()) as bar:
+        hidden = options["no_progress"] or None  # None: shown on a terminal alone
+        with tqdm(total=whole, unit=" messages", disable=hidden) as bar:
             while waiting.filter(due_at__lte=timezone.now()).exists() and not stopped:
                 done = scoring.run(engine, everything=True)
                 scored, calls, stopped = scored + done.settled, calls + done.calls, done.stopped
-                bar.step(done.settled)
+                bar.update(done.settled)
                 if stopped == Throttled.code:
                     time.sleep(scoring.FIRST_WAIT)
                     stopped = ""
@@ -79,15 +80,13 @@ class Command(BaseCommand):
         return midnight(day) if day else timezone.now() - timedelta(days=36_500)
 
     def _mark(self, since: datetime, model: str, *, again: bool, everything: bool) -> None:
-        from django.conf import settings
-
-        given = {"since": since, "all": everything, "engine": settings.SENTIMENT_ENGINE, "model": model}
+        params = {"since": since, "all": everything, "engine": settings.SENTIMENT_ENGINE, "model": model}
         with connection.cursor() as cursor:
-            cursor.execute(MISSING, given)
+            cursor.execute(MISSING, params)
             if again:
-                cursor.execute(AGAIN, given)
+                cursor.execute(AGAIN, params)
 
-    def _tell(self, since: datetime) -> None:
+    def _estimate(self, since: datetime) -> None:
         inbound = Message.objects.filter(direction="in", created_at__gte=since)
         missing = inbound.filter(sentiment=None, original__event="message").count()
         pending = inbound.filter(sentiment__state="pending").count()

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
+from tqdm import tqdm
 
-from analytics.management.progress import Progress
 from analytics.models import Change
 from analytics.rollups import update
 from channels_app.models import ChannelAccount
@@ -44,16 +43,16 @@ class Command(BaseCommand):
         if not accounts:
             raise CommandError("There is no account yet. Run manage.py seedsandbox first.")
         seeder = Seeder(accounts, options["seed"], options["days"], timezone.now())
-        shown = not options["no_progress"] and sys.stderr.isatty()
-        with Progress(options["days"], "days written", shown=shown) as bar:
+        hidden = options["no_progress"] or None  # None: shown on a terminal alone
+        with tqdm(total=options["days"], unit=" days written", disable=hidden) as bar:
             for ago in range(options["days"] - 1, -1, -1):
                 seeder.day(ago)
-                bar.step()
+                bar.update()
         seeder.customers()
         rows = dict(store(seeder.rows))
-        with Progress(Change.objects.count(), "chats counted", shown=shown) as bar:
+        with tqdm(total=Change.objects.count(), unit=" chats counted", disable=hidden) as bar:
             while (done := update.refresh()) is None or done.changes:
-                bar.step(done.changes if done else 0)
+                bar.update(done.changes if done else 0)
         self._tell(rows, as_json=options["json"])
 
     def _tell(self, rows: dict[str, int], *, as_json: bool) -> None:
