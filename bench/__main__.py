@@ -10,6 +10,8 @@ import platform
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from bench.against import compare
+
 BENCHES = ("webhooks", "sockets", "relay", "suggestions", "customer_page", "admin")
 #: Longer ones, that run only when they are asked for.
 LONG = ("takeover", "soak", "dashboards", "sentiment", "failover")
@@ -28,7 +30,12 @@ def main() -> None:
     parser.add_argument(
         "--keep", action="store_true", default=None, help="of dashboards: leave the rows for later runs"
     )
+    parser.add_argument("--against", metavar="REVISION", help="run them by turns on that commit and on this one")
+    parser.add_argument("--turns", type=int, default=3, help="of --against: how often each (default: %(default)s)")
     options = parser.parse_args()
+    if options.against:
+        compare(options.against, options.bench or BENCHES, options.turns, quick=options.quick)
+        return
     options_given = {name: getattr(options, name) for name in ("conversations", "minutes", "messages", "keep")}
     results: dict[str, object] = {}
     for name in options.bench or BENCHES:
