@@ -13,15 +13,14 @@ import hypothesis
 import psycopg
 import pytest
 from django.conf import settings as django_settings
-from django.core.cache import cache
 from django.db import connection, connections
 from django.test import TransactionTestCase
-from kombu.transport import memory
 from pytest_django.fixtures import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
-from config import celery_app, embedded
+from config import embedded
 from tests import markers
+from tests.isolation_kit import queues_in_memory
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 hypothesis.settings.register_profile(
@@ -103,13 +102,13 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 
 
 #: What migrations and start-up put there. No test needs it made anew, unless one has changed it.
-GIVEN = ("django_migrations", "django_content_type", "auth_permission", "auth_group", "auth_group_permissions")
-_as_given: list[tuple[int, ...]] = []
+UNCHANGED = ("django_migrations", "django_content_type", "auth_permission", "auth_group", "auth_group_permissions")
+_counts: list[tuple[int, ...]] = []
 
 
-def _given() -> tuple[int, ...]:
+def _count_rows() -> tuple[int, ...]:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT " + ", ".join(f"(SELECT count(*) FROM {table})" for table in GIVEN))
+        cursor.execute("SELECT " + ", ".join(f"(SELECT count(*) FROM {table})" for table in UNCHANGED))
         return cursor.fetchone()
 
 
@@ -119,13 +118,15 @@ def _swift_flush() -> Iterator[None]:
     slow = TransactionTestCase._fixture_teardown
 
     def swift(self: TransactionTestCase) -> None:
-        if not _as_given or _given() != _as_given[0]:
+        if not _counts or _count_rows() != _counts[0]:
             slow(self)
-            _as_given[:] = [_given()]
+            _counts[:] = [_count_rows()]
             return
-        tables = set(connection.introspection.table_names()) - {*GIVEN}
+        tables = set(connection.introspection.table_names()) - {*UNCHANGED}
         with connection.cursor() as cursor:
-            cursor.execute(" UNION ALL ".join(f"SELECT '{one}' WHERE EXISTS (SELECT 1 FROM {one})" for one in tables))
+            cursor.execute(
+                " UNION ALL ".join(f"SELECT '{table}' WHERE EXISTS (SELECT 1 FROM {table})" for table in tables)
+            )
             if filled := ", ".join(row[0] for row in cursor.fetchall()):
                 cursor.execute(f"TRUNCATE {filled} CASCADE")
 
@@ -181,10 +182,5 @@ def chromium() -> str:
 
 @pytest.fixture(autouse=True)
 def _queues_in_memory(settings: Settings) -> Iterator[None]:
-    """Keep tests from hearing a running server, or each other: broker and channel layer live in this process."""
-    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
-    celery_app.conf.update(broker_url="memory://", broker_transport_options={})
-    yield
-    memory.Channel.queues.clear()
-    cache.clear()
+    with queues_in_memory(settings):
+        yield

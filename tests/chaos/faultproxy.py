@@ -121,7 +121,7 @@ class Link:
 class FaultProxy:
     """Listens on 127.0.0.1 and passes everything on to `upstream`, through whatever toxics are on.
 
-    A toxic counts from the next chunk on, also for connections that are open. `down()` closes the door and every
+    A toxic counts from the next chunk on, also for connections that are open. `down()` stops listening and closes every
     connection; `up()` opens it again on the same port.
     """
 
@@ -137,7 +137,7 @@ class FaultProxy:
         self.dice = random.Random(self.seed)
 
     async def up(self) -> int:
-        """Open the door; return its port. Nothing happens if it is open."""
+        """Listen; return the port. Nothing happens if it listens already."""
         if self._server is None:
             self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
             self.port = self._server.sockets[0].getsockname()[1]

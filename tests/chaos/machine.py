@@ -31,16 +31,16 @@ async def clocks(stage: Stage) -> None:
         return
     offsets = [APART, -APART, 0, APART, -APART]
     stage.dice.shuffle(offsets)
-    for member, seconds in zip(stage.house.members.values(), offsets, strict=True):
+    for member, seconds in zip(stage.deployment.members.values(), offsets, strict=True):
         clock = member.log.with_suffix(".clock")
         clock.write_bytes(bytes(8))
         _set(clock, seconds)
         member.environment = {**member.environment, "LD_PRELOAD": str(library), "PARLEY_CLOCK": str(clock)}
         stage.journal.note("fault.clock", process=member.name, seconds=seconds)
-    await stage.house.deploy(stage.dice)
+    await stage.deployment.deploy(stage.dice)
     await stage.rest(15.0)
-    for name in stage.dice.sample(list(stage.house.members), 3):
-        _set(stage.house[name].log.with_suffix(".clock"), -BACK)
+    for name in stage.dice.sample(list(stage.deployment.members), 3):
+        _set(stage.deployment[name].log.with_suffix(".clock"), -BACK)
         stage.journal.note("fault.clock", process=name, seconds=-BACK)
     await stage.rest(20.0)
 
@@ -84,7 +84,7 @@ def _library(stage: Stage) -> Path | None:
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         return None
-    library = stage.house["web"].log.with_name("clock.so")
+    library = stage.deployment["web"].log.with_name("clock.so")
     command = [compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(SOURCE)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     return library if done.returncode == 0 else None

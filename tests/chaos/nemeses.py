@@ -13,10 +13,10 @@ import psycopg
 
 from connect_bridge.storage.ownership import BRIDGE_TTL
 from tests.chaos.compositions import Ground
+from tests.chaos.deployment import Deployment, Member
 from tests.chaos.evidence import Journal
 from tests.chaos.failover import lossy_promotion
 from tests.chaos.faultproxy import FaultProxy, Toxic
-from tests.chaos.house import House, Member
 from tests.chaos.machine import clocks, full_disk, promotion
 from tests.chaos.outside import TIMES, Outside
 
@@ -25,7 +25,7 @@ from tests.chaos.outside import TIMES, Outside
 class Stage:
     """All that a nemesis can lay hands on. `scale` stretches the long run's troubles."""
 
-    house: House
+    deployment: Deployment
     outside: Outside
     ground: Ground
     proxies: Mapping[str, FaultProxy]
@@ -37,7 +37,7 @@ class Stage:
         await asyncio.sleep(seconds * self.dice.uniform(0.7, 1.3))
 
     def __post_init__(self) -> None:
-        for member in self.house.bridges:
+        for member in self.deployment.bridges:
             member.lost = self.lost
 
     def lost(self, pid: int) -> None:
@@ -51,11 +51,11 @@ class Stage:
     @property
     def busiest(self) -> Member:
         """The bridge with the most open chats."""
-        return max(self.house.bridges, key=lambda bridge: len(self.ground.open_chats(bridge.pid)))
+        return max(self.deployment.bridges, key=lambda bridge: len(self.ground.open_chats(bridge.pid)))
 
     async def kill(self, name: str) -> None:
-        member = self.house[name]
-        if member in self.house.bridges and member.pid:
+        member = self.deployment[name]
+        if member in self.deployment.bridges and member.pid:
             self.lost(member.pid)
         if member.kill():
             self.journal.note("fault.kill", process=name)
@@ -93,19 +93,19 @@ async def failpoints(stage: Stage) -> None:
     for name, places in FAILPOINTS.items():
         for place in places * 2:
             passage = 1 if place in RARE else stage.dice.randint(1, 2)
-            stage.house[name].failpoints.append(f"{place}:exit:{passage}")
+            stage.deployment[name].failpoints.append(f"{place}:exit:{passage}")
         await stage.kill(name)  # the next incarnation is armed
     provoking = asyncio.create_task(_provoke(stage))
     try:
         async with asyncio.timeout(FAILPOINT_SECONDS * max(1.0, stage.scale)):
-            while any(stage.house[name].failpoints for name in FAILPOINTS):  # noqa: ASYNC110 - other processes' events
+            while any(stage.deployment[name].failpoints for name in FAILPOINTS):  # noqa: ASYNC110 - other processes' events
                 await asyncio.sleep(0.25)
     except TimeoutError:
         pass
     finally:
         provoking.cancel()
         await asyncio.gather(provoking, return_exceptions=True)
-    for member in stage.house.members.values():
+    for member in stage.deployment.members.values():
         for missed in member.failpoints:
             stage.journal.note("failpoint.not_reached", process=member.name, failpoint=missed)
     await disarm(stage)
@@ -114,7 +114,7 @@ async def failpoints(stage: Stage) -> None:
 
 async def disarm(stage: Stage) -> None:
     """Start anew, with no failpoint, whoever still has one."""
-    for member in stage.house.members.values():
+    for member in stage.deployment.members.values():
         if member.failpoints:
             member.failpoints.clear()
             await stage.kill(member.name)
@@ -131,7 +131,7 @@ async def _provoke(stage: Stage) -> None:
             {"name": "error5xx", "target": "GetTranscript", "share": 0.5, "times": 2},
             {"name": "effect_then_reset", "target": "send", "share": 0.3, "times": 1},
         )
-        left = stage.house["worker"].failpoints
+        left = stage.deployment["worker"].failpoints
         if left and all(one.startswith("O11") for one in left):
             # The database must go while a send is under way: claimed, and not yet settled.
             await stage.outside.faults({"name": "slow", "target": "send", "seconds": 1.5})
@@ -170,7 +170,7 @@ async def kill_worker(stage: Stage) -> None:
 
 async def kill_all(stage: Stage) -> None:
     """Everything at once, as when the power fails; the database too where it is ours."""
-    for name in stage.house.members:
+    for name in stage.deployment.members:
         await stage.kill(name)
     if stage.ground.restart is not None:
         stage.journal.note("fault.database", how="immediate stop")
@@ -191,7 +191,7 @@ async def pause_bridge(stage: Stage) -> None:
 
 
 async def database(stage: Stage) -> None:
-    """Break all connections a few times; then stop the server without mercy, or shut the door for a while."""
+    """Break all connections a few times; then stop the server without mercy, or take no connections for a while."""
     for _ in stage.times(3):
         stage.journal.note("fault.database", how="backends", broken=stage.ground.kill_backends())
         await stage.rest(4.0)
@@ -338,13 +338,13 @@ async def attack(stage: Stage) -> None:
 
 async def deploy(stage: Stage) -> None:
     for _ in stage.times(1):
-        await stage.house.deploy(stage.dice)
+        await stage.deployment.deploy(stage.dice)
 
 
 async def long_hellos(stage: Stage) -> None:
     """Let chats begin with more than goes into one message, and bridges die between its parts."""
     for name in ("bridge1", "bridge2"):
-        stage.house[name].failpoints.extend(["I11:exit:1"] * 4)
+        stage.deployment[name].failpoints.extend(["I11:exit:1"] * 4)
         await stage.kill(name)
     for _ in range(25):
         await stage.outside.end_a_chat(stage.dice)
@@ -354,7 +354,7 @@ async def long_hellos(stage: Stage) -> None:
 
 async def dead_senders(stage: Stage) -> None:
     """Let workers die between the messenger's answer and their own note of it, which no receipt makes good."""
-    stage.house["worker"].failpoints.extend(["O7:exit:2"] * 3)
+    stage.deployment["worker"].failpoints.extend(["O7:exit:2"] * 3)
     await stage.kill("worker")
     await stage.trouble(25, {"name": "receipt_drop", "share": 1.0})
     await disarm(stage)

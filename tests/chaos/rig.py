@@ -23,9 +23,9 @@ import psycopg
 from config.processes import product
 from config.supervisor import _die_with_parent
 from tests.chaos.compositions import ROOT, VAR, Ground, ground
+from tests.chaos.deployment import Deployment
 from tests.chaos.evidence import Evidence, Journal, Stored, read_database, read_lines, waiting
 from tests.chaos.faultproxy import FaultProxy
-from tests.chaos.house import House
 from tests.chaos.nemeses import NEMESES, Stage
 from tests.chaos.outside import ACCOUNTS, FLOW, Load, Outside
 
@@ -107,12 +107,12 @@ async def _run(run: Run, base: Ground) -> None:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         outside = Outside(world, session)
         webhooks = await _accounts(run)
-        house = House(product(web), _plant(plan), run.journal, run.folder)
-        house.start()
-        stack.push_async_callback(house.stop)
+        deployment = Deployment(product(web), _plant(plan), run.journal, run.folder)
+        deployment.start()
+        stack.push_async_callback(deployment.stop)
         await _until_up(session, f"http://127.0.0.1:{web}/-/alive/")
         await outside.furnish(webhooks)
-        stage = Stage(house, outside, base, proxies, run.journal, dice, plan.scale)
+        stage = Stage(deployment, outside, base, proxies, run.journal, dice, plan.scale)
         await _strike(run, stage)
 
 
@@ -180,7 +180,7 @@ async def _watch(run: Run, stage: Stage) -> None:
             if known.get(conversation) != (owner, fence):
                 known[conversation] = (owner, fence)
                 run.journal.note("owner", conversation=conversation, owner=owner, fence=fence)
-        sizes = {name: round(member.megabytes()) for name, member in stage.house.members.items()}
+        sizes = {name: round(member.megabytes()) for name, member in stage.deployment.members.items()}
         run.journal.note("size", **sizes)
         await asyncio.sleep(1)
 

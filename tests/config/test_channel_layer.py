@@ -62,7 +62,7 @@ async def test_a_message_of_any_size_reaches_the_group_in_another_process(
 ) -> None:
     channel = await layer.new_channel()
     await layer.group_add("pages", channel)
-    message = {"type": "knock", "text": "ü" * size, "bytes": b"\0", "number": 1.5}
+    message = {"type": "wake", "text": "ü" * size, "bytes": b"\0", "number": 1.5}
     await other.group_send("pages", message)
     assert await next_message(layer, channel) == message
 
@@ -88,8 +88,8 @@ async def test_it_listens_again_when_its_connection_died(layer: ChannelLayer, ot
     async with asyncio.timeout(PATIENCE):
         while await ask(LISTENERS, [f"LISTEN {STREAM}"]) in ([], [(pid,)]):  # noqa: ASYNC110 - the server's event
             await asyncio.sleep(0.05)
-    await other.group_send("pages", {"type": "knock"})
-    assert await next_message(layer, channel) == {"type": "knock"}
+    await other.group_send("pages", {"type": "wake"})
+    assert await next_message(layer, channel) == {"type": "wake"}
 
 
 @pytest.mark.parametrize("odd", ["", "nothing of ours", "a:b:c", "a:0:no base 85 \u00fc", "a:0:00000"])
@@ -97,8 +97,8 @@ async def test_what_is_none_of_ours_makes_nobody_deaf(layer: ChannelLayer, other
     channel = await layer.new_channel()
     await layer.group_add("pages", channel)
     await ask("SELECT pg_notify(%s, %s)", [STREAM, odd])
-    await other.group_send("pages", {"type": "knock"})
-    assert await next_message(layer, channel) == {"type": "knock"}
+    await other.group_send("pages", {"type": "wake"})
+    assert await next_message(layer, channel) == {"type": "wake"}
 
 
 async def test_it_sends_again_when_its_connection_died(layer: ChannelLayer) -> None:
@@ -119,7 +119,7 @@ async def test_it_leaves_no_rows_and_keeps_nothing_of_a_page_that_closed(layer: 
     for number in range(3):
         channel = await layer.new_channel()
         await layer.group_add("pages", channel)
-        await layer.group_send("pages", {"type": "knock", "number": number})
+        await layer.group_send("pages", {"type": "wake", "number": number})
         await next_message(layer, channel)
         await layer.group_discard("pages", channel)
     here = layer._here()
@@ -144,8 +144,8 @@ async def test_a_group_that_is_joined_while_the_database_is_away_is_heard_later(
     async with asyncio.timeout(PATIENCE):
         while not await ask(LISTENERS, [f"LISTEN {STREAM}"]):  # noqa: ASYNC110 - the server's event
             await asyncio.sleep(0.05)
-    await other.group_send("pages", {"type": "knock"})
-    assert await next_message(layer, channel) == {"type": "knock"}
+    await other.group_send("pages", {"type": "wake"})
+    assert await next_message(layer, channel) == {"type": "wake"}
 
 
 @pytest.mark.whole

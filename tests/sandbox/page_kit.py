@@ -101,7 +101,7 @@ def front(settings: Any, world: str) -> None:
 
 @contextmanager
 def served(settings: Any, world: str) -> Iterator[str]:
-    """Serve Parley's pages, without a database, and yield the front door's address."""
+    """Serve Parley's pages, without a database, and yield their address."""
     front(settings, world)
     with make_server("127.0.0.1", 0, StaticFilesHandler(WSGIHandler()), handler_class=Silent) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})

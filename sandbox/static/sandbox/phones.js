@@ -247,7 +247,7 @@ export function phones(onState) {
   const all = Object.fromEntries(Object.keys(CHANNELS).map((kind) => [kind, new Phone(kind)]));
   $("#phones").append(...Object.values(all).map((phone) => phone.parts.root));
   follow(
-    () => "/phones/events?after=0", // bubbles have ids, so hearing everything again after a break does no harm
+    () => "/phones/events?after=0", // bubbles have ids, so receiving everything again after a break does no harm
     (change) => {
       const phone = all[change.kind];
       if (phone && (!phone.account || phone.account.address === change.address)) phone.receive(change.customer_id, change.message);

@@ -112,7 +112,7 @@ class Member:
             return 0.0
 
 
-class House:
+class Deployment:
     """All members: one web, two bridges, one worker, beat."""
 
     def __init__(
