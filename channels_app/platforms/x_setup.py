@@ -26,7 +26,6 @@ GUIDE = Guide(
     paste="Nothing to paste: Parley registers this address with X, answers X's check and subscribes the account.",
     trap="X drops a webhook whose check failed. Tokens made before the app got direct messages must be made anew.",
 )
-_MAKE_ANEW = "Make the four keys anew in X's developer portal and replace them here."
 _REGISTER = "Press “Register our address” in the step Webhook."
 
 
