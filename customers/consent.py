@@ -1,4 +1,4 @@
-"""What a customer allows, by channel and purpose; the newest word counts. And whom nothing may be sent to.
+"""What a customer allows, by channel and purpose (the newest row counts), and to whom nothing may be sent.
 
 STOP, or a block, withdraws everything and suppresses the identity: the outbox sends nothing there. When the customer
 writes again they want an answer, so that lifts the suppression (identify.py), while offers stay forbidden until they
@@ -43,13 +43,6 @@ UPDATE customers_identity SET suppressed_at = COALESCE(suppressed_at, now()),
  WHERE id = %(identity)s
 """
 LIFT = "UPDATE customers_identity SET suppressed_at = NULL WHERE id = %(identity)s"
-#: Answers, and news of one's own business, are allowed until forbidden; offers and invitations only when allowed.
-ALLOWED = """
-SELECT i.suppressed_at IS NULL AND COALESCE((
-       SELECT granted FROM customers_consent c WHERE c.identity_id = i.id AND c.purpose = %(purpose)s
-        ORDER BY at DESC, c.id DESC LIMIT 1), %(default)s)
-  FROM customers_identity i WHERE i.id = %(identity)s
-"""
 
 
 def word_of(text: str) -> bool | None:
@@ -59,13 +52,13 @@ def word_of(text: str) -> bool | None:
 
 
 def only_offers(text: str) -> bool:
-    """Whether a message may mean "no more offers", or may as well answer a question."""
+    """Return whether a message may mean "no more offers", or may as well answer a question."""
     return _word(text) in _PERHAPS_STOP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Word:
-    """Where a decision comes from: who told it (customer, messenger, api, person), what was said, what proves it."""
+class ConsentSource:
+    """Where a consent comes from: `source` (customer, messenger, api, person), the words used, the evidence."""
 
     source: str
     topic: str = ""
@@ -73,38 +66,31 @@ class Word:
     by: str = ""
 
 
-def record(identity: uuid.UUID, purposes: Sequence[Purpose], word: Word, *, granted: bool) -> Steps[None]:
-    """Write down what the customer allows or forbids from now on. Forbidding answers suppresses the identity."""
-    given: dict[str, Any] = {
+def record(identity: uuid.UUID, purposes: Sequence[Purpose], source: ConsentSource, *, granted: bool) -> Steps[None]:
+    """Store what the customer allows or forbids from now on. Forbidding answers suppresses the identity."""
+    params: dict[str, Any] = {
         "identity": identity,
-        "purposes": [str(one) for one in purposes],
+        "purposes": [str(purpose) for purpose in purposes],
         "granted": granted,
-        "source": word.source[:32],
-        "topic": word.topic[:64],
-        "evidence": Jsonb(dict(word.evidence)),
-        "by": word.by[:150],
+        "source": source.source[:32],
+        "topic": source.topic[:64],
+        "evidence": Jsonb(dict(source.evidence)),
+        "by": source.by[:150],
         "at": datetime.now(UTC),
     }
-    yield RECORD, given
+    yield RECORD, params
     if Purpose.REPLY in purposes:
-        yield (LIFT, given) if granted else (SUPPRESS, {**given, "topic": (word.topic or word.source)[:32]})
+        yield (LIFT, params) if granted else (SUPPRESS, {**params, "topic": (source.topic or source.source)[:32]})
 
 
-def withdraw_all(identity: uuid.UUID, word: Word) -> Steps[None]:
+def withdraw_all(identity: uuid.UUID, source: ConsentSource) -> Steps[None]:
     """Honour a STOP or a block."""
-    return record(identity, list(Purpose), word, granted=False)
+    return record(identity, list(Purpose), source, granted=False)
 
 
-def allow_answers(identity: uuid.UUID, word: Word) -> Steps[None]:
+def allow_answers(identity: uuid.UUID, source: ConsentSource) -> Steps[None]:
     """Honour a START, an unblock: answers and news again. Offers need a yes of their own."""
-    return record(identity, [Purpose.REPLY, Purpose.TRANSACTIONAL], word, granted=True)
-
-
-def is_allowed(identity: uuid.UUID, purpose: Purpose) -> Steps[bool]:
-    """Whether something of this purpose may be sent there now; False if there is no such identity."""
-    default = purpose in (Purpose.REPLY, Purpose.TRANSACTIONAL)
-    rows = yield ALLOWED, {"identity": identity, "purpose": str(purpose), "default": default}
-    return bool(rows and rows[0][0])
+    return record(identity, [Purpose.REPLY, Purpose.TRANSACTIONAL], source, granted=True)
 
 
 def _word(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Follow somebody whom the messenger calls otherwise now: a new number, a new user id, another handle."""
+"""Follow a customer whose id at the messenger changed: a new number, a new user id, another handle."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 from customers import identify
 from customers.forms import is_id
-from customers.identify import Person
+from customers.identity_sql import REFRESH
 from customers.merging import Method
+from customers.person import Person, params_of
 from customers.sql_steps import Connection
 
 FORMER = """
@@ -20,11 +21,11 @@ SELECT i.id, i.home_id FROM customers_identity i
          WHERE kind = %(kind)s AND issuer = %(issuer)s AND value = %(former)s))
  ORDER BY i.external_id = %(former)s DESC LIMIT 1
 """
-TAKEN = """
+HOLDER = """
 SELECT id, home_id FROM customers_identity
  WHERE kind = %(kind)s AND issuer = %(issuer)s AND external_id = %(external_id)s AND id <> %(id)s
 """
-#: What belonged to somebody else may come to a new owner: it leads here no more.
+#: A former number may get a new owner: it leads to this identity no more.
 MOVE = """
 WITH moved AS (
     UPDATE customers_identity i SET external_id = %(external_id)s FROM customers_identity old
@@ -42,31 +43,31 @@ DELETE FROM customers_phoneholder WHERE identity_id = %(id)s AND value = %(forme
 
 
 async def update(connection: Connection, person: Person, former_id: str) -> bool:
-    """Write down somebody's new id, names and further ids; return False if we do not know them.
+    """Store a customer's new id, names and further ids; return False for an id that we do not know.
 
     Runs in the caller's transaction. An id that another identity has already makes the two one person: the messenger
     says so. Messages that came to either stay where they are.
     """
     if not (is_id(former_id) and is_id(person.external_id)):
         return False
-    given = {**identify.given_of(person), "former": former_id[:256], "seen": False}
-    row = await (await connection.execute(FORMER, given)).fetchone()
+    params = {**params_of(person), "former": former_id[:256], "seen": False}
+    row = await (await connection.execute(FORMER, params)).fetchone()
     if row is None:
         return False
-    found: uuid.UUID = row[0]
-    given = {**given, "id": found}
-    taken = await (await connection.execute(TAKEN, given)).fetchone()
-    if taken is not None:
-        await identify.on_proof(connection, Method.ALIAS, row, taken)
+    identity: uuid.UUID = row[0]
+    params = {**params, "id": identity}
+    holder = await (await connection.execute(HOLDER, params)).fetchone()
+    if holder is not None:
+        await identify.on_proof(connection, Method.ALIAS, row, holder)
         return True
-    await connection.execute(MOVE, given)
-    await connection.execute(identify.REFRESH, given)
-    await identify.add_names(connection, found, _without(person, former_id))
+    await connection.execute(MOVE, params)
+    await connection.execute(REFRESH, params)
+    await identify.add_names(connection, identity, _without(person, former_id))
     return True
 
 
 def _without(person: Person, former_id: str) -> Any:
-    """Return the person without the name that leads to them no more."""
+    """Return the person without the id that is theirs no more."""
     if person.external_id == former_id:
         return person
     return replace(person, stable_aliases=[one for one in person.stable_aliases if one[1] != former_id])

@@ -1,9 +1,9 @@
 """Tie customers together as one person, and take that back: months later, with everything in between kept.
 
-A merge is an edge between two homes (models.Customer). The merges in force make a forest: who merges what is one person
-already gets told so. Under whose id a person is shown, `Identity.customer` and `Customer.merged_into`, is worked out
-from the forest whenever an edge comes or goes: the oldest home of the tree. So undoing a merge at any time, in any
-order, leaves what would be there had it never been made, and there is no wrong direction to merge in.
+A merge is an edge between two homes (models.Customer). The merges in force make a forest: merging two that are one
+person already changes nothing. Under whose id a person is shown, `Identity.customer` and `Customer.merged_into`, is
+worked out from the forest whenever an edge comes or goes: the oldest home of the tree. So undoing a merge at any time,
+in any order, leaves what would be there had it never been made, and there is no wrong direction to merge in.
 """
 
 from __future__ import annotations
@@ -93,9 +93,9 @@ def merge(
 
     Two whom somebody keeps apart are merged by a person alone, which ends their being kept apart.
     """
-    given: dict[str, Any] = {"one": one, "other": other, "by": by[:150], "reason": reason[:300]}
+    params: dict[str, Any] = {"one": one, "other": other, "by": by[:150], "reason": reason[:300]}
     yield ONE_AT_A_TIME, {}
-    roots = {row[0]: row[1:] for row in (yield ROOTS, given)}
+    roots = {row[0]: row[1:] for row in (yield ROOTS, params)}
     if len(roots) < len({one, other}):
         raise CannotMerge("not_found", "One of the two customers does not exist.")
     if any(erased for _, erased in roots.values()):
@@ -107,7 +107,7 @@ def merge(
         yield FORGET_APART, between
     elif (yield KEPT_APART, between):
         raise CannotMerge("kept_apart", "Somebody decided that these are two people; only a person can merge them.")
-    tie = {**given, "id": uuid.uuid4(), "method": method, "evidence": Jsonb(evidence), "at": datetime.now(UTC)}
+    tie = {**params, "id": uuid.uuid4(), "method": method, "evidence": Jsonb(evidence), "at": datetime.now(UTC)}
     yield TIE, tie
     [(root,)] = yield SETTLE, {"home": one}
     return Merged(root, tie["id"])
@@ -118,25 +118,25 @@ def unmerge(made: uuid.UUID, *, by: str, reason: str = "", keep_apart: bool = Tr
 
     With `keep_apart`, Parley itself never merges or suggests the two again.
     """
-    given = {"id": made, "by": by[:150], "reason": reason[:300], "at": datetime.now(UTC)}
+    params = {"id": made, "by": by[:150], "reason": reason[:300], "at": datetime.now(UTC)}
     yield ONE_AT_A_TIME, {}
-    ties = yield UNTIE, given
+    ties = yield UNTIE, params
     if not ties:
         raise CannotMerge("not_in_force", "There is no such merge, or it was undone already.")
     [(low, high)] = ties
     [(first,)] = yield SETTLE, {"home": low}
     [(second,)] = yield SETTLE, {"home": high}
     if keep_apart:
-        yield KEEP_APART, {**given, "one": low, "other": high}
+        yield KEEP_APART, {**params, "one": low, "other": high}
     return first, second
 
 
 def keep_apart(one: uuid.UUID, other: uuid.UUID, *, by: str, reason: str = "") -> Steps[None]:
-    """Write down that two customers are two people: a suggestion is dismissed for good. Raises CannotMerge."""
-    given = {"one": one, "other": other, "by": by[:150], "reason": reason[:300], "at": datetime.now(UTC)}
-    roots = {row[0]: row[1] for row in (yield ROOTS, given)}
+    """Store that two customers are two people: a suggestion is dismissed for good. Raises CannotMerge."""
+    params = {"one": one, "other": other, "by": by[:150], "reason": reason[:300], "at": datetime.now(UTC)}
+    roots = {row[0]: row[1] for row in (yield ROOTS, params)}
     if len(roots) < len({one, other}):
         raise CannotMerge("not_found", "One of the two customers does not exist.")
     if roots[one] == roots[other]:
         raise CannotMerge("is_one", "The two are one customer now: undo their merge instead.")
-    yield KEEP_APART, given
+    yield KEEP_APART, params

@@ -1,4 +1,4 @@
-"""Run the same few statements on the bridge's connection and on Django's: a service yields SQL and is given rows.
+"""Run the same few statements on the bridge's connection and on Django's: a service yields SQL and receives rows.
 
 A step is `rows = yield SQL, parameters`; what the generator returns is the answer. Either runner uses the transaction
 that is open; a service says in its docstring if it needs one.
@@ -13,7 +13,6 @@ import psycopg
 from django.db import connection as django_connection
 
 T = TypeVar("T")
-#: What psycopg.AsyncConnection is to us.
 Connection = psycopg.AsyncConnection[Any]
 Rows = list[tuple[Any, ...]]
 Steps = Generator[tuple[LiteralString, dict[str, Any]], Rows, T]
@@ -24,11 +23,11 @@ async def take(connection: Connection, steps: Steps[T]) -> T:
     rows: Rows | None = None
     while True:
         try:
-            query, given = next(steps) if rows is None else steps.send(rows)
+            query, params = next(steps) if rows is None else steps.send(rows)
         except StopIteration as end:
             answer: T = end.value
             return answer
-        cursor = await connection.execute(query, given)
+        cursor = await connection.execute(query, params)
         rows = [] if cursor.description is None else await cursor.fetchall()
 
 
@@ -43,9 +42,9 @@ def take_with(cursor: Any, steps: Steps[T]) -> T:
     rows: Rows | None = None
     while True:
         try:
-            query, given = next(steps) if rows is None else steps.send(rows)
+            query, params = next(steps) if rows is None else steps.send(rows)
         except StopIteration as end:
             answer: T = end.value
             return answer
-        cursor.execute(query, given)
+        cursor.execute(query, params)
         rows = [] if cursor.description is None else cursor.fetchall()

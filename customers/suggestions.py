@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from django.db import connection
+
+from customers.suggestion_evidence import Facts, Point, points_against, points_for
 
 #: So many holders of a name, handle or address, and it says nothing.
 TOO_COMMON = 50
@@ -22,8 +23,6 @@ TOO_COMMON = 50
 MOST_SHARED, MOST_IDENTITIES = 200, 500
 #: A suggestion below this is none; so many are given.
 LEAST_SCORE, MOST_GIVEN = 0.2, 5
-#: A shorter handle is often somebody else's on the next messenger.
-TELLING_HANDLE = 6
 
 FACTS = """
 SELECT i.customer_id AS customer, i.home_id AS home, i.kind, i.issuer, i.display_name AS name, i.name_key,
@@ -59,29 +58,6 @@ SELECT low_id, high_id FROM customers_apart WHERE low_id = ANY(%(homes)s) OR hig
 """
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """One identity, as evidence sees it. `hints` are "type value"."""
-
-    customer: uuid.UUID
-    home: uuid.UUID
-    kind: str
-    issuer: str
-    name: str
-    name_key: str
-    handle: str
-    language: str
-    phones: list[str]
-    hints: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One thing that speaks for or against. `weight`, 0 to 1: how much of the doubt it takes away, or adds."""
-
-    weight: float
-    text: str
-
-
 @dataclass(frozen=True, slots=True)
 class Suggestion:
     """A customer who may be the same person. `score` is 0 to 1; it orders, and is no probability."""
@@ -96,16 +72,16 @@ class Suggestion:
 
 def suggest(customer: uuid.UUID) -> list[Suggestion]:
     """Return who may be the same person as this customer (its id as shown now), the likeliest first. Reads only."""
-    own = _facts([customer])
-    if not own:
+    ours = _facts([customer])
+    if not ours:
         return []
-    shared = _shared(customer, own)
-    apart = _kept_apart([one.home for one in own])
+    shared = _shared(customer, ours)
+    apart = _kept_apart([one.home for one in ours])
     theirs: dict[uuid.UUID, list[Facts]] = defaultdict(list)
     for one in _facts(list(shared)):
         theirs[one.customer].append(one)
     weighed = (
-        _weigh(own, facts, shared[other])
+        _weigh(ours, facts, shared[other])
         for other, facts in theirs.items()
         if apart.isdisjoint(one.home for one in facts)
     )
@@ -120,14 +96,14 @@ def _facts(customers: Sequence[uuid.UUID]) -> list[Facts]:
         return [Facts(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
 
 
-def _shared(customer: uuid.UUID, own: Iterable[Facts]) -> dict[uuid.UUID, list[tuple[str, str, int]]]:
+def _shared(customer: uuid.UUID, ours: Iterable[Facts]) -> dict[uuid.UUID, list[tuple[str, str, int]]]:
     """Return what each other customer shares with this one: (what, value, holders)."""
-    told = {tuple(hint.split(" ", 1)) for one in own for hint in one.hints}
-    numbers = {number for one in own for number in one.phones}
+    told = {tuple(hint.split(" ", 1)) for one in ours for hint in one.hints}
+    numbers = {number for one in ours for number in one.phones}
     given: dict[str, Any] = {
         "customer": customer,
-        "names": sorted({one.name_key for one in own if one.name_key}),
-        "handles": sorted({one.handle for one in own if one.handle}),
+        "names": sorted({one.name_key for one in ours if one.name_key}),
+        "handles": sorted({one.handle for one in ours if one.handle}),
         "types": [type_ for type_, _ in told] + ["phone"] * len(numbers),
         "values": [value for _, value in told] + sorted(numbers),
         "numbers": sorted(numbers | {value for type_, value in told if type_ == "phone"}),
@@ -148,10 +124,10 @@ def _kept_apart(homes: list[uuid.UUID]) -> set[uuid.UUID]:
         return {home for row in cursor.fetchall() for home in row} - set(homes)
 
 
-def _weigh(own: Sequence[Facts], theirs: Sequence[Facts], shared: Sequence[tuple[str, str, int]]) -> Suggestion:
+def _weigh(ours: Sequence[Facts], theirs: Sequence[Facts], shared: Sequence[tuple[str, str, int]]) -> Suggestion:
     """Each thing in favour takes its share of the remaining doubt; each thing against takes its share of the rest."""
-    speaks_for = tuple(sorted(_for(own, shared), key=lambda point: -point.weight))
-    speaks_against = tuple(_against(own, theirs))
+    speaks_for = tuple(sorted(points_for(ours, shared), key=lambda point: -point.weight))
+    speaks_against = tuple(points_against(ours, theirs))
     doubt = math.prod(1 - point.weight for point in speaks_for)
     score = (1 - doubt) * math.prod(1 - point.weight for point in speaks_against)
     return Suggestion(
@@ -162,43 +138,3 @@ def _weigh(own: Sequence[Facts], theirs: Sequence[Facts], shared: Sequence[tuple
         speaks_for=speaks_for,
         speaks_against=speaks_against,
     )
-
-
-def _for(own: Sequence[Facts], shared: Sequence[tuple[str, str, int]]) -> Iterator[Point]:
-    ours = {number for one in own for number in one.phones}
-    for what, value, holders in shared:
-        rarity = 1 / math.sqrt(max(1, holders - 1))
-        weight, text = _WEIGHTS[f"{what} ours" if value in ours else what]
-        if what == "handle" and len(value) < TELLING_HANDLE:
-            weight = 0.2
-        yield Point(weight * rarity, text.format(value=value, holders=holders))
-
-
-#: What is shared, with "ours" if it is a number that this customer writes from → its weight, and how it is said.
-_WEIGHTS = {
-    "name": (0.35, "the same full name, which {holders} identities have"),
-    "handle": (0.5, "the same handle, @{value}"),
-    "holds": (0.6, "this customer typed the number that the other one writes from"),
-    "holds ours": (0.6, "the same verified number; whoever held it first has not written for long"),
-    "told phone": (0.5, "both typed the same phone number"),
-    "told phone ours": (0.6, "the other one typed the number that this customer writes from"),
-    "told email": (0.5, "both typed the same e-mail address"),
-    "told parent_bsuid": (0.9, "WhatsApp knows both by one id above several businesses"),
-}
-
-
-def _against(own: Sequence[Facts], theirs: Sequence[Facts]) -> Iterator[Point]:
-    if {(one.kind, one.issuer) for one in own} & {(one.kind, one.issuer) for one in theirs}:
-        yield Point(0.3, "two different accounts on one messenger")
-    if _differ([set(one.phones) for one in own], [set(one.phones) for one in theirs]):
-        yield Point(0.3, "two different verified numbers")
-    if _differ([{one.name_key} - {""} for one in own], [{one.name_key} - {""} for one in theirs]):
-        yield Point(0.3, "different names")
-    if _differ([{one.language} - {""} for one in own], [{one.language} - {""} for one in theirs]):
-        yield Point(0.2, "different languages")
-
-
-def _differ(ours: Iterable[set[str]], theirs: Iterable[set[str]]) -> bool:
-    """Whether both sides have some, and none in common."""
-    one, other = set().union(*ours), set().union(*theirs)
-    return bool(one and other) and one.isdisjoint(other)

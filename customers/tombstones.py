@@ -20,5 +20,5 @@ def digests_of(kind: str, issuer: str, name: str) -> list[str]:
 
 
 def _digest(key: str, kind: str, issuer: str, name: str) -> str:
-    told = f"parley tombstone\0{kind}\0{issuer}\0{name}"
-    return hmac.new(key.encode(), told.encode(), hashlib.sha256).hexdigest()
+    content = f"parley tombstone\0{kind}\0{issuer}\0{name}"
+    return hmac.new(key.encode(), content.encode(), hashlib.sha256).hexdigest()

@@ -89,7 +89,7 @@ class ConsentView(CustomerViewSet):
         """Write down a customer's decision that was made elsewhere, with its evidence."""
         data = read(ConsentAsked, request.data)
         purposes = [consent.Purpose(purpose) for purpose in data["purposes"]]
-        word = consent.Word(source="api", topic=data["topic"], evidence=data["evidence"], by=username(request))
+        word = consent.ConsentSource(source="api", topic=data["topic"], evidence=data["evidence"], by=username(request))
         identities = self._identities(data)
         with transaction.atomic():
             for identity in identities:

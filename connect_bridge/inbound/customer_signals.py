@@ -13,12 +13,14 @@ from typing import Any
 from channels_app.infrastructure.db import AsyncConnection
 from channels_app.types import AccountLinked, ConsentChanged, InboundEvent, MessageReceived, Referred
 from connect_bridge.inbound.link_replies import send_notices
-from customers import claims, codes, consent
-from customers.claims import Told
+from customers import claims, code_format, codes, consent
+from customers.claims import Notification
 from customers.codes import Outcome
 from customers.hints import hints_in
-from customers.identify import ADD_HINTS, Erased, Person, identify, recognise
+from customers.identify import Erased, identify, recognise
+from customers.identity_sql import ADD_HINTS
 from customers.merging import Method
+from customers.person import Person
 from customers.sql_steps import take
 
 log = logging.getLogger(__name__)
@@ -34,7 +36,7 @@ STOPPED = "SELECT 1 FROM customers_identity WHERE id = %s AND suppressed_at IS N
 
 async def read_customer_signals(
     connection: AsyncConnection, identity: uuid.UUID, event: InboundEvent, text: str, entry: int
-) -> list[Told]:
+) -> list[Notification]:
     """Draw what the message says about its sender; return who is to be told of it, once the message is stored.
 
     `text` is what the agent reads, `entry` where it came in.
@@ -55,7 +57,10 @@ async def note_consent(connection: AsyncConnection, person: Person, event: Conse
     identity = await recognise(connection, person)
     if identity is None:
         return "consent of somebody who never wrote: nothing is ever sent there"
-    word, topic = consent.Word(source="messenger", topic=event.topic, evidence={"entry": entry}), event.topic.casefold()
+    word, topic = (
+        consent.ConsentSource(source="messenger", topic=event.topic, evidence={"entry": entry}),
+        event.topic.casefold(),
+    )
     if event.offers or topic not in ABOUT_EVERYTHING:
         await take(connection, consent.record(identity, [consent.Purpose.MARKETING], word, granted=event.granted))
         return "offers allowed" if event.granted else "no more offers"
@@ -73,7 +78,7 @@ async def note_linking(connection: AsyncConnection, person: Person, event: Accou
     """
     if not event.linked:
         return "account unlinked: merges stay until a person undoes them"
-    found = codes.link_codes_in(event.code)
+    found = code_format.link_codes_in(event.code)
     if not found:
         return "account linked, with a code that is not ours"
     try:
@@ -86,7 +91,7 @@ async def note_linking(connection: AsyncConnection, person: Person, event: Accou
     return f"account linked: {redeemed.outcome}"
 
 
-async def note_referral(connection: AsyncConnection, person: Person, event: Referred) -> list[Told]:
+async def note_referral(connection: AsyncConnection, person: Person, event: Referred) -> list[Notification]:
     """Take a link code that came with a link into a chat that there is; return who is to be told of it.
 
     Whoever has not written here cannot be asked, so the code stays unused. It lifts no STOP. Raises Erased.
@@ -94,7 +99,7 @@ async def note_referral(connection: AsyncConnection, person: Person, event: Refe
     identity = await recognise(connection, person)
     if identity is None:
         return []
-    for code in codes.link_codes_in(event.referral)[:MOST_CODES]:
+    for code in code_format.link_codes_in(event.referral)[:MOST_CODES]:
         outcome, told = await take(connection, claims.claim(identity, code))
         log.info("identity %s came with a link code: %s", identity, outcome)
         if told:
@@ -104,15 +109,15 @@ async def note_referral(connection: AsyncConnection, person: Person, event: Refe
 
 async def _codes(
     connection: AsyncConnection, identity: uuid.UUID, event: MessageReceived, text: str, evidence: dict[str, Any]
-) -> list[Told]:
-    for code in codes.link_codes_in(text)[:MOST_CODES]:
+) -> list[Notification]:
+    for code in code_format.link_codes_in(text)[:MOST_CODES]:
         outcome, told = await take(connection, claims.claim(identity, code))
         log.info("identity %s sent a link code: %s", identity, outcome)
         if outcome in (Outcome.ASKED, Outcome.ONE_ALREADY):
             return told
     if (reply := claims.reply_in(event.text)) is not None:
         return await take(connection, claims.answer(identity, reply, evidence))
-    if digits := codes.one_time_code_in(event.text):
+    if digits := code_format.one_time_code_in(event.text):
         redeemed = await take(connection, codes.redeem_digits(identity, digits, evidence))
         if redeemed.outcome != Outcome.UNKNOWN:
             log.info("identity %s typed a one-time code: %s", identity, redeemed.outcome)
@@ -124,12 +129,12 @@ async def _codes(
 async def _words(connection: AsyncConnection, identity: uuid.UUID, text: str, evidence: dict[str, Any]) -> None:
     asked = consent.word_of(text)
     if asked is False:
-        word = consent.Word(source="customer", topic="STOP", evidence=evidence)
+        word = consent.ConsentSource(source="customer", topic="STOP", evidence=evidence)
         await take(connection, consent.withdraw_all(identity, word))
     elif asked:
-        word = consent.Word(source="customer", topic="START", evidence=evidence)
+        word = consent.ConsentSource(source="customer", topic="START", evidence=evidence)
         await take(connection, consent.allow_answers(identity, word))
     elif consent.only_offers(text):
-        word = consent.Word(source="customer", topic=text.strip()[:16], evidence=evidence)
+        word = consent.ConsentSource(source="customer", topic=text.strip()[:16], evidence=evidence)
         offers = [consent.Purpose.MARKETING, consent.Purpose.INVITATION]
         await take(connection, consent.record(identity, offers, word, granted=False))

@@ -11,7 +11,7 @@ import msgspec
 from channels_app.infrastructure.db import AsyncConnection
 from channels_app.types import AliasType, Sender
 from channels_app.webhooks.entries import PARK, SETTLE
-from customers.identify import Person
+from customers.person import Person
 
 #: The shortest time for which something waits before it is tried again.
 PARKED_RETRY = timedelta(seconds=5)

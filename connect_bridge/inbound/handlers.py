@@ -39,7 +39,7 @@ from connect_bridge.inbound.entries import PARKED_RETRY, Entry, park, person_of,
 from connect_bridge.inbound.receipts import Joined, apply_receipt
 from connect_bridge.inbound.transcript import Arrival
 from connect_bridge.storage import side_events
-from customers.claims import Told
+from customers.claims import Notification
 from customers.identify import demand_alive, identify, recognise
 from customers.identity_changes import update
 
@@ -56,7 +56,7 @@ class EventHandler:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
-        self.notices: list[Told] = []
+        self.notices: list[Notification] = []
 
     async def handle(self, entry: Entry, event: InboundEvent) -> Arrival | None:
         """Do what an event asks for; return what of it belongs into a transcript, else settle or park its entry.

@@ -15,7 +15,7 @@ from channels_app.infrastructure.db import AsyncConnection
 from channels_app.registry import channels
 from channels_app.reply_window import window_closes
 from connect_bridge.outbox.system_message import STORE, message_params
-from customers.claims import News, Told
+from customers.claims import News, Notification
 
 LAST_CONVERSATION = """
 SELECT c.id, a.kind, i.locale, a.default_language, c.last_inbound_at
@@ -89,7 +89,7 @@ WORDS: dict[News, dict[str, str]] = {
 }
 
 
-async def conversations_of(connection: AsyncConnection, notices: Iterable[Told]) -> list[uuid.UUID]:
+async def conversations_of(connection: AsyncConnection, notices: Iterable[Notification]) -> list[uuid.UUID]:
     """Return the conversations in which send_notices() may store something: the caller locks them before."""
     identities = [notice.identity for notice in notices]
     if not identities:
@@ -97,7 +97,7 @@ async def conversations_of(connection: AsyncConnection, notices: Iterable[Told])
     return [row[0] for row in await (await connection.execute(CONVERSATIONS, [identities])).fetchall()]
 
 
-async def send_notices(connection: AsyncConnection, notices: Iterable[Told]) -> None:
+async def send_notices(connection: AsyncConnection, notices: Iterable[Notification]) -> None:
     """Tell each customer, where they wrote last. Needs a transaction that has locked conversations_of()."""
     for notice in notices:
         row = await (await connection.execute(LAST_CONVERSATION, {"identity": notice.identity})).fetchone()

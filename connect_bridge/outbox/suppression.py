@@ -14,7 +14,7 @@ import psycopg
 from channels_app.errors import Blocked, OptedOut, SendFailed
 from connect_bridge.outbox import db_pool
 from connect_bridge.outbox.queries import Claim
-from customers.consent import Purpose, Word, record, withdraw_all
+from customers.consent import ConsentSource, Purpose, record, withdraw_all
 from customers.sql_steps import Steps, take_with
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,9 @@ def withdrawn(identity: uuid.UUID, entry: uuid.UUID, kind: type[SendFailed], pro
 
     A messenger's "blocked" may mean "not reachable", so that withdraws what we would begin, and leaves answers to it.
     """
-    word = Word(source="messenger", topic=kind.code, evidence={"outbox": str(entry), "provider_code": provider_code})
+    word = ConsentSource(
+        source="messenger", topic=kind.code, evidence={"outbox": str(entry), "provider_code": provider_code}
+    )
     if issubclass(kind, OptedOut):
         return withdraw_all(identity, word)
     ours = [purpose for purpose in Purpose if purpose != Purpose.REPLY]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from customers import codes
+from customers import code_format, codes
 from customers.codes import Outcome, Redeemed
 from customers.merging import keep_apart
 from customers.models import Identity, LinkCode, Merge
@@ -44,24 +44,24 @@ def test_a_code_is_found_however_it_is_typed(typed: str) -> None:
     code = link_code(IdentityFactory())
     letters = code.removeprefix("PARLEY-").replace("-", "")
     text = typed.format(code, lower=code.lower(), letters=letters, blanks=" ".join(letters))
-    assert codes.link_codes_in(text) == [code]
+    assert code_format.link_codes_in(text) == [code]
 
 
 @pytest.mark.django_db
 def test_letters_that_look_like_digits_are_read_as_those() -> None:
     code = next(code for code in (link_code(IdentityFactory()) for _ in range(200)) if "0" in code and "1" in code)
-    assert codes.link_codes_in(code.replace("0", "O").replace("1", "l")) == [code]
+    assert code_format.link_codes_in(code.replace("0", "O").replace("1", "l")) == [code]
 
 
 @given(st.text(alphabet="0123456789ABCDEFGHJKMNPQRSTVWXYZ", min_size=16, max_size=16))
 def test_a_guess_is_no_code(letters: str) -> None:
-    assert codes.link_codes_in(f"PARLEY-{letters}") == []
+    assert code_format.link_codes_in(f"PARLEY-{letters}") == []
 
 
 @given(st.text(max_size=300))
 def test_no_text_confuses_the_search(text: str) -> None:
-    assert codes.link_codes_in("PARLEY" + text) == []
-    assert isinstance(codes.one_time_code_in(text), str)
+    assert code_format.link_codes_in("PARLEY" + text) == []
+    assert isinstance(code_format.one_time_code_in(text), str)
 
 
 @pytest.mark.django_db
@@ -132,7 +132,7 @@ def typed(identity: Identity, digits: str) -> Outcome:
 def test_a_one_time_code_proves_the_channel_that_it_was_sent_to() -> None:
     whatsapp, twitter = IdentityFactory(), IdentityFactory(kind="twitter")
     digits = one_time(whatsapp, typed_by=twitter)
-    assert codes.one_time_code_in(f"It says {digits[:3]} {digits[3:]}.") == digits
+    assert code_format.one_time_code_in(f"It says {digits[:3]} {digits[3:]}.") == digits
     assert typed(IdentityFactory(), digits) == Outcome.UNKNOWN
     assert typed(twitter, digits) == Outcome.MERGED
     assert Merge.objects.get().method == Merge.Method.ONE_TIME_CODE
@@ -165,7 +165,7 @@ def test_a_new_one_time_code_replaces_the_former() -> None:
     "text", ["call 1234567", "12345", "order 2024-123456789", "123456 or 654321", "x" * 100 + "123456"]
 )
 def test_other_numbers_are_no_one_time_code(text: str) -> None:
-    assert codes.one_time_code_in(text) == ""
+    assert code_format.one_time_code_in(text) == ""
 
 
 def test_a_code_for_nobody_is_unknown(db: None) -> None:
@@ -173,8 +173,8 @@ def test_a_code_for_nobody_is_unknown(db: None) -> None:
 
 
 def test_two_guesses_in_one_message_are_none_and_the_same_twice_is_one() -> None:
-    assert codes.one_time_code_in("123456 123457") == ""
-    assert codes.one_time_code_in("123456, I mean 123 456") == "123456"
+    assert code_format.one_time_code_in("123456 123457") == ""
+    assert code_format.one_time_code_in("123456, I mean 123 456") == "123456"
 
 
 @pytest.mark.django_db
@@ -195,7 +195,7 @@ def test_codes_outlive_the_change_of_our_key(settings: Any) -> None:
     link, digits = link_code(whatsapp), one_time(whatsapp, typed_by=messenger)
     settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another key, put in its place"
 
-    [found] = codes.link_codes_in(f"hello {link}")
+    [found] = code_format.link_codes_in(f"hello {link}")
     assert redeemed(twitter, found).outcome == Outcome.MERGED
     assert typed(messenger, digits) == Outcome.MERGED
 

@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from customers.identify import Erased, NotAnId, Person, identify, introduce, recognise
+from customers.identify import Erased, NotAnId, identify, introduce, recognise
 from customers.identity_changes import update
 from customers.models import (
     Apart,
@@ -21,6 +21,7 @@ from customers.models import (
     Merge,
     Tombstone,
 )
+from customers.person import Person
 from customers.tombstones import digest_of
 from tests.customers.kit import at_once, done, people
 

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from connect_bridge.models import Contact, Conversation, Message
-from customers.consent import Purpose, Word, record
+from customers.consent import ConsentSource, Purpose, record
 from customers.merging import Method, merge
 from customers.models import Customer, Identity, IdentityAlias, IdentityChange
 from customers.names import name_key
@@ -67,7 +67,9 @@ def ana() -> Past:
     with transaction.atomic():
         take_now(merge(names["messenger"].home_id, names["whatsapp"].home_id, Method.LINK_CODE, evidence={}))
         take_now(merge(names["messenger"].home_id, names["twitter"].home_id, Method.PERSON, evidence={}, by="ben"))
-        take_now(record(names["whatsapp"].pk, [Purpose.MARKETING], Word(source="api", topic="shop"), granted=True))
+        take_now(
+            record(names["whatsapp"].pk, [Purpose.MARKETING], ConsentSource(source="api", topic="shop"), granted=True)
+        )
     past = Past(names["messenger"].home, chats, identity("instagram", "Lopez, Ana", external_id="55", locale="es"))
     past.customer.facts = {"open_orders": "2", "tier": "gold"}
     past.customer.preferred_channel = "whatsapp"

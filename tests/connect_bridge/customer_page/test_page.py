@@ -20,7 +20,7 @@ from connect_bridge.customer_page.sentiment import MessageSentiment, Trend
 from connect_bridge.customer_page.timeline import PAGE
 from connect_bridge.models import Contact, Message
 from connect_bridge.relay.agent_link import agent_link
-from customers.codes import link_codes_in
+from customers.code_format import link_codes_in
 from customers.models import Apart, Identity, IdentityChange, LinkCode, Merge
 from people.models import TranscriptRead
 from tests.connect_bridge.customer_page.kit import Past, ana, many

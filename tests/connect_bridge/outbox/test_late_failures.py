@@ -20,7 +20,7 @@ from connect_bridge.models import AccountPause, Conversation, Message
 from connect_bridge.outbox import sender
 from connect_bridge.outbox.late_failures import failure_of
 from connect_bridge.outbox.retry_policy import LEAST_ATTEMPTS
-from customers.consent import Purpose, Word, allow_answers
+from customers.consent import ConsentSource, Purpose, allow_answers
 from customers.models import Consent, Identity
 from customers.sql_steps import take_now
 from tests.connect_bridge.inbound.test_receipts import accepted, echo, receipt, tell
@@ -195,7 +195,7 @@ def test_an_opt_out_by_callback_suppresses_and_start_lifts_it(messenger: FakeMes
     assert (row.granted, row.source, row.evidence["provider_code"]) == (False, "messenger", "opted_out")
     say(conversation, "no")
     sender.drain(conversation.id)
-    take_now(allow_answers(conversation.identity_id, Word(source="customer", topic="START")))
+    take_now(allow_answers(conversation.identity_id, ConsentSource(source="customer", topic="START")))
     say(conversation, "yes")
     sender.drain(conversation.id)
     assert messenger.texts == ["part mid", "yes"]

@@ -8,7 +8,7 @@ import pytest
 
 from channels_app.errors import Blocked, InvalidContent, OptedOut
 from connect_bridge.outbox import sender
-from customers.consent import Word, allow_answers, withdraw_all
+from customers.consent import ConsentSource, allow_answers, withdraw_all
 from customers.models import Consent, Identity
 from customers.sql_steps import take_now
 from tests.connect_bridge.outbox.kit import FakeMessenger, refusals, say, states_of, talk
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def test_after_stop_nothing_is_sent_and_the_agent_is_told_why(messenger: FakeMessenger) -> None:
     chat = talk()
-    take_now(withdraw_all(chat.identity_id, Word(source="customer", topic="STOP")))
+    take_now(withdraw_all(chat.identity_id, ConsentSource(source="customer", topic="STOP")))
     message = say(chat, "Goodbye then", " and thank you")
     sender.drain(chat.id)
     assert messenger.texts == []
@@ -29,11 +29,11 @@ def test_after_stop_nothing_is_sent_and_the_agent_is_told_why(messenger: FakeMes
 
 def test_who_is_suppressed_holds_up_nobody_else_and_is_written_to_again_once_allowed(messenger: FakeMessenger) -> None:
     stopped, other = talk(), talk(name="other")
-    take_now(withdraw_all(stopped.identity_id, Word(source="customer", topic="STOP")))
+    take_now(withdraw_all(stopped.identity_id, ConsentSource(source="customer", topic="STOP")))
     say(stopped, "no")
     say(other, "yes")
     sender.drain_all([stopped.id, other.id])
-    take_now(allow_answers(stopped.identity_id, Word(source="customer", topic="START")))
+    take_now(allow_answers(stopped.identity_id, ConsentSource(source="customer", topic="START")))
     say(stopped, "again")
     sender.drain(stopped.id)
     assert messenger.texts == ["yes", "again"]
