@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from connect_bridge.outbox.tasks import drain, look_into_doubts, sweep
+from connect_bridge.outbox.tasks import drain, probe_uncertain_sends, sweep
 from connect_bridge.privacy.tasks import retain
 from connect_bridge.projection.tasks import project
 
-__all__ = ["drain", "look_into_doubts", "project", "retain", "sweep"]
+__all__ = ["drain", "probe_uncertain_sends", "project", "retain", "sweep"]

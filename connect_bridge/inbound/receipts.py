@@ -180,7 +180,7 @@ async def _apply_failure(
             else:
                 detail = clean(verdict.detail, 500)
         elif send.state != State.DEAD:
-            await late_failures.note_will(connection, send, failure)
+            await late_failures.note_consent(connection, send, failure)
     return Failure(
         code=failure.code, provider_code=failure.provider_code, detail=detail, tried_again=frozenset(tried_again)
     )

@@ -1,12 +1,12 @@
 """What follows when a messenger reports afterwards that it could not deliver: the same as from an answer that says so.
 
-A refusal that may pass is tried again by the outbox's own patience, where that is safe; one that names the customer's
-will is written down. Runs in the transaction of the receipt.
+A refusal that may pass is tried again by the outbox's own patience, where that is safe; one that says what the
+customer wants is written down. Runs in the transaction of the receipt.
 
 Tried again is only what surely did not arrive (a provider's "failed" is final), and only while nothing later of the
 conversation has gone out: order is worth more to the customer than a line that comes after its own answer. What cannot
-be tried again so is a dead letter in the provider's words, and the agent hears of it. The ids of the attempt that
-failed are let go, so that what is still said of it is known to be old news.
+be tried again so is a dead letter in the provider's words, and the agent is told. The ids of the attempt that
+failed are forgotten, so that a receipt which still names them is known to be old.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ SELECT %(account)s, now(), now() + make_interval(secs => %(pause)s) WHERE %(paus
 def failure_of(kind: str, code: str, words: str) -> SendFailed:
     """Return what a channel's error code means, as an error of the vocabulary, as if it had been the answer."""
     channel = channels().get(kind)
-    meant = channel.meaning(code) if channel else SendFailed
-    return meant(clean(shown(words), 500) or NO_WORDS, provider_code=clean(code, 64))
+    failure = channel.meaning(code) if channel else SendFailed
+    return failure(clean(shown(words), 500) or NO_WORDS, provider_code=clean(code, 64))
 
 
 async def failed(connection: AsyncConnection, entries: Collection[uuid.UUID]) -> list[Failed]:
@@ -103,16 +103,16 @@ async def try_again(connection: AsyncConnection, send: Failed, failure: SendFail
     verdict = retry_policy.judge(failure, send.attempts, send.age)
     if verdict.state != State.PENDING:
         return verdict
-    given = {**msgspec.structs.asdict(verdict), **msgspec.structs.asdict(send)}
-    await connection.execute(LOCK_CONVERSATION, given)
-    await connection.execute(HOLD_LATER, given)
-    if not await (await connection.execute(TRY_AGAIN, given)).fetchone():
+    params = {**msgspec.structs.asdict(verdict), **msgspec.structs.asdict(send)}
+    await connection.execute(LOCK_CONVERSATION, params)
+    await connection.execute(HOLD_LATER, params)
+    if not await (await connection.execute(TRY_AGAIN, params)).fetchone():
         return msgspec.structs.replace(verdict, detail=TOO_LATE.format(failure.detail))
-    await connection.execute(PAUSE, given)
+    await connection.execute(PAUSE, params)
     return None
 
 
-async def note_will(connection: AsyncConnection, send: Failed, failure: SendFailed) -> None:
+async def note_consent(connection: AsyncConnection, send: Failed, failure: SendFailed) -> None:
     """Write down what the customer does not take, unless they have written since: then their word is the newer."""
     if isinstance(failure, OF_THE_CUSTOMER) and not send.wrote_since:
         await take(connection, withdrawn(send.identity, send.entry, type(failure), failure.provider_code))

@@ -20,7 +20,7 @@ from connect_bridge.outbox.db_pool import Connection
 
 #: Seconds for which nobody else touches a claimed entry: more than a send can take (http.py: 4 to connect, 10 to read).
 CLAIM_SECONDS = 20.0
-#: Seconds after which what became uncertain is looked for: receipts and echoes are mostly faster.
+#: Seconds after which the messenger is asked for what became uncertain: receipts and echoes are mostly faster.
 FIRST_LOOK = 5.0
 
 
@@ -68,10 +68,10 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     status: str
 
 
-_PAUSED = "EXISTS (SELECT 1 FROM connect_bridge_accountpause p WHERE p.account_id = a.id AND p.until > now())"
+_THROTTLED = "EXISTS (SELECT 1 FROM connect_bridge_accountpause p WHERE p.account_id = a.id AND p.until > now())"
 #: A person has paused the account: only what tells of it goes out, before everything else.
-_HELD = "(a.paused_since IS NOT NULL AND NOT o.passes_pause)"
-_HELD_HERE = """EXISTS (
+_HELD_BACK = "(a.paused_since IS NOT NULL AND NOT o.passes_pause)"
+_ACCOUNT_PAUSED = """EXISTS (
     SELECT 1 FROM connect_bridge_conversation hc JOIN channels_app_channelaccount ha ON ha.id = hc.account_id
      WHERE hc.id = %(conversation)s AND ha.paused_since IS NOT NULL)"""
 #: The head of the conversation, if it is due and nothing of this conversation is being sent. Of two workers that both
@@ -84,9 +84,9 @@ UPDATE connect_bridge_outboxentry o
   JOIN customers_identity i ON i.id = c.identity_id
  WHERE o.id = (SELECT h.id FROM connect_bridge_outboxentry h
                 WHERE h.conversation_id = %(conversation)s AND h.state IN ('pending', 'claimed')
-                ORDER BY {_HELD_HERE} AND NOT h.passes_pause, h.sequence, h.part LIMIT 1)
-   AND o.state = 'pending' AND o.due_at <= now() AND c.id = o.conversation_id AND a.enabled AND NOT {_PAUSED}
-   AND NOT {_HELD}
+                ORDER BY {_ACCOUNT_PAUSED} AND NOT h.passes_pause, h.sequence, h.part LIMIT 1)
+   AND o.state = 'pending' AND o.due_at <= now() AND c.id = o.conversation_id AND a.enabled AND NOT {_THROTTLED}
+   AND NOT {_HELD_BACK}
    AND NOT EXISTS (SELECT 1 FROM connect_bridge_outboxentry b
                     WHERE b.conversation_id = %(conversation)s AND b.state = 'claimed')
 RETURNING o.id AS entry, o.message_id AS message, o.conversation_id AS conversation, o.text, o.attempts, o.claimed_by,
@@ -149,17 +149,17 @@ UPDATE connect_bridge_message m
                       WHEN 'uncertain' THEN m.status IN ('stored', 'relayed') ELSE false END
 RETURNING m.id AS message, m.conversation_id AS conversation, m.status
 """  # noqa: S608 - a constant
-#: Whoever held these died between claim and settlement. The provider may have taken the message or not: doubts.py looks
-#: into what this statement leaves behind.
+#: Whoever held these died between claim and settlement. The provider may have taken the message or not: uncertain.py
+#: asks it.
 EXPIRE = f"""
-WITH gone AS (
+WITH expired AS (
     SELECT id FROM connect_bridge_outboxentry WHERE state = 'claimed' AND claimed_until < now()
      LIMIT %(most)s FOR UPDATE SKIP LOCKED
 ), settled AS (
     UPDATE connect_bridge_outboxentry o
        SET state = 'uncertain', settled_at = now(), error_code = 'unknown_outcome', error_detail = %(detail)s,
            looks = 0, look_at = now() + interval '{FIRST_LOOK} seconds'
-      FROM gone WHERE o.id = gone.id RETURNING o.message_id
+      FROM expired WHERE o.id = expired.id RETURNING o.message_id
 )
 UPDATE connect_bridge_message m SET status = 'uncertain', error_code = 'unknown_outcome', error_detail = %(detail)s
  WHERE m.id IN (SELECT message_id FROM settled) AND m.status IN ('stored', 'relayed')
@@ -170,7 +170,7 @@ DUE = f"""
 SELECT o.conversation_id
   FROM connect_bridge_outboxentry o JOIN connect_bridge_conversation c ON c.id = o.conversation_id
   JOIN channels_app_channelaccount a ON a.id = c.account_id
- WHERE o.state = 'pending' AND o.due_at <= now() AND a.enabled AND NOT {_PAUSED} AND NOT {_HELD}
+ WHERE o.state = 'pending' AND o.due_at <= now() AND a.enabled AND NOT {_THROTTLED} AND NOT {_HELD_BACK}
    AND (o.attempts > 0 OR o.due_at <= now() - make_interval(secs => %(grace)s))
    AND NOT EXISTS (SELECT 1 FROM connect_bridge_outboxentry b
                     WHERE b.conversation_id = o.conversation_id AND b.state IN ('pending', 'claimed')
@@ -202,24 +202,24 @@ RETURNING m.id AS message, m.conversation_id AS conversation, m.status
 
 def claim(conversation: uuid.UUID, worker: str) -> Claim | None:
     """Claim the conversation's next send for CLAIM_SECONDS; None if nothing may be sent now."""
-    given = {"conversation": conversation, "worker": worker, "seconds": CLAIM_SECONDS}
+    params = {"conversation": conversation, "worker": worker, "seconds": CLAIM_SECONDS}
     with db_pool.connection() as connection, connection.cursor(row_factory=class_row(Claim)) as cursor:
-        return cursor.execute(CLAIM, given).fetchone()
+        return cursor.execute(CLAIM, params).fetchone()
 
 
-def settle_accepted(held: Claim, ids: Sequence[str], calls: Sequence[HttpTrace]) -> Settled | None:
+def settle_accepted(claim: Claim, ids: Sequence[str], calls: Sequence[HttpTrace]) -> Settled | None:
     """Write down that the provider took it; return the message if it is accepted as a whole. Idempotent."""
-    kept = [clean(one, 256) for one in ids]
-    given = {**call_params(held.account, held.entry, calls), "ids": kept, "json": Jsonb(kept)}
-    return _settle(held, ACCEPTED, given)
+    cleaned = [clean(message_id, 256) for message_id in ids]
+    params = {**call_params(claim.account, claim.entry, calls), "ids": cleaned, "json": Jsonb(cleaned)}
+    return _settle(claim, ACCEPTED, params)
 
 
-def settle_failed(held: Claim, verdict: Verdict, calls: Sequence[HttpTrace]) -> Settled | None:
+def settle_failed(claim: Claim, verdict: Verdict, calls: Sequence[HttpTrace]) -> Settled | None:
     """Write down what a failed attempt means, unless the claim was lost; return the message if its status changed."""
-    given = {
-        **call_params(held.account, held.entry, calls),
-        "worker": held.claimed_by,
-        "attempts": held.attempts,
+    params = {
+        **call_params(claim.account, claim.entry, calls),
+        "worker": claim.claimed_by,
+        "attempts": claim.attempts,
         "state": verdict.state,
         "delay": verdict.delay,
         "pause": verdict.pause,
@@ -227,7 +227,7 @@ def settle_failed(held: Claim, verdict: Verdict, calls: Sequence[HttpTrace]) -> 
         "provider_code": clean(verdict.provider_code, 64),
         "detail": clean(verdict.detail, 500),
     }
-    return _settle(held, FAILED, given)
+    return _settle(claim, FAILED, params)
 
 
 def expire(most: int, detail: str) -> Sequence[Settled]:
@@ -256,15 +256,15 @@ def clean(text: str, most: int) -> str:
     return text[:most].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
-def _settle(held: Claim, statement: str, given: dict[str, object]) -> Settled | None:
+def _settle(claim: Claim, statement: str, params: dict[str, object]) -> Settled | None:
     with db_pool.connection() as connection:
-        if held.parts == 1:
-            return _one(connection, statement, given)
+        if claim.parts == 1:
+            return _settle_one(connection, statement, params)
         with connection.transaction():
-            connection.execute(LOCK_PARTS, [held.message])
-            return _one(connection, statement, given)
+            connection.execute(LOCK_PARTS, [claim.message])
+            return _settle_one(connection, statement, params)
 
 
-def _one(connection: Connection, statement: str, given: dict[str, object]) -> Settled | None:
+def _settle_one(connection: Connection, statement: str, params: dict[str, object]) -> Settled | None:
     with connection.cursor(row_factory=class_row(Settled)) as cursor:
-        return cursor.execute(statement, given).fetchone()
+        return cursor.execute(statement, params).fetchone()

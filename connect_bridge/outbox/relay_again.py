@@ -1,4 +1,4 @@
-"""Let customers' messages go to Amazon Connect again: those that failed, and at once those that wait."""
+"""Relay customers' messages to Amazon Connect again: those that failed, and those that wait, at once."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from connect_bridge.connect.gateway import NotPassed
 from connect_bridge.models import Message
 from connect_bridge.outbox.resend import GONE
 
-#: Messages that one transaction sets going.
+#: Messages of one transaction.
 BATCH = 200
 LOCK = """
 SELECT 1 FROM connect_bridge_conversation WHERE id IN (
     SELECT conversation_id FROM connect_bridge_message WHERE id = ANY(%(ids)s)) ORDER BY id FOR NO KEY UPDATE
 """
-#: What stands where words are no more: nobody is to read that, and no chat begins with it.
 #: What failed begins anew, in its old place: before what waits behind it; all of it, where Connect took it and passed
-#: it on to nobody. What waits is due now, and keeps its story.
-GO = """
-WITH going AS (
+#: it on to nobody. What waits is due now, and keeps its attempts and error. What was erased or has expired is left
+#: alone: nobody is to read what stands in its place, and no chat begins with it.
+RESTART = """
+WITH restarted AS (
     UPDATE connect_bridge_message
        SET due_at = now(), status = 'stored', settled_at = NULL,
            attempts = CASE status WHEN 'failed' THEN 0 ELSE attempts END,
@@ -38,11 +38,11 @@ WITH going AS (
            error_detail = CASE status WHEN 'failed' THEN '' ELSE error_detail END
      WHERE id = ANY(%(ids)s) AND direction = 'in' AND status IN ('failed', 'stored')
        AND NOT (original IS NULL AND text = ANY(%(gone)s)) RETURNING id, conversation_id
-), awake AS (
+), activated AS (
     UPDATE connect_bridge_conversation SET active = true
-     WHERE NOT active AND id IN (SELECT conversation_id FROM going)
+     WHERE NOT active AND id IN (SELECT conversation_id FROM restarted)
 )
-SELECT id FROM going
+SELECT id FROM restarted
 """
 
 
@@ -58,7 +58,7 @@ _STATUSES = {State.FAILED: Message.Status.FAILED, State.WAITING: Message.Status.
 
 @dataclass(slots=True)
 class Plan:
-    """The messages that would go, in their order; how many of each account and error."""
+    """The messages that would be relayed, in their order; how many of each account and error."""
 
     going: list[uuid.UUID] = field(default_factory=list)
     counts: Counter[tuple[uuid.UUID, str]] = field(default_factory=Counter)
@@ -72,37 +72,37 @@ def plan(
     account: uuid.UUID | None = None,
     ids: Collection[uuid.UUID] = (),
 ) -> Plan:
-    """Return what would go to Connect again: what failed, or was stored, in that time. Reads only."""
-    wanted = Q(direction=Message.Direction.INBOUND, status__in=[_STATUSES[State(state)] for state in states])
+    """Return what would be relayed again: what failed, or was stored, in that time. Reads only."""
+    chosen = Q(direction=Message.Direction.INBOUND, status__in=[_STATUSES[State(state)] for state in states])
     if since is not None:
-        wanted &= Q(at__gte=since)
+        chosen &= Q(at__gte=since)
     if until is not None:
-        wanted &= Q(at__lt=until)
+        chosen &= Q(at__lt=until)
     if account is not None:
-        wanted &= Q(conversation__account=account)
+        chosen &= Q(conversation__account=account)
     if ids:
-        wanted &= Q(pk__in=ids)
-    wanted &= ~Q(original__isnull=True, text__in=GONE)
-    rows = Message.objects.annotate(at=Coalesce(F("settled_at"), F("created_at"))).filter(wanted)
-    made = Plan()
+        chosen &= Q(pk__in=ids)
+    chosen &= ~Q(original__isnull=True, text__in=GONE)
+    rows = Message.objects.annotate(at=Coalesce(F("settled_at"), F("created_at"))).filter(chosen)
+    planned = Plan()
     for key, owner, error in rows.order_by("sequence").values_list("pk", "conversation__account", "error_code"):
-        made.going.append(key)
-        made.counts[owner, error] += 1
-    return made
+        planned.going.append(key)
+        planned.counts[owner, error] += 1
+    return planned
 
 
-def carry_out(made: Plan) -> Iterator[list[uuid.UUID]]:
-    """Let the planned messages go, batch by batch; yield the ids of each batch. What has changed since stays."""
-    for start in range(0, len(made.going), BATCH):
-        yield relay_again(made.going[start : start + BATCH])
+def carry_out(plan: Plan) -> Iterator[list[uuid.UUID]]:
+    """Relay the planned messages, batch by batch; yield the ids of each batch. What has changed since stays."""
+    for start in range(0, len(plan.going), BATCH):
+        yield relay_again(plan.going[start : start + BATCH])
 
 
 def relay_again(messages: Collection[uuid.UUID]) -> list[uuid.UUID]:
-    """Let these go, as far as Connect has not taken them, and return their ids; idempotent. Bridges are woken."""
-    given: dict[str, Any] = {"ids": list(messages), "gone": list(GONE), "not_passed": NotPassed.code}
+    """Make these due, as far as Connect has not taken them, and return their ids; idempotent. Bridges are woken."""
+    params: dict[str, Any] = {"ids": list(messages), "gone": list(GONE), "not_passed": NotPassed.code}
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(LOCK, given)
-        cursor.execute(GO, given)
-        going = [row[0] for row in cursor.fetchall()]
+        cursor.execute(LOCK, params)
+        cursor.execute(RESTART, params)
+        restarted = [row[0] for row in cursor.fetchall()]
         cursor.execute("SELECT pg_notify(%s, '')", [INTAKE_CHANNEL])
-    return going
+    return restarted

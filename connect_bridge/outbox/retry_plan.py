@@ -1,4 +1,4 @@
-"""Which failed sends may go out again together, and which had better not: the plan first, then the deed.
+"""Which failed sends may go out again together, and which had better not: first the plan, then its execution.
 
 What is left out has a reason in words. Single entries can be sent again from the admin whatever the reason.
 """
@@ -25,7 +25,7 @@ from connect_bridge.models import OutboxEntry
 from connect_bridge.outbox.resend import REVIVABLE, send_again
 
 State = OutboxEntry.State
-#: Messages that one transaction sets going.
+#: Messages of one transaction.
 BATCH = 200
 
 
@@ -61,45 +61,45 @@ class Plan:
     left_out: Counter[LeftOut] = field(default_factory=Counter)
 
 
-def plan(wish: RetryRequest) -> Plan:
+def plan(request: RetryRequest) -> Plan:
     """Return what would be sent again. Reads only."""
-    made, windows = Plan(), _Windows()
-    chosen = _chosen(wish).values("message")
+    planned, windows = Plan(), _Windows()
+    chosen = _chosen(request).values("message")
     rows = OutboxEntry.objects.filter(message__in=chosen, state__in=REVIVABLE)
     rows = rows.select_related("conversation").defer("text").order_by("message", "part")
     for message, group in groupby(rows.iterator(), attrgetter("message_id")):
         parts = list(group)
-        reason = _reason(parts, wish, windows)
+        reason = _reason(parts, request, windows)
         if reason is not None:
-            made.left_out[reason] += 1
+            planned.left_out[reason] += 1
             continue
-        made.going[message] = [part.pk for part in parts]
-        made.counts[parts[0].conversation.account_id, parts[0].error_code] += 1
-    return made
+        planned.going[message] = [part.pk for part in parts]
+        planned.counts[parts[0].conversation.account_id, parts[0].error_code] += 1
+    return planned
 
 
-def carry_out(made: Plan) -> Iterator[list[uuid.UUID]]:
+def carry_out(plan: Plan) -> Iterator[list[uuid.UUID]]:
     """Set the planned entries pending, batch by batch; yield the ids of each batch. What has changed since stays."""
-    messages = list(made.going)
+    messages = list(plan.going)
     for start in range(0, len(messages), BATCH):
-        entries = [entry for message in messages[start : start + BATCH] for entry in made.going[message]]
+        entries = [entry for message in messages[start : start + BATCH] for entry in plan.going[message]]
         yield [entry.pk for entry in send_again(entries)]
 
 
-def _chosen(wish: RetryRequest) -> QuerySet[OutboxEntry]:
-    wanted = Q(state__in=wish.states)
-    if wish.since is not None:
-        wanted &= Q(settled_at__gte=wish.since)
-    if wish.until is not None:
-        wanted &= Q(settled_at__lt=wish.until)
-    if wish.account is not None:
-        wanted &= Q(conversation__account=wish.account)
-    if wish.ids:
-        wanted &= Q(pk__in=wish.ids)
-    return OutboxEntry.objects.filter(wanted)
+def _chosen(request: RetryRequest) -> QuerySet[OutboxEntry]:
+    chosen = Q(state__in=request.states)
+    if request.since is not None:
+        chosen &= Q(settled_at__gte=request.since)
+    if request.until is not None:
+        chosen &= Q(settled_at__lt=request.until)
+    if request.account is not None:
+        chosen &= Q(conversation__account=request.account)
+    if request.ids:
+        chosen &= Q(pk__in=request.ids)
+    return OutboxEntry.objects.filter(chosen)
 
 
-def _reason(parts: Sequence[OutboxEntry], wish: RetryRequest, windows: _Windows) -> LeftOut | None:
+def _reason(parts: Sequence[OutboxEntry], request: RetryRequest, windows: _Windows) -> LeftOut | None:
     conversation = parts[0].conversation
     uncertain = [part for part in parts if part.state == State.UNCERTAIN]
     if not windows.usable(conversation.account_id):
@@ -108,9 +108,9 @@ def _reason(parts: Sequence[OutboxEntry], wish: RetryRequest, windows: _Windows)
         return LeftOut.OPTED_OUT
     if any(part.look_at is not None for part in uncertain):
         return LeftOut.LOOKED_FOR
-    if uncertain and not wish.may_arrive_twice:
+    if uncertain and not request.may_arrive_twice:
         return LeftOut.UNCERTAIN
-    if not wish.closed_windows and windows.closed(conversation.account_id, conversation.last_inbound_at):
+    if not request.closed_windows and windows.closed(conversation.account_id, conversation.last_inbound_at):
         return LeftOut.WINDOW
     return None
 

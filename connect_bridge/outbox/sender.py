@@ -68,14 +68,23 @@ def drain_all(conversations: Sequence[uuid.UUID]) -> None:
 def drain(conversation: uuid.UUID) -> int:
     """Send what is due in one conversation, in order; return how many attempts were made.
 
+    1. Claim the conversation's first unsent entry for CLAIM_SECONDS, by one conditional UPDATE. There is none if it is
+       not due, if another worker is sending in this conversation, or if the account is disabled, paused or throttled.
+    2. Refuse to send if the customer wants no messages, or if the claim may end before the call does.
+    3. Call the messenger. No transaction is open and no connection is held meanwhile.
+    4. Write down what became of it, in one statement with the record of the calls: accepted; pending again, after a
+       wait; dead; or uncertain. While the database is away, the result is kept and offered again for SETTLE_PATIENCE.
+    5. Signal the message's new status, and begin again, for DRAIN_SECONDS at most.
+
     Safe to call at any time, from any number of workers: only the holder of a claim sends. Raises psycopg.Error if the
-    database fails; a result that could not be written down leaves its entry to expire as uncertain.
+    database fails; a result that could not be written down leaves its entry to expire as uncertain. Not promised: that
+    a message is sent once only. Of what is uncertain the customer may get two.
     """
     ends = time.monotonic() + DRAIN_SECONDS
     attempts = 0
-    while (asked := time.monotonic()) < ends and (held := queries.claim(conversation, _worker())):
+    while (asked_at := time.monotonic()) < ends and (claim := queries.claim(conversation, _worker())):
         failpoint("O6")
-        _deliver(held, send_before=asked + FRESH)
+        _deliver(claim, send_before=asked_at + FRESH)
         attempts += 1
     return attempts
 
@@ -84,64 +93,64 @@ def sweep() -> Sequence[uuid.UUID]:
     """Settle what dead workers left, and return conversations in which something is due that nobody is sending."""
     for settled in queries.expire(SWEEP_MOST, WORKER_DIED):
         log.warning("message %s is uncertain: its worker stopped while it was sending", settled.message)
-        _announce(settled)
+        _signal(settled)
     for settled in queries.give_up(SWEEP_MOST, PATIENCE, HELD_UP):
         log.warning("message %s is given up: the messenger takes nothing from its account", settled.message)
-        _announce(settled)
+        _signal(settled)
     return list(dict.fromkeys(queries.due(SWEEP_MOST, FORGOTTEN_AFTER)))
 
 
-def _deliver(held: Claim, send_before: float) -> None:
+def _deliver(claim: Claim, send_before: float) -> None:
     """Make one attempt and settle it."""
     with recorded_calls() as calls:
         try:
             with STAGE_SECONDS.labels("send").time():
-                ids = _send(held, send_before, calls).message_ids
+                ids = _send(claim, send_before, calls).message_ids
             failpoint("O7", UnknownOutcome)
         except SendFailed as failure:
             failpoint("O8")
-            DELIVERY_FAILURES.labels(held.kind, failure.code).inc()
-            verdict = judge(failure, held.attempts, held.age)
-            log.info("entry %s: %s at attempt %d, now %s", held.entry, failure.code, held.attempts, verdict.state)
-            settled = _insist(lambda: queries.settle_failed(held, verdict, calls))
-            if isinstance(failure, suppression.OF_THE_CUSTOMER) and not held.suppressed_by:
-                suppression.note_refusal(held, failure)
+            DELIVERY_FAILURES.labels(claim.kind, failure.code).inc()
+            verdict = judge(failure, claim.attempts, claim.age)
+            log.info("entry %s: %s at attempt %d, now %s", claim.entry, failure.code, claim.attempts, verdict.state)
+            settled = _settle_patiently(lambda: queries.settle_failed(claim, verdict, calls))
+            if isinstance(failure, suppression.OF_THE_CUSTOMER) and not claim.suppressed_by:
+                suppression.note_refusal(claim, failure)
         else:
-            settled = _insist(lambda: queries.settle_accepted(held, ids, calls))
+            settled = _settle_patiently(lambda: queries.settle_accepted(claim, ids, calls))
     if settled is not None:
-        MESSAGES.labels(held.kind, "out", settled.status).inc()
-        _announce(settled)
+        MESSAGES.labels(claim.kind, "out", settled.status).inc()
+        _signal(settled)
 
 
-def _send(held: Claim, send_before: float, calls: Sequence[HttpTrace]) -> SendReceipt:
+def _send(claim: Claim, send_before: float, calls: Sequence[HttpTrace]) -> SendReceipt:
     """Hand the text to the messenger. Raises nothing but SendFailed: a bug must not stop the conversation."""
-    message = OutboundMessage(recipient=held.recipient, text=held.text, correlation=str(held.entry))
+    message = OutboundMessage(recipient=claim.recipient, text=claim.text, correlation=str(claim.entry))
     try:
-        channel = _ready(held, send_before)
+        channel = _channel(claim, send_before)
         failpoint("O12")
         return channel.send(message)
     except SendFailed:
         raise
     except Exception as bug:  # noqa: BLE001 - see above
-        what = f"{type(bug).__name__} in the channel {held.kind!r}"
-        log.error("entry %s: %s", held.entry, what)  # noqa: TRY400 - a traceback may hold the text
+        what = f"{type(bug).__name__} in the channel {claim.kind!r}"
+        log.error("entry %s: %s", claim.entry, what)  # noqa: TRY400 - a traceback may hold the text
         if calls:
             raise UnknownOutcome(f"Parley failed after it called the messenger: {what}") from None
         raise Unavailable(f"Parley failed before it called the messenger: {what}") from None
 
 
-def _ready(held: Claim, send_before: float) -> Channel[Any]:
-    if held.suppressed_by:
-        raise OptedOut(SUPPRESSED.format(held.suppressed_by))
+def _channel(claim: Claim, send_before: float) -> Channel[Any]:
+    if claim.suppressed_by:
+        raise OptedOut(SUPPRESSED.format(claim.suppressed_by))
     failpoint("O5")
-    channel = channel_of(held.account, held.kind, held.version)
+    channel = channel_of(claim.account, claim.kind, claim.version)
     if time.monotonic() > send_before:  # suspended, perhaps: the claim could end before the call does
         raise Unavailable("the worker was held up before it could send")
     return channel
 
 
-def _insist(settle: Callable[[], T]) -> T:
-    """Settle, through a database's short absence: what we know of a send must not be forgotten."""
+def _settle_patiently(settle: Callable[[], T]) -> T:
+    """Settle, through a database's short absence: the result of a send must not be lost."""
     ends = time.monotonic() + SETTLE_PATIENCE
     while True:
         try:
@@ -155,7 +164,7 @@ def _insist(settle: Callable[[], T]) -> T:
             db_pool.check()
 
 
-def _announce(settled: Settled) -> None:
+def _signal(settled: Settled) -> None:
     message_settled.send_robust(
         OutboxEntry, conversation_id=settled.conversation, message_id=settled.message, status=settled.status
     )
@@ -165,7 +174,7 @@ def _drain_in_thread(conversation: uuid.UUID) -> None:
     try:
         drain(conversation)
     finally:
-        connections.close_all()  # those that receivers of our news opened in this thread, which ends
+        connections.close_all()  # those that receivers of our signals opened in this thread, which ends
 
 
 def _worker() -> str:

@@ -23,13 +23,13 @@ log = logging.getLogger(__name__)
 OF_THE_CUSTOMER = (OptedOut, Blocked)
 
 
-def note_refusal(held: Claim, failure: SendFailed) -> None:
+def note_refusal(claim: Claim, failure: SendFailed) -> None:
     """Write down what the customer does not take. If the database is away, the next refusal tells."""
     try:
         with db_pool.connection() as connection, connection.cursor() as cursor:
-            take_with(cursor, withdrawn(held.identity, held.entry, type(failure), failure.provider_code))
+            take_with(cursor, withdrawn(claim.identity, claim.entry, type(failure), failure.provider_code))
     except psycopg.Error as trouble:
-        log.warning("identity %s: a refusal was not noted: %s", held.identity, type(trouble).__name__)
+        log.warning("identity %s: a refusal was not noted: %s", claim.identity, type(trouble).__name__)
 
 
 def withdrawn(identity: uuid.UUID, entry: uuid.UUID, kind: type[SendFailed], provider_code: str) -> Steps[None]:

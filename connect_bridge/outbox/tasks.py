@@ -14,7 +14,7 @@ MOST_PER_TASK = 50
 #: Seconds after which a task of a sweep is dropped: later sweeps have named the same conversations again.
 EXPIRES = 10.0
 #: Seconds between two sweeps of one worker: of many that waited for it one is enough.
-APART = 1.0
+SWEEPS_APART = 1.0
 _swept_at = float("-inf")
 
 
@@ -28,17 +28,17 @@ def drain(conversations: list[str]) -> None:
 def sweep() -> None:
     """Look for what no task has named, or whose worker died. Beat asks for it every two seconds."""
     global _swept_at  # noqa: PLW0603 - a worker's own memory
-    if time.monotonic() - _swept_at < APART:
+    if time.monotonic() - _swept_at < SWEEPS_APART:
         return
     _swept_at = time.monotonic()
     due = [str(conversation) for conversation in sender.sweep()]
     for start in range(0, len(due), MOST_PER_TASK):
         drain.apply_async(args=[due[start : start + MOST_PER_TASK]], expires=EXPIRES)
     if uncertain.any_due():
-        look_into_doubts.apply_async(expires=EXPIRES)
+        probe_uncertain_sends.apply_async(expires=EXPIRES)
 
 
 @shared_task(name="connect_bridge.tasks.look_into_doubts")  # type: ignore[untyped-decorator] # celery is not typed
-def look_into_doubts() -> None:
+def probe_uncertain_sends() -> None:
     """Ask the messengers for sends of which nobody knows whether they arrived."""
-    uncertain.look_into()
+    uncertain.probe_due()

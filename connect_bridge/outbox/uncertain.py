@@ -1,14 +1,13 @@
 """Sends of which nobody knows whether they arrived: the messenger is asked for them, then the account's policy decides.
 
-A receipt or echo may settle one at any moment; the first look leaves them time. What is found was accepted. What the
-messenger lists completely, and not it, did not arrive; so a person can tell, or it is sent once more. Messengers that
-list nothing leave the question open.
+A receipt or echo may settle one at any moment, so the first question waits a little. What the messenger lists was
+accepted. What it does not list, though its list is complete, did not arrive: it is sent once more, or a person is told,
+as the account says. A messenger that lists nothing leaves the question open.
 """
 
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -25,15 +24,18 @@ from channels_app.models import ChannelAccount
 from channels_app.toolkit.http import HttpTrace
 from channels_app.types import FoundSent, OutboundMessage
 from connect_bridge.outbox import db_pool
+from connect_bridge.outbox import uncertain_queries as queries
 from connect_bridge.outbox.channel_cache import channel_of, recorded_calls
+from connect_bridge.outbox.db_pool import Connection
 from connect_bridge.outbox.metrics import MESSAGES
 from connect_bridge.outbox.queries import ACCEPTED, CLAIM_SECONDS, LOCK_PARTS, Settled, clean
+from connect_bridge.outbox.uncertain_queries import DeliveryProbe
 from connect_bridge.signals import message_settled
 
 log = logging.getLogger(__name__)
 
-#: Seconds from each look to the next one. The first is FIRST_LOOK after the send became uncertain, the last after some
-#: ten minutes. X answers 15 such questions in 15 minutes (docs.x.com, "Rate limits").
+#: Seconds from each question to the next one. The first is FIRST_LOOK after the send became uncertain, the last after
+#: some ten minutes. X answers 15 such questions in 15 minutes (docs.x.com, "Rate limits").
 WAITS = (10.0, 30.0, 60.0, 180.0, 300.0)
 MOST_LOOKS = len(WAITS) + 1
 #: Seconds after which the messenger's list is believed when it does not name a message: a request that we gave up may
@@ -41,173 +43,128 @@ MOST_LOOKS = len(WAITS) + 1
 BELIEVED_AFTER = 40.0
 #: How far the provider's clock may be behind ours.
 CLOCKS_DIFFER = timedelta(seconds=30)
-#: Looks that one task takes, how many of them at once, and for how many seconds nobody else takes the same.
+#: Sends that one task asks for, how many of them at once, and for how many seconds nobody else asks for the same.
 MOST_PER_TASK = 50
-LOOKERS = 8
+PROBERS = 8
 LEASE = 120.0
 NOT_THERE = "The messenger does not list it: most likely it did not arrive. Send it again if the customer needs it."
 NO_TELLING = "Nobody can tell whether it arrived. If it is sent again, the customer may get it twice."
 
 
-class DeliveryProbe(msgspec.Struct, frozen=True, kw_only=True):
-    """An uncertain send that this worker looks for now. `age` is how many seconds it has been uncertain."""
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the messenger said. `found` is None if it did not answer, or if it has no such list: then not `listed`.
 
-    entry: uuid.UUID
-    message: uuid.UUID
-    conversation: uuid.UUID
-    text: str
-    looks: int
-    age: float
-    sent_at: datetime
-    possible_duplicate: bool
-    detail: str
-    recipient: str
-    account: uuid.UUID
-    kind: str
-    version: datetime
-    when_uncertain: str
+    `wait` is how many seconds it asked us to wait.
+    """
+
+    found: FoundSent | None = None
+    listed: bool = True
+    wait: float = 0.0
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """What comes of a look that found nothing: another one after `wait` seconds, or `send_again`, or neither."""
+    """What to do about a send that was not found: ask again after `wait` seconds, or `send_again`, or neither."""
 
     wait: float | None = None
     send_again: bool = False
     detail: str = ""
 
 
-ANY_DUE = "SELECT EXISTS (SELECT 1 FROM connect_bridge_outboxentry WHERE state = 'uncertain' AND look_at <= now())"
-#: While something of the same conversation is being sent, the list may show it already and we do not know its id yet.
-TAKE = """
-WITH due AS (
-    SELECT o.id FROM connect_bridge_outboxentry o JOIN connect_bridge_conversation c ON c.id = o.conversation_id
-      JOIN channels_app_channelaccount a ON a.id = c.account_id
-     WHERE o.state = 'uncertain' AND o.look_at <= now() AND a.enabled
-       AND NOT EXISTS (SELECT 1 FROM connect_bridge_outboxentry b
-                        WHERE b.conversation_id = o.conversation_id AND b.state = 'claimed')
-     ORDER BY o.look_at LIMIT %(most)s FOR UPDATE OF o SKIP LOCKED
-)
-UPDATE connect_bridge_outboxentry o
-   SET looks = o.looks + 1, look_at = now() + make_interval(secs => %(lease)s)
-  FROM due, connect_bridge_conversation c, channels_app_channelaccount a
- WHERE o.id = due.id AND c.id = o.conversation_id AND a.id = c.account_id
-RETURNING o.id AS entry, o.message_id AS message, o.conversation_id AS conversation, o.text, o.looks,
-          EXTRACT(EPOCH FROM now() - o.settled_at)::float8 AS age, o.possible_duplicate, o.error_detail AS detail,
-          o.claimed_until - make_interval(secs => %(claim)s) AS sent_at, c.recipient, a.id AS account, a.kind,
-          a.updated_at AS version, a.when_uncertain
-"""
-#: Ids are taken one by one: of two sends of the same text each gets its own.
-TAKE_ID = """
-INSERT INTO connect_bridge_sentid AS s (account_id, provider_message_id, entry_id)
-VALUES (%(account)s, %(id)s, %(entry)s)
-ON CONFLICT (account_id, provider_message_id) DO UPDATE SET entry_id = s.entry_id RETURNING s.entry_id
-"""
-SAME_IN_FLIGHT = """
-SELECT 1 FROM connect_bridge_outboxentry
- WHERE conversation_id = %(conversation)s AND state = 'claimed' AND text = %(text)s AND id <> %(entry)s
-"""
-AGAIN = """
-UPDATE connect_bridge_outboxentry SET look_at = now() + make_interval(secs => %(wait)s)
- WHERE id = %(entry)s AND state = 'uncertain'
-"""
-SEND_AGAIN = """
-UPDATE connect_bridge_outboxentry
-   SET state = 'pending', due_at = now(), settled_at = NULL, look_at = NULL, possible_duplicate = true
- WHERE id = %(entry)s AND state = 'uncertain'
-"""
-LEAVE = """
-WITH left_open AS (
-    UPDATE connect_bridge_outboxentry SET look_at = NULL, error_detail = %(detail)s
-     WHERE id = %(entry)s AND state = 'uncertain' RETURNING message_id
-)
-UPDATE connect_bridge_message m SET error_detail = %(detail)s
-  FROM left_open l WHERE m.id = l.message_id AND m.status = 'uncertain'
-"""
-
-
 def any_due() -> bool:
-    """Return whether there is something to look for now."""
+    """Return whether there is something to ask for now."""
     with db_pool.connection() as connection:
-        return bool(connection.execute(ANY_DUE).fetchone()[0])  # type: ignore[index] # EXISTS always gives a row
+        return bool(connection.execute(queries.ANY_DUE).fetchone()[0])  # type: ignore[index] # EXISTS always gives a row
 
 
-def look_into(most: int = MOST_PER_TASK) -> int:
+def probe_due(most: int = MOST_PER_TASK) -> int:
     """Ask the messengers for uncertain sends that are due; return how many. Safe from any number of workers."""
+    params = {"most": most, "lease": LEASE, "claim": CLAIM_SECONDS}
     with db_pool.connection() as connection, connection.cursor(row_factory=class_row(DeliveryProbe)) as cursor:
-        taken = cursor.execute(TAKE, {"most": most, "lease": LEASE, "claim": CLAIM_SECONDS}).fetchall()
-    if taken:
-        with ThreadPoolExecutor(min(LOOKERS, len(taken)), "looker") as lookers:
-            list(lookers.map(_look, taken))
-    return len(taken)
+        probes = cursor.execute(queries.CLAIM, params).fetchall()
+    if probes:
+        with ThreadPoolExecutor(min(PROBERS, len(probes)), "prober") as probers:
+            list(probers.map(_probe, probes))
+    return len(probes)
 
 
-def rule(look: DeliveryProbe, seen: FoundSent | None, *, listed: bool, asked_to_wait: float = 0.0) -> Decision:
-    """Return what to do about a send that was not found.
-
-    `seen` is None if the messenger did not answer, or if it has no such list: then it is not `listed`.
-    """
-    absent = seen is not None and seen.complete
-    certain = look.age >= BELIEVED_AFTER and (absent or not listed)
-    if not certain and look.looks < MOST_LOOKS:
-        return Decision(wait=max(WAITS[look.looks - 1], asked_to_wait))
-    if look.when_uncertain == ChannelAccount.WhenUncertain.RESEND and not look.possible_duplicate:
+def decide(probe: DeliveryProbe, answer: Answer) -> Decision:
+    """Return what to do about a send that was not found."""
+    absent = answer.found is not None and answer.found.complete
+    certain = probe.age >= BELIEVED_AFTER and (absent or not answer.listed)
+    if not certain and probe.looks < MOST_LOOKS:
+        return Decision(wait=max(WAITS[probe.looks - 1], answer.wait))
+    if probe.when_uncertain == ChannelAccount.WhenUncertain.RESEND and not probe.possible_duplicate:
         return Decision(send_again=True)
     if absent:
         return Decision(detail=NOT_THERE)
-    return Decision(detail=f"{look.detail.removesuffix(NO_TELLING).strip()} {NO_TELLING}")
+    return Decision(detail=f"{probe.detail.removesuffix(NO_TELLING).strip()} {NO_TELLING}")
 
 
-def _look(look: DeliveryProbe) -> None:
-    seen: FoundSent | None = None
-    listed, asked = True, 0.0
+def _probe(probe: DeliveryProbe) -> None:
     with recorded_calls() as calls:
-        try:
-            channel = channel_of(look.account, look.kind, look.version)
-            listed = isinstance(channel, FindsSent)
-            if isinstance(channel, FindsSent):
-                message = OutboundMessage(recipient=look.recipient, text=look.text, correlation=str(look.entry))
-                seen = channel.find_sent(message, look.sent_at - CLOCKS_DIFFER)
-        except SendFailed as failure:
-            log.info("entry %s: look %d failed: %s", look.entry, look.looks, failure.code)
-            if failure.retry_at is not None:
-                asked = (failure.retry_at - datetime.now(UTC)).total_seconds()
-        except Exception as bug:  # noqa: BLE001 - a bug in one channel must not keep the others from being looked for
-            log.error("entry %s: %s in %r.find_sent", look.entry, type(bug).__name__, look.kind)  # noqa: TRY400 - no text
-        if seen is None or not _accepted(look, seen.message_ids, calls):
-            _rest(look, rule(look, seen, listed=listed, asked_to_wait=asked), calls)
-    connections.close_all()  # those that receivers of our news opened in this thread
+        answer = _ask(probe)
+        if answer.found is None or not _settle_accepted(probe, answer.found.message_ids, calls):
+            _carry_out(probe, decide(probe, answer), calls)
+    connections.close_all()  # those that receivers of our signals opened in this thread
 
 
-def _accepted(look: DeliveryProbe, ids: Sequence[str], calls: Sequence[HttpTrace]) -> bool:
+def _ask(probe: DeliveryProbe) -> Answer:
+    """Ask the messenger for the send. Raises nothing."""
+    try:
+        channel = channel_of(probe.account, probe.kind, probe.version)
+        if not isinstance(channel, FindsSent):
+            return Answer(listed=False)
+        message = OutboundMessage(recipient=probe.recipient, text=probe.text, correlation=str(probe.entry))
+        return Answer(found=channel.find_sent(message, probe.sent_at - CLOCKS_DIFFER))
+    except SendFailed as failure:
+        log.info("entry %s: question %d failed: %s", probe.entry, probe.looks, failure.code)
+        if failure.retry_at is None:
+            return Answer()
+        return Answer(wait=(failure.retry_at - datetime.now(UTC)).total_seconds())
+    except Exception as bug:  # noqa: BLE001 - a bug in one channel must not keep the others from being asked
+        log.error("entry %s: %s in %r.find_sent", probe.entry, type(bug).__name__, probe.kind)  # noqa: TRY400 - no text
+        return Answer()
+
+
+def _settle_accepted(probe: DeliveryProbe, ids: Sequence[str], calls: Sequence[HttpTrace]) -> bool:
     """Settle the send with the first id that belongs to no other; return False if there is none."""
     with db_pool.connection() as connection, connection.transaction():
-        connection.execute(LOCK_PARTS, [look.message])
-        given = {"entry": look.entry, "account": look.account, "conversation": look.conversation, "text": look.text}
-        if connection.execute(SAME_IN_FLIGHT, given).fetchone():
+        connection.execute(LOCK_PARTS, [probe.message])
+        message_id = _claim_id(connection, probe, ids)
+        if message_id is None:
             return False
-        for found in (clean(one, 256) for one in ids):
-            owner = connection.execute(TAKE_ID, {**given, "id": found}).fetchone()
-            if owner is not None and owner[0] == look.entry:
-                break
-        else:
-            return False
-        settled = {**call_params(look.account, look.entry, calls), "ids": [found], "json": Jsonb([found])}
+        params = {**call_params(probe.account, probe.entry, calls), "ids": [message_id], "json": Jsonb([message_id])}
         with connection.cursor(row_factory=class_row(Settled)) as cursor:
-            news = cursor.execute(ACCEPTED, settled).fetchone()
-    log.info("entry %s: the messenger has it", look.entry)
-    if news is not None:
-        MESSAGES.labels(look.kind, "out", news.status).inc()
+            settled = cursor.execute(ACCEPTED, params).fetchone()
+    log.info("entry %s: the messenger has it", probe.entry)
+    if settled is not None:
+        MESSAGES.labels(probe.kind, "out", settled.status).inc()
         message_settled.send_robust(
-            type(look), conversation_id=news.conversation, message_id=news.message, status=news.status
+            type(probe), conversation_id=settled.conversation, message_id=settled.message, status=settled.status
         )
     return True
 
 
-def _rest(look: DeliveryProbe, ruling: Decision, calls: Sequence[HttpTrace]) -> None:
-    given = {"entry": look.entry, "wait": ruling.wait, "detail": clean(ruling.detail, 500)}
-    statement = AGAIN if ruling.wait is not None else SEND_AGAIN if ruling.send_again else LEAVE
+def _claim_id(connection: Connection, probe: DeliveryProbe, ids: Sequence[str]) -> str | None:
+    """Return the first of the provider's ids that belongs to no other send; None while it may be the next one's."""
+    params = {"entry": probe.entry, "account": probe.account, "conversation": probe.conversation, "text": probe.text}
+    if connection.execute(queries.SAME_TEXT_BEING_SENT, params).fetchone():
+        return None
+    for message_id in (clean(listed, 256) for listed in ids):
+        owner = connection.execute(queries.CLAIM_ID, {**params, "id": message_id}).fetchone()
+        if owner is not None and owner[0] == probe.entry:
+            return message_id
+    return None
+
+
+def _carry_out(probe: DeliveryProbe, decision: Decision, calls: Sequence[HttpTrace]) -> None:
+    params = {"entry": probe.entry, "wait": decision.wait, "detail": clean(decision.detail, 500)}
+    if decision.wait is not None:
+        statement = queries.PROBE_LATER
+    else:
+        statement = queries.SEND_AGAIN if decision.send_again else queries.LEAVE_UNCERTAIN
     with db_pool.connection() as connection:
-        connection.execute(LOG_CALLS, call_params(look.account, look.entry, calls))
-        connection.execute(statement, given)
-    if ruling.wait is None:
-        log.warning("entry %s: %s", look.entry, "sent again" if ruling.send_again else "stays uncertain")
+        connection.execute(LOG_CALLS, call_params(probe.account, probe.entry, calls))
+        connection.execute(statement, params)
+    if decision.wait is None:
+        log.warning("entry %s: %s", probe.entry, "sent again" if decision.send_again else "stays uncertain")

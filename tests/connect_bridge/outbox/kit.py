@@ -95,7 +95,7 @@ def messenger(monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> Iterat
     bound = type("BoundChannel", (FakeChannel,), {"messenger": messenger})
     for module in (late_failures, account, undelivered_notices):
         monkeypatch.setattr(module, "channels", lambda: {"fake": bound})
-    monkeypatch.setattr(tasks, "APART", 0.0)
+    monkeypatch.setattr(tasks, "SWEEPS_APART", 0.0)
     monkeypatch.setattr(retry_policy, "FIRST_WAIT", retry_policy.LONGEST_WAIT)
     monkeypatch.setattr(retry_policy, "full_jitter", lambda failures, first, most: min(most, first * 2**failures))
     yield messenger

@@ -235,7 +235,7 @@ def test_the_swept_are_named_to_the_workers_in_tasks_that_expire(messenger: Fake
 def test_of_sweeps_that_waited_for_a_worker_one_is_enough(
     messenger: FakeMessenger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks, "APART", 60.0)
+    monkeypatch.setattr(tasks, "SWEEPS_APART", 60.0)
     monkeypatch.setattr(tasks, "_swept_at", float("-inf"))
     say(talk(), "hello")
     let_pass(10)

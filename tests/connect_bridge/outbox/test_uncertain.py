@@ -72,11 +72,11 @@ def test_what_the_messenger_has_is_accepted_and_receipts_find_it(
     messenger: FakeMessenger, listing: Listing, heard: list[dict[str, Any]]
 ) -> None:
     message = lose(messenger, talk())
-    assert uncertain.look_into() == 0
+    assert uncertain.probe_due() == 0
     grow_doubtful(5)
     listing.shows("m-lost")
     heard.clear()
-    assert uncertain.look_into() == 1
+    assert uncertain.probe_due() == 1
     assert states_of(message) == ["accepted", "accepted"]
     (entry,) = entries_of(message)
     assert SentId.objects.get().provider_message_id == "m-lost"
@@ -91,7 +91,7 @@ def test_it_is_asked_for_by_recipient_text_and_the_moment_at_which_it_was_sent(
 ) -> None:
     message = lose(messenger, talk())
     grow_doubtful(5)
-    uncertain.look_into()
+    uncertain.probe_due()
     ((asked, since),) = listing.asked
     assert (asked.recipient, asked.text) == (message.conversation.recipient, "hello")
     assert since < datetime.now(UTC) < since + timedelta(seconds=60)
@@ -103,7 +103,7 @@ def test_of_two_lost_messages_that_say_the_same_each_takes_its_own(messenger: Fa
     listing.shows("m-only")
     for _ in range(3):
         grow_doubtful(60)
-        uncertain.look_into()
+        uncertain.probe_due()
     assert sorted((states_of(first)[0], states_of(second)[0])) == ["accepted", "uncertain"]
     assert SentId.objects.count() == 1
 
@@ -116,7 +116,7 @@ def test_an_earlier_message_that_says_the_same_is_not_taken_for_it(messenger: Fa
     lost = lose(messenger, conversation)
     listing.shows("m-known")
     grow_doubtful(60)
-    uncertain.look_into()
+    uncertain.probe_due()
     assert states_of(lost) == ["uncertain", "uncertain"]
 
 
@@ -128,7 +128,7 @@ def test_the_same_words_that_are_being_sent_right_now_are_not_taken_for_it(
     grow_doubtful(5)
     listing.shows("m-current")
     listing.meanwhile = lambda: queries.claim(conversation.id, "another worker")
-    uncertain.look_into()
+    uncertain.probe_due()
     assert states_of(lost) == ["uncertain", "uncertain"]
     assert states_of(current) == ["stored", "claimed"]
 
@@ -140,13 +140,13 @@ def test_what_is_surely_not_there_is_left_to_a_person_who_is_told_so(
     for seconds in (5, 10, 30):
         assert states_of(message) == ["uncertain", "uncertain"]
         grow_doubtful(seconds)
-        assert uncertain.look_into() == 1
+        assert uncertain.probe_due() == 1
     (entry,) = entries_of(message)
     message.refresh_from_db()
     assert (entry.state, entry.look_at, entry.error_detail) == ("uncertain", None, uncertain.NOT_THERE)
     assert (message.status, message.error_detail) == ("uncertain", uncertain.NOT_THERE)
     grow_doubtful(3600)
-    assert uncertain.look_into() == 0
+    assert uncertain.probe_due() == 0
     assert messenger.texts == ["hello"]
 
 
@@ -155,7 +155,7 @@ def test_an_account_may_have_it_sent_again_once_and_marked(messenger: FakeMessen
     messenger.will_answer(errors.UnknownOutcome("The line broke again."))
     for _ in range(12):
         grow_doubtful(60)
-        uncertain.look_into()
+        uncertain.probe_due()
         sender.drain(message.conversation_id)
     (entry,) = entries_of(message)
     assert messenger.texts == ["hello", "hello"]
@@ -165,7 +165,7 @@ def test_an_account_may_have_it_sent_again_once_and_marked(messenger: FakeMessen
 def test_what_was_sent_again_and_taken_keeps_its_mark(messenger: FakeMessenger, listing: Listing) -> None:
     message = lose(messenger, talk(when_uncertain="resend"))
     grow_doubtful(60)
-    uncertain.look_into()
+    uncertain.probe_due()
     sender.drain(message.conversation_id)
     assert states_of(message) == ["accepted", "accepted"]
     assert entries_of(message)[0].possible_duplicate
@@ -174,7 +174,7 @@ def test_what_was_sent_again_and_taken_keeps_its_mark(messenger: FakeMessenger, 
 def test_a_messenger_that_lists_nothing_leaves_it_open(messenger: FakeMessenger) -> None:
     message = lose(messenger, talk())
     grow_doubtful(60)
-    uncertain.look_into()
+    uncertain.probe_due()
     (entry,) = entries_of(message)
     assert (entry.state, entry.look_at) == ("uncertain", None)
     assert entry.error_detail == f"The line broke. {uncertain.NO_TELLING}"
@@ -183,10 +183,10 @@ def test_a_messenger_that_lists_nothing_leaves_it_open(messenger: FakeMessenger)
 def test_a_messenger_that_lists_nothing_gets_it_again_if_the_account_says_so(messenger: FakeMessenger) -> None:
     message = lose(messenger, talk(when_uncertain="resend"))
     grow_doubtful(5)
-    uncertain.look_into()
+    uncertain.probe_due()
     assert sender.drain(message.conversation_id) == 0
     grow_doubtful(60)
-    uncertain.look_into()
+    uncertain.probe_due()
     sender.drain(message.conversation_id)
     assert messenger.texts == ["hello", "hello"]
 
@@ -201,7 +201,7 @@ def test_looking_ends_when_the_messenger_does_not_tell(messenger: FakeMessenger,
     listing.answer = answer
     for _ in range(20):
         grow_doubtful(300)
-        uncertain.look_into()
+        uncertain.probe_due()
     assert len(listing.asked) == uncertain.MOST_LOOKS
     assert entries_of(message)[0].error_detail.endswith(uncertain.NO_TELLING)
 
@@ -212,7 +212,7 @@ def test_a_messenger_that_wants_to_be_left_alone_is_not_asked_before(
     message = lose(messenger, talk())
     grow_doubtful(5)
     listing.answer = errors.Throttled("Slow down.", retry_at=datetime.now(UTC) + timedelta(seconds=400))
-    uncertain.look_into()
+    uncertain.probe_due()
     (entry,) = entries_of(message)
     assert entry.look_at is not None
     assert (entry.look_at - datetime.now(UTC)).total_seconds() == pytest.approx(400, abs=5)
@@ -222,8 +222,8 @@ def test_two_workers_do_not_ask_for_the_same(messenger: FakeMessenger, listing: 
     lose(messenger, talk())
     grow_doubtful(5)
     counts: list[int] = []
-    listing.meanwhile = lambda: counts.append(uncertain.look_into())
-    uncertain.look_into()
+    listing.meanwhile = lambda: counts.append(uncertain.probe_due())
+    uncertain.probe_due()
     assert counts == [0]
 
 
@@ -235,7 +235,7 @@ def test_what_a_dead_worker_left_is_looked_for_too(messenger: FakeMessenger, lis
     tasks.sweep()
     grow_doubtful(5)
     listing.shows("m-orphan")
-    uncertain.look_into()
+    uncertain.probe_due()
     assert states_of(message) == ["accepted", "accepted"]
 
 
@@ -257,7 +257,7 @@ def test_a_look_is_in_the_channel_log(messenger: FakeMessenger, listing: Listing
         channel_cache._record(channel_cache.HttpTrace(method="GET", host="x", path="/list", status=200, seconds=0.1))
 
     listing.meanwhile = call
-    uncertain.look_into()
+    uncertain.probe_due()
     assert ChannelLog.objects.get().path == "/list"
 
 
@@ -267,7 +267,7 @@ def test_an_accounts_looks_wait_while_it_is_disabled(messenger: FakeMessenger, l
     account.enabled = False
     account.save()
     grow_doubtful(600)
-    assert uncertain.look_into() == 0
+    assert uncertain.probe_due() == 0
 
 
 def test_a_part_that_is_found_makes_the_message_whole(messenger: FakeMessenger, listing: Listing) -> None:
@@ -275,7 +275,7 @@ def test_a_part_that_is_found_makes_the_message_whole(messenger: FakeMessenger, 
     assert states_of(message) == ["uncertain", "uncertain", "accepted"]
     grow_doubtful(5)
     listing.shows("m-a")
-    uncertain.look_into()
+    uncertain.probe_due()
     assert states_of(message) == ["accepted", "accepted", "accepted"]
 
 

@@ -54,7 +54,7 @@ def test_a_message_that_was_taken_before_the_connection_broke_is_found(
     sender.drain(conversation.id)
     assert states_of(message) == ["uncertain", "uncertain"]
     grow_doubtful(5)
-    uncertain.look_into()
+    uncertain.probe_due()
     assert states_of(message) == ["accepted", "accepted"]
     assert len(entries_of(message)[0].provider_message_ids) == 1
 
@@ -68,5 +68,5 @@ def test_a_message_that_was_never_taken_is_known_not_to_be_there(world: RunningW
     sender.sweep()
     assert states_of(message) == ["uncertain", "uncertain"]
     grow_doubtful(60)
-    uncertain.look_into()
+    uncertain.probe_due()
     assert entries_of(message)[0].error_detail == uncertain.NOT_THERE
