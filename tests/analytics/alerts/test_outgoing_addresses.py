@@ -11,13 +11,15 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from analytics.alerts import outgoing_addresses
 from analytics.alerts.notify import deliver_due
 from analytics.alerts.rules import evaluate
-from analytics.models import AlertEvent
-from tests.analytics.alerts.test_alerts import BAD, GIVEN, AlertRule, chats, rule_of, timezone
+from analytics.models import AlertEvent, AlertRule
+from tests.analytics.alerts.kit import RULE_FORM, chats, rule_of
 from tests.analytics.dashboards.kit import RIGHTS, login
+from tests.analytics.kit import BAD
 
 
 class Canary:
@@ -237,7 +239,7 @@ def test_an_alert_does_not_reach_a_listener_inside(canary: Canary) -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("url", ["https://127.0.0.1/", "https://[::ffff:10.0.0.1]/", "https://example.com:8443/"])
 def test_the_form_refuses_what_would_not_be_told(url: str) -> None:
-    answer = login(*RIGHTS).post("/dashboards/alerts/new/", {**GIVEN, "webhook_url": url})
+    answer = login(*RIGHTS).post("/dashboards/alerts/new/", {**RULE_FORM, "webhook_url": url})
 
     assert "ALERT_WEBHOOK_HOSTS" in answer.content.decode()
     assert not AlertRule.objects.exists()

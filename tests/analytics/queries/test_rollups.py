@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from analytics.measures import DIGESTS
 from analytics.queries import chat_facts, rollups
-from analytics.queries.rollups import Question
+from analytics.queries.question import Question
 from analytics.rollups.time_buckets import day_of, days_between, hour_of, hours_between, midnight
 from analytics.rollups.update import refresh
 from tests.analytics.rollups import history as histories
 from tests.analytics.rollups.history import History
-from tests.analytics.rollups.test_oracle import undone
+from tests.analytics.rollups.kit import undone
 
 START = datetime(2026, 10, 24, 12, tzinfo=UTC)  # a day before the clocks of Europe change
 moments = st.integers(-10, 120).map(lambda hours: START + timedelta(hours=hours))

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +16,7 @@ from analytics.models import Rollup, RollupBin
 from analytics.rollups.update import refresh
 from tests.analytics.rollups import history as histories
 from tests.analytics.rollups.history import History
+from tests.analytics.rollups.kit import undone
 from tests.analytics.rollups.oracle import Oracle, day_start, nearest_rank
 
 #: Zone and a moment some hours before its clocks change; or one that is half an hour off.
@@ -29,14 +27,6 @@ MOMENTS = [
     ("America/New_York", datetime(2026, 10, 31, 20, tzinfo=UTC)),
     ("Asia/Kolkata", datetime(2026, 3, 28, 12, tzinfo=UTC)),
 ]
-
-
-@contextmanager
-def undone() -> Iterator[None]:
-    """Leave nothing in the database."""
-    with transaction.atomic():
-        yield
-        transaction.set_rollback(True)
 
 
 def counted(grain: str) -> dict[Any, dict[str, int]]:
