@@ -14,6 +14,7 @@ from tqdm import tqdm
 from analytics.models import Sentiment
 from analytics.rollups.time_buckets import midnight
 from analytics.sentiment import cost_ledger, key_phrases, scoring
+from analytics.sentiment.asking import FIRST_WAIT
 from analytics.sentiment.engine import LEAST_UNITS, Throttled
 from connect_bridge.models import Message
 
@@ -63,7 +64,7 @@ class Command(BaseCommand):
                 scored, calls, stopped = scored + done.settled, calls + done.calls, done.stopped
                 bar.update(done.settled)
                 if stopped == Throttled.code:
-                    time.sleep(scoring.FIRST_WAIT)
+                    time.sleep(FIRST_WAIT)
                     stopped = ""
         while more := key_phrases.run(engine):
             calls += more
