@@ -32,6 +32,12 @@ class _Edit(Payload, frozen=True):
     num_edit: int | str = 0
 
 
+class _Receipt(Payload, frozen=True):
+    watermark: int | str | None = None
+    mids: list[Id] = []
+    mid: str = ""
+
+
 class _Reaction(Payload, frozen=True):
     mid: Id
     action: str
@@ -79,3 +85,49 @@ def edited(about: About, raw: Any) -> InboundEvent:
 def linked(about: About, raw: Any) -> InboundEvent:
     code, linked, key = text_at(raw, "authorization_code"), text_at(raw, "status") == "linked", hash_key("l", about.raw)
     return types.AccountLinked(key=key, sender=about.sender, occurred_at=about.occurred_at, code=code, linked=linked)
+
+
+def postback(about: About, raw: Any) -> InboundEvent:
+    """Read a tap on a button: the customer speaks, in words that we gave."""
+    raw = payloads.read_as(dict[str, Any], raw)
+    mid, title, payload = text_at(raw, "mid"), text_at(raw, "title"), text_at(raw, "payload")
+    key = key_of("m", mid) if mid else hash_key("p", about.raw)
+    return types.MessageReceived(
+        key=key,
+        sender=about.sender,
+        occurred_at=about.occurred_at,
+        message_id=short_id(mid) or key,
+        text=title,
+        selection=types.Selection(title=title or payload, id=payload),
+        referral=meta.referral(raw.get("referral")),
+    )
+
+
+def receipt(status: types.ReceiptStatus, about: About, raw: Any) -> InboundEvent:
+    fields = payloads.read_as(_Receipt, raw)
+    mids = [*fields.mids, *filter(None, [fields.mid])]
+    return types.ReceiptReceived(
+        key=hash_key(f"r:{status}", about.sender.external_id, fields.watermark, mids),
+        sender=about.sender,
+        occurred_at=about.occurred_at,
+        status=status,
+        message_ids=tuple(map(short_id, mids)),
+        watermark=payloads.unix_milliseconds(fields.watermark) or None,
+    )
+
+
+def consent(about: About, raw: Any) -> InboundEvent:
+    granted = text_at(raw, "notification_messages_status") != "STOP_NOTIFICATIONS"
+    topic = next(filter(None, (text_at(raw, name) for name in ("title", "payload", "ref", "type"))), "")
+    key, at = hash_key("c", about.raw), about.occurred_at
+    return types.ConsentChanged(key=key, sender=about.sender, occurred_at=at, granted=granted, topic=topic, offers=True)
+
+
+def enforced(about: About, raw: Any) -> InboundEvent:
+    detail = f"{text_at(raw, 'action')} {text_at(raw, 'reason')}".strip()
+    return account_changed(about.sender.external_id, "policy-enforcement", detail, about.raw)
+
+
+def account_changed(ours: str, topic: str, detail: str, raw: Any) -> InboundEvent:
+    key = hash_key("a", topic, raw)
+    return types.AccountChanged(key=key, sender=Sender(external_id=ours), topic=topic, detail=detail)

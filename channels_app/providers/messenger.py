@@ -18,7 +18,7 @@ from channels_app.errors import UnknownOutcome, Unusable
 from channels_app.platforms import meta, meta_codes, meta_contents, meta_events, meta_setup, setup_by_api
 from channels_app.platforms.meta_events import About
 from channels_app.toolkit import payloads
-from channels_app.toolkit.payloads import Id, Payload, PersonId, Piece, hash_key, key_of, object_at, short_id, text_at
+from channels_app.toolkit.payloads import Id, Payload, PersonId, Piece, key_of, object_at, short_id, text_at
 from channels_app.toolkit.signatures import Credentials
 from channels_app.toolkit.text import TextLimit
 from channels_app.types import InboundEvent, Secret, Sender, VerifiedWebhook, WebhookRequest
@@ -66,12 +66,6 @@ class _Message(Payload, frozen=True):
     referral: Any = None
 
 
-class _Receipt(Payload, frozen=True):
-    watermark: int | str | None = None
-    mids: list[Id] = []
-    mid: str = ""
-
-
 class Messenger(setup_by_api.SetUpByApi, Channel[Config]):
     """One Facebook Page. Customers are known by a PSID, which means somebody only together with the Page."""
 
@@ -106,7 +100,9 @@ class Messenger(setup_by_api.SetUpByApi, Channel[Config]):
 
     def _pieces(self, entries: list[Any]) -> Iterator[Piece]:
         """Take the batch apart. `standby` holds what another app, which owns the thread, has to answer."""
-        standing_by = partial(_account, self.address, "standby", "another app answers a customer of this Page")
+        standing_by = partial(
+            meta_events.account_changed, self.address, "standby", "another app answers a customer of this Page"
+        )
         for entry in entries:
             page, fields = text_at(entry, "id"), object_at(entry)
             for name in filter(fields.__contains__, ("messaging", "standby", "changes")):
@@ -131,7 +127,7 @@ class Messenger(setup_by_api.SetUpByApi, Channel[Config]):
         likely = _READERS.keys() if writer != us else {"message"} if customer != us else _POLICY
         names = [name for name in raw if name not in ("sender", "recipient", "timestamp")]
         if handed := next((name for name in names if name in _HANDOVERS), None):
-            return _account(us, "handover", meta_contents.owner_changed(handed, raw[handed]), raw)
+            return meta_events.account_changed(us, "handover", meta_contents.owner_changed(handed, raw[handed]), raw)
         kind = next((name for name in names if name in likely), None)
         if kind is None:
             return payloads.unrecognised(us, " ".join(names), raw)
@@ -194,63 +190,17 @@ def _message(about: About, raw: Any) -> InboundEvent:
     )
 
 
-def _postback(about: About, raw: Any) -> InboundEvent:
-    """Read a tap on a button: the customer speaks, in words that we gave."""
-    raw = payloads.read_as(dict[str, Any], raw)
-    mid, title, payload = text_at(raw, "mid"), text_at(raw, "title"), text_at(raw, "payload")
-    key = key_of("m", mid) if mid else hash_key("p", about.raw)
-    return types.MessageReceived(
-        key=key,
-        sender=about.sender,
-        occurred_at=about.occurred_at,
-        message_id=short_id(mid) or key,
-        text=title,
-        selection=types.Selection(title=title or payload, id=payload),
-        referral=meta.referral(raw.get("referral")),
-    )
-
-
-def _receipt(status: types.ReceiptStatus, about: About, raw: Any) -> InboundEvent:
-    receipt = payloads.read_as(_Receipt, raw)
-    mids = [*receipt.mids, *filter(None, [receipt.mid])]
-    return types.ReceiptReceived(
-        key=hash_key(f"r:{status}", about.sender.external_id, receipt.watermark, mids),
-        sender=about.sender,
-        occurred_at=about.occurred_at,
-        status=status,
-        message_ids=tuple(map(short_id, mids)),
-        watermark=payloads.unix_milliseconds(receipt.watermark) or None,
-    )
-
-
-def _consent(about: About, raw: Any) -> InboundEvent:
-    granted = text_at(raw, "notification_messages_status") != "STOP_NOTIFICATIONS"
-    topic = next(filter(None, (text_at(raw, name) for name in ("title", "payload", "ref", "type"))), "")
-    key, at = hash_key("c", about.raw), about.occurred_at
-    return types.ConsentChanged(key=key, sender=about.sender, occurred_at=at, granted=granted, topic=topic, offers=True)
-
-
-def _enforced(about: About, raw: Any) -> InboundEvent:
-    detail = f"{text_at(raw, 'action')} {text_at(raw, 'reason')}".strip()
-    return _account(about.sender.external_id, "policy-enforcement", detail, about.raw)
-
-
-def _account(ours: str, topic: str, detail: str, raw: Any) -> InboundEvent:
-    key = hash_key("a", topic, raw)
-    return types.AccountChanged(key=key, sender=Sender(external_id=ours), topic=topic, detail=detail)
-
-
 #: Both spellings are in Meta's pages.
 _POLICY = {"policy-enforcement", "policy_enforcement"}
 _HANDOVERS = frozenset(("pass_thread_control", "take_thread_control", "request_thread_control", "app_roles"))
 _READERS: dict[str, Callable[[About, Any], InboundEvent]] = {
     "message": _message,
-    "postback": _postback,
+    "postback": meta_events.postback,
     "reaction": meta_events.reaction,
     "message_edit": meta_events.edited,
-    "read": partial(_receipt, types.ReceiptStatus.READ),
-    "delivery": partial(_receipt, types.ReceiptStatus.DELIVERED),
-    "optin": _consent,
+    "read": partial(meta_events.receipt, types.ReceiptStatus.READ),
+    "delivery": partial(meta_events.receipt, types.ReceiptStatus.DELIVERED),
+    "optin": meta_events.consent,
     "referral": meta_events.referred,
     "account_linking": meta_events.linked,
     **dict.fromkeys(("messaging_feedback", "response_feedback"), meta_events.rated),
@@ -258,7 +208,7 @@ _READERS: dict[str, Callable[[About, Any], InboundEvent]] = {
     **dict.fromkeys(
         ("messaging_in_thread_lead_form_submit", "lead_form_submit"), partial(meta_events.filled_in, "lead form")
     ),
-    **dict.fromkeys(_POLICY, _enforced),
+    **dict.fromkeys(_POLICY, meta_events.enforced),
 }
 
 channel = Messenger

@@ -16,17 +16,15 @@ import msgspec
 from channels_app import types
 from channels_app.channel import Channel
 from channels_app.errors import Unusable
-from channels_app.platforms import setup_by_api, x, x_codes, x_setup
+from channels_app.platforms import setup_by_api, x, x_codes, x_events, x_setup
 from channels_app.platforms.x_contents import own_words, parts_of, plain, sender_of, with_links
+from channels_app.platforms.x_events import UserId
 from channels_app.toolkit import payloads
 from channels_app.toolkit.payloads import Id, Payload, Piece, hash_key, key_of, object_at, short_id, text_at
 from channels_app.toolkit.signatures import Credentials
 from channels_app.toolkit.text import TextLimit
-from channels_app.types import InboundEvent, Part, PartKind, Secret, Sender, VerifiedWebhook, WebhookRequest
+from channels_app.types import InboundEvent, PartKind, Secret, VerifiedWebhook, WebhookRequest
 
-#: A number of 64 bits (X's OpenAPI description, UserId). Whatever else stands there is nobody's.
-UserId = Annotated[str, msgspec.Meta(pattern=r"\A(?!0+\Z)[0-9]{1,20}\Z")]
-_CONSENT = {"follow": True, "unfollow": False, "block": False, "unblock": True}
 _EPOCH = 1_288_834_974_657  # X's ids hold a time: milliseconds since this one, in the bits above the 22nd
 
 
@@ -68,11 +66,6 @@ class _DirectMessage(Payload, frozen=True):
     initiated_via: Any = None
 
 
-class _Encrypted(Payload, frozen=True):
-    id: Id
-    sender_id: UserId
-
-
 class Twitter(setup_by_api.SetUpByApi, Channel[Config]):
     """One X account. Replies have no window; X allows 15 sends in 15 minutes and 1,440 a day for each user."""
 
@@ -106,29 +99,30 @@ class Twitter(setup_by_api.SetUpByApi, Channel[Config]):
         whose, verb = text_at(raw, "filter", "user_id") or self.address, name.rpartition(".")[2]
         read: Any = partial(payloads.unrecognised, self.address, name)
         if name in ("profile.update.handle", "profile.update.screenname") and whose != self.address:
-            read = partial(self._renamed, whose, verb)
+            read = partial(x_events.renamed, whose, verb)
         elif name == "oauth.revoke":
-            read = partial(self._revoked, text_at(payload, "user_id") or whose)
+            read = partial(x_events.revoked, self.address, text_at(payload, "user_id") or whose)
         elif whose != self.address:
             read = partial(payloads.misaddressed, self.address, whose)
         elif any(key.endswith("_events") for key in payload):
             yield from self._arrays(payload, whose)
             return
         elif name in ("chat.received", "chat.sent"):
-            read = self._encrypted
-        elif verb in _CONSENT:
-            read = partial(self._relation, verb)
+            read = partial(x_events.encrypted, self.address)
+        elif verb in x_events.CONSENT:
+            read = partial(x_events.relation, self.address, verb)
         yield read, payload
 
     def _arrays(self, payload: dict[str, Any], whose: str) -> Iterator[Piece]:
         """Account Activity, and what X Activity wraps for direct messages: arrays of events by name."""
-        users = object_at(payload, "users")
+        users, revoking = object_at(payload, "users"), text_at(payload, "user_event", "revoke", "source", "user_id")
+        relation = partial(x_events.relation, self.address, "")
         readers: dict[str, Any] = {
             "direct_message_events": partial(self._message, users, object_at(payload, "apps")),
             "direct_message_indicate_typing_events": partial(self._signal, users),
             "direct_message_mark_read_events": partial(self._signal, users),
-            "user_event": partial(self._revoked, text_at(payload, "user_event", "revoke", "source", "user_id")),
-            **dict.fromkeys(("follow_events", "block_events", "unblock_events"), partial(self._relation, "")),
+            "user_event": partial(x_events.revoked, self.address, revoking),
+            **dict.fromkeys(("follow_events", "block_events", "unblock_events"), relation),
         }
         for name, raw in payload.items():
             read = readers.get(name, partial(payloads.unrecognised, self.address, name))
@@ -186,40 +180,6 @@ class Twitter(setup_by_api.SetUpByApi, Channel[Config]):
             message_ids=(short_id(last),),
             watermark=(int(last) >> 22) + _EPOCH if re.fullmatch("[0-9]{1,20}", last) else None,
         )
-
-    def _relation(self, verb: str, raw: Any) -> InboundEvent:
-        """Somebody follows or blocks somebody: what a customer does to us is their consent."""
-        verb, at = verb or text_at(raw, "type"), payloads.moment(text_at(raw, "created_timestamp"))
-        who, whom = (object_at(raw, side, "data") or object_at(raw, side) for side in ("source", "target"))
-        if text_at(whom, "id") != self.address or verb not in _CONSENT:
-            return payloads.unrecognised(self.address, verb, raw)
-        sender, key = sender_of(payloads.read_as(UserId, who.get("id")), {who["id"]: who}), hash_key("c", verb, raw)
-        return types.ConsentChanged(key=key, sender=sender, occurred_at=at, granted=_CONSENT[verb], topic=verb)
-
-    def _encrypted(self, raw: Any) -> InboundEvent:
-        """X Chat is encrypted end to end: without the account's private keys we know only who wrote, and when."""
-        event, parts = payloads.read_as(_Encrypted, raw), (Part(kind=PartKind.ENCRYPTED),)
-        key, name, at = key_of("m", event.id), short_id(event.id), payloads.moment(text_at(raw, "created_at_msec"))
-        if event.sender_id == self.address:
-            others = {*text_at(raw, "conversation_id").split(":")} - {self.address, ""}
-            if not re.fullmatch("(?!0+$)[0-9]{1,20}", other := min(others, default="")):
-                return payloads.unrecognised(self.address, "an encrypted message to a group", raw)
-            sender = Sender(external_id=other)
-            return types.Echoed(key=key, sender=sender, occurred_at=at, message_id=name, parts=parts)
-        sender = Sender(external_id=event.sender_id)
-        return types.MessageReceived(key=key, sender=sender, occurred_at=at, message_id=name, parts=parts)
-
-    def _renamed(self, whose: str, what: str, raw: Any) -> InboundEvent:
-        field = "handle" if what.endswith("handle") else "display_name"
-        known = {"external_id": payloads.read_as(UserId, whose), field: plain(text_at(raw, "after"))}
-        sender = payloads.read_as(Sender, known)
-        return types.IdentityChanged(key=hash_key(what, whose, raw), sender=sender, former_id=whose)
-
-    def _revoked(self, user: str, raw: Any) -> InboundEvent:
-        if user != self.address:
-            return payloads.misaddressed(self.address, user, raw)
-        key, said = hash_key("revoke", raw), "the app's access was revoked"
-        return types.AccountChanged(key=key, sender=Sender(external_id=user), topic="oauth.revoke", detail=said)
 
     def send(self, message: types.OutboundMessage) -> types.SendReceipt:
         """POST /2/dm_conversations/with/:participant_id/messages. No idempotency key: a repeat is a second message."""
