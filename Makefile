@@ -8,6 +8,8 @@ RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip --disable-pip-version-check install -qq --require-hashes
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock"
+# What the markers mean: pyproject.toml.
+FAST := not (process or server or page or slow or browser or whole or node or nginx)
 # As in production, so that `check --deploy` looks at what production would have.
 MADE_KEY := $$($(RUN) -c "import secrets; print(secrets.token_urlsafe(48))")
 DEPLOYED := PUBLIC_BASE_URL=https://parley.example.com FIELD_ENCRYPTION_KEYS=$(MADE_KEY) SECRET_KEY=$(MADE_KEY)
@@ -26,7 +28,7 @@ test: $(VENV)/installed-for-tests ## Install what the tests need and run them: m
 	@PARLEY_VAR="$$PWD/var/tests" $(RUN) -m pytest -n $(JOBS) $(ARGS)
 
 test-fast: $(VENV)/installed-for-tests ## The unit tests, under two minutes on two cores: no processes, servers or browser
-	@PARLEY_VAR="$$PWD/var/tests" $(RUN) -m pytest -n $(JOBS) -q -m "$$($(RUN) -m tests.markers)" $(ARGS)
+	@PARLEY_VAR="$$PWD/var/tests" $(RUN) -m pytest -n $(JOBS) -q -m "$(FAST)" $(ARGS)
 
 lint: $(VENV)/installed-for-tests
 	$(RUN) -m ruff check .

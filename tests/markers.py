@@ -1,4 +1,4 @@
-"""Which tests start a process or a server: told from what a test, its fixtures and its helpers call."""
+"""Which tests start a process or a server, or render pages: told from what they, their fixtures and helpers call."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-#: Names that a function mentions when it starts something → the marker that its tests get. `serving`, `live_server` and
-#: `running_server` are functions and fixtures of ours and of pytest-django, the others are classes and modules.
+#: What a function mentions when it starts something, or the name of a fixture → the marker that its tests get.
 STARTS = {
     "subprocess": "process",
     "multiprocessing": "process",
@@ -18,7 +17,10 @@ STARTS = {
     "create_subprocess_shell": "process",
     "database_url": "process",
     "serving": "server",
+    "Supervisor": "process",
     "live_server": "server",
+    "serve_forever": "server",
+    "ThreadedMotoServer": "server",
     "start_server": "server",
     "create_server": "server",
     "TestServer": "server",
@@ -27,15 +29,19 @@ STARTS = {
     "HTTPServer": "server",
     "ThreadingHTTPServer": "server",
     "TCPServer": "server",
+    "client": "page",
+    "admin_client": "page",
 }
+#: Of these, the ones that are fixtures alone: as names they are common.
+FIXTURES = {"client", "admin_client", "database_url", "live_server"}
+#: The same for what is recognised by what it is, as its name is common.
+CLIENTS = ("django.test.client.Client", "rest_framework.test.APIClient")
 #: The database is there for every test, and a free port is only looked up.
 NOT_STARTED_BY_TESTS = {"postgres", "free_port"}
-#: Tests that start neither, use no browser and no other program, and do not take long.
-FAST = "not (process or server or slow or browser or whole or node or nginx)"
 
 
 def mark(items: list[pytest.Item]) -> None:
-    """Add the markers `process` and `server` to the tests that need them."""
+    """Add the markers `process`, `server` and `page` to the tests that need them."""
     for item in items:
         for marker in _started_by(item):
             item.add_marker(marker)
@@ -72,9 +78,12 @@ def _walk(thing: Any, seen: set[int]) -> Iterator[str]:
     if not isinstance(thing, FunctionType):
         return
     for name in _names(thing.__code__):
-        if name in STARTS:
+        used = thing.__globals__.get(name)
+        if name in STARTS and name not in FIXTURES:
             yield STARTS[name]
-        yield from _walk(thing.__globals__.get(name), seen)
+        if isinstance(used, type) and f"{used.__module__}.{used.__qualname__}" in CLIENTS:
+            yield "page"
+        yield from _walk(used, seen)
 
 
 def _names(code: CodeType) -> Iterator[str]:
@@ -83,7 +92,3 @@ def _names(code: CodeType) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _names(constant)
-
-
-if __name__ == "__main__":
-    print(FAST)  # for `make test-fast`

@@ -37,6 +37,7 @@ async def test_a_piece_is_made_when_the_one_before_has_gone() -> None:
     assert pieces.closed
 
 
+@pytest.mark.slow
 async def test_all_of_it_arrives() -> None:
     assert len([piece async for piece in streamed(AsyncRequestFactory().get("/"), Pieces()())]) == 1000
 
