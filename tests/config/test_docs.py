@@ -12,7 +12,7 @@ from connect_bridge.api import customers
 from connect_bridge.api.views import VIEWS
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 OUR_APPS = ("analytics", "channels_app", "connect_bridge", "customers", "people", "sandbox")
 
 
