@@ -88,7 +88,11 @@ def test_no_other_file_lists_the_fields() -> None:
         for path in (Path(settings.BASE_DIR) / app).rglob("*.py")
         if "migrations" not in path.parts and ours & _literals(path)
     }
-    assert listing <= {"channels_app/account_fields.py", "connect_bridge/storage/account_settings.py"}
+    assert listing <= {
+        "channels_app/account_fields.py",
+        "channels_app/reply_occasions.py",  # the texts of two occasions are columns
+        "connect_bridge/storage/account_settings.py",
+    }
 
 
 def _literals(path: Path) -> set[str]:
