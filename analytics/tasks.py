@@ -76,7 +76,7 @@ def read_contact_events() -> None:
 @shared_task  # type: ignore[untyped-decorator] # celery is not typed
 def look_at_queues() -> None:
     """Ask Connect how its queues are."""
-    queue_metrics.look()
+    queue_metrics.fetch()
 
 
 @shared_task  # type: ignore[untyped-decorator] # celery is not typed

@@ -49,29 +49,29 @@ def deliver_due() -> int:
 
 def deliver(event: AlertEvent) -> bool:
     """Try every way that has not worked yet; return whether nothing is left to do."""
-    taken = AlertEvent.objects.filter(pk=event.pk, due_at=event.due_at)
+    same_event = AlertEvent.objects.filter(pk=event.pk, due_at=event.due_at)
     wait = timedelta(seconds=FIRST_WAIT * 2**event.attempts)
-    if not taken.update(due_at=timezone.now() + wait, attempts=event.attempts + 1):
+    if not same_event.update(due_at=timezone.now() + wait, attempts=event.attempts + 1):
         return False  # another worker has it
     if why := orphaned(event.rule.owner):
         AlertEvent.objects.filter(pk=event.pk).update(due_at=None, trouble=f"{why}: take the alert over")
         return True
-    told, troubles = list(event.told), []
-    for way, send in ways(event.rule):
-        if way not in told:
+    delivered, errors = list(event.told), []
+    for channel, send in channels(event.rule):
+        if channel not in delivered:
             try:
                 send(message_of(event))
-                told.append(way)
+                delivered.append(channel)
             except Exception as failure:  # noqa: BLE001 - the other ways are tried, this one again later
-                log.warning("alert %s was not told by %s: %s", event.rule_id, way, type(failure).__name__)
-                troubles.append(f"{way}: {_why(failure)}")
-    over = not troubles or event.attempts + 1 >= MOST_ATTEMPTS
-    given: dict[str, Any] = {"told": told, "trouble": "; ".join(troubles)[:300]}
-    AlertEvent.objects.filter(pk=event.pk).update(**given, **({"due_at": None} if over else {}))
+                log.warning("alert %s was not told by %s: %s", event.rule_id, channel, type(failure).__name__)
+                errors.append(f"{channel}: {_error_text(failure)}")
+    over = not errors or event.attempts + 1 >= MOST_ATTEMPTS
+    changes: dict[str, Any] = {"told": delivered, "trouble": "; ".join(errors)[:300]}
+    AlertEvent.objects.filter(pk=event.pk).update(**changes, **({"due_at": None} if over else {}))
     return over
 
 
-def _why(failure: Exception) -> str:
+def _error_text(failure: Exception) -> str:
     """Return why a way failed, for people: our own words, or the kind of another's."""
     if isinstance(failure, NotTaken):
         return f"answered {failure}"
@@ -80,7 +80,7 @@ def _why(failure: Exception) -> str:
     return str(failure) if isinstance(failure, Forbidden) else type(failure).__name__
 
 
-def ways(rule: AlertRule) -> Iterator[tuple[str, Callable[[Mapping[str, Any]], None]]]:
+def channels(rule: AlertRule) -> Iterator[tuple[str, Callable[[Mapping[str, Any]], None]]]:
     """Yield the ways in which a rule tells."""
     if rule.emails.split():
         yield "e-mail", lambda message: _mail(rule, message)
@@ -137,8 +137,8 @@ def text_of(message: Mapping[str, Any]) -> str:
 
 def _chart(rule: AlertRule, now: datetime) -> str:
     start = hour_of(now) - CHART_HOURS * HOUR
-    known = metrics.history(METRICS[rule.metric], filter_of(rule, now), rule.hours, start)
-    values = [known[at][0] for at in sorted(known)]
+    history = metrics.history(METRICS[rule.metric], filter_of(rule, now), rule.hours, start)
+    values = [history[at][0] for at in sorted(history)]
     real = [value for value in values if value is not None]
     if not real:
         return "no values"

@@ -31,16 +31,18 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 #: IANA's special-purpose registries, beyond what `is_global` knows: shared and protocol addresses, 6to4's anycast, and
 #: 168.63.129.16, where Azure's hosts answer. https://www.iana.org/assignments/iana-ipv4-special-registry
 _INWARD_4 = [
-    ipaddress.ip_network(one)
-    for one in ("100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32", "224.0.0.0/3")
+    ipaddress.ip_network(network)
+    for network in ("100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32", "224.0.0.0/3")
 ]
 #: IPv6 on the internet, and what in it leads to IPv4 or nowhere: Teredo and others, documentation, 6to4.
 _INTERNET_6 = ipaddress.ip_network("2000::/3")
-_INWARD_6 = [ipaddress.ip_network(one) for one in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")]
+_INWARD_6 = [ipaddress.ip_network(network) for network in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")]
 #: RFC 6052, 2.1: the last 32 bits are the IPv4 address.
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 #: Where clouds answer for a machine's own credentials, and what is nobody's: not even for hosts that are named.
-_NEVER = [ipaddress.ip_network(one) for one in ("169.254.0.0/16", "fe80::/10", "fd00:ec2::/32", "0.0.0.0/8", "::/128")]
+_NEVER = [
+    ipaddress.ip_network(network) for network in ("169.254.0.0/16", "fe80::/10", "fd00:ec2::/32", "0.0.0.0/8", "::/128")
+]
 
 
 class Forbidden(Exception):
@@ -75,8 +77,8 @@ def post_json(url: str, message: Mapping[str, Any]) -> None:
     """
     check_address(url)
     parts = _split(url)
-    reach = _Reach(str(parts.hostname), _port(parts), named=_is_named(parts))
-    connection = _connection(parts, reach)
+    guarded_connect = _GuardedConnect(str(parts.hostname), _port(parts), named=_is_named(parts))
+    connection = _connection(parts, guarded_connect)
     body = json.dumps(dict(message)).encode()
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = {"Content-Type": "application/json", "User-Agent": "Parley", "Connection": "close"}
@@ -86,7 +88,7 @@ def post_json(url: str, message: Mapping[str, Any]) -> None:
     except (http.client.HTTPException, ValueError) as failure:
         raise NotTaken(type(failure).__name__) from None
     finally:
-        reach.over()
+        guarded_connect.over()
         connection.close()
     if status not in _FINE:
         raise NotTaken(str(status))
@@ -99,7 +101,7 @@ def is_public(address: _Address) -> bool:
     return address in _INTERNET_6 and address.is_global and not any(address in net for net in _INWARD_6)
 
 
-def _meant(address: _Address) -> _Address:
+def _reached_by(address: _Address) -> _Address:
     """Return the IPv4 address to which an IPv6 one leads: mapped, by 6to4 or by NAT64; any other as it is."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
@@ -127,7 +129,7 @@ def _port(parts: SplitResult) -> int:
 def _is_named(parts: SplitResult) -> bool:
     """Say whether the operator names this host: on its scheme's usual port, or with its port."""
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else str(parts.hostname)
-    named = {one.strip().lower() for one in settings.ALERT_WEBHOOK_HOSTS}
+    named = {host.strip().lower() for host in settings.ALERT_WEBHOOK_HOSTS}
     return f"{host}:{_port(parts)}" in named or (host in named and _port(parts) == _PORTS[parts.scheme])
 
 
@@ -138,41 +140,41 @@ def _number(host: str) -> _Address | None:
         return None
 
 
-def _connection(parts: SplitResult, reach: _Reach) -> http.client.HTTPConnection:
+def _connection(parts: SplitResult, guarded_connect: _GuardedConnect) -> http.client.HTTPConnection:
     host, port = str(parts.hostname), _port(parts)
-    found = (
+    connection = (
         http.client.HTTPSConnection(host, port, timeout=STEP, context=ssl.create_default_context())
         if parts.scheme == "https"
         else http.client.HTTPConnection(host, port, timeout=STEP)
     )
-    found._create_connection = reach  # type: ignore[attr-defined] # the library's own seam; the canary test holds it  # noqa: SLF001
-    return found
+    connection._create_connection = guarded_connect  # type: ignore[attr-defined] # the library's own seam; the canary test holds it  # noqa: SLF001
+    return connection
 
 
-class _Reach:
+class _GuardedConnect:
     """Connects to a host if every one of its addresses may be reached, and cuts the connection when its time is up."""
 
     def __init__(self, host: str, port: int, *, named: bool) -> None:
         self._host, self._port, self._named = host, port, named
 
     def __call__(self, _address: Any, _timeout: Any = None, _source: Any = None) -> socket.socket:
-        found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        addresses = [ipaddress.ip_address(str(where[0]).partition("%")[0]) for *_, where in found]
+        candidates = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        addresses = [ipaddress.ip_address(str(target[0]).partition("%")[0]) for *_, target in candidates]
         if not addresses or not all(map(self._may_reach, addresses)):
             raise Forbidden("The name leads inside the network, and ALERT_WEBHOOK_HOSTS does not name it.")
-        made = _first_that_answers(found)
-        self._end_after(made)
-        return made
+        connected = _first_that_answers(candidates)
+        self._end_after(connected)
+        return connected
 
     def _may_reach(self, address: _Address) -> bool:
-        plain = _meant(address)
+        plain = _reached_by(address)
         if plain.is_multicast or any(plain in net for net in _NEVER if net.version == plain.version):
             return False
         return self._named or is_public(address)
 
-    def _end_after(self, made: socket.socket) -> None:
+    def _end_after(self, connected: socket.socket) -> None:
         """Shut the connection down when its time is up, whoever wraps it by then: a timeout counts each step anew."""
-        self._held = made.dup()
+        self._held = connected.dup()
         self._timer = threading.Timer(TOTAL, self._end)
         self._timer.daemon = True
         self._timer.start()
@@ -188,17 +190,17 @@ class _Reach:
             self._held.close()
 
 
-def _first_that_answers(found: Sequence[Any]) -> socket.socket:
+def _first_that_answers(candidates: Sequence[Any]) -> socket.socket:
     """Connect to one of these addresses, in their order: to the number, so that no name is looked up once more."""
-    trouble: OSError | None = None
-    for family, kind, protocol, _, where in found[:MOST_ADDRESSES]:
-        made = socket.socket(family, kind, protocol)
-        made.settimeout(STEP)
+    failed: OSError | None = None
+    for family, kind, protocol, _, target in candidates[:MOST_ADDRESSES]:
+        connected = socket.socket(family, kind, protocol)
+        connected.settimeout(STEP)
         try:
-            made.connect(where)
+            connected.connect(target)
         except OSError as failure:
-            made.close()
-            trouble = failure
+            connected.close()
+            failed = failure
         else:
-            return made
-    raise trouble or OSError("no address")
+            return connected
+    raise failed or OSError("no address")

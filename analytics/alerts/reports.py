@@ -36,12 +36,12 @@ class NobodyLeft(Exception):
 
 def due(report: Report, now: datetime) -> bool:
     """Return whether it is the report's hour, or was today, and it has not been sent since."""
-    here = local(now)
-    if report.weekday is not None and here.weekday() != report.weekday:
+    local_now = local(now)
+    if report.weekday is not None and local_now.weekday() != report.weekday:
         return False
-    if here.hour < report.hour:
+    if local_now.hour < report.hour:
         return False
-    return report.sent_at is None or local(report.sent_at).date() < here.date()
+    return report.sent_at is None or local(report.sent_at).date() < local_now.date()
 
 
 def send_due() -> int:

@@ -88,21 +88,21 @@ def _unusual(bounds: Bounds, value: float, usual: Sequence[float]) -> bool:
     if bounds.deviations <= 0 or len(usual) < LEAST_WEEKS:
         return True
     middle = median(usual)
-    spread = ROBUST * median(abs(one - middle) for one in usual)
+    spread = ROBUST * median(abs(past - middle) for past in usual)
     off = value - middle if bounds.above else middle - value
     return off > bounds.deviations * spread
 
 
-def usual_values(known: Mapping[datetime, Value], at: datetime, minimum: int) -> list[float]:
+def usual_values(history: Mapping[datetime, Value], at: datetime, minimum: int) -> list[float]:
     """Return the values of this hour of the week in the weeks before."""
-    here = local(at)
-    found = []
+    moment = local(at)
+    values = []
     for week in range(1, WEEKS + 1):
-        there = datetime.combine(here.date() - week * WEEK, here.time(), zone())  # the same time on the wall clock
-        value, n = known.get(hour_of(there), (None, 0))
+        then = datetime.combine(moment.date() - week * WEEK, moment.time(), zone())  # the same time on the wall clock
+        value, n = history.get(hour_of(then), (None, 0))
         if value is not None and n >= minimum:
-            found.append(value)
-    return found
+            values.append(value)
+    return values
 
 
 # ── the past ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -113,10 +113,10 @@ def backtest(rule: AlertRule, now: datetime) -> list[datetime]:
     metric, bounds = METRICS[rule.metric], bounds_of(rule)
     start = hour_of(now - BACKTEST)
     weeks = timedelta(weeks=WEEKS) if bounds.deviations > 0 else timedelta()
-    known = metrics.history(metric, filter_of(rule, now), rule.hours, start - weeks)
+    history = metrics.history(metric, filter_of(rule, now), rule.hours, start - weeks)
     standing, fired = Standing(State.NORMAL), []
-    for at in sorted(one for one in known if one >= start):
-        after = step(bounds, standing, known[at], usual_values(known, at, bounds.minimum))
+    for at in sorted(hour for hour in history if hour >= start):
+        after = step(bounds, standing, history[at], usual_values(history, at, bounds.minimum))
         if after.state == State.FIRING and standing.state != State.FIRING:
             fired.append(at)
         standing = after
@@ -176,8 +176,8 @@ def _standing(rule: AlertRule, now: datetime) -> Standing:
 
 def _usual(rule: AlertRule, chosen: Filter, now: datetime) -> list[float]:
     start = hour_of(now - timedelta(weeks=WEEKS) - 2 * HOUR)
-    known = metrics.history(METRICS[rule.metric], chosen, rule.hours, start)
-    return usual_values(known, hour_of(now), rule.minimum)
+    history = metrics.history(METRICS[rule.metric], chosen, rule.hours, start)
+    return usual_values(history, hour_of(now), rule.minimum)
 
 
 def _is_news(rule: AlertRule, before: str) -> bool:

@@ -54,26 +54,26 @@ def alerts(request: HttpRequest) -> HttpResponse:
 @dashboards(SHARE)
 def alert(request: HttpRequest, rule: uuid.UUID | None = None) -> HttpResponse:
     """Make or change a rule. Before it is saved, the page says how often it would have fired last week."""
-    found = get_object_or_404(AlertRule, pk=rule) if rule else AlertRule(owner_id=_me(request))
+    instance = get_object_or_404(AlertRule, pk=rule) if rule else AlertRule(owner_id=_me(request))
     initial = FIRST_RULE | _defaults(request) if rule is None else None
-    form = AlertForm(request.POST or None, instance=found, initial=initial)
+    form = AlertForm(request.POST or None, instance=instance, initial=initial)
     fired: list[Any] | None = None
     if form.is_valid():
         changed = form.save(commit=False)
         fired = _backtest(changed)
         if "try" not in request.POST:
             changed.state, changed.streak = AlertRule.State.NORMAL, 0
-            taken = _take_over(request, changed)
+            note = _take_over(request, changed)
             changed.save()
-            messages.success(request, f"The alert “{changed.name}” is saved{taken}.")
+            messages.success(request, f"The alert “{changed.name}” is saved{note}.")
             return HttpResponseRedirect(reverse("dashboards:alerts"))
     elif rule and request.method != "POST":
-        fired = _backtest(found)
+        fired = _backtest(instance)
     context = {
         "section": "dashboards",
         "form": form,
-        "rule": found if rule else None,
-        "orphaned": orphaned(found.owner) if rule else "",
+        "rule": instance if rule else None,
+        "orphaned": orphaned(instance.owner) if rule else "",
         "fired": None if fired is None else [formatting.hour(at) for at in fired],
         "silences": SILENCES,
         "mail_off": not settings.EMAIL_URL,
@@ -85,13 +85,13 @@ def alert(request: HttpRequest, rule: uuid.UUID | None = None) -> HttpResponse:
 @dashboards(SHARE)
 def mute(request: HttpRequest, rule: uuid.UUID) -> HttpResponse:
     """Silence a rule for some hours, or let it speak again."""
-    found = get_object_or_404(AlertRule, pk=rule)
+    instance = get_object_or_404(AlertRule, pk=rule)
     hours = request.POST.get("hours", "0")
-    known = int(hours) if hours.isdecimal() and int(hours) in SILENCES else 0
-    found.muted_until = timezone.now() + timedelta(hours=known) if known else None
-    found.save(update_fields=["muted_until"])
-    said = f"is silent for {known} h" if known else "speaks again"
-    messages.success(request, f"The alert “{found.name}” {said}.")
+    chosen = int(hours) if hours.isdecimal() and int(hours) in SILENCES else 0
+    instance.muted_until = timezone.now() + timedelta(hours=chosen) if chosen else None
+    instance.save(update_fields=["muted_until"])
+    what = f"is silent for {chosen} h" if chosen else "speaks again"
+    messages.success(request, f"The alert “{instance.name}” {what}.")
     return HttpResponseRedirect(reverse("dashboards:alerts"))
 
 
@@ -106,15 +106,15 @@ def delete_alert(request: HttpRequest, rule: uuid.UUID) -> HttpResponse:
 @dashboards(SHARE)
 def report(request: HttpRequest, report: uuid.UUID | None = None) -> HttpResponse:
     """Make or change a report."""
-    found = get_object_or_404(Report, pk=report) if report else Report(owner_id=_me(request))
-    form = ReportForm(request.POST or None, instance=found, initial=_defaults(request))
+    instance = get_object_or_404(Report, pk=report) if report else Report(owner_id=_me(request))
+    form = ReportForm(request.POST or None, instance=instance, initial=_defaults(request))
     if form.is_valid():
-        taken = _take_over(request, found)
+        note = _take_over(request, instance)
         form.save()
-        messages.success(request, f"The report “{found.name}” is saved{taken}.")
+        messages.success(request, f"The report “{instance.name}” is saved{note}.")
         return HttpResponseRedirect(reverse("dashboards:alerts"))
-    context = {"section": "dashboards", "form": form, "report": found if report else None}
-    context["orphaned"] = orphaned(found.owner) if report else ""
+    context = {"section": "dashboards", "form": form, "report": instance if report else None}
+    context["orphaned"] = orphaned(instance.owner) if report else ""
     return render(request, "analytics/report_form.html", context | {"mail_off": not settings.EMAIL_URL})
 
 
@@ -130,27 +130,27 @@ def _me(request: HttpRequest) -> int:
     return int(request.user.pk)
 
 
-def _take_over(request: HttpRequest, found: AlertRule | Report) -> str:
+def _take_over(request: HttpRequest, instance: AlertRule | Report) -> str:
     """Make whoever saves what nobody answers for its owner; return words for that."""
-    if not orphaned(found.owner):
+    if not orphaned(instance.owner):
         return ""
-    found.owner_id = _me(request)
-    if isinstance(found, Report):
-        found.trouble = ""
+    instance.owner_id = _me(request)
+    if isinstance(instance, Report):
+        instance.trouble = ""
     return ", and is yours from now on"
 
 
-def _delete(request: HttpRequest, found: AlertRule | Report, what: str) -> HttpResponse:
-    found.delete()
-    messages.success(request, f"The {what} “{found.name}” is deleted.")
+def _delete(request: HttpRequest, instance: AlertRule | Report, what: str) -> HttpResponse:
+    instance.delete()
+    messages.success(request, f"The {what} “{instance.name}” is deleted.")
     return HttpResponseRedirect(reverse("dashboards:alerts"))
 
 
 def _defaults(request: HttpRequest) -> dict[str, Any]:
     """Return what a new form begins with: the filters of the page that one came from."""
-    given = request.GET.copy()
-    given.pop("view", None)
-    return {"query": given.urlencode()}
+    query = request.GET.copy()
+    query.pop("view", None)
+    return {"query": query.urlencode()}
 
 
 def _backtest(rule: AlertRule) -> list[Any]:

@@ -45,7 +45,9 @@ ON CONFLICT (contact_id) DO UPDATE
 """
 
 
-class Taken(StrEnum):
+class EventOutcome(StrEnum):
+    """What was done with an event."""
+
     STORED = "stored"
     IGNORED = "ignored"
     LATER = "later"
@@ -88,7 +90,7 @@ class Unreadable(ValueError):
     """It is no contact event."""
 
 
-def read(raw: bytes) -> ContactEvent:
+def parse_event(raw: bytes) -> ContactEvent:
     """Return the event; raise Unreadable."""
     try:
         event = _decoder.decode(raw)
@@ -106,40 +108,40 @@ def _holds_nul(value: Any) -> bool:
     return isinstance(value, str) and "\x00" in value
 
 
-def take(event: ContactEvent) -> Taken:
+def store_event(event: ContactEvent) -> EventOutcome:
     """Write down what an event tells of a chat of ours. Repeating it, in any order, changes nothing."""
     detail = event.detail
     if detail.channel not in ("", "CHAT"):
-        return Taken.IGNORED
+        return EventOutcome.IGNORED
     contact = _contact(detail)
     if contact is None:
         fresh = event.time is not None and datetime.now(UTC) - _aware(event.time) < PATIENCE
-        return Taken.LATER if fresh else Taken.IGNORED
+        return EventOutcome.LATER if fresh else EventOutcome.IGNORED
     queue, agent = detail.queue_info or _Queue(), detail.agent_info or _Agent()
-    given: dict[str, Any] = {
+    params: dict[str, Any] = {
         "contact": contact,
         "queue": name_of(queue.queue_arn),
-        "queued": _maybe(queue.enqueue_timestamp),
+        "queued": _aware_or_none(queue.enqueue_timestamp),
         "agent": name_of(agent.agent_arn),
-        "agent_at": _maybe(agent.connected_to_agent_timestamp),
-        "disconnected": _maybe(detail.disconnect_timestamp),
-        "completed": _maybe(event.time) if detail.event_type == "COMPLETED" else None,
+        "agent_at": _aware_or_none(agent.connected_to_agent_timestamp),
+        "disconnected": _aware_or_none(detail.disconnect_timestamp),
+        "completed": _aware_or_none(event.time) if detail.event_type == "COMPLETED" else None,
         "reason": (detail.disconnect_reason or "")[:64],
     }
     with connection.cursor() as cursor:
-        cursor.execute(STORE, given)
-    return Taken.STORED
+        cursor.execute(STORE, params)
+    return EventOutcome.STORED
 
 
 def _contact(detail: _Detail) -> uuid.UUID | None:
-    ids = [one[:64] for one in (detail.initial_contact_id, detail.contact_id) if one]
+    ids = [contact_id[:64] for contact_id in (detail.initial_contact_id, detail.contact_id) if contact_id]
     with connection.cursor() as cursor:
         cursor.execute(FIND, {"ids": ids})
         row = cursor.fetchone()
     return row[0] if row else None
 
 
-def _maybe(moment: datetime | None) -> datetime | None:
+def _aware_or_none(moment: datetime | None) -> datetime | None:
     return None if moment is None else _aware(moment)
 
 

@@ -19,24 +19,24 @@ _ARN = re.compile(r"arn:[\w-]+:connect:[\w-]*:\d*:instance/(?P<instance>[\w-]+)/
 
 def name_of(arn: str) -> str:
     """Return the name of a queue or an agent; of an agent's own queue "", since nobody waits in it for anybody."""
-    found = _ARN.fullmatch(arn)
-    if found is None or found["id"].startswith("agent/"):
-        return arn.rpartition("/")[2][:MOST] if found is None else ""
-    known = cache.get(f"analytics.name.{found['id']}")
-    if known is not None:
-        return str(known)
+    match = _ARN.fullmatch(arn)
+    if match is None or match["id"].startswith("agent/"):
+        return arn.rpartition("/")[2][:MOST] if match is None else ""
+    remembered = cache.get(f"analytics.name.{match['id']}")
+    if remembered is not None:
+        return str(remembered)
     try:
         with aws_errors("the name of a queue or an agent"):
-            name = _asked(found["kind"], found["instance"], found["id"])[:MOST]
-        cache.set(f"analytics.name.{found['id']}", name, REMEMBERED)
+            name = _ask_connect(match["kind"], match["instance"], match["id"])[:MOST]
+        cache.set(f"analytics.name.{match['id']}", name, REMEMBERED)
     except AwsError as failure:
-        log.info("the name of %s %s is not told (%s)", found["kind"], found["id"], failure.kind)
-        name = found["id"][:MOST]
-        cache.set(f"analytics.name.{found['id']}", name, REFUSED_FOR)
+        log.info("the name of %s %s is not told (%s)", match["kind"], match["id"], failure.kind)
+        name = match["id"][:MOST]
+        cache.set(f"analytics.name.{match['id']}", name, REFUSED_FOR)
     return name
 
 
-def _asked(kind: str, instance: str, identifier: str) -> str:
+def _ask_connect(kind: str, instance: str, identifier: str) -> str:
     connect = shared_client("connect")
     if kind == "queue":
         return str(connect.describe_queue(InstanceId=instance, QueueId=identifier)["Queue"]["Name"])

@@ -19,11 +19,11 @@ METRICS = {
     "AGENTS_AVAILABLE": ("agents_available", "COUNT"),
     "SLOTS_AVAILABLE": ("slots_available", "COUNT"),
 }
-#: Queues of one question.
+#: Queues of one call.
 MOST = 100
 
 
-def look() -> int:
+def fetch() -> int:
     """Ask for the configured queues and write down the answers; return how many queues answered."""
     queues = settings.CONNECT_QUEUES[:MOST]
     try:
@@ -41,7 +41,7 @@ def look() -> int:
     results = answer.get("MetricResults", [])
     for result in results:
         queue = result["Dimensions"]["Queue"]["Id"]
-        values = {METRICS[one["Metric"]["Name"]][0]: one.get("Value") for one in result["Collections"]}
+        values = {METRICS[metric["Metric"]["Name"]][0]: metric.get("Value") for metric in result["Collections"]}
         QueueNow.objects.update_or_create(
             instance_id=settings.CONNECT_INSTANCE_ID, queue_id=queue, defaults={**values, "at": timezone.now()}
         )

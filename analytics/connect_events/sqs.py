@@ -7,7 +7,7 @@ import time
 
 from django.conf import settings
 
-from analytics.connect_events.events import Taken, Unreadable, read, take
+from analytics.connect_events.events import EventOutcome, Unreadable, parse_event, store_event
 from connect_bridge.aws import AwsError, aws_errors, shared_client
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def drain() -> int:
             with aws_errors("the queue of contact events"):
                 answer = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=BATCH)
                 messages = answer.get("Messages", [])
-                done = [message for message in messages if _take(message["Body"]) is not Taken.LATER]
+                done = [message for message in messages if _store(message["Body"]) is not EventOutcome.LATER]
                 for message in done:
                     sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
         except AwsError as failure:
@@ -38,9 +38,9 @@ def drain() -> int:
     return stored
 
 
-def _take(body: str) -> Taken:
+def _store(body: str) -> EventOutcome:
     try:
-        return take(read(body.encode()))
+        return store_event(parse_event(body.encode()))
     except Unreadable:
         log.warning("the queue of contact events holds something else; it is thrown away")
-        return Taken.IGNORED
+        return EventOutcome.IGNORED

@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from analytics.connect_events.events import Taken, Unreadable, read, take
+from analytics.connect_events.events import EventOutcome, Unreadable, parse_event, store_event
 
 #: Bytes; EventBridge's events have at most 256 KB (Amazon EventBridge quotas).
 LARGEST = 256 * 1024
@@ -21,8 +21,8 @@ def contact_events(request: HttpRequest) -> JsonResponse:
     """Take one event. 503 asks EventBridge to offer it again: the chat may be stored in a moment."""
     if not settings.CONTACT_EVENTS_TOKEN:
         raise Http404
-    given = request.headers.get("X-Parley-Token", "")
-    if not hmac.compare_digest(given.encode(), settings.CONTACT_EVENTS_TOKEN.encode()):
+    token = request.headers.get("X-Parley-Token", "")
+    if not hmac.compare_digest(token.encode(), settings.CONTACT_EVENTS_TOKEN.encode()):
         return JsonResponse({"error": "bad_token"}, status=401)
     length = request.headers.get("Content-Length") or "0"
     if not (length.isascii() and length.isdigit()):
@@ -30,7 +30,7 @@ def contact_events(request: HttpRequest) -> JsonResponse:
     if len(length) > len(str(LARGEST)) or int(length) > LARGEST:
         return JsonResponse({"error": "too_large"}, status=413)
     try:
-        taken = take(read(request.body))
+        outcome = store_event(parse_event(request.body))
     except Unreadable:
         return JsonResponse({"error": "not_a_contact_event"}, status=400)
-    return JsonResponse({"status": taken}, status=503 if taken is Taken.LATER else 200)
+    return JsonResponse({"status": outcome}, status=503 if outcome is EventOutcome.LATER else 200)

@@ -62,8 +62,8 @@ def reachable(addresses: Sequence[str]) -> list[str]:
     """Return the addresses to which numbers may go: not those of people who are deactivated here."""
     users = get_user_model().objects.exclude(email="").values_list("email", "is_active")
     active = {email.casefold() for email, is_active in users if is_active}
-    gone = {email.casefold() for email, is_active in users if not is_active} - active
-    return [address for address in addresses if address.casefold() not in gone]
+    inactive = {email.casefold() for email, is_active in users if not is_active} - active
+    return [address for address in addresses if address.casefold() not in inactive]
 
 
 def dashboards(permission: str = VIEW) -> Callable[[View], View]:

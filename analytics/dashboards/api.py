@@ -88,11 +88,11 @@ class _MetricsView(APIView):
             raise ValidationError({name: [f"Unknown parameter. Known are: {', '.join(NAMES)}."]})
         try:
             chosen = parse(request.query_params, timezone.now())
-        except BadFilter as wrong:
-            raise ValidationError({wrong.field: [str(wrong)]}) from None
+        except BadFilter as problem:
+            raise ValidationError({problem.field: [str(problem)]}) from None
         data = DashboardData(allowed(request.user, chosen))
         sight = sight_of(request.user)
-        made = [redacted(catalogue.make(key, data), sight) for key in keys]
+        tiles = [redacted(catalogue.make(key, data), sight) for key in keys]
         state = data.state
         return Response(
             {
@@ -100,7 +100,7 @@ class _MetricsView(APIView):
                 "end": data.filter.end,
                 "zone": formatting.zone_name(data.now),
                 "fresh_at": state.fresh_at if state else None,
-                "metrics": [_as_json(tile) for tile in made],
+                "metrics": [_as_json(tile) for tile in tiles],
             }
         )
 

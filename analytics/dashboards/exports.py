@@ -70,8 +70,8 @@ def tile(request: HttpRequest, key: str) -> HttpResponse:
     data = _data(request)
     if isinstance(data, HttpResponse):
         return data
-    made = redacted(catalogue.make(key, data), sight_of(request.user))
-    return _answer(request, f"tile {key}", key, tile_lines(made, data))
+    tile_shown = redacted(catalogue.make(key, data), sight_of(request.user))
+    return _answer(request, f"tile {key}", key, tile_lines(tile_shown, data))
 
 
 @require_safe
@@ -89,29 +89,29 @@ def rows(request: HttpRequest, what: str) -> HttpResponse:
     return _answer(request, f"rows {what}", what, lines)
 
 
-def tile_lines(made: Tile, data: DashboardData) -> Iterator[Sequence[Any]]:
+def tile_lines(tile: Tile, data: DashboardData) -> Iterator[Sequence[Any]]:
     """Yield a tile as lines of a table: first what makes its number honest, then the numbers."""
-    yield ["tile", made.title]
+    yield ["tile", tile.title]
     yield ["from", data.filter.start]
     yield ["to", data.filter.end]
     yield ["zone", formatting.zone_name(data.now)]
     yield ["filters", data.filter.query()]
-    yield ["formula", made.formula]
-    yield ["excluded", made.excludes]
-    yield ["n", made.n, made.of]
-    yield ["value", made.value, made.unit]
-    yield ["before", made.before, made.unit]
-    for part in made.parts:
+    yield ["formula", tile.formula]
+    yield ["excluded", tile.excludes]
+    yield ["n", tile.n, tile.of]
+    yield ["value", tile.value, tile.unit]
+    yield ["before", tile.before, tile.unit]
+    for part in tile.parts:
         yield [part.label, part.value]
-    if made.series is not None:
+    if tile.series is not None:
         yield []
-        yield ["at", *made.series.names, "n", "unfinished"]
-        for point in made.series.points:
+        yield ["at", *tile.series.names, "n", "unfinished"]
+        for point in tile.series.points:
             yield [point.at, *point.values, point.n, "yes" if point.partial else ""]
-    if made.rows:
+    if tile.rows:
         yield []
-        yield ["", *(column.label for column in made.columns), "n"]
-        for line in made.rows:
+        yield ["", *(column.label for column in tile.columns), "n"]
+        for line in tile.rows:
             yield [line.label, *line.values, line.n]
 
 
@@ -127,7 +127,7 @@ def row_lines(
     agent = columns.index("agent") if "agent" in columns and not with_agents else None
     with transaction.atomic(), connection.connection.cursor(name="export") as cursor:
         cursor.itersize = CHUNK
-        cursor.execute(query, {**data.of, **pick.given})
+        cursor.execute(query, {**data.of, **pick.params})
         for row in cursor:
             yield row if agent is None else [*row[:agent], "", *row[agent + 1 :]]
 
@@ -165,8 +165,8 @@ def written(lines: Iterable[Sequence[Any]]) -> Iterator[str]:
 def _data(request: HttpRequest) -> DashboardData | HttpResponse:
     try:
         return DashboardData(allowed(request.user, parse(request.GET, timezone.now())))
-    except BadFilter as wrong:
-        return HttpResponse(f"{wrong.field}: {wrong}", status=400, content_type="text/plain; charset=utf-8")
+    except BadFilter as problem:
+        return HttpResponse(f"{problem.field}: {problem}", status=400, content_type="text/plain; charset=utf-8")
 
 
 def _answer(request: HttpRequest, what: str, name: str, lines: Iterable[Sequence[Any]]) -> HttpResponse:

@@ -47,8 +47,8 @@ def _written(value: str | None) -> str:
 
 def _values(facet: str, data: DashboardData) -> list[str]:
     """Return the values that the facet had in the last 28 days or in the range, whichever is longer."""
-    found = Rollup.objects.filter(grain=Rollup.Grain.DAY, facet=facet, at__gte=data.filter.start)
-    values = set(found.values_list("value", flat=True).distinct()[:MOST])
+    rows = Rollup.objects.filter(grain=Rollup.Grain.DAY, facet=facet, at__gte=data.filter.start)
+    values = set(rows.values_list("value", flat=True).distinct()[:MOST])
     if (chosen := getattr(data.filter, facet)) is not None:
         values.add(chosen)
     return sorted(values)
@@ -57,21 +57,21 @@ def _values(facet: str, data: DashboardData) -> list[str]:
 def _chips(request: HttpRequest, data: DashboardData) -> Iterator[dict[str, str]]:
     chosen = data.filter
     names = {account.id: account.name for account in data.all_accounts}
-    told = {
+    texts = {
         "channel": chosen.channel,
         "account": names.get(chosen.account, "unknown account") if chosen.account else "",
         **{facet: value or "not told" for facet, value in chosen.facets.items()},
     }
-    for name, text in told.items():
+    for name, text in texts.items():
         if text:
             yield {"name": name, "text": text, "without": f"{request.path}?{chosen.query(**{name: ''})}"}
 
 
 def _views(request: HttpRequest, page: str) -> dict[str, Any]:
-    mine = (
+    views = (
         SavedView.objects.filter(Q(owner_id=request.user.pk) | Q(shared=True)).select_related("owner").order_by("name")
     )
-    current = next((view for view in mine if str(view.id) == request.GET.get("view")), None)
+    current = next((view for view in views if str(view.id) == request.GET.get("view")), None)
     query = _query(request)
     return {
         "all": [
@@ -80,7 +80,7 @@ def _views(request: HttpRequest, page: str) -> dict[str, Any]:
                 "url": f"{_address(view.page)}?{view.query}&view={view.id}",
                 "mine": view.owner == request.user,
             }
-            for view in mine
+            for view in views
         ],
         "current": current,
         "modified": current is not None and current.query != query,
@@ -91,9 +91,9 @@ def _views(request: HttpRequest, page: str) -> dict[str, Any]:
 
 
 def _query(request: HttpRequest) -> str:
-    given = request.GET.copy()
-    given.pop("view", None)
-    return given.urlencode()
+    query = request.GET.copy()
+    query.pop("view", None)
+    return query.urlencode()
 
 
 def _address(page: str) -> str:

@@ -33,8 +33,8 @@ def save(request: HttpRequest) -> HttpResponse:
     if pinned:
         SavedView.objects.filter(owner_id=request.user.pk, page=page, pinned=True).update(pinned=False)
     shared = request.POST.get("shared") == "on" and request.user.has_perm(SHARE)
-    given = {"page": page, "query": query, "shared": shared, "pinned": pinned}
-    view, _ = SavedView.objects.update_or_create(owner_id=request.user.pk, name=name, defaults=given)
+    values = {"page": page, "query": query, "shared": shared, "pinned": pinned}
+    view, _ = SavedView.objects.update_or_create(owner_id=request.user.pk, name=name, defaults=values)
     messages.success(request, f"The view “{view.name}” is saved.")
     address = reverse("dashboards:overview") if page == OVERVIEW else reverse("dashboards:page", args=[page])
     return HttpResponseRedirect(f"{address}?{query}&view={view.id}")
@@ -44,13 +44,13 @@ def save(request: HttpRequest) -> HttpResponse:
 @dashboards()
 def delete(request: HttpRequest, view: uuid.UUID) -> HttpResponse:
     """Throw a view of one's own away."""
-    found = get_object_or_404(SavedView, pk=view, owner_id=request.user.pk)
-    found.delete()
-    messages.success(request, f"The view “{found.name}” is deleted.")
+    saved = get_object_or_404(SavedView, pk=view, owner_id=request.user.pk)
+    saved.delete()
+    messages.success(request, f"The view “{saved.name}” is deleted.")
     return _back(request)
 
 
 def _back(request: HttpRequest) -> HttpResponse:
-    there = request.POST.get("back", "")
-    safe = url_has_allowed_host_and_scheme(there, {request.get_host()}, require_https=request.is_secure())
-    return HttpResponseRedirect(there if safe else reverse("dashboards:overview"))
+    address = request.POST.get("back", "")
+    safe = url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())
+    return HttpResponseRedirect(address if safe else reverse("dashboards:overview"))

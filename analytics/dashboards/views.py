@@ -61,8 +61,8 @@ def parts(request: HttpRequest) -> HttpResponse:
     name = request.GET.get("page", OVERVIEW)
     try:
         data = _data(request)
-    except BadFilter as wrong:
-        return HttpResponse(str(wrong), status=400, content_type="text/plain; charset=utf-8")
+    except BadFilter as problem:
+        return HttpResponse(str(problem), status=400, content_type="text/plain; charset=utf-8")
     return render(request, "analytics/parts.html", _context(request, data, name))
 
 
@@ -70,18 +70,18 @@ def parts(request: HttpRequest) -> HttpResponse:
 @dashboards()
 def chat(request: HttpRequest, contact: uuid.UUID) -> HttpResponse:
     """Show one chat's transcript with its marks; the lowest message is the one to open at."""
-    found = transcript.load(contact, sight_of(request.user))
-    if found is None:
+    transcript_of_chat = transcript.load(contact, sight_of(request.user))
+    if transcript_of_chat is None:
         raise Http404
     note_read(request.user, "chat", [contact])
-    return render(request, "analytics/chat.html", {"section": "dashboards", "chat": found})
+    return render(request, "analytics/chat.html", {"section": "dashboards", "chat": transcript_of_chat})
 
 
 def _page(request: HttpRequest, name: str, title: str) -> HttpResponse:
     try:
         data = _data(request)
-    except BadFilter as wrong:
-        return _bad_filter(request, wrong)
+    except BadFilter as problem:
+        return _bad_filter(request, problem)
     context = _context(request, data, name)
     context |= {"title": title, "bar": filter_bar.build(request, data, name)}
     return render(request, "analytics/overview.html" if name == OVERVIEW else "analytics/page.html", context)
@@ -94,27 +94,27 @@ def _called(line: Row, sight: Sight) -> Row:
 def _chats(request: HttpRequest) -> HttpResponse:
     try:
         data = _data(request)
-    except BadFilter as wrong:
-        return _bad_filter(request, wrong)
+    except BadFilter as problem:
+        return _bad_filter(request, problem)
     pick, columns = chat_selection.parse(request.GET), chat_columns()
-    found = chat_queries.chats(data, MOST_CHATS + 1, pick)
-    shown, sight = found[:MOST_CHATS], sight_of(request.user)
-    note_read(request.user, "chat", [one.contact for one in shown])
+    chats = chat_queries.chats(data, MOST_CHATS + 1, pick)
+    shown, sight = chats[:MOST_CHATS], sight_of(request.user)
+    note_read(request.user, "chat", [chat.contact for chat in shown])
     context = _context(request, data, "chats")
     context |= {
         "title": "Chats",
         "bar": filter_bar.build(request, data, "chats"),
         "columns": columns,
-        "rows": [(one, _called(chat_row(data, one, columns), sight)) for one in shown],
-        "words": {one.unit: masked_text(one.words or "", sight) for one in shown} if sight is not Sight.NONE else {},
-        "more": len(found) > MOST_CHATS,
+        "rows": [(chat, _called(chat_row(data, chat, columns), sight)) for chat in shown],
+        "words": {chat.unit: masked_text(chat.words or "", sight) for chat in shown} if sight is not Sight.NONE else {},
+        "more": len(chats) > MOST_CHATS,
         "pick": pick,
         "picked": data.filter.query(**pick.parameters),
         "outcomes": [
             (label, key == pick.outcome, data.filter.query(**{**pick.parameters, "outcome": key}))
             for key, label in chat_selection.OUTCOMES.items()
         ],
-        "chosen": [(text, data.filter.query(**{**pick.parameters, name: ""})) for name, text in pick.told.items()],
+        "chosen": [(text, data.filter.query(**{**pick.parameters, name: ""})) for name, text in pick.described.items()],
     }
     return render(request, "analytics/chats.html", context)
 
@@ -125,14 +125,14 @@ def _data(request: HttpRequest) -> DashboardData:
 
 def _context(request: HttpRequest, data: DashboardData, name: str) -> dict[str, Any]:
     sight = sight_of(request.user)
-    whole = [catalogue.make(key, data) for key in visible(request.user, catalogue.keys_on(name))]
-    catalogue.keep(whole, data)
-    made = [redacted(_led_on(tile, name, data), sight) for tile in whole]
+    tiles = [catalogue.make(key, data) for key in visible(request.user, catalogue.keys_on(name))]
+    catalogue.keep(tiles, data)
+    shown = [redacted(_led_on(tile, name, data), sight) for tile in tiles]
     state = data.state
     return {
         "section": "dashboards",
         "page": name,
-        "tiles": {tile.key: tile for tile in made},
+        "tiles": {tile.key: tile for tile in shown},
         "data": data,
         "filter": data.filter,
         "clear_query": data.filter.cleared,
@@ -150,8 +150,8 @@ def _context(request: HttpRequest, data: DashboardData, name: str) -> dict[str, 
 
 def _led_on(tile: Tile, page: str, data: DashboardData) -> Tile:
     """Return the tile with a way on: one that leads to the page where it stands leads to the chats instead."""
-    here = not tile.drill or tile.drill == data.drill(page)
-    return replace(tile, drill=data.drill("chats")) if here and tile.page == page else tile
+    own_page = not tile.drill or tile.drill == data.drill(page)
+    return replace(tile, drill=data.drill("chats")) if own_page and tile.page == page else tile
 
 
 def _rebuilt(data: DashboardData) -> int | None:
@@ -162,10 +162,10 @@ def _rebuilt(data: DashboardData) -> int | None:
     return max(0, min(99, 100 - 100 * Change.objects.count() // state.rebuild_of))
 
 
-def _bad_filter(request: HttpRequest, wrong: BadFilter) -> HttpResponse:
+def _bad_filter(request: HttpRequest, problem: BadFilter) -> HttpResponse:
     context = {
         "section": "dashboards",
-        "field": wrong.field,
-        "why": str(wrong),
+        "field": problem.field,
+        "why": str(problem),
     }
     return render(request, "analytics/bad_filter.html", context, status=400)

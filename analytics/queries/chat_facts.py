@@ -51,27 +51,27 @@ SELECT counted FROM analytics_chatfact
 def sums(question: Question) -> dict[tuple[Any, ...], dict[str, int]]:
     """Return what rollups.sums returns."""
     nothing = dict.fromkeys(question.measures, 0)
-    found: dict[tuple[Any, ...], dict[str, int]] = {} if question.by else {(): dict(nothing)}
+    groups: dict[tuple[Any, ...], dict[str, int]] = {} if question.by else {(): dict(nothing)}
     for facts in map(_counts.decode, _facts(question)):
         for hour, value, counts in _counted(facts, question.facet):
             if question.start <= hour < question.end:
-                totals = found.setdefault(_group(question, hour, facts, value), dict(nothing))
+                totals = groups.setdefault(_group(question, hour, facts, value), dict(nothing))
                 for name in counts.keys() & nothing.keys():
                     totals[name] += counts[name]
-    return found
+    return groups
 
 
 def bins(question: Question, digests: Sequence[str]) -> dict[tuple[Any, ...], Any]:
     """Return what rollups.bins returns."""
-    wanted = {DIGESTS.index(name) for name in digests}
+    places = {DIGESTS.index(name) for name in digests}
 
     def rows() -> Iterator[tuple[tuple[Any, ...], int, int, int]]:
         for facts in map(_durations.decode, _facts(question)):
             value = getattr(facts, question.facet) if question.facet else ""
-            for hour, several in facts.bins.items():
+            for hour, digests_of_hour in facts.bins.items():
                 group = _group(question, hour, facts, value)
-                for digest in wanted & several.keys() if question.start <= hour < question.end else ():
-                    yield from ((group, digest, place, count) for place, count in several[digest].items())
+                for digest in places & digests_of_hour.keys() if question.start <= hour < question.end else ():
+                    yield from ((group, digest, place, count) for place, count in digests_of_hour[digest].items())
 
     return binned(rows())
 
@@ -96,13 +96,13 @@ def _group(question: Question, hour: datetime, facts: Counts | Durations, value:
 
 
 def _facts(question: Question) -> Iterator[bytes]:
-    given = {
+    params = {
         "start": question.start,
         "end": question.end,
         "accounts": None if question.accounts is None else list(question.accounts),
         **{name: question.facets.get(name) for name in ("queue", "agent", "language")},
     }
     with connection.cursor() as cursor:
-        cursor.execute(FACTS, given)
+        cursor.execute(FACTS, params)
         for (counted,) in cursor.fetchall():
             yield counted

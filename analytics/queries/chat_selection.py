@@ -1,4 +1,4 @@
-"""Which chats lie behind a number: read from a URL, told to the database, and given back to a URL.
+"""Which chats lie behind a number: read from a URL, passed to the database, and written back to a URL.
 
 The chats of a range are those that were requested in it, as the numbers count them. Two things are not of the range:
 what is open is open now, and a failed message counts in the hour of the message, whenever its chat began.
@@ -74,20 +74,20 @@ class Pick(msgspec.Struct, frozen=True):
 
     @property
     def where(self) -> str:
-        """Return the condition on f, a row of ChatFact: constants alone. `given` belongs to it."""
-        said = ["f.contact_id IS NOT NULL", _OF_OUTCOME[self.outcome]]
+        """Return the condition on f, a row of ChatFact: constants alone. `params` belong to it."""
+        conditions = ["f.contact_id IS NOT NULL", _OF_OUTCOME[self.outcome]]
         if self.code:
-            said.append(_CODE)
+            conditions.append(_CODE)
         elif self.outcome != "open":
-            said.append(_REQUESTED)
+            conditions.append(_REQUESTED)
         if self.phrase:
-            said.append(_PHRASE)
+            conditions.append(_PHRASE)
         if self.slot:
-            said.append(_SLOT)
-        return " AND ".join(f"({one.strip()})" for one in said)
+            conditions.append(_SLOT)
+        return " AND ".join(f"({condition.strip()})" for condition in conditions)
 
     @property
-    def given(self) -> dict[str, Any]:
+    def params(self) -> dict[str, Any]:
         weekday, _, hour = self.slot.partition("-")
         slot = {"weekday": WEEKDAYS.index(weekday) + 1, "hour": int(hour)} if self.slot else {}
         return {"phrase": self.phrase, "code": self.code, "zone": str(zone()), **slot}
@@ -98,16 +98,16 @@ class Pick(msgspec.Struct, frozen=True):
         return {name: value for name in NAMES if (value := getattr(self, name))}
 
     @property
-    def told(self) -> dict[str, str]:
+    def described(self) -> dict[str, str]:
         """Return what else than the outcome is chosen, in words."""
         slot = f"began {self.slot.replace('-', ' ')}:00" if self.slot else ""
-        told = {"phrase": f"phrase: {self.phrase}", "code": f"failed with: {self.code}", "slot": slot}
-        return {name: told[name] for name in told if getattr(self, name)}
+        texts = {"phrase": f"phrase: {self.phrase}", "code": f"failed with: {self.code}", "slot": slot}
+        return {name: texts[name] for name in texts if getattr(self, name)}
 
 
-def parse(given: Mapping[str, str]) -> Pick:
+def parse(params: Mapping[str, str]) -> Pick:
     """Read a choice; what nobody offers is no choice."""
-    texts = {name: given.get(name, "")[:_MOST_CHARACTERS].replace("\x00", "") for name in NAMES}
+    texts = {name: params.get(name, "")[:_MOST_CHARACTERS].replace("\x00", "") for name in NAMES}
     if texts["outcome"] not in OUTCOMES:
         texts["outcome"] = ""
     weekday, _, hour = texts["slot"].partition("-")

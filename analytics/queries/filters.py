@@ -91,8 +91,8 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
         """Return the moment of the comparison: the same time on the wall clock, so many days earlier."""
         shift = self.shift
         assert shift is not None
-        there = local(moment)
-        return datetime.combine(there.date() - shift, there.time(), zone()).astimezone(UTC)
+        wall_clock = local(moment)
+        return datetime.combine(wall_clock.date() - shift, wall_clock.time(), zone()).astimezone(UTC)
 
     @property
     def facets(self) -> dict[str, str]:
@@ -107,7 +107,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 
     def parameters(self, **changed: str) -> dict[str, str]:
         """Return the URL's parameters, some changed; "" takes one away."""
-        given = {
+        params = {
             "range": self.range,
             "since": self.since.isoformat() if self.since and self.range == "custom" else "",
             "until": self.until.isoformat() if self.until and self.range == "custom" else "",
@@ -116,7 +116,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
             "account": str(self.account) if self.account else "",
             **{name: (value or NONE) for name, value in self.facets.items()},
         }
-        return {name: value for name, value in {**given, **changed}.items() if value}
+        return {name: value for name, value in {**params, **changed}.items() if value}
 
     @property
     def cleared(self) -> str:
@@ -128,9 +128,9 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
         return urlencode(self.parameters(**changed))
 
 
-def parse(given: Mapping[str, str], now: datetime) -> Filter:
+def parse(params: Mapping[str, str], now: datetime) -> Filter:
     """Read a filter from a URL's parameters; raise BadFilter for what cannot be read. Unknown names are ignored."""
-    texts = {name: given.get(name, "").strip() for name in NAMES}
+    texts = {name: params.get(name, "").strip() for name in NAMES}
     for name, text in texts.items():
         if "\x00" in text or len(text) > _MOST_CHARACTERS:
             raise BadFilter(name, "It holds what no value has.")
@@ -148,14 +148,14 @@ def parse(given: Mapping[str, str], now: datetime) -> Filter:
     )
 
 
-def unknown(given: Mapping[str, Any], *, known: tuple[str, ...] = ()) -> Iterator[str]:
+def unknown(params: Mapping[str, Any], *, known: tuple[str, ...] = ()) -> Iterator[str]:
     """Yield the names of parameters that no filter has."""
-    return (name for name in given if name not in (*NAMES, *known))
+    return (name for name in params if name not in (*NAMES, *known))
 
 
-def _one_of(field: str, text: str, known: Mapping[str, str]) -> str:
-    if text not in known:
-        raise BadFilter(field, f"Give one of: {', '.join(known)}.")
+def _one_of(field: str, text: str, allowed: Mapping[str, str]) -> str:
+    if text not in allowed:
+        raise BadFilter(field, f"Give one of: {', '.join(allowed)}.")
     return text
 
 
@@ -167,13 +167,13 @@ def _account(text: str) -> uuid.UUID | None:
 
 
 def _days(texts: Mapping[str, str]) -> tuple[date, date]:
-    found = []
+    days = []
     for name in ("since", "until"):
         try:
-            found.append(date.fromisoformat(texts[name]))
+            days.append(date.fromisoformat(texts[name]))
         except ValueError:
             raise BadFilter(name, "Give a day as 2026-11-25.") from None
-    since, until = found
+    since, until = days
     if since > until:
         raise BadFilter("until", "The last day is before the first.")
     if until - since > LONGEST * DAY or since < date(2000, 1, 1) or until > date(2200, 1, 1):

@@ -27,13 +27,13 @@ def sums(question: Question) -> dict[tuple[Any, ...], Sums]:
         return chat_facts.sums(question)
     groups = [_COLUMNS[name] for name in question.by]
     totals = ", ".join(f"COALESCE(sum({name}), 0)::bigint" for name in question.measures)
-    where, given = _where(question, question.rollup)
+    where, params = _where(question, question.rollup)
     query = f"SELECT {''.join(f'{name}, ' for name in groups)}{totals} FROM analytics_rollup r WHERE {where}"  # noqa: S608 - our own names
     if groups:
         query += f" GROUP BY {', '.join(groups)}"
     width = len(groups)
     result: dict[tuple[Any, ...], Sums] = {}
-    for row in _rows(query, given):
+    for row in _rows(query, params):
         group = _in_days(question, row[:width])
         added = zip(question.measures, row[width:], strict=True)
         known = result.get(group)
@@ -47,7 +47,7 @@ def bins(question: Question, digests: Sequence[str]) -> dict[tuple[Any, ...], Bi
     if read is None or not _has_digests(question, read, digests):
         return chat_facts.bins(question, digests)
     groups = [_COLUMNS[name] for name in question.by]
-    where, given = _where(question, read)
+    where, params = _where(question, read)
     # OFFSET 0: bins are looked up by rollup. Left alone, the planner reads all there are.
     query = f"""
 SELECT {"".join(f"{name}, " for name in groups)} b.digest, b.bin, sum(b.count)::bigint
@@ -56,7 +56,7 @@ SELECT {"".join(f"{name}, " for name in groups)} b.digest, b.bin, sum(b.count)::
         WHERE rollup_id = r.id AND digest = ANY(%(digests)s) OFFSET 0) b
  WHERE {where} GROUP BY {"".join(f"{name}, " for name in groups)} b.digest, b.bin
 """  # noqa: S608 - our own names
-    rows = _rows(query, {**given, "digests": [DIGESTS.index(name) for name in digests]})
+    rows = _rows(query, {**params, "digests": [DIGESTS.index(name) for name in digests]})
     return binned((_in_days(question, row[: len(groups)]), *row[len(groups) :]) for row in rows)
 
 
@@ -69,17 +69,17 @@ def _has_digests(question: Question, facet: str, digests: Sequence[str]) -> bool
 def _where(question: Question, facet: str) -> tuple[str, dict[str, Any]]:
     start, end = question.start, question.end
     first, last = (end, end) if question.hourly else _whole_days(start, end)
-    given: dict[str, Any] = {"facet": facet, "start": start, "end": end, "first": first, "last": last}
+    params: dict[str, Any] = {"facet": facet, "start": start, "end": end, "first": first, "last": last}
     days = "r.grain = 'd' AND r.at >= %(first)s AND r.at < %(last)s"
     hours = "r.grain = 'h' AND (r.at >= %(start)s AND r.at < %(first)s OR r.at >= %(last)s AND r.at < %(end)s)"
     where = f"r.facet = %(facet)s AND ({days} OR {hours})"
     if question.accounts is not None:
         where += " AND r.account_id = ANY(%(accounts)s)"
-        given["accounts"] = list(question.accounts)
+        params["accounts"] = list(question.accounts)
     if facet in question.facets:
         where += " AND r.value = %(value)s"
-        given["value"] = question.facets[facet]
-    return where, given
+        params["value"] = question.facets[facet]
+    return where, params
 
 
 def _in_days(question: Question, group: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -98,7 +98,7 @@ def _whole_days(start: datetime, end: datetime) -> tuple[datetime, datetime]:
     return (first, last) if first < last else (end, end)
 
 
-def _rows(query: str, given: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+def _rows(query: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
-        cursor.execute(query, dict(given))
+        cursor.execute(query, dict(params))
         return list(cursor.fetchall())

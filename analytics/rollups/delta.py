@@ -57,8 +57,8 @@ class Delta:
 
     def bins(self) -> dict[Key, list[tuple[int, int, int]]]:
         """Return (digest, bin, count) by key, what is not nothing."""
-        found = {key: [(*place, n) for place, n in counts.items() if n] for key, counts in self._bins.items()}
-        return {key: counts for key, counts in found.items() if counts}
+        bins = {key: [(*place, n) for place, n in counts.items() if n] for key, counts in self._bins.items()}
+        return {key: counts for key, counts in bins.items() if counts}
 
     def _add_phrases(self, facts: Facts, sign: int) -> None:
         """Count the chat for each of its phrases: by the day alone, they are many."""

@@ -49,8 +49,8 @@ def begin() -> int:
         cursor.execute(MARK)
         cursor.execute(MARK_OUTSIDE)
         whole = Change.objects.count()
-        given = {"zone": settings.TIME_ZONE, "rebuild_of": whole}
-        RollupState.objects.update_or_create(pk=1, defaults=given)
+        values = {"zone": settings.TIME_ZONE, "rebuild_of": whole}
+        RollupState.objects.update_or_create(pk=1, defaults=values)
     return whole
 
 

@@ -29,23 +29,23 @@ class Comprehend:
 
     def sentiment(self, texts: Sequence[str], language: str) -> list[Score | ItemFailed]:
         answer = self._call("batch_detect_sentiment", TextList=list(texts), LanguageCode=language)
-        found: list[Score | ItemFailed] = [ItemFailed("MISSING", final=False)] * len(texts)
+        answers: list[Score | ItemFailed] = [ItemFailed("MISSING", final=False)] * len(texts)
         for result in answer.get("ResultList", []):
-            found[result["Index"]] = _score(result["SentimentScore"])
+            answers[result["Index"]] = _score(result["SentimentScore"])
         for error in answer.get("ErrorList", []):
             code = str(error.get("ErrorCode", ""))
-            found[error["Index"]] = ItemFailed(code, final=code.upper() not in _PASSING)
-        return found
+            answers[error["Index"]] = ItemFailed(code, final=code.upper() not in _PASSING)
+        return answers
 
     def language(self, text: str) -> str:
-        found = self._call("detect_dominant_language", Text=text).get("Languages", [])
-        return str(max(found, key=lambda one: one["Score"])["LanguageCode"]) if found else ""
+        languages = self._call("detect_dominant_language", Text=text).get("Languages", [])
+        return str(max(languages, key=lambda language: language["Score"])["LanguageCode"]) if languages else ""
 
     def key_phrases(self, text: str, language: str) -> list[KeyPhrase]:
         answer = self._call("detect_key_phrases", Text=text, LanguageCode=language)
         return [
-            KeyPhrase(one["Text"], one["BeginOffset"], one["EndOffset"], one["Score"])
-            for one in answer.get("KeyPhrases", [])
+            KeyPhrase(phrase["Text"], phrase["BeginOffset"], phrase["EndOffset"], phrase["Score"])
+            for phrase in answer.get("KeyPhrases", [])
         ]
 
     def _call(self, operation: str, **arguments: Any) -> Any:

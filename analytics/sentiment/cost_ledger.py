@@ -58,6 +58,6 @@ def cost(number: int) -> float:
     return number * float(settings.SENTIMENT_UNIT_PRICE)
 
 
-def _add(*given: Any) -> None:
+def _add(*params: Any) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(ADD, list(given))
+        cursor.execute(ADD, list(params))

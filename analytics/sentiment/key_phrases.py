@@ -62,7 +62,9 @@ ON CONFLICT (message_id, text) DO NOTHING
 DONE = "UPDATE analytics_sentiment SET phrases_due = false WHERE message_id = ANY(%s)"
 
 
-class Negative(msgspec.Struct, frozen=True):
+class NegativeText(msgspec.Struct, frozen=True):
+    """What a customer wrote in a negative message; `key` is that of its score."""
+
     message: uuid.UUID
     language: str
     text: str
@@ -70,34 +72,40 @@ class Negative(msgspec.Struct, frozen=True):
 
 
 def run(analyser: Analyser) -> int:
-    """Ask for the phrases of negative messages; return how many calls that took. What fails is tried again later."""
+    """Ask for the phrases of negative messages; return how many calls that took. What fails is tried again later.
+
+    1. Claim the messages whose phrases are due, for two minutes.
+    2. Give those their phrases whose words are known from an earlier message: that needs no call.
+    3. Ask about the others, each wording once, in documents of one language that hold as many as fit.
+    4. Give the phrases to the messages of this pass that have the same words.
+    """
     if not settings.SENTIMENT_PHRASES:
         return 0
     with connection.cursor() as cursor:
         cursor.execute(CLAIM, [MOST])
-        claimed = sorted((Negative(*row) for row in cursor.fetchall()), key=lambda one: one.language)
+        claimed = sorted((NegativeText(*row) for row in cursor.fetchall()), key=lambda text: text.language)
     known = _take_over(claimed)
-    new = [one for one in claimed if one.message not in known]
-    firsts = {one.key or one.message: one for one in reversed(new)}
+    new = [text for text in claimed if text.message not in known]
+    firsts = {text.key or text.message: text for text in reversed(new)}
     calls = 0
-    for language, several in groupby(reversed(firsts.values()), lambda one: one.language):
-        for document in _documents(list(several)):
+    for language, of_language in groupby(reversed(firsts.values()), lambda text: text.language):
+        for document in _documents(list(of_language)):
             calls += _ask(document, language, analyser)
-    _take_over([one for one in new if firsts[one.key or one.message] is not one])
+    _take_over([text for text in new if firsts[text.key or text.message] is not text])
     return calls
 
 
-def _take_over(texts: Sequence[Negative]) -> set[uuid.UUID]:
+def _take_over(texts: Sequence[NegativeText]) -> set[uuid.UUID]:
     """Give these messages the phrases of others with the same words; return those that are settled so."""
     if not texts:
         return set()
     with connection.cursor() as cursor:
-        cursor.execute(TAKE_OVER, [[one.message for one in texts]])
+        cursor.execute(TAKE_OVER, [[text.message for text in texts]])
         return {message for (message,) in cursor.fetchall()}
 
 
-def _documents(texts: Sequence[Negative]) -> Iterator[list[Negative]]:
-    document: list[Negative] = []
+def _documents(texts: Sequence[NegativeText]) -> Iterator[list[NegativeText]]:
+    document: list[NegativeText] = []
     size = 0
     for text in texts:
         more = len(text.text.encode()) + len(BREAK)
@@ -110,37 +118,37 @@ def _documents(texts: Sequence[Negative]) -> Iterator[list[Negative]]:
         yield document
 
 
-def _ask(document: Sequence[Negative], language: str, analyser: Analyser) -> int:
-    words = [masked(one.text) if settings.SENTIMENT_MASK else one.text for one in document]
+def _ask(document: Sequence[NegativeText], language: str, analyser: Analyser) -> int:
+    words = [masked(text.text) if settings.SENTIMENT_MASK else text.text for text in document]
     whole = BREAK.join(words)
     if language not in LANGUAGES or not cost_ledger.allows(len(whole) // 100 + 3):
         return 0
     try:
         cost_ledger.spend("DetectKeyPhrases", [whole])
-        found = analyser.key_phrases(whole, language)
+        phrases = analyser.key_phrases(whole, language)
     except EngineError as failure:
         if isinstance(failure, Throttled):
             cost_ledger.take_back("DetectKeyPhrases", [whole])
         log.info("key phrases of %d messages wait: %s", len(document), failure.code)
         return 1
     with transaction.atomic(), connection.cursor() as cursor:
-        rows = [(one.message, phrase) for one, phrase in _assigned(document, words, found)]
+        rows = [(text.message, phrase) for text, phrase in _assigned(document, words, phrases)]
         cursor.execute(STORE, [[message for message, _ in rows], [phrase for _, phrase in rows]])
-        cursor.execute(DONE, [[one.message for one in document]])
+        cursor.execute(DONE, [[text.message for text in document]])
     return 1
 
 
 def _assigned(
-    document: Sequence[Negative], words: Sequence[str], found: Sequence[KeyPhrase]
-) -> Iterator[tuple[Negative, str]]:
+    document: Sequence[NegativeText], words: Sequence[str], phrases: Sequence[KeyPhrase]
+) -> Iterator[tuple[NegativeText, str]]:
     """Yield each phrase with the message in whose stretch of the document it lies."""
     begin = 0
-    for one, text in zip(document, words, strict=True):
-        end = begin + len(text)
-        for phrase in found:
+    for text, stretch in zip(document, words, strict=True):
+        end = begin + len(stretch)
+        for phrase in phrases:
             inside = begin <= phrase.begin and phrase.end <= end
             if inside and phrase.score >= LEAST_SCORE and (plain := normal(phrase.text)):
-                yield one, plain
+                yield text, plain
         begin = end + len(BREAK)
 
 

@@ -153,6 +153,6 @@ def _row(outcome: Outcome) -> list[Any]:
     ]
 
 
-def _execute(query: str, given: list[Any]) -> None:
+def _execute(query: str, params: list[Any]) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(query, given)
+        cursor.execute(query, params)

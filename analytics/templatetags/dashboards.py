@@ -50,22 +50,22 @@ def hits(chart: charts.Chart) -> SafeString:
     """Write what pointer and keyboard find, and what is not over yet: joined here, since a template takes its time."""
     height = chart.height
     unfinished = "".join(
-        f'<rect class="unfinished" x="{one.x}" width="{one.width}" y="0" height="{height}" fill="url(#hatch)"/>'
-        for one in chart.buckets
-        if one.partial
+        f'<rect class="unfinished" x="{hit.x}" width="{hit.width}" y="0" height="{height}" fill="url(#hatch)"/>'
+        for hit in chart.buckets
+        if hit.partial
     )
-    found = "".join(
-        f'<rect class="hit" x="{one.x}" width="{one.width}" y="0" height="{height}" data-text="{escape(one.text)}"/>'
-        for one in chart.buckets
+    readings = "".join(
+        f'<rect class="hit" x="{hit.x}" width="{hit.width}" y="0" height="{height}" data-text="{escape(hit.text)}"/>'
+        for hit in chart.buckets
     )
-    return mark_safe(f'{unfinished}<path class="cursor" d=""/>{found}')  # noqa: S308 - texts are escaped above
+    return mark_safe(f'{unfinished}<path class="cursor" d=""/>{readings}')  # noqa: S308 - texts are escaped above
 
 
 @register.filter
 def marks(chart: charts.Chart) -> SafeString:
     drawn = "".join(
-        f'<rect class="{one.css}" x="{one.x}" y="{one.y}" width="{one.width}" height="{one.height}"/>'
-        for one in chart.marks
+        f'<rect class="{mark.css}" x="{mark.x}" y="{mark.y}" width="{mark.width}" height="{mark.height}"/>'
+        for mark in chart.marks
     )
     return mark_safe(drawn)  # noqa: S308 - numbers, and classes of our own
 
@@ -94,24 +94,24 @@ def lines_of(tile: Tile) -> SafeString:
 @register.filter
 def cells(day: dict[str, Any]) -> SafeString:
     """Write the cells of a weekday in the heat map."""
-    found = "".join(
-        f'<td class="hit volume-{one["volume"]} sentiment-{one["sentiment"]}{" thin" if one["small"] else ""}" '
-        f'data-text="{escape(one["text"])}" data-href="{escape(one["link"])}"></td>'
-        for one in day["cells"]
+    html = "".join(
+        f'<td class="hit volume-{cell["volume"]} sentiment-{cell["sentiment"]}{" thin" if cell["small"] else ""}" '
+        f'data-text="{escape(cell["text"])}" data-href="{escape(cell["link"])}"></td>'
+        for cell in day["cells"]
     )
-    return mark_safe(found)  # noqa: S308 - escaped above
+    return mark_safe(html)  # noqa: S308 - escaped above
 
 
 @register.filter
 def parts_of_whole(tile: Tile) -> list[tuple[Any, float, float]]:
     """Return each part with where it begins and how wide it is, of 100."""
     whole = sum(part.value or 0 for part in tile.parts) or 1
-    found, at = [], 0.0
+    placed, at = [], 0.0
     for part in tile.parts:
         width = round((part.value or 0) / whole * 100, 2)
-        found.append((part, round(at, 2), width))
+        placed.append((part, round(at, 2), width))
         at += width
-    return found
+    return placed
 
 
 @register.filter

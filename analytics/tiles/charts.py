@@ -178,12 +178,12 @@ def _buckets(series: Series) -> Iterator[Bucket]:
 def reading(series: Series, point: Point) -> str:
     """Return what a bucket says in one line."""
     several = len(series.names) > 1
-    said = [
+    values = [
         f"{name} {formatting.written(value, series.unit)}" if several else formatting.written(value, series.unit)
         for name, value in zip(series.names, point.values, strict=True)
     ]
     n = f", n {formatting.count(point.n)}" if series.unit != "count" else ""
-    return f"{point.label}: {', '.join(said)}{n}{', not over yet' if point.partial else ''}"
+    return f"{point.label}: {', '.join(values)}{n}{', not over yet' if point.partial else ''}"
 
 
 def bar(line: Row, *, most: float, diverging: bool) -> tuple[float, float]:
@@ -197,8 +197,8 @@ def bar(line: Row, *, most: float, diverging: bool) -> tuple[float, float]:
 
 
 def most_of(rows: Sequence[Row]) -> float:
-    numbers = [abs(row.values[0]) for row in rows if row.values and isinstance(row.values[0], (int, float))]
-    return max(numbers, default=0.0)
+    values = [abs(row.values[0]) for row in rows if row.values and isinstance(row.values[0], (int, float))]
+    return max(values, default=0.0)
 
 
 def nice(value: float) -> float:

@@ -76,11 +76,11 @@ def worst(data: DashboardData, most: int) -> list[ListedChat]:
 
 def chats(data: DashboardData, most: int, pick: Pick) -> list[ListedChat]:
     """Return the chats behind a number, the lowest rated first."""
-    return _chats(LISTED.format(where=pick.where), {**data.of, **pick.given, "most": most})
+    return _chats(LISTED.format(where=pick.where), {**data.of, **pick.params, "most": most})
 
 
-def _chats(query: str, given: Mapping[str, Any]) -> list[ListedChat]:
+def _chats(query: str, params: Mapping[str, Any]) -> list[ListedChat]:
     names = ListedChat.__struct_fields__
     with connection.cursor() as cursor:
-        cursor.execute(query, dict(given))
+        cursor.execute(query, dict(params))
         return [ListedChat(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]

@@ -26,13 +26,13 @@ def days(tile: Tile) -> list[dict[str, Any]]:
 
 def _cell(line: Row, most: int) -> dict[str, Any]:
     _, hour, received, sentiment, _ = line.values
-    said = f"{formatting.count(received)} received, net sentiment {formatting.points(sentiment)}, n {line.n}"
+    numbers = f"{formatting.count(received)} received, net sentiment {formatting.points(sentiment)}, n {line.n}"
     return {
         "hour": hour,
         "volume": -(-received * VOLUME_SHADES // most) if received else 0,
         "sentiment": _sentiment_shade(sentiment),
         "small": line.small,
-        "text": f"{line.label}: {said}",
+        "text": f"{line.label}: {numbers}",
         "link": line.link,
     }
 

@@ -103,8 +103,8 @@ def open_chats(data: DashboardData) -> OpenChats:
 def _open_chats(data: DashboardData) -> OpenChats:
     counted = {"bot": 0, "queue": 0, "agent": 0}
     oldest: datetime | None = None
-    for who, since in _rows(OPEN, data.of):
-        counted[who] += 1
+    for holder, since in _rows(OPEN, data.of):
+        counted[holder] += 1
         if since is not None and (oldest is None or since < oldest):
             oldest = since
     return OpenChats(oldest=oldest, **counted)
@@ -133,17 +133,17 @@ def windows(data: DashboardData) -> list[Window]:
     if not lengths:
         return []
     since = data.now - max(lengths.values()) - timedelta(hours=24)
-    found = []
+    windows = []
     for conversation, account, name, handle, spoke_at, _, _ in _rows(WINDOWS, {**data.of, "since": since}):
         length = lengths.get(known.get(account, ""))
         if length and spoke_at + length < data.now + timedelta(hours=CLOSING_HOURS):
-            found.append(
+            windows.append(
                 Window(conversation=conversation, account=account, name=name or handle, closes_at=spoke_at + length)
             )
-    return sorted(found, key=lambda window: (window.closes_at < data.now, window.closes_at))
+    return sorted(windows, key=lambda window: (window.closes_at < data.now, window.closes_at))
 
 
-def _rows(query: str, given: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
+def _rows(query: str, params: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
     with connection.cursor() as cursor:
-        cursor.execute(query, dict(given))
+        cursor.execute(query, dict(params))
         return list(cursor.fetchall())

@@ -11,8 +11,8 @@ import pytest
 from django.test import Client
 from moto.server import ThreadedMotoServer
 
-from analytics.connect_events import sqs as contactqueue
-from analytics.connect_events.events import Taken, read, take
+from analytics.connect_events.events import EventOutcome, parse_event, store_event
+from analytics.connect_events.sqs import drain
 from analytics.models import ChatFact, ContactDetail
 from analytics.rollups.update import refresh
 from connect_bridge import aws
@@ -68,7 +68,7 @@ def test_any_order_of_the_same_events_tells_the_same() -> None:
     for order in itertools.islice(itertools.permutations(story()), 0, 120, 7):
         contact = ContactFactory(initial_contact_id="c-1", contact_id="c-1")
         for raw in (*order, order[0]):
-            assert take(read(raw)) is Taken.STORED
+            assert store_event(parse_event(raw)) is EventOutcome.STORED
         detail = ContactDetail.objects.get(contact=contact)
         told.add((detail.queue, detail.queued_at, detail.agent, detail.agent_at, detail.completed_at, detail.reason))
         contact.delete()
@@ -82,19 +82,19 @@ def test_numbers_follow_what_the_events_tell() -> None:
     )
     refresh()
     for raw in story():
-        take(read(raw))
+        store_event(parse_event(raw))
     refresh()
     fact = ChatFact.objects.get(pk=contact.pk)
     assert (fact.queue, fact.agent, fact.outcome, fact.handle_ms) == ("q-2", "a-1", "handled", 15 * 60_000)
 
 
 def test_what_is_not_a_chat_of_ours_is_ignored() -> None:
-    assert take(read(event("QUEUED", START, channel="VOICE"))) is Taken.IGNORED
-    assert take(read(event("QUEUED", START))) is Taken.IGNORED
+    assert store_event(parse_event(event("QUEUED", START, channel="VOICE"))) is EventOutcome.IGNORED
+    assert store_event(parse_event(event("QUEUED", START))) is EventOutcome.IGNORED
 
 
 def test_a_chat_that_may_be_stored_in_a_moment_is_to_be_offered_again() -> None:
-    assert take(read(event("INITIATED", datetime.now(UTC)))) is Taken.LATER
+    assert store_event(parse_event(event("INITIATED", datetime.now(UTC)))) is EventOutcome.LATER
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_events_come_out_of_a_queue_too(settings: Any, monkeypatch: pytest.Monke
         contact = ContactFactory(initial_contact_id="c-1")
         for raw in (*story(), b"something else"):
             sqs.send_message(QueueUrl=settings.CONTACT_EVENTS_QUEUE_URL, MessageBody=raw.decode())
-        contactqueue.drain()
+        drain()
         assert ContactDetail.objects.get(contact=contact).queue == "q-2"
         left = sqs.get_queue_attributes(QueueUrl=settings.CONTACT_EVENTS_QUEUE_URL, AttributeNames=["All"])
         assert left["Attributes"]["ApproximateNumberOfMessages"] == "0"

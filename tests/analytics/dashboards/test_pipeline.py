@@ -159,7 +159,7 @@ def test_a_layer_that_fails_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_connects_own_word_on_its_queues_is_kept(world: RunningWorld, settings: Any) -> None:
     settings.CONNECT_INSTANCE_ID = demo.INSTANCE
     settings.CONNECT_QUEUES = ["5a9d0b0c-0000-4000-8000-00000000000a"]
-    assert queue_metrics.look() == 1
+    assert queue_metrics.fetch() == 1
     queue = QueueNow.objects.get()
     assert (queue.queue_id, queue.waiting) == (settings.CONNECT_QUEUES[0], 0)
 
