@@ -13,7 +13,7 @@ from datetime import datetime
 import msgspec
 
 from channels_app.toolkit.text import split_text
-from connect_bridge.connect.gateway import FOR_AGENT, Refused, Throttled, Unreachable
+from connect_bridge.connect.gateway import FOR_AGENT, Refused, Unreachable
 from connect_bridge.connect.transcript import read_transcript
 from connect_bridge.listening.listener import Listener
 from connect_bridge.runtime import BridgeRuntime
@@ -43,7 +43,7 @@ class AgentNote(msgspec.Struct, frozen=True, kw_only=True):
 async def say_note(runtime: BridgeRuntime, listener: Listener, note: AgentNote, known: Collection[str] = ()) -> str:
     """Say it once and return its item id, of which the listener takes note. Raises GatewayError."""
     item = await _said(runtime, listener, note, known)
-    listener.hearing.told_agent(item)
+    listener.echoes.note_agent_note(item)
     return item
 
 
@@ -55,15 +55,11 @@ async def _said(runtime: BridgeRuntime, listener: Listener, note: AgentNote, kno
     """
     if note.in_doubt and (item := await _said_before(runtime, listener, note, known)):
         return item
-    limiter = runtime.limiters.of(listener.chat.instance_id, "send_message")
-    await limiter.acquire()
+    await listener.await_turn()
     if listener.chat.bot or not listener.listening:
         raise Unreachable("no agent is in the chat now")
     try:
-        return await runtime.participants.send_message(listener.token, note.line, note.token)
-    except Throttled as busy:
-        limiter.throttled(busy.retry_after)
-        raise
+        return await listener.send(note.line, note.token)
     except Refused:
         await listener.open(backfill=True)
         raise Unreachable("the connection had expired and was renewed") from None

@@ -278,7 +278,7 @@ class Bridge:
         """Give so many conversations to bridges that have fewer, those first in which nothing is under way."""
         if not number:
             return
-        idle_first = sorted(self._relays.values(), key=lambda relay: relay.task is not None and not relay.task.done())
+        idle_first = sorted(self._relays.values(), key=lambda relay: relay.is_busy)
         given = idle_first[:number]
         log.info("bridge %s gives %d conversations away", self.id, len(given))
         try:

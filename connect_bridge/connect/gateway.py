@@ -106,6 +106,11 @@ class NotPassed(Invalid):
         self.item = item
 
 
+def described(failure: BaseException) -> str:
+    """Return what a log may say of a failure."""
+    return failure.code if isinstance(failure, GatewayError) else type(failure).__name__
+
+
 class Continued(msgspec.Struct, frozen=True, kw_only=True):
     """A chat that is over, whose transcript a new one begins with. `kind` is Connect's RehydrationType."""
 

@@ -11,7 +11,7 @@ import msgspec
 from channels_app.toolkit.text import is_blank
 from connect_bridge.connect.gateway import Attached, Item, NotPassed
 from connect_bridge.connect.interactive import lines_of
-from connect_bridge.connect.presence import JOINED, LEFT, PERSONS, RENAMED, Told
+from connect_bridge.connect.presence import JOINED, LEFT, PERSONS, RENAMED, ParticipantEvent
 
 EVENT = "application/vnd.amazonaws.connect.event."
 INTERACTIVE = "application/vnd.amazonaws.connect.message.interactive"
@@ -64,10 +64,10 @@ class Nothing(msgspec.Struct, frozen=True):
 
 
 #: Told: a person came or left. That is not the end: a transfer or a disconnect flow may follow.
-CommittedSignal = Said | Told | Ended | Nothing
+Reading = Said | ParticipantEvent | Ended | Nothing
 
 
-def read(item: Item, zone: str = "") -> CommittedSignal:
+def read(item: Item, zone: str = "") -> Reading:
     """Return what an item means to us, in texts that PostgreSQL can store: it has no NUL.
 
     Times are shown in `zone`, by name, where a template does not bring its own.
@@ -128,14 +128,14 @@ def _is_ours(item: Item) -> bool:
     return item.participant_role == "CUSTOM_BOT" and item.display_name in FORMER_NAMES
 
 
-def _event(item: Item) -> CommittedSignal:
+def _event(item: Item) -> Reading:
     name = _OLDER.get(item.type) or item.content_type.removeprefix(EVENT)
     if name == "chat.ended":
         return Ended()
     kind = _MOVES.get(name)
     if kind is None or (item.participant_role and item.participant_role not in PERSONS):
         return Nothing()
-    return Told(item.participant_id, item.participant_role, kind, item.display_name, moment(item))
+    return ParticipantEvent(item.participant_id, item.participant_role, kind, item.display_name, moment(item))
 
 
 def _text(item: Item, zone: str) -> str:

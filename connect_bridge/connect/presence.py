@@ -1,4 +1,4 @@
-"""Who is in a chat: persons by participant, each by the latest event that told of them. Pure, but for its statements.
+"""Who is in a chat: persons by participant, each by the latest event that told of them. Pure.
 
 Connect lets up to five agents and their supervisors into one chat, and tells of each: late, twice and in any order. So
 an event counts only against the one before it of the same participant. What a bot or the flow says (SYSTEM,
@@ -7,31 +7,18 @@ CUSTOM_BOT) needs nobody to be there.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 #: Roles of persons on Connect's side. A supervisor who looks in is there, and does not serve the customer.
 AGENT, SUPERVISOR = "AGENT", "SUPERVISOR"
 PERSONS = frozenset({AGENT, SUPERVISOR})
 JOINED, LEFT, RENAMED = "joined", "left", "renamed"
 
-#: `agent_name` stays the last one's who served when all have left.
-CHAT_NEWS = """
-UPDATE connect_bridge_contact SET contact_id = COALESCE(NULLIF(%(contact_id)s, ''), contact_id),
-       agent_name = COALESCE(NULLIF(%(agent)s, ''), agent_name), bot = %(bot)s WHERE id = %(contact)s
-"""
-CHAT_EVENTS = """
-INSERT INTO connect_bridge_contactevent (contact_id, item_id, participant_id, role, kind, name, at)
-SELECT %(contact)s, e.* FROM unnest(%(items)s::text[], %(participants)s::text[], %(roles)s::text[], %(kinds)s::text[],
-                                    %(names)s::text[], %(at)s::timestamptz[]) AS e
-ON CONFLICT (contact_id, item_id) DO NOTHING
-"""
 
-
-class Told(NamedTuple):
+class ParticipantEvent(NamedTuple):
     """What an event told of a participant. Any text may be missing; `at` is Connect's clock."""
 
     participant: str
@@ -63,7 +50,7 @@ class Presence:
         """Return what the events that were noted tell: rows of participant, role, kind, name and time."""
         presence = cls()
         for participant, role, kind, name, at in rows:
-            presence.take(Told(participant, role, kind, name, datetime.fromisoformat(at)))
+            presence.take(ParticipantEvent(participant, role, kind, name, datetime.fromisoformat(at)))
         return presence
 
     @property
@@ -82,7 +69,7 @@ class Presence:
         here = [one for one in self._persons.values() if one.here and one.role == AGENT]
         return max(here, key=lambda one: one.since).name if here else ""
 
-    def take(self, told: Told) -> Person | None:
+    def take(self, told: ParticipantEvent) -> Person | None:
         """Take what an event told; return whom it was about, None if that is no person or cannot be known."""
         key = self._key(told)
         if key is None:
@@ -93,7 +80,7 @@ class Presence:
         after = self._persons[key] = _after(before, told)
         return after
 
-    def _key(self, told: Told) -> str | None:
+    def _key(self, told: ParticipantEvent) -> str | None:
         """Find the participant: by id, else by name, else as the only one who is there."""
         if told.participant in self._persons:
             return told.participant
@@ -111,7 +98,7 @@ class Presence:
         return named[0] if named else unnamed if told.name else here[0] if len(here) == 1 else None
 
 
-def _after(before: Person | None, told: Told) -> Person:
+def _after(before: Person | None, told: ParticipantEvent) -> Person:
     """Return a person after the event: what is older than what was told before changes nothing."""
     here = told.kind == JOINED
     if before is None:
@@ -122,17 +109,3 @@ def _after(before: Person | None, told: Told) -> Person:
         return replace(before, name=before.name or told.name)
     since = told.at if here and not before.here else before.since
     return Person(before.role, told.name or before.name, here, since, told.at)
-
-
-def noted(contact: uuid.UUID, items: Iterable[tuple[str, Told]]) -> dict[str, Any]:
-    """Return the parameters of CHAT_EVENTS for these items, by id, and what each told."""
-    told = list(items)
-    return {
-        "contact": contact,
-        "items": [(item or one.at.isoformat())[:64] for item, one in told],
-        "participants": [one.participant[:64] for _, one in told],
-        "roles": [one.role[:16] for _, one in told],
-        "kinds": [one.kind for _, one in told],
-        "names": [one.name[:256] for _, one in told],
-        "at": [one.at for _, one in told],
-    }

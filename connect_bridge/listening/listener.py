@@ -1,4 +1,4 @@
-"""One open chat's ear: it stays connected, and misses nothing between two sockets."""
+"""One open chat's connection: it stays open, misses nothing between two sockets, and sends what others have to say."""
 
 from __future__ import annotations
 
@@ -10,26 +10,32 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from channels_app.infrastructure.backoff import full_jitter
 from channels_app.infrastructure.failpoints import failpoint
 from channels_app.toolkit.text import TextLimit
-from connect_bridge.connect.gateway import Connection, GatewayError, Invalid, Item, Refused, Throttled, Unreachable
-from connect_bridge.connect.item_reader import said_at
-from connect_bridge.connect.items import is_under_way
-from connect_bridge.connect.transcript import read_transcript
+from connect_bridge.connect.gateway import (
+    Connection,
+    GatewayError,
+    Invalid,
+    Item,
+    Refused,
+    Throttled,
+    Unreachable,
+    described,
+)
 from connect_bridge.connect.websocket import MISSED_HEARTBEATS, ChatSocket
+from connect_bridge.listening.chat_transcript import ChatTranscript
+from connect_bridge.listening.echoes import OwnEchoes
 from connect_bridge.listening.item_processor import ItemProcessor
+from connect_bridge.listening.rejected_messages import RejectedMessages
 from connect_bridge.runtime import BridgeRuntime
-from connect_bridge.storage import chats
-from connect_bridge.storage.chats import Chat
+from connect_bridge.storage.chats import CHAT_CONNECTED, CHAT_SWEPT, Chat
 from people.encryption import seal
 
 log = logging.getLogger(__name__)
 
-#: How far back a backfill overlaps with the one before: an item may be told late.
-OVERLAP = timedelta(seconds=10)
 #: A new socket is opened when half of the old one's life is over, or later, but these seconds before its end. Those
 #: that were opened together are not renewed together: Connect takes six connections a second.
 RENEW_BEFORE = 90.0
@@ -37,22 +43,19 @@ RENEW_BEFORE = 90.0
 RENEW_AFTER = 20.0
 #: Connect lets nobody read the transcript of a chat that is over, so all that can be done is to say so.
 ENDED_UNHEARD = "The chat ended while nobody listened: what was said last may be missing"
-CHAT_SWEPT = "UPDATE connect_bridge_contact SET swept_at = now() WHERE id = %s"
-#: Seconds for which what is still being processed or scanned is looked for. A message processor has three minutes
-#: (administrator guide, in-flight message processing), a file's scan one.
-LONGEST_UNFINISHED = 300.0
 #: Seconds to wait before the first, and at most before any, new attempt to reconnect or sweep.
 RECONNECT_FIRST, RECONNECT_MOST = 0.5, 20.0
 #: How often the transcript of a chat that has ended is asked for what perhaps nobody heard.
 LOOKS_BACK = 5
-#: A chat is compared with Connect's transcript so many seconds after its last traffic, or while it is busy after the
-#: last comparison. GetTranscript may be asked eight times a second.
-SWEEP_AFTER, SWEEP_BUSY = 60.0, 120.0
 
 
 @dataclass(slots=True, eq=False)
 class Listener:
-    """Listens to one contact. When the chat is over for good, `over` says why and `on_end` is called."""
+    """Listens to one contact. When the chat is over for good, `over` says why and `on_end` is called.
+
+    It owns all that belongs to the chat's connection: the socket, the transcript, the processor of what they bring, and
+    what is known of our own messages in it. Others send through it and ask it; they do not reach further.
+    """
 
     runtime: BridgeRuntime
     conversation: uuid.UUID
@@ -62,24 +65,35 @@ class Listener:
     token: str = ""
     over: str = ""
     caught_up: asyncio.Event = field(default_factory=asyncio.Event)
-    hearing: ItemProcessor = field(init=False)
+    echoes: OwnEchoes = field(default_factory=OwnEchoes)
+    processor: ItemProcessor = field(init=False)
+    transcript: ChatTranscript = field(init=False)
+    _rejected: RejectedMessages = field(init=False)
     _socket: ChatSocket | None = None
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
     _closed: bool = False
     _recovering: asyncio.Task[None] | None = None
     _renew_at: float = math.inf
     _sweep_at: float = 0.0
-    _swept_at: float = field(default_factory=time.monotonic)
-    _read_until: datetime | None = None
-    #: Items that were not there as a whole, and since when we know that.
-    _under_way: dict[str, float] = field(default_factory=dict)
     #: Whether something may have been said that neither a socket nor the transcript has brought yet.
     _gap: bool = False
 
     def __post_init__(self) -> None:
-        self.hearing = ItemProcessor(
-            self.runtime, self.conversation, self.chat, self.limit, self._look_back, self._all_stored
+        for note in self.chat.agent_notes:
+            self.echoes.note_agent_note(note)
+        self._rejected = RejectedMessages(self.runtime, self.chat.contact)
+        self.transcript = ChatTranscript(self.runtime, self.chat)
+        self.processor = ItemProcessor(
+            runtime=self.runtime,
+            conversation=self.conversation,
+            chat=self.chat,
+            limit=self.limit,
+            source=self,
+            echoes=self.echoes,
+            rejected=self._rejected,
         )
+
+    # ── asked by others ──────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def listening(self) -> bool:
@@ -91,9 +105,29 @@ class Listener:
 
     @property
     def is_to_sweep(self) -> bool:
-        traffic_at = self.hearing.traffic_at
-        due = max(min(traffic_at + SWEEP_AFTER, self._swept_at + SWEEP_BUSY), self._sweep_at)
-        return self.listening and traffic_at >= self._swept_at and time.monotonic() >= due
+        due_at = max(self.transcript.sweep_due_at(self.processor.traffic_at), self._sweep_at)
+        return self.listening and time.monotonic() >= due_at
+
+    async def await_turn(self) -> None:
+        """Wait until this instance's rate limit lets the next message go."""
+        await self.runtime.limiters.of(self.chat.instance_id, "send_message").acquire()
+
+    async def send(self, text: str, client_token: str) -> str:
+        """Send a text over the customer's connection and return its item id; `await_turn()` first. Raises GatewayError.
+
+        Refused may only mean that the connection's token has expired: `open()` renews it.
+        """
+        try:
+            item = await self.runtime.participants.send_message(self.token, text, client_token)
+        except Throttled as busy:
+            self.runtime.limiters.of(self.chat.instance_id, "send_message").throttled(busy.retry_after)
+            raise
+        self.processor.note_traffic()
+        return item
+
+    async def note_relayed(self, item: str, message: uuid.UUID) -> None:
+        """Take note that this item is the message, or a part of it, once that is written down."""
+        await self._rejected.note_relayed(item, message)
 
     async def open(self, *, backfill: bool) -> None:
         """Connect, subscribe and, with `backfill`, fetch what was said meanwhile. Raises GatewayError.
@@ -101,7 +135,7 @@ class Listener:
         The new socket is subscribed before the old one closes; what both deliver is stored once. If only the backfill
         fails, it is tried again until it succeeds or the listener is closed.
         """
-        async with self._turn:
+        async with self._one_at_a_time:
             if self._is_done:
                 raise Unreachable("nobody listens to this chat any more")
             self._gap |= backfill and self._socket is None
@@ -113,7 +147,7 @@ class Listener:
 
     async def fill(self) -> None:
         """Fetch what Connect's transcript has since the last time; return when it is stored. Raises GatewayError."""
-        async with self._turn:
+        async with self._one_at_a_time:
             await self._fill()
 
     async def renew(self) -> None:
@@ -141,21 +175,46 @@ class Listener:
         if self._recovering is not None:
             self._recovering.cancel()
 
+    # ── asked by the processor, whose source this is ─────────────────────────────────────────────────────────────────
+
+    async def look_back(self) -> Sequence[Item]:
+        """Look for what no frame brought, at the end and before it. Connect may refuse: then the frames were all.
+
+        A failure is tried again once, and more often if they were perhaps not: a gap was never filled, or heartbeats
+        are unanswered.
+        """
+        self._gap |= self._socket is not None and self._socket.missed >= MISSED_HEARTBEATS
+        for attempt in range(LOOKS_BACK if self._gap else 2):
+            try:
+                return await self._read_transcript()
+            except GatewayError as failure:
+                log.info("contact %s: no last look at the transcript: %s", self.chat.contact, failure.code)
+                if isinstance(failure, Refused):
+                    break
+            await asyncio.sleep(full_jitter(attempt, RECONNECT_FIRST, RECONNECT_MOST))
+        return ()
+
+    def all_stored(self) -> None:
+        """Say that the chat is over, and whether what was heard of it may be less than what was said."""
+        self._finish(ENDED_UNHEARD if self._gap else "chat.ended")
+
+    # ── the connection ───────────────────────────────────────────────────────────────────────────────────────────────
+
     @property
     def _is_done(self) -> bool:
-        return self._closed or self.hearing.ended
+        return self._closed or self.processor.ended
 
     async def _open(self, *, backfill: bool) -> None:
-        with self.hearing.held():
+        with self.processor.held():
             await self._reconnect()
             if backfill:
-                self.hearing.recall(await self._transcript_anew())
+                self.processor.add_transcript(await self._transcript_anew())
         await self._settle()
 
     async def _fill(self) -> None:
         failpoint("O2", Unreachable)
-        with self.hearing.held():
-            self.hearing.recall(await self._transcript_anew())
+        with self.processor.held():
+            self.processor.add_transcript(await self._transcript_anew())
         await self._settle()
 
     async def _transcript_anew(self) -> Sequence[Item]:
@@ -164,27 +223,35 @@ class Listener:
         Refused is Connect's word for a token that has expired, too: only who gets no connection any more is out.
         """
         try:
-            return await self._transcript()
+            return await self._read_transcript()
         except Refused:
             await self._reconnect()
-            return await self._transcript()
+            return await self._read_transcript()
+
+    async def _read_transcript(self) -> Sequence[Item]:
+        items = await self.transcript.read(self.token)
+        if self.transcript.unfinished:
+            self.processor.note_traffic()  # so that another look comes: the frame that would tell may be lost
+        if self._socket is not None:
+            self._gap = False
+        return items
 
     async def _reconnect(self) -> None:
         """Open another connection and note it. Raises Refused if the chat is over, and any other GatewayError."""
         connection = await self._change_sockets()
         sealed, expires = seal(connection.token), connection.token_expires_at
-        given = {"contact": self.chat.contact, "token": sealed, "expires": expires}
-        await self.runtime.execute(chats.CHAT_CONNECTED, given)
+        params = {"contact": self.chat.contact, "token": sealed, "expires": expires}
+        await self.runtime.execute(CHAT_CONNECTED, params)
 
     async def _settle(self) -> None:
-        await self.hearing.settled()
+        await self.processor.settled()
         if self._socket is not None:
             self.caught_up.set()
 
     async def _change_sockets(self) -> Connection:
         async with self.runtime.opening:
             connection = await self._connect()
-            socket = await ChatSocket.open(connection.socket_url, self.hearing.hear, self._on_lost)
+            socket = await ChatSocket.open(connection.socket_url, self.processor.add, self._on_lost)
         failpoint("O3")
         if self._closed or not socket.alive:
             socket.close()
@@ -207,53 +274,6 @@ class Listener:
             raise
         except Invalid as refusal:
             raise Unreachable(str(refusal)) from None  # no message is to blame
-
-    async def _look_back(self) -> Sequence[Item]:
-        """Look for what no frame brought, at the end and before it. Connect may refuse: then the frames were all.
-
-        A failure is tried again once, and more often if they were perhaps not: a gap was never filled, or heartbeats
-        are unanswered.
-        """
-        self._gap |= self._socket is not None and self._socket.missed >= MISSED_HEARTBEATS
-        for attempt in range(LOOKS_BACK if self._gap else 2):
-            try:
-                return await self._transcript()
-            except GatewayError as failure:
-                log.info("contact %s: no last look at the transcript: %s", self.chat.contact, failure.code)
-                if isinstance(failure, Refused):
-                    break
-            await asyncio.sleep(full_jitter(attempt, RECONNECT_FIRST, RECONNECT_MOST))
-        return ()
-
-    async def _transcript(self) -> Sequence[Item]:
-        """Return Connect's transcript: all of it the first time, since whoever listened before may have missed some.
-
-        Later only from a little before the end of the last look on. Raises GatewayError.
-        """
-        began = time.monotonic()
-        since = self._read_until and self._read_until - OVERLAP
-        limiter = self.runtime.limiters.of(self.chat.instance_id, "transcript")
-        items = await read_transcript(self.runtime.participants, limiter, self.token, since)
-        latest = max((at for item in items if (at := said_at(item))), default=self._read_until)
-        self._read_until, self._swept_at = self._open_since(items, began) or latest, began
-        if self._socket is not None:
-            self._gap = False
-        return items
-
-    def _open_since(self, items: Sequence[Item], now: float) -> datetime | None:
-        """Return Connect's time of the first item that is not there as a whole yet; the next look begins with it.
-
-        That look comes though no frame tells of it: the one that would may be lost.
-        """
-        pending = {item.id: at for item in items if is_under_way(item) and (at := said_at(item)) is not None}
-        self._under_way = {item: self._under_way.get(item, now) for item in pending}
-        due = [pending[item] for item, seen in self._under_way.items() if now - seen < LONGEST_UNFINISHED]
-        if due:
-            self.hearing.heard()
-        return min(due, default=None)
-
-    def _all_stored(self) -> None:
-        self._finish(ENDED_UNHEARD if self._gap else "chat.ended")
 
     def _finish(self, reason: str) -> None:
         self.over = self.over or reason
@@ -280,7 +300,7 @@ class Listener:
         failures = 0
         while not (self._is_done or self.caught_up.is_set()):
             try:
-                async with self._turn:
+                async with self._one_at_a_time:
                     await (self._open(backfill=True) if self._socket is None else self._fill())
             except Refused:
                 self._finish(ENDED_UNHEARD)
@@ -290,11 +310,6 @@ class Listener:
                 log.log(level, "contact %s: reconnect failed: %s", self.chat.contact, described(failure))
                 await asyncio.sleep(full_jitter(failures, RECONNECT_FIRST, RECONNECT_MOST))
                 failures += 1
-
-
-def described(failure: BaseException) -> str:
-    """Return what a log may say of a failure."""
-    return failure.code if isinstance(failure, GatewayError) else type(failure).__name__
 
 
 def _seconds_to_renewal(expires_at: datetime) -> float:

@@ -27,7 +27,7 @@ UPDATE connect_bridge_message SET status = 'failed', error_code = %(code)s, erro
 """
 
 
-def refusals(items: Iterable[Item]) -> Iterator[tuple[str, str]]:
+def rejections(items: Iterable[Item]) -> Iterator[tuple[str, str]]:
     """Yield the ids of items under the customer's name that were not passed on, and which of the two it was."""
     for item in items:
         said = item.message_metadata
@@ -38,7 +38,7 @@ def refusals(items: Iterable[Item]) -> Iterator[tuple[str, str]]:
 
 
 @dataclass(slots=True)
-class Unpassed:
+class RejectedMessages:
     """What of one chat's messages was not passed on. Repeating anything does no harm."""
 
     runtime: BridgeRuntime
@@ -46,14 +46,14 @@ class Unpassed:
     _messages: dict[str, uuid.UUID] = field(default_factory=dict)
     _refused: dict[str, str] = field(default_factory=dict)
 
-    async def hear(self, items: Iterable[Item]) -> None:
+    async def note(self, items: Iterable[Item]) -> None:
         """Take note of what the items tell, and let their messages fail."""
-        for item, status in refusals(items):
+        for item, status in rejections(items):
             self._refused[item] = status
             await self._fail(item, status)
         _forget(self._refused)
 
-    async def taken(self, item: str, message: uuid.UUID) -> None:
+    async def note_relayed(self, item: str, message: uuid.UUID) -> None:
         """Take note that this item is the message, or a part of it, once that is written down."""
         self._messages[item] = message
         _forget(self._messages)

@@ -23,7 +23,7 @@ from connect_bridge.connect.markers import is_marked
 from connect_bridge.connect.participant_api import AwsParticipants
 from connect_bridge.connect.rate_limit import FLOORS, RateLimiter
 from connect_bridge.connect.transcript import read_transcript
-from connect_bridge.listening.rejected_messages import refusals
+from connect_bridge.listening.rejected_messages import rejections
 from connect_bridge.reconcile.findings import Finding, Gap, Kind, Trouble
 from connect_bridge.reconcile.relayed import Relayed, match
 from connect_bridge.reconcile.rows import OpenChat, Page
@@ -140,7 +140,7 @@ def _relayed(known: Known, items: Sequence[Item], settled_by: datetime) -> Itera
         for one in known.messages
         if one.direction == "in" and one.error_code != NotPassed.code
     ]
-    unpassed = {one.item for one in known.messages if one.error_code == NotPassed.code} | dict(refusals(items)).keys()
+    unpassed = {one.item for one in known.messages if one.error_code == NotPassed.code} | dict(rejections(items)).keys()
     own = [item for item in items if item.participant_role == "CUSTOMER" and item.type == "MESSAGE"]
     found = match(sent, [item for item in own if item.id not in unpassed and not _is_ours(item, known.items)])
     for item in found.strangers:

@@ -37,7 +37,7 @@ from connect_bridge.relay.chunking import next_part
 from connect_bridge.relay.customer_context import Context, attributes_of, context_of
 from connect_bridge.relay.profile_lookup import look_up
 from connect_bridge.runtime import BridgeRuntime
-from connect_bridge.storage import chats
+from connect_bridge.storage import chats, relaying
 from connect_bridge.storage.account_settings import Rule
 from connect_bridge.storage.chats import Chat, Origin
 from connect_bridge.storage.relaying import Pending
@@ -46,13 +46,6 @@ from people.encryption import seal
 
 log = logging.getLogger(__name__)
 
-#: The message for which a chat was requested, and the note that it is not part of that request any more.
-FIRST = """
-SELECT id, sequence, text, relayed, attempts, created_at FROM connect_bridge_message WHERE id = %s AND status = 'stored'
-"""
-HAS_PARTS = "SELECT jsonb_typeof(original -> 'parts') = 'array' FROM connect_bridge_message WHERE id = %s"
-CHAT_WAITS = "UPDATE connect_bridge_contact SET reason = %(reason)s WHERE id = %(contact)s"
-SENT_ALONE = "UPDATE connect_bridge_contact SET first_message = NULL WHERE id = %s AND state = 'requested'"
 #: Connect lets a chat be continued once its transcript is stored, which takes about half a minute ("persistent chat").
 TRANSCRIPT_STORED_AFTER = timedelta(minutes=1)
 
@@ -74,7 +67,7 @@ class ChatStarter:
         """Read what the conversation is. Names and settings may change meanwhile, so a new chat reads it again."""
         self._origin = await chats.origin(connection, self.conversation)
 
-    async def admit(self, message: Pending, *, begins: bool) -> None:
+    async def check_account(self, message: Pending, *, begins: bool) -> None:
         """Tell the customer what there is to tell before the message goes on; raise Held if it is not to go on now."""
         runtime, service = self.runtime, self.runtime.services.of(self._known.account)
         if service.paused_since is not None:
@@ -90,7 +83,7 @@ class ChatStarter:
 
     async def _has_media(self, message: Pending) -> bool:
         async with self.runtime.pool.connection() as connection:
-            row = await (await connection.execute(HAS_PARTS, [message.id])).fetchone()
+            row = await (await connection.execute(relaying.HAS_PARTS, [message.id])).fetchone()
         return bool(row and row[0])
 
     async def greet(self, chat: Chat) -> None:
@@ -137,7 +130,7 @@ class ChatStarter:
         failpoint("I7", Unreachable)
 
     async def _note(self, chat: Chat, failure: GatewayError) -> None:
-        await self.runtime.execute(CHAT_WAITS, {"contact": chat.contact, "reason": str(failure)[:200]})
+        await self.runtime.execute(chats.CHAT_WAITS, {"contact": chat.contact, "reason": str(failure)[:200]})
         if isinstance(failure, QuotaReached):
             await self._tell(chat, HOLDING)
 
@@ -156,7 +149,7 @@ class ChatStarter:
             if not (again and request.initial_message and isinstance(refusal, BadRequest)):
                 self.runtime.gates.refused((request.instance_id, request.flow_id), refusal)
                 raise
-        await self.runtime.execute(SENT_ALONE, [chat.contact])  # first, or our heir would believe it sent
+        await self.runtime.execute(chats.SENT_ALONE, [chat.contact])  # first, or our heir would believe it sent
         chat.first_message = None
         return await self._ask(chat, msgspec.structs.replace(request, initial_message=""), again=False)
 
@@ -215,7 +208,7 @@ class ChatStarter:
             self.runtime.pool.connection() as connection,
             connection.cursor(row_factory=class_row(Pending)) as look,
         ):
-            first = await (await look.execute(FIRST, [chat.first_message])).fetchone()
+            first = await (await look.execute(relaying.FIRST, [chat.first_message])).fetchone()
         return next_part(first, FOR_BOT) if first is not None else ""
 
     async def _chat_request(self, chat: Chat, message: Pending, first: str) -> ChatRequest:

@@ -18,21 +18,21 @@ from connect_bridge.models import OPEN_IN_SQL
 from people.encryption import unseal
 
 #: `first_message` is still to be written down as relayed, by whoever has the chat now: it went as the InitialMessage.
-#: `told` is what events told of the persons in it, as presence.Told; `zone` is the account's. `told_agent`: the items
-#: of our notices to its agent.
+#: `events` are those of the persons in it, as rows of ParticipantEvent; `zone` is the account's. `agent_notes`: the
+#: items of our notices to its agent.
 _CHAT = """id AS contact, state, instance_id, flow_id, contact_id, initial_contact_id, participant_token,
            connection_token, bot, requested_at, started_at,
            (SELECT m.id FROM connect_bridge_message m WHERE m.id = connect_bridge_contact.first_message
                AND m.status = 'stored' AND m.contact_id IS DISTINCT FROM connect_bridge_contact.id) AS first_message,
            (SELECT jsonb_agg(jsonb_build_array(e.participant_id, e.role, e.kind, e.name, e.at) ORDER BY e.at, e.id)
               FROM connect_bridge_contactevent e
-             WHERE e.contact_id = connect_bridge_contact.id AND e.participant_id <> '') AS told,
+             WHERE e.contact_id = connect_bridge_contact.id AND e.participant_id <> '') AS events,
            COALESCE((SELECT h.zone FROM connect_bridge_conversation c
                        JOIN channels_app_channelaccount a ON a.id = c.account_id
                        JOIN channels_app_businesshours h ON h.id = a.hours_id
                       WHERE c.id = connect_bridge_contact.conversation_id), '') AS zone,
            ARRAY(SELECT n.item_id FROM connect_bridge_notice n
-                  WHERE n.contact_id = connect_bridge_contact.id AND n.item_id <> '') AS told_agent"""
+                  WHERE n.contact_id = connect_bridge_contact.id AND n.item_id <> '') AS agent_notes"""
 OPEN_CHAT = f"""
 SELECT {_CHAT} FROM connect_bridge_contact
  WHERE conversation_id = %s AND state IN {OPEN_IN_SQL}
@@ -68,6 +68,22 @@ UPDATE connect_bridge_contact SET state = %(state)s, ended_at = now(), reason = 
        participant_token = '', connection_token = ''
  WHERE id = %(contact)s AND state IN {OPEN_IN_SQL}
 """  # noqa: S608 - a constant
+#: Why a chat has not begun yet.
+CHAT_WAITS = "UPDATE connect_bridge_contact SET reason = %(reason)s WHERE id = %(contact)s"
+#: The first message is not part of the request any more.
+SENT_ALONE = "UPDATE connect_bridge_contact SET first_message = NULL WHERE id = %s AND state = 'requested'"
+#: `agent_name` stays the last one's who served when all have left.
+CHAT_NEWS = """
+UPDATE connect_bridge_contact SET contact_id = COALESCE(NULLIF(%(contact_id)s, ''), contact_id),
+       agent_name = COALESCE(NULLIF(%(agent)s, ''), agent_name), bot = %(bot)s WHERE id = %(contact)s
+"""
+CHAT_EVENTS = """
+INSERT INTO connect_bridge_contactevent (contact_id, item_id, participant_id, role, kind, name, at)
+SELECT %(contact)s, e.* FROM unnest(%(items)s::text[], %(participants)s::text[], %(roles)s::text[], %(kinds)s::text[],
+                                    %(names)s::text[], %(at)s::timestamptz[]) AS e
+ON CONFLICT (contact_id, item_id) DO NOTHING
+"""
+CHAT_SWEPT = "UPDATE connect_bridge_contact SET swept_at = now() WHERE id = %s"
 
 
 class Chat(msgspec.Struct, kw_only=True):
@@ -85,9 +101,9 @@ class Chat(msgspec.Struct, kw_only=True):
     bot: bool
     requested_at: datetime
     started_at: datetime | None
-    told: Sequence[Sequence[str]] | None = None
+    events: Sequence[Sequence[str]] | None = None
     zone: str = ""
-    told_agent: Sequence[str] = ()
+    agent_notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         self.participant_token, self.connection_token = unseal(self.participant_token), unseal(self.connection_token)

@@ -19,6 +19,11 @@ RELAY_CHANNEL = "parley_relay"
 #: First key of the advisory locks that share the intake's shards out among the bridges.
 SHARD_LOCKS = 0x5041524C
 
+#: The message for which a chat was requested, while it waits.
+FIRST = """
+SELECT id, sequence, text, relayed, attempts, created_at FROM connect_bridge_message WHERE id = %s AND status = 'stored'
+"""
+HAS_PARTS = "SELECT jsonb_typeof(original -> 'parts') = 'array' FROM connect_bridge_message WHERE id = %s"
 OWNED_PENDING = """
 SELECT DISTINCT c.id FROM connect_bridge_conversation c JOIN connect_bridge_message m ON m.conversation_id = c.id
  WHERE c.owner_id = %s AND m.direction = 'in' AND m.status = 'stored' AND (m.due_at IS NULL OR m.due_at <= now())

@@ -147,14 +147,14 @@ def _no_takeover(store: Any) -> None:
     _swap(store, "CLAIM", ("c.owner_id IS NULL OR b.beat_at <", "c.owner_id IS NULL AND b.beat_at <"))
 
 
-def _no_backfill(listener: Any) -> None:
-    def make(_transcript: Any) -> Any:
-        async def nothing(_self: Any) -> Sequence[Any]:
+def _no_backfill(chat_transcript: Any) -> None:
+    def make(_read: Any) -> Any:
+        async def nothing(_self: Any, _token: str) -> Sequence[Any]:
             return ()
 
         return nothing
 
-    _wrap(listener.Listener, "_transcript", make)
+    _wrap(chat_transcript.ChatTranscript, "read", make)
 
 
 def _random_client_token(starter: Any) -> None:
@@ -190,7 +190,7 @@ def _drop_on_participant_left(render: Any) -> None:
     def make(event: Any) -> Any:
         def left_is_the_end(item: Any) -> Any:
             notification = event(item)
-            left = isinstance(notification, render.Told) and notification.kind == render.LEFT
+            left = isinstance(notification, render.ParticipantEvent) and notification.kind == render.LEFT
             return render.Ended() if left else notification
 
         return left_is_the_end
@@ -284,7 +284,7 @@ BUGS: Mapping[str, Bug] = {
         ("a acknowledged is never lost", "i nothing waits"),
         "leaves a dead bridge its conversations"),
     "no_backfill": Bug(
-        "connect_bridge.listening.listener", _no_backfill, ("kill_bridge", "sockets"),
+        "connect_bridge.listening.chat_transcript", _no_backfill, ("kill_bridge", "sockets"),
         ("e nothing lost on the way out",),
         "never reads Connect's transcript"),
     "random_client_token": Bug(

@@ -14,7 +14,7 @@ from connect_bridge.connect.control_plane import CONTENT_TYPES
 from connect_bridge.connect.gateway import Attached, Item, Metadata
 from connect_bridge.connect.interactive import FORM, UNREADABLE
 from connect_bridge.connect.items import EVENT, INTERACTIVE, Ended, Nothing, Said, is_unfinished, moment, read
-from connect_bridge.connect.presence import Told
+from connect_bridge.connect.presence import ParticipantEvent
 
 
 def item(**given: Any) -> Item:
@@ -76,9 +76,13 @@ def test_only_chat_ended_is_the_end() -> None:
     assert read(item(type="CHAT_ENDED", content_type="", participant_role="")) == Ended()
     at = {"absolute_time": "2026-05-24T21:42:55.867Z", "participant_id": "p", "display_name": "Ann"}
     when = datetime(2026, 5, 24, 21, 42, 55, 867000, UTC)
-    assert read(event("participant.left", **at)) == Told("p", "AGENT", "left", "Ann", when)
-    assert read(event("participant.joined", "SUPERVISOR", **at)) == Told("p", "SUPERVISOR", "joined", "Ann", when)
-    assert read(item(type="PARTICIPANT_LEFT", content_type="", **at)) == Told("p", "AGENT", "left", "Ann", when)
+    assert read(event("participant.left", **at)) == ParticipantEvent("p", "AGENT", "left", "Ann", when)
+    assert read(event("participant.joined", "SUPERVISOR", **at)) == ParticipantEvent(
+        "p", "SUPERVISOR", "joined", "Ann", when
+    )
+    assert read(item(type="PARTICIPANT_LEFT", content_type="", **at)) == ParticipantEvent(
+        "p", "AGENT", "left", "Ann", when
+    )
 
 
 def test_a_bots_words_are_heard_when_they_are_complete() -> None:

@@ -103,27 +103,27 @@ async def test_who_is_there_is_who_came_and_did_not_leave(monkeypatch, events, t
     await ear.open(backfill=True)
     for event in () if at_once else events:
         chat.lines[-1].bring(event)
-        await ear.hearing.settled()
-    assert (ear.chat.bot, ear.hearing.agent) == there
+        await ear.processor.settled()
+    assert (ear.chat.bot, ear.processor.presence.agent) == there
     if events:
         chat.lines[-1].bring(said("so that everything was taken", 60))
         await soon(lambda: chat.stored)
-    assert (ear.chat.bot, ear.hearing.agent) == there
+    assert (ear.chat.bot, ear.processor.presence.agent) == there
 
 
 async def test_whoever_takes_over_knows_who_is_there_before_the_transcript_can_be_read(monkeypatch):
     chat = OneChat()
     ear = chat.listener(
         monkeypatch,
-        told=[
+        events=[
             ("id of Ann", "AGENT", "joined", "Ann", "2026-01-01T00:00:01+00:00"),
             ("id of Ben", "AGENT", "joined", "Ben", "2026-01-01T00:00:02+00:00"),
         ],
     )
     await ear.open(backfill=False)
     chat.lines[-1].bring(left("Ann", 3))
-    await ear.hearing.settled()
-    assert (ear.chat.bot, ear.hearing.agent) == (False, "Ben")
+    await ear.processor.settled()
+    assert (ear.chat.bot, ear.processor.presence.agent) == (False, "Ben")
 
 
 def the_chat() -> Contact:

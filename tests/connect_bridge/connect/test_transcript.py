@@ -18,7 +18,7 @@ from connect_bridge.connect.participant_api import AwsParticipants
 from connect_bridge.connect.rate_limit import RateLimiter
 from connect_bridge.connect.transcript import MOST_BARREN, read_transcript
 from connect_bridge.connect.websocket import ChatSocket
-from connect_bridge.listening import listener
+from connect_bridge.listening import chat_transcript
 from sandbox.world.faults import Fault
 from sandbox.world.settings import Settings
 from tests.connect_bridge.listening import kit
@@ -124,7 +124,7 @@ async def test_a_busy_chats_sweep_does_not_read_all_of_it(monkeypatch: pytest.Mo
     ear = chat.listener(monkeypatch)
     await ear.open(backfill=True)
     assert len(chat.looks) == 20
-    chat.transcript_ += [said("new", 210 + listener.OVERLAP.total_seconds())]
+    chat.transcript_ += [said("new", 210 + chat_transcript.OVERLAP.total_seconds())]
     await ear.sweep()
     assert chat.looks[20:] == ["", "10"]
     assert chat.stored[-1] == "new"

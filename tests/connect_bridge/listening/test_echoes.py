@@ -72,7 +72,7 @@ async def test_a_message_of_ours_is_known_by_its_place(monkeypatch, items, known
     chat = OneChat(*items)
     ear = chat.listener(monkeypatch)
     await ear.open(backfill=True)
-    assert ear.hearing.echo_of([text], known) == ((text, expected) if expected else None)
+    assert ear.echoes.find([text], known) == ((text, expected) if expected else None)
 
 
 async def test_without_the_whole_transcript_only_the_same_text_tells(monkeypatch):
@@ -80,10 +80,10 @@ async def test_without_the_whole_transcript_only_the_same_text_tells(monkeypatch
     ear = chat.listener(monkeypatch)
     await ear.open(backfill=False)
     chat.lines[-1].bring(ours("Hello", 2, id="it"))
-    await ear.hearing.settled()
-    assert ear.hearing.echo_of(["another"], {}) is None
-    assert ear.hearing.echo_of(["Hello"], {}) == ("Hello", "it")
-    assert ear.hearing.echo_of(["Hello"], dict.fromkeys(ear.hearing.own, "")) is None
+    await ear.processor.settled()
+    assert ear.echoes.find(["another"], {}) is None
+    assert ear.echoes.find(["Hello"], {}) == ("Hello", "it")
+    assert ear.echoes.find(["Hello"], dict.fromkeys(ear.echoes.ids, "")) is None
 
 
 async def test_which_part_was_cut_is_told_by_its_length_when_its_text_was_rewritten(monkeypatch):
@@ -91,21 +91,21 @@ async def test_which_part_was_cut_is_told_by_its_length_when_its_text_was_rewrit
     ear = chat.listener(monkeypatch)
     await ear.open(backfill=True)
     for_bot, for_agent = "y" * 1020, "y" * 5000
-    assert ear.hearing.echo_of([for_bot, for_agent], {}) == (for_bot, "it")
+    assert ear.echoes.find([for_bot, for_agent], {}) == (for_bot, "it")
 
 
 async def test_our_words_to_the_agent_are_no_message_of_ours_though_their_mark_was_rewritten(monkeypatch):
     told_before, told_now = (ours("[NAME] not delivered] …", second, id=f"told {second}") for second in (3, 4))
     chat = OneChat(FIRST, SECOND, told_before)
-    ear = chat.listener(monkeypatch, told_agent=["told 3"])
+    ear = chat.listener(monkeypatch, agent_notes=["told 3"])
     await ear.open(backfill=True)
     chat.lines[-1].bring(told_now)
-    await ear.hearing.settled()
-    ear.hearing.told_agent(told_now.id)
-    assert ear.hearing.echo_of(["Hello"], HELLO) is None
+    await ear.processor.settled()
+    ear.echoes.note_agent_note(told_now.id)
+    assert ear.echoes.find(["Hello"], HELLO) is None
     chat.transcript_.append(told_now)
     await ear.fill()
-    assert ear.hearing.echo_of(["Hello"], HELLO) is None
+    assert ear.echoes.find(["Hello"], HELLO) is None
 
 
 @pytest.mark.django_db(transaction=True)

@@ -10,7 +10,7 @@ import pytest
 
 from connect_bridge.connect.gateway import Invalid, Refused, Unreachable
 from connect_bridge.connect.websocket import MISSED_HEARTBEATS
-from connect_bridge.listening import item_processor, listener
+from connect_bridge.listening import chat_transcript, item_processor, listener
 from connect_bridge.listening.listener import ENDED_UNHEARD
 from tests.connect_bridge.listening.kit import START, OneChat, happened, said, soon
 
@@ -38,12 +38,12 @@ async def test_a_frame_lost_before_others_arrived_is_found_by_the_sweep(monkeypa
     chat.lines[-1].bring(heard)
     await soon(lambda: "heard" in chat.stored)
     await ear.sweep()
-    assert ear._read_until == START + timedelta(seconds=300)
+    assert ear.transcript._read_until == START + timedelta(seconds=300)
     assert chat.stored == ["first", "heard", "lost"]
 
 
 async def test_a_chat_is_swept_once_after_its_last_traffic_and_again_if_that_failed(monkeypatch):
-    monkeypatch.setattr(listener, "SWEEP_AFTER", 0.0)
+    monkeypatch.setattr(chat_transcript, "SWEEP_AFTER", 0.0)
     chat = OneChat(said("first"))
     ear = chat.listener(monkeypatch)
     await ear.open(backfill=True)
@@ -208,7 +208,7 @@ async def test_a_busy_chat_is_swept_too_though_less_often(monkeypatch):
     await ear.open(backfill=False)
     chat.lines[-1].bring(said("busy"))
     assert not ear.is_to_sweep
-    monkeypatch.setattr(listener, "SWEEP_BUSY", 0.0)
+    monkeypatch.setattr(chat_transcript, "SWEEP_BUSY", 0.0)
     assert ear.is_to_sweep
 
 
@@ -276,10 +276,10 @@ async def test_what_an_old_transcript_repeats_does_not_bring_back_an_agent_who_l
     chat = OneChat(joined, left)
     ear = chat.listener(monkeypatch)
     await ear.open(backfill=True)
-    ear.hearing._recent.clear()  # as after some hundred messages
+    ear.processor._recent.clear()  # as after some hundred messages
     chat.lines[-1].bring(joined)
-    await ear.hearing.settled()
-    assert (ear.hearing.agent, ear.chat.bot, ear.chat.contact_id) == ("", True, "second")
+    await ear.processor.settled()
+    assert (ear.processor.presence.agent, ear.chat.bot, ear.chat.contact_id) == ("", True, "second")
 
 
 async def test_news_that_the_database_did_not_take_are_noted_later(monkeypatch):

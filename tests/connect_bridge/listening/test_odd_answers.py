@@ -15,7 +15,7 @@ from connect_bridge.connect.gateway import GatewayError, Invalid, Item, Metadata
 from connect_bridge.connect.item_reader import read_item
 from connect_bridge.connect.participant_api import AwsParticipants
 from connect_bridge.connect.websocket import ChatSocket
-from connect_bridge.listening import listener
+from connect_bridge.listening import chat_transcript, listener
 from connect_bridge.models import Message
 from connect_bridge.relay import relay
 from connect_bridge.relay.chat_request import display_name
@@ -164,7 +164,7 @@ async def test_what_was_still_being_processed_is_looked_for_until_it_is_there(mo
 
 
 async def test_what_never_ends_being_processed_is_given_up(monkeypatch):
-    monkeypatch.setattr(listener, "LONGEST_UNFINISHED", 0.0)
+    monkeypatch.setattr(chat_transcript, "LONGEST_UNFINISHED", 0.0)
     stuck = said("never", 0, message_metadata=Metadata(message_processing_status="PROCESSING"))
     chat = OneChat(stuck, *(said(f"{number}", 600 + number) for number in range(250)))
     ear = chat.listener(monkeypatch)
@@ -177,7 +177,7 @@ async def test_what_never_ends_being_processed_is_given_up(monkeypatch):
 
 
 async def test_a_chat_in_which_something_is_being_processed_is_swept_again(monkeypatch):
-    monkeypatch.setattr(listener, "SWEEP_AFTER", 0.0)
+    monkeypatch.setattr(chat_transcript, "SWEEP_AFTER", 0.0)
     monkeypatch.setattr(listener, "RECONNECT_MOST", 0.0)
     under_way = said("later", 0, message_metadata=Metadata(message_processing_status="PROCESSING"))
     chat = OneChat(under_way)

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from connect_bridge.connect.gateway import Item, Metadata
-from connect_bridge.listening.rejected_messages import refusals
+from connect_bridge.listening.rejected_messages import rejections
 from connect_bridge.models import Message
 from connect_bridge.operations.stuck import Kind, find_stuck
 from connect_bridge.outbox.relay_again import relay_again
@@ -100,4 +100,4 @@ OURS = {"id": "1", "participant_role": "CUSTOMER"}
     ],
 )
 def test_which_items_of_ours_were_not_passed_on(item: Item, expected: list[tuple[str, str]]) -> None:
-    assert list(refusals([item])) == expected
+    assert list(rejections([item])) == expected

@@ -174,7 +174,7 @@ def test_thousands_of_chats_are_tended_a_few_at_a_time(monkeypatch):
 
     async def tend(bridge: Bridge) -> None:
         for _ in range(500):
-            bridge._relay(uuid.uuid4()).listener = cast("Any", Ear())
+            bridge._relay(uuid.uuid4())._chat.listener = cast("Any", Ear())
         loop = asyncio.create_task(bridge._tend(lambda one: cast("Any", one).needs_care, cast("Any", Ear.care)))
         await asyncio.sleep(0.3)
         loop.cancel()
