@@ -20,15 +20,13 @@ from connect_bridge.connect.websocket import HeartbeatWheel
 from connect_bridge.storage.account_settings import AccountSettingsCache
 from connect_bridge.storage.capture import Batch
 from connect_bridge.storage.ownership import BRIDGE_TTL
+from connect_bridge.storage.relaying import RelayedPart
 
 #: Seconds after our last heartbeat for which we take our conversations for ours: less than the lease, so that nothing
 #: that we begin meets what an heir begins.
 OURS_FOR = BRIDGE_TTL - 2.0
 #: Chat websockets opened at once. When thousands were lost, Connect's first refusals must slow the others down.
 OPENED_AT_ONCE = 16
-
-#: One relayed message or part: (message, contact, characters relayed so far, whole, item id).
-Relayed = tuple[uuid.UUID, uuid.UUID, int, bool, str]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,7 +42,7 @@ class BridgeRuntime:
     control: ControlPlane
     participants: ParticipantService
     captures: GroupCommitter[Batch, Sequence[uuid.UUID]]
-    relays: GroupCommitter[Relayed, None]
+    relays: GroupCommitter[RelayedPart, None]
     on_stored: Callable[[uuid.UUID, Sequence[uuid.UUID]], None]
     on_ended: Callable[[uuid.UUID, uuid.UUID], None]
     limiters: RateLimiters = field(default_factory=RateLimiters)

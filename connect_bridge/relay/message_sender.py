@@ -35,7 +35,7 @@ from connect_bridge.relay.chunking import next_part, position_after, shown, toke
 from connect_bridge.relay.lease import Lease
 from connect_bridge.runtime import BridgeRuntime
 from connect_bridge.storage.chats import Chat
-from connect_bridge.storage.relaying import Pending
+from connect_bridge.storage.relaying import Pending, RelayedPart
 
 #: Seconds that a message waits for the transcript when Connect may have it already.
 CATCH_UP_WITHIN = 20.0
@@ -91,7 +91,7 @@ class MessageSender:
         position = position_after(message, part)
         whole = position >= len(shown(message.text))
         try:
-            await self.runtime.relays.add((message.id, chat.contact, position, whole, item))
+            await self.runtime.relays.add(RelayedPart(message.id, chat.contact, position, whole, item))
         except psycopg.Error:
             self.in_doubt = True  # Connect has it, and our next attempt must find that out
             raise

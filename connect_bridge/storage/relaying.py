@@ -8,7 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -80,6 +80,16 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     item: str = ""
 
 
+class RelayedPart(NamedTuple):
+    """A message, or a part of it, that Connect has taken: `characters` in all, `item` its latest id ("": none)."""
+
+    message: uuid.UUID
+    contact: uuid.UUID
+    characters: int
+    whole: bool
+    item: str
+
+
 class NotOurs(Exception):
     """Another bridge owns the conversation, or it was lost and won again since."""
 
@@ -105,6 +115,12 @@ async def pending(
 
 def _pending(*row: Any) -> Pending:
     return Pending(**dict(zip(Pending.__struct_fields__, row, strict=True)))
+
+
+async def write_relayed(connection: AsyncConnection, parts: Sequence[RelayedPart]) -> Sequence[None]:
+    """Write down what Connect has taken, of whatever conversations, in one statement."""
+    await connection.execute(RELAYED.encode(), [list(column) for column in zip(*parts, strict=True)])
+    return [None] * len(parts)
 
 
 async def taken_items(connection: AsyncConnection, contact: uuid.UUID) -> dict[str, str]:

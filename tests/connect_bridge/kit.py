@@ -57,10 +57,10 @@ def bridging(*, killed: bool = False) -> Iterator[Bridge]:
 
 
 async def _die(bridge: Bridge) -> None:
-    for relay in bridge._relays.values():
+    for relay in bridge.conversations.relays.values():
         relay.stop()
-    await bridge._runtime.captures.close()
-    await bridge._runtime.relays.close()
+    await bridge.runtime.captures.close()
+    await bridge.runtime.relays.close()
     bridge._dispatcher.stop()
     await asyncio.sleep(0.1)  # the sockets close
 
@@ -129,7 +129,7 @@ async def a_bridge() -> AsyncIterator[Bridge]:
     async with AsyncConnectionPool(kwargs=parameters, min_size=1, max_size=4, open=False) as pool:
         bridge = Bridge()
         nothing: Any = None
-        bridge._runtime = BridgeRuntime(
+        runtime = BridgeRuntime(
             bridge=bridge.id,
             pool=cast("Any", pool),
             control=nothing,
@@ -139,7 +139,8 @@ async def a_bridge() -> AsyncIterator[Bridge]:
             on_stored=lambda *_: None,
             on_ended=lambda *_: None,
         )
-        await bridge._join()
+        bridge.prepare(runtime)
+        await bridge.join()
         yield bridge
 
 
@@ -152,13 +153,13 @@ def with_bridge(work: Callable[[Bridge], Awaitable[Any]]) -> Any:
 
 
 async def claim(bridge: Bridge) -> None:
-    async with bridge._runtime.pool.connection() as connection:
-        await bridge._claim(connection)
+    async with bridge.runtime.pool.connection() as connection:
+        await bridge.conversations.claim(connection)
 
 
 def failing_once(bridge: Bridge) -> None:
     """Let the database refuse the next note that something was relayed."""
-    relays = until(lambda: getattr(bridge, "_runtime", None), "the bridge").relays
+    relays = until(lambda: getattr(bridge, "runtime", None), "the bridge").relays
     run_batch = relays.run_batch
 
     async def refuse(_connection: Any, _items: Any) -> Any:
@@ -171,7 +172,7 @@ def failing_once(bridge: Bridge) -> None:
 @contextmanager
 def database_away(bridge: Bridge) -> Iterator[None]:
     """Let every capture fail for a while."""
-    captures = bridge._runtime.captures
+    captures = bridge.runtime.captures
     run_batch = captures.run_batch
 
     async def refuse(_connection: Any, _items: Any) -> Any:

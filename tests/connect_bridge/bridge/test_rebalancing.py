@@ -55,10 +55,10 @@ def test_who_claims_leaves_the_others_their_share(still):
 
     async def look(bridge: Bridge) -> tuple[int, int]:
         await claim(bridge)
-        async with bridge._runtime.pool.connection() as connection:
-            modest = len(bridge._relays)
-            await bridge._claim(connection, greedy=True)
-            return modest, len(bridge._relays)
+        async with bridge.runtime.pool.connection() as connection:
+            modest = len(bridge.conversations.relays)
+            await bridge.conversations.claim(connection, greedy=True)
+            return modest, len(bridge.conversations.relays)
 
     assert with_bridge(look) == (4, 9)
 
@@ -77,8 +77,8 @@ def test_what_is_more_than_a_share_is_given_away_a_little_at_a_time(still, mine,
     other = [BridgeFactory() for _ in range(bridges - 1)]
 
     async def count(bridge: Bridge) -> int:
-        async with bridge._runtime.pool.connection() as connection:
-            return await rebalancing.Rebalancer(bridge._runtime).excess(connection)
+        async with bridge.runtime.pool.connection() as connection:
+            return await rebalancing.Rebalancer(bridge.runtime).excess(connection)
 
     async def main() -> int:
         async with a_bridge() as bridge:
@@ -94,14 +94,14 @@ def test_under_a_fence_of_the_past_there_is_nothing_to_send(still):
 
     async def look(bridge: Bridge) -> None:
         await claim(bridge)
-        async with bridge._runtime.pool.connection() as connection:
+        async with bridge.runtime.pool.connection() as connection:
             fence = await relaying.fence(connection, conversation.id, bridge.id)
             assert await relaying.pending(connection, conversation.id, bridge.id, fence) == []
             # Lost and won again: what was read under the former fence counts no more.
-            await bridge._runtime.execute("UPDATE connect_bridge_conversation SET fence = fence + 2", None)
+            await bridge.runtime.execute("UPDATE connect_bridge_conversation SET fence = fence + 2", None)
             with pytest.raises(relaying.NotOurs):
                 await relaying.pending(connection, conversation.id, bridge.id, fence)
-            await bridge._runtime.execute("UPDATE connect_bridge_conversation SET owner_id = NULL", None)
+            await bridge.runtime.execute("UPDATE connect_bridge_conversation SET owner_id = NULL", None)
             with pytest.raises(relaying.NotOurs):
                 await relaying.fence(connection, conversation.id, bridge.id)
 

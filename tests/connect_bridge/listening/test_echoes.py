@@ -158,7 +158,7 @@ def test_the_same_words_again_that_never_left_are_sent_by_the_heir(aws, pointed_
 
 def _answers_are_lost(bridge, *, and_requests: bool = False) -> None:
     """Let no answer to a message come any more, nor a request arrive."""
-    participants = bridge._runtime.participants
+    participants = bridge.runtime.participants
     send = participants.send_message
 
     async def unanswered(token, text, client_token):

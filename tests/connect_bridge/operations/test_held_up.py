@@ -29,14 +29,14 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def refuse(bridge: Bridge, poisonous: Callable[[str], bool]) -> None:
     """Let Connect answer 5xx to every SendMessage of such a text."""
-    send = bridge._runtime.participants.send_message
+    send = bridge.runtime.participants.send_message
 
     async def send_message(token: str, text: str, client_token: str) -> str:
         if poisonous(text):
             raise Unreachable("Amazon Connect refused /participant/message: InternalServerException (500)")
         return await send(token, text, client_token)
 
-    bridge._runtime.participants.send_message = send_message
+    bridge.runtime.participants.send_message = send_message
 
 
 def long_ago(*texts: str, relayed: timedelta | None = None) -> None:
@@ -116,14 +116,14 @@ def another_chat(aws: RunningWorld, phone: Phone) -> Chatting:
 
 def test_after_a_message_with_which_no_chat_would_start_the_next_one_starts_one_and_arrives_once(aws, bridge, phone):
     other = another_chat(aws, phone)
-    start = bridge._runtime.control.start_chat
+    start = bridge.runtime.control.start_chat
 
     async def start_chat(request: Any) -> Any:
         if request.initial_message == "poison":
             raise Unreachable("Amazon Connect refused StartChatContact: InternalServiceException (500)")
         return await start(request)
 
-    bridge._runtime.control.start_chat = start_chat
+    bridge.runtime.control.start_chat = start_chat
     phone.write("poison", "after")
     until(lambda: attempts_at("poison"), "an attempt")
     long_ago("from Ben", relayed=timedelta(minutes=2))

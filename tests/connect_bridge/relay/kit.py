@@ -10,7 +10,7 @@ from tests.sandbox.kit import RunningWorld
 
 def fall_silent(aws, bridge):
     """Let the next message's answer and echo be lost, and what follows go over another line; return what is sent."""
-    participants = bridge._runtime.participants
+    participants = bridge.runtime.participants
     send, attempts = participants.send_message, []
 
     async def troubled(token, text, client_token):
@@ -30,7 +30,7 @@ def fall_silent(aws, bridge):
 
 async def _another_line(bridge):
     """Cut the chat's websocket and wait for the next one, over a new connection."""
-    listener = next(iter(bridge._relays.values())).listener
+    listener = next(iter(bridge.conversations.relays.values())).listener
     former = listener.token
     listener._socket._transport.disconnect(graceful=False)
     await soon(lambda: listener.token != former and listener.caught_up.is_set())

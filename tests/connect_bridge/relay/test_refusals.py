@@ -88,7 +88,7 @@ def test_a_message_that_is_refused_for_who_knows_what_waits_in_its_place(aws, br
 
 def answering(bridge: Bridge, text: str, refusal: Callable[[], Exception]) -> None:
     """Let Connect refuse this one text."""
-    participants = bridge._runtime.participants
+    participants = bridge.runtime.participants
     send = participants.send_message
 
     async def send_message(token: str, said: str, client_token: str) -> str:
@@ -110,8 +110,8 @@ def test_a_message_whose_content_is_refused_fails_alone(aws, bridge, phone):
 
 
 def test_what_is_refused_as_the_first_message_is_tried_by_itself(aws, bridge, phone):
-    until(lambda: hasattr(bridge, "_runtime"), "a bridge that is up")
-    start = bridge._runtime.control.start_chat
+    until(lambda: hasattr(bridge, "runtime"), "a bridge that is up")
+    start = bridge.runtime.control.start_chat
     asked: list[str] = []
 
     async def start_chat(request: Any) -> Any:
@@ -124,7 +124,7 @@ def test_what_is_refused_as_the_first_message_is_tried_by_itself(aws, bridge, ph
                 aws.world.faults.on.remove(fault)
         return await start(request)
 
-    bridge._runtime.control.start_chat = start_chat
+    bridge.runtime.control.start_chat = start_chat
     phone.write("odd", "next")
     agent = accepted(aws, aws.agent())
     until(lambda: agent.said() == ["odd", "next"], "both")

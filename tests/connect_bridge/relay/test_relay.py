@@ -71,4 +71,4 @@ def test_a_chat_that_ended_while_no_bridge_ran_is_closed_and_let_go(aws, pointed
     with bridging() as heir:
         until(lambda: not Conversation.objects.get().active, "letting go", 20)
         assert Contact.objects.get().state == "ended"
-        until(lambda: not heir._relays, "forgetting the relay")
+        until(lambda: not heir.conversations.relays, "forgetting the relay")

@@ -11,7 +11,10 @@ from typing import Any, cast
 import pytest
 from django.utils import timezone
 
+from connect_bridge.bridge.dispatcher import Dispatcher
+from connect_bridge.bridge.loops import Loops
 from connect_bridge.bridge.process import Bridge
+from connect_bridge.bridge.rebalancing import Rebalancer
 from connect_bridge.models import Bridge as BridgeRow
 from connect_bridge.models import Conversation
 from connect_bridge.relay.relay import Relay
@@ -32,12 +35,12 @@ def woken(monkeypatch: pytest.MonkeyPatch) -> list[uuid.UUID]:
 
 
 async def reconcile(bridge: Bridge) -> None:
-    async with bridge._runtime.pool.connection() as connection:
-        await bridge._reconcile(connection)
+    async with bridge.runtime.pool.connection() as connection:
+        await bridge.conversations.reconcile(connection)
 
 
 async def released(bridge: Bridge, conversation: uuid.UUID) -> bool:
-    async with bridge._runtime.pool.connection() as connection:
+    async with bridge.runtime.pool.connection() as connection:
         return await ownership.release(connection, conversation, bridge.id)
 
 
@@ -71,12 +74,12 @@ def test_what_others_took_over_is_left_alone_and_what_is_ours_is_looked_after(wo
     lost, forgotten = ConversationFactory(active=True, owner=BridgeFactory()), ConversationFactory(active=True)
 
     async def compare(bridge: Bridge) -> list[uuid.UUID]:
-        bridge._relay(lost.id)
-        await bridge._runtime.execute(
+        bridge.conversations.relay(lost.id)
+        await bridge.runtime.execute(
             "UPDATE connect_bridge_conversation SET owner_id = %s WHERE id = %s", [bridge.id, forgotten.id]
         )
         await reconcile(bridge)
-        return list(bridge._relays)
+        return list(bridge.conversations.relays)
 
     assert with_bridge(compare) == [forgotten.id]
     assert woken == [forgotten.id]
@@ -84,9 +87,9 @@ def test_what_others_took_over_is_left_alone_and_what_is_ours_is_looked_after(wo
 
 def test_a_bridge_is_sure_of_its_conversations_for_less_time_than_its_lease():
     async def owns(bridge: Bridge) -> tuple[bool, bool]:
-        fresh = bridge._runtime.owns
-        bridge._runtime.beat_at = time.monotonic() - OURS_FOR
-        return fresh, bridge._runtime.owns
+        fresh = bridge.runtime.owns
+        bridge.runtime.beat_at = time.monotonic() - OURS_FOR
+        return fresh, bridge.runtime.owns
 
     assert with_bridge(owns) == (True, False)
     assert OURS_FOR < ownership.BRIDGE_TTL
@@ -113,7 +116,7 @@ def test_a_conversation_is_released_only_if_nothing_is_open_or_to_be_relayed(hol
 def test_a_conversation_that_others_took_over_is_theirs_and_nothing_to_wake_up_for(woken):
     conversation = ConversationFactory(active=True, owner=BridgeFactory())
     MessageFactory(conversation=conversation)
-    with_bridge(lambda bridge: bridge._release(bridge._relay(conversation.id)))
+    with_bridge(lambda bridge: bridge.conversations.release(bridge.conversations.relay(conversation.id)))
     assert woken == []
     assert Conversation.objects.get().owner_id == conversation.owner_id
 
@@ -125,14 +128,14 @@ def test_a_message_that_comes_while_its_conversation_is_released_finds_a_relay_t
     async def meanwhile(bridge: Bridge) -> bool:
         async def released_then_written_to(*given: Any) -> bool:
             done = await release(*given)
-            bridge._relay(conversation.id).wake()  # as the router does once the message is stored
+            bridge.conversations.relay(conversation.id).wake()  # as the router does once the message is stored
             return done
 
         monkeypatch.setattr(ownership, "release", released_then_written_to)
         await claim(bridge)
-        former = bridge._relays[conversation.id]
-        await bridge._release(former)
-        return bridge._relays[conversation.id] is not former
+        former = bridge.conversations.relays[conversation.id]
+        await bridge.conversations.release(former)
+        return bridge.conversations.relays[conversation.id] is not former
 
     assert with_bridge(meanwhile)
     assert woken == [conversation.id] * 2
@@ -144,7 +147,7 @@ def test_leaving_frees_everything_at_once():
 
     async def leave(bridge: Bridge) -> None:
         await claim(bridge)
-        await bridge._runtime.execute(ownership.LEAVE, {"bridge": bridge.id})
+        await bridge.runtime.execute(ownership.LEAVE, {"bridge": bridge.id})
 
     with_bridge(leave)
     assert Conversation.objects.filter(active=True, owner=None).count() == 5
@@ -153,12 +156,12 @@ def test_leaving_frees_everything_at_once():
 def test_what_lost_its_owner_and_was_forgotten_is_put_back_to_work():
     message = MessageFactory(conversation__active=False)
     MessageFactory(conversation__active=False, status="relayed")
-    with_bridge(lambda bridge: bridge._runtime.execute(ownership.REVIVE, None))
+    with_bridge(lambda bridge: bridge.runtime.execute(ownership.REVIVE, None))
     assert list(Conversation.objects.filter(active=True)) == [message.conversation]
 
 
 def test_thousands_of_chats_are_tended_a_few_at_a_time(monkeypatch):
-    monkeypatch.setattr("connect_bridge.bridge.process.RARELY", 0.01)
+    monkeypatch.setattr("connect_bridge.bridge.loops.RARELY", 0.01)
     under_way: list[int] = []
     done: list[object] = []
 
@@ -174,8 +177,16 @@ def test_thousands_of_chats_are_tended_a_few_at_a_time(monkeypatch):
 
     async def tend(bridge: Bridge) -> None:
         for _ in range(500):
-            bridge._relay(uuid.uuid4())._chat.listener = cast("Any", Ear())
-        loop = asyncio.create_task(bridge._tend(lambda one: cast("Any", one).needs_care, cast("Any", Ear.care)))
+            bridge.conversations.relay(uuid.uuid4())._chat.listener = cast("Any", Ear())
+        loops = Loops(
+            runtime=bridge.runtime,
+            conversations=bridge.conversations,
+            rebalancer=Rebalancer(bridge.runtime),
+            dispatcher=Dispatcher(),
+            parameters={},
+            join=bridge.join,
+        )
+        loop = asyncio.create_task(loops.tend(lambda one: cast("Any", one).needs_care, cast("Any", Ear.care)))
         await asyncio.sleep(0.3)
         loop.cancel()
 
