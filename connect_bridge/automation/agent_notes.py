@@ -55,11 +55,11 @@ async def _said(runtime: BridgeRuntime, listener: Listener, note: AgentNote, kno
     """
     if note.in_doubt and (item := await _said_before(runtime, listener, note, known)):
         return item
-    await listener.await_turn()
+    await listener.connection.await_turn()
     if listener.chat.bot or not listener.listening:
         raise Unreachable("no agent is in the chat now")
     try:
-        return await listener.send(note.line, note.token)
+        return await listener.connection.send(note.line, note.token)
     except Refused:
         await listener.open(backfill=True)
         raise Unreachable("the connection had expired and was renewed") from None
@@ -71,7 +71,7 @@ async def _said_before(runtime: BridgeRuntime, listener: Listener, note: AgentNo
     Connect may have rewritten the text in flight. Then it is the only line with this mark that is not another one.
     """
     limiter = runtime.limiters.of(listener.chat.instance_id, "transcript")
-    items = await read_transcript(runtime.participants, limiter, listener.token, note.since)
+    items = await read_transcript(runtime.participants, limiter, listener.connection.token, note.since)
     here = (one for one in items if not one.related_contact_id)  # an earlier chat's agent is another
     own = (one for one in here if one.participant_role == "CUSTOMER" and one.id not in known)
     marked = [one for one in own if one.content.startswith(note.mark.rstrip())]

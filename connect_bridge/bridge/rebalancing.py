@@ -83,7 +83,7 @@ class Rebalancer:
 
     async def _unheard(self, relays: Collection[Relay]) -> set[uuid.UUID]:
         """Return whose chats are open, and not connected to by anybody since we did."""
-        ours = {relay.conversation: relay.listener.token for relay in relays if relay.listener is not None}
+        ours = {relay.conversation: relay.listener.connection.token for relay in relays if relay.listener is not None}
         async with self.runtime.pool.connection() as connection:
             found = await connection.execute(ownership.LAST_TOKENS.encode(), {"conversations": list(ours)})
             return {row[0] for row in await found.fetchall() if unseal(row[1]) == ours[row[0]]}

@@ -1,7 +1,11 @@
-"""Amazon Connect's participant service over aiohttp: a bearer token, no signature, one pooled session."""
+"""Amazon Connect's participant service over aiohttp: a bearer token, no signature, one pooled session.
+
+Whatever Parley says in a chat, for the customer or to the agent alone, it says over one `CustomerConnection`.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -15,12 +19,15 @@ from connect_bridge.connect.gateway import (
     GatewayError,
     NotPassed,
     NoWay,
+    ParticipantService,
     SetUp,
+    Throttled,
     Transcript,
     Unclear,
     Unreachable,
 )
 from connect_bridge.connect.item_reader import kept_id, read_items
+from connect_bridge.connect.rate_limit import RateLimiter
 
 #: Seconds for one call.
 TIMEOUT = aiohttp.ClientTimeout(total=10, connect=4)
@@ -33,6 +40,30 @@ TOKEN_LASTS, SOCKET_LASTS = timedelta(days=1), timedelta(hours=1)
 LONGEST_WAIT = 60.0
 
 T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class CustomerConnection:
+    """A chat's connection under the customer's name. `token` changes with each new connection; "" before the first."""
+
+    participants: ParticipantService
+    limiter: RateLimiter
+    token: str = ""
+
+    async def await_turn(self) -> None:
+        """Wait until the instance's rate limit lets the next message go."""
+        await self.limiter.acquire()
+
+    async def send(self, text: str, client_token: str) -> str:
+        """Send a text and return its item id; `await_turn()` comes first. Raises GatewayError.
+
+        Refused may only mean that the token has expired: a new connection gives another.
+        """
+        try:
+            return await self.participants.send_message(self.token, text, client_token)
+        except Throttled as busy:
+            self.limiter.throttled(busy.retry_after)
+            raise
 
 
 class _Websocket(msgspec.Struct, rename="pascal"):

@@ -25,6 +25,7 @@ from connect_bridge.connect.gateway import (
     Unreachable,
     described,
 )
+from connect_bridge.connect.participant_api import CustomerConnection
 from connect_bridge.connect.websocket import MISSED_HEARTBEATS, ChatSocket
 from connect_bridge.listening.chat_transcript import ChatTranscript
 from connect_bridge.listening.echoes import OwnEchoes
@@ -54,7 +55,7 @@ class Listener:
     """Listens to one contact. When the chat is over for good, `over` says why and `on_end` is called.
 
     It owns all that belongs to the chat's connection: the socket, the transcript, the processor of what they bring, and
-    what is known of our own messages in it. Others send through it and ask it; they do not reach further.
+    what is known of our own messages in it. Others send over its `connection` and ask it for `echoes`.
     """
 
     runtime: BridgeRuntime
@@ -62,10 +63,10 @@ class Listener:
     chat: Chat
     limit: TextLimit
     on_end: Callable[[], None]
-    token: str = ""
     over: str = ""
     caught_up: asyncio.Event = field(default_factory=asyncio.Event)
     echoes: OwnEchoes = field(default_factory=OwnEchoes)
+    connection: CustomerConnection = field(init=False)
     processor: ItemProcessor = field(init=False)
     transcript: ChatTranscript = field(init=False)
     _rejected: RejectedMessages = field(init=False)
@@ -81,6 +82,8 @@ class Listener:
     def __post_init__(self) -> None:
         for note in self.chat.agent_notes:
             self.echoes.note_agent_note(note)
+        limiter = self.runtime.limiters.of(self.chat.instance_id, "send_message")
+        self.connection = CustomerConnection(self.runtime.participants, limiter)
         self._rejected = RejectedMessages(self.runtime, self.chat.contact)
         self.transcript = ChatTranscript(self.runtime, self.chat)
         self.processor = ItemProcessor(
@@ -108,22 +111,9 @@ class Listener:
         due_at = max(self.transcript.sweep_due_at(self.processor.traffic_at), self._sweep_at)
         return self.listening and time.monotonic() >= due_at
 
-    async def await_turn(self) -> None:
-        """Wait until this instance's rate limit lets the next message go."""
-        await self.runtime.limiters.of(self.chat.instance_id, "send_message").acquire()
-
-    async def send(self, text: str, client_token: str) -> str:
-        """Send a text over the customer's connection and return its item id; `await_turn()` first. Raises GatewayError.
-
-        Refused may only mean that the connection's token has expired: `open()` renews it.
-        """
-        try:
-            item = await self.runtime.participants.send_message(self.token, text, client_token)
-        except Throttled as busy:
-            self.runtime.limiters.of(self.chat.instance_id, "send_message").throttled(busy.retry_after)
-            raise
+    def note_traffic(self) -> None:
+        """Take note that something was sent, so that a sweep comes after it."""
         self.processor.note_traffic()
-        return item
 
     async def note_relayed(self, item: str, message: uuid.UUID) -> None:
         """Take note that this item is the message, or a part of it, once that is written down."""
@@ -229,7 +219,7 @@ class Listener:
             return await self._read_transcript()
 
     async def _read_transcript(self) -> Sequence[Item]:
-        items = await self.transcript.read(self.token)
+        items = await self.transcript.read(self.connection.token)
         if self.transcript.unfinished:
             self.processor.note_traffic()  # so that another look comes: the frame that would tell may be lost
         if self._socket is not None:
@@ -260,7 +250,7 @@ class Listener:
         self.caught_up.clear()
         self.runtime.wheel.add(socket)
         self._drop(former)
-        self.token = connection.token
+        self.connection.token = connection.token
         self._renew_at = time.monotonic() + _seconds_to_renewal(connection.socket_expires_at)
         return connection
 

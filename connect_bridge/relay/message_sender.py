@@ -119,7 +119,7 @@ class MessageSender:
 
     async def _send_part(self, chat: Chat, listener: Listener, message: Pending) -> tuple[str, str]:
         """Send one part; return it and its item id, "" if something is to be done otherwise first."""
-        await listener.await_turn()
+        await listener.connection.await_turn()
         self.lease.check()
         if listener.over:
             raise Unreachable("the chat ended meanwhile: starting another")
@@ -127,7 +127,7 @@ class MessageSender:
         if not self.in_doubt:
             self._taken = dict.fromkeys(listener.echoes.ids, "") | self._taken  # what we send now is none of these
         try:
-            item = await listener.send(part, token(message, part))
+            item = await listener.connection.send(part, token(message, part))
             failpoint("I8", Unreachable)
         except Throttled:
             failpoint("I9")
@@ -144,6 +144,7 @@ class MessageSender:
             await self._renew(listener)
             return "", ""
         self.in_doubt = self._renewed = False
+        listener.note_traffic()
         return part, item
 
     async def _renew(self, listener: Listener) -> None:
