@@ -13,7 +13,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from channels_app.infrastructure.db import AsyncConnection
 from channels_app.infrastructure.group_commit import GroupCommitter
-from connect_bridge.connect.circuit_breaker import Gates
+from connect_bridge.connect.circuit_breaker import CircuitBreakers
 from connect_bridge.connect.gateway import ControlPlane, ParticipantService
 from connect_bridge.connect.rate_limit import RateLimiters
 from connect_bridge.connect.websocket import HeartbeatWheel
@@ -23,7 +23,7 @@ from connect_bridge.storage.ownership import BRIDGE_TTL
 from connect_bridge.storage.relaying import RelayedPart
 
 #: Seconds after our last heartbeat for which we take our conversations for ours: less than the lease, so that nothing
-#: that we begin meets what an heir begins.
+#: that we begin meets what the next owner begins.
 OURS_FOR = BRIDGE_TTL - 2.0
 #: Chat websockets opened at once. When thousands were lost, Connect's first refusals must slow the others down.
 OPENED_AT_ONCE = 16
@@ -46,8 +46,8 @@ class BridgeRuntime:
     on_stored: Callable[[uuid.UUID, Sequence[uuid.UUID]], None]
     on_ended: Callable[[uuid.UUID, uuid.UUID], None]
     limiters: RateLimiters = field(default_factory=RateLimiters)
-    gates: Gates = field(default_factory=Gates)
-    services: AccountSettingsCache = field(default_factory=AccountSettingsCache)
+    circuit_breakers: CircuitBreakers = field(default_factory=CircuitBreakers)
+    account_settings: AccountSettingsCache = field(default_factory=AccountSettingsCache)
     opening: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENED_AT_ONCE))
     wheel: HeartbeatWheel = field(default_factory=HeartbeatWheel)
     beat_at: float = field(default_factory=time.monotonic)

@@ -87,7 +87,7 @@ class Loops:
             "sweeps": lambda: self.tend(lambda listener: listener.is_to_sweep, Listener.sweep),
             "notices": lambda: tell_agents(runtime, listener_of),
             "briefings": lambda: brief_agents(runtime, listener_of),
-            "account settings": lambda: runtime.services.keep(runtime.pool),
+            "account settings": lambda: runtime.account_settings.keep(runtime.pool),
             "queue delays": lambda: tell_who_waits(runtime),
         }
 

@@ -97,7 +97,7 @@ class Bridge:
         """Join the others, as soon as the database lets us; return False if we are to stop before."""
         while not self._stopping.is_set():
             try:
-                await self.runtime.services.read(self.runtime.pool)
+                await self.runtime.account_settings.read(self.runtime.pool)
                 await self.join()
             except psycopg.Error as failure:
                 log.warning("bridge %s waits for the database (%s)", self.id, type(failure).__name__)

@@ -1,4 +1,4 @@
-"""Where Connect refuses every chat because of what is set up: one asks again for all, the others wait with it.
+"""Where Connect refuses every chat because of what is set up: one conversation asks for all, the others wait with it.
 
 Otherwise the conversations of one account with a wrong flow would use up the chats a second that the whole instance may
 start. Belongs to one bridge.
@@ -12,43 +12,46 @@ from dataclasses import dataclass, field
 from connect_bridge.connect.gateway import SetUp
 
 #: Refusals in a row, without a chat that was started, after which it is not one request's fault.
-CLOSES_AFTER = 5
-#: Seconds between two attempts once it is closed: doubling up to the most.
+OPENS_AFTER = 5
+#: Seconds between two attempts once it is open: doubling up to the most.
 FIRST, MOST = 1.0, 15.0
+
+#: The Connect instance and the flow.
+Route = tuple[str, str]
 
 
 @dataclass(slots=True)
-class _Gate:
+class _Breaker:
     refusals: int = 0
     until: float = 0.0
     refusal: SetUp | None = None
 
+    @property
+    def pause(self) -> float:
+        return min(MOST, FIRST * 2.0 ** min(10, max(0, self.refusals - OPENS_AFTER)))
+
 
 @dataclass(slots=True)
-class Gates:
-    """By route: the instance and the flow."""
+class CircuitBreakers:
+    """One for each route to which chats are refused."""
 
-    _gates: dict[tuple[str, str], _Gate] = field(default_factory=dict)
+    _breakers: dict[Route, _Breaker] = field(default_factory=dict)
 
-    def enter(self, route: tuple[str, str]) -> None:
+    def check(self, route: Route) -> None:
         """Raise the latest refusal, as SetUp, while nobody is to ask; whoever may ask is the only one for a while."""
-        gate = self._gates.get(route)
-        if gate is None or gate.refusal is None or gate.refusals < CLOSES_AFTER:
+        breaker = self._breakers.get(route)
+        if breaker is None or breaker.refusal is None or breaker.refusals < OPENS_AFTER:
             return
         now = time.monotonic()
-        if now < gate.until:
-            raise SetUp(str(gate.refusal))
-        gate.until = now + _pause(gate)
+        if now < breaker.until:
+            raise SetUp(str(breaker.refusal))
+        breaker.until = now + breaker.pause
 
-    def refused(self, route: tuple[str, str], refusal: SetUp) -> None:
-        gate = self._gates.setdefault(route, _Gate())
-        gate.refusals, gate.refusal = gate.refusals + 1, refusal
-        gate.until = time.monotonic() + _pause(gate)
+    def refused(self, route: Route, refusal: SetUp) -> None:
+        breaker = self._breakers.setdefault(route, _Breaker())
+        breaker.refusals, breaker.refusal = breaker.refusals + 1, refusal
+        breaker.until = time.monotonic() + breaker.pause
 
-    def passed(self, route: tuple[str, str]) -> None:
+    def passed(self, route: Route) -> None:
         """Note that a chat was started: whatever was wrong is mended."""
-        self._gates.pop(route, None)
-
-
-def _pause(gate: _Gate) -> float:
-    return min(MOST, FIRST * 2.0 ** min(10, max(0, gate.refusals - CLOSES_AFTER)))
+        self._breakers.pop(route, None)

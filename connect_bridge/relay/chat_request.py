@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 
 from channels_app.toolkit.text import is_blank
+from connect_bridge.connect.gateway import Continued
 from connect_bridge.connect.markers import escaped_name
-from connect_bridge.relay.customer_context import fit
+from connect_bridge.models import ContactState
+from connect_bridge.relay.customer_context import Context, fit
 from connect_bridge.storage.account_settings import Rule
 from connect_bridge.storage.chats import Origin
 
 #: Connect's limit for a display name (StartChatContact).
 LONGEST_NAME = 256
+#: Connect lets a chat be continued once its transcript is stored, which takes about half a minute ("persistent chat").
+TRANSCRIPT_STORED_AFTER = timedelta(minutes=1)
 
 
 def routing(origin: Origin, rule: Rule | None) -> tuple[str, str]:
@@ -29,8 +34,8 @@ def display_name(origin: Origin, name: str) -> str:
 
     Never one that is blank, which Connect refuses, nor one that looks like ours.
     """
-    known = (escaped_name(one) for one in (origin.display_name, name, origin.handle))
-    return _cut(next((one for one in known if not is_blank(one)), "Customer"))
+    names = (escaped_name(candidate) for candidate in (origin.display_name, name, origin.handle))
+    return _cut(next((candidate for candidate in names if not is_blank(candidate)), "Customer"))
 
 
 def _cut(name: str) -> str:
@@ -42,7 +47,7 @@ def attributes_for(
     origin: Origin, rule: Rule | None, conversation: uuid.UUID, of_customer: Mapping[str, str]
 ) -> dict[str, str]:
     """Return the contact attributes. Where Connect's limit leaves no room for all, what Parley says comes first."""
-    own = {
+    parleys = {
         "channel": origin.kind,
         "channel_account": origin.account_name,
         "channel_account_id": str(origin.account),
@@ -52,6 +57,22 @@ def attributes_for(
         "customer_handle": origin.handle,
         "locale": origin.locale,
     }
-    given = {**origin.attributes, **(rule.attributes if rule else {})}
-    asked = [(str(key), str(value)) for key, value in given.items()]
-    return fit([*own.items(), *of_customer.items(), *asked])
+    configured = {**origin.attributes, **(rule.attributes if rule else {})}
+    accounts = [(str(key), str(value)) for key, value in configured.items()]
+    return fit([*parleys.items(), *of_customer.items(), *accounts])
+
+
+def continued(context: Context, instance: str) -> Continued | None:
+    """Return the chat whose transcript the new one shows first, if settings ask for that and Connect can have it.
+
+    Never another person's: what a person's decision alone ties together is not shown in a chat.
+    """
+    kind, previous = settings.CONNECT_PERSISTENT_CHAT, context.last_chat
+    if not kind or previous is None or context.certainty == "decided" or previous.state != ContactState.ENDED:
+        return None
+    if previous.instance_id != instance or previous.ended_at is None:
+        return None
+    if datetime.now(UTC) - previous.ended_at < TRANSCRIPT_STORED_AFTER:
+        return None
+    source = previous.contact_id if kind == "FROM_SEGMENT" else previous.initial_contact_id
+    return Continued(source_contact_id=source, kind=kind)

@@ -5,25 +5,21 @@ from __future__ import annotations
 import logging
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import msgspec
-from django.conf import settings
 from psycopg.rows import class_row
 
 from channels_app.infrastructure.db import AsyncConnection
 from channels_app.infrastructure.failpoints import failpoint
 from channels_app.registry import channels
-from channels_app.reply_occasions import CLOSED, GREETING, HOLDING, MEDIA, PAUSED, Occasion
+from channels_app.reply_occasions import HOLDING
 from channels_app.toolkit.text import TextLimit
-from connect_bridge.automation.replies import say
 from connect_bridge.connect.gateway import (
     FOR_BOT,
     BadRequest,
     ChatRequest,
-    Continued,
     GatewayError,
-    Held,
     QuotaReached,
     SetUp,
     StartedChat,
@@ -32,9 +28,10 @@ from connect_bridge.connect.gateway import (
 )
 from connect_bridge.models import ContactState
 from connect_bridge.models.lifecycle import Event, after
-from connect_bridge.relay.chat_request import attributes_for, display_name, routing
+from connect_bridge.relay.account_rules import say_in_chat
+from connect_bridge.relay.chat_request import attributes_for, continued, display_name, routing
 from connect_bridge.relay.chunking import next_part
-from connect_bridge.relay.customer_context import Context, attributes_of, context_of
+from connect_bridge.relay.customer_context import attributes_of, context_of
 from connect_bridge.relay.profile_lookup import look_up
 from connect_bridge.runtime import BridgeRuntime
 from connect_bridge.storage import chats, relaying
@@ -46,9 +43,6 @@ from people.encryption import seal
 
 log = logging.getLogger(__name__)
 
-#: Connect lets a chat be continued once its transcript is stored, which takes about half a minute ("persistent chat").
-TRANSCRIPT_STORED_AFTER = timedelta(minutes=1)
-
 
 @dataclass(slots=True, eq=False)
 class ChatStarter:
@@ -59,64 +53,48 @@ class ChatStarter:
     _origin: Origin | None = None
 
     @property
+    def origin(self) -> Origin:
+        """What the conversation is, as it was read last."""
+        assert self._origin is not None
+        return self._origin
+
+    @property
     def limit(self) -> TextLimit:
         """The longest text that the conversation's messenger takes."""
-        return channels()[self._known.kind].text_limit
+        return channels()[self.origin.kind].text_limit
 
     async def load(self, connection: AsyncConnection) -> None:
         """Read what the conversation is. Names and settings may change meanwhile, so a new chat reads it again."""
         self._origin = await chats.origin(connection, self.conversation)
 
-    async def check_account(self, message: Pending, *, begins: bool) -> None:
-        """Tell the customer what there is to tell before the message goes on; raise Held if it is not to go on now."""
-        runtime, service = self.runtime, self.runtime.services.of(self._known.account)
-        if service.paused_since is not None:
-            await say(runtime, service, self.conversation, PAUSED, service.paused_since.isoformat())
-            raise Held("paused", "The account is paused: the message is kept.")
-        if service.replies.get(MEDIA.key) and await self._has_media(message):
-            await say(runtime, service, self.conversation, MEDIA, f"{message.created_at:%Y-%m-%d}")
-        now = service.opening(datetime.now(UTC))
-        if begins and not now.open:
-            await say(runtime, service, self.conversation, CLOSED, now.period)
-            if not service.closed_starts_chat:
-                raise Held("closed", f"The account is closed until {now.period}: the message is kept.")
-
-    async def _has_media(self, message: Pending) -> bool:
-        async with self.runtime.pool.connection() as connection:
-            row = await (await connection.execute(relaying.HAS_PARTS, [message.id])).fetchone()
-        return bool(row and row[0])
-
-    async def greet(self, chat: Chat) -> None:
-        """Say the account's greeting, once for each chat."""
-        await self._tell(chat, GREETING)
-
-    async def _tell(self, chat: Chat, occasion: Occasion) -> None:
-        service = self.runtime.services.of(self._known.account)
-        await say(self.runtime, service, self.conversation, occasion, str(chat.contact), chat.contact)
-
     async def request(self, message: Pending) -> Chat:
         """Write down that a chat is to be started, and why. Raises SetUp if nobody said where chats go."""
         instance, flow = await self._routing(message)
         await self._introduce()
-        given = {
-            "contact": uuid.uuid4(),
-            "conversation": self.conversation,
-            "instance": instance,
-            "flow": flow,
-            "message": message.id,
-        }
         async with self.runtime.pool.connection() as connection:
-            return await chats.request_chat(connection, **given)
+            return await chats.request_chat(
+                connection,
+                contact=uuid.uuid4(),
+                conversation=self.conversation,
+                instance=instance,
+                flow=flow,
+                message=message.id,
+            )
 
     async def start(self, chat: Chat, message: Pending) -> None:
         """Ask Connect for the chat. A lost answer is asked for again with the same token: same chat.
+
+        1. Instance and flow are read anew: somebody may have corrected them since the chat was requested.
+        2. While Connect refuses every chat of this flow, only one conversation asks for all (circuit_breaker.py).
+        3. The request is made of what is known of the customer now, and of the message that begins the chat.
+        4. Connect's answer is written down; or why there is none, and if no chat is free, the customer is told.
 
         Raises GatewayError, never Invalid: no refusal of a chat is for sure about its first message.
         """
         chat.instance_id, chat.flow_id = await self._routing(message)
         route = (chat.instance_id, chat.flow_id)
         try:
-            self.runtime.gates.enter(route)
+            self.runtime.circuit_breakers.check(route)
             request = await self._chat_request(chat, message, await self._first(chat, message))
             started = await self._ask(chat, request, again=message.attempts > 0)
         except Throttled:
@@ -124,7 +102,7 @@ class ChatStarter:
         except GatewayError as failure:
             await self._note(chat, failure)
             raise
-        self.runtime.gates.passed(route)
+        self.runtime.circuit_breakers.passed(route)
         failpoint("I6", Unreachable)
         await self._started(chat, started)
         failpoint("I7", Unreachable)
@@ -132,7 +110,7 @@ class ChatStarter:
     async def _note(self, chat: Chat, failure: GatewayError) -> None:
         await self.runtime.execute(chats.CHAT_WAITS, {"contact": chat.contact, "reason": str(failure)[:200]})
         if isinstance(failure, QuotaReached):
-            await self._tell(chat, HOLDING)
+            await say_in_chat(self.runtime, self.origin.account, self.conversation, HOLDING, chat)
 
     async def _ask(self, chat: Chat, request: ChatRequest, *, again: bool) -> StartedChat:
         """Start the chat; without the former one's transcript where Connect does not take that.
@@ -147,9 +125,9 @@ class ChatStarter:
                 log.info("conversation %s: not as a continued chat: %s", self.conversation, refusal)
                 return await self._ask(chat, msgspec.structs.replace(request, continues=None), again=again)
             if not (again and request.initial_message and isinstance(refusal, BadRequest)):
-                self.runtime.gates.refused((request.instance_id, request.flow_id), refusal)
+                self.runtime.circuit_breakers.refused((request.instance_id, request.flow_id), refusal)
                 raise
-        await self.runtime.execute(chats.SENT_ALONE, [chat.contact])  # first, or our heir would believe it sent
+        await self.runtime.execute(chats.SENT_ALONE, [chat.contact])  # first, or the next owner would believe it sent
         chat.first_message = None
         return await self._ask(chat, msgspec.structs.replace(request, initial_message=""), again=False)
 
@@ -163,7 +141,7 @@ class ChatStarter:
             raise
 
     async def _started(self, chat: Chat, started: StartedChat) -> None:
-        given = {
+        params = {
             "contact": chat.contact,
             "contact_id": started.contact_id,
             "participant": started.participant_id,
@@ -171,7 +149,7 @@ class ChatStarter:
             "instance": chat.instance_id,
             "flow": chat.flow_id,
         }
-        await self.runtime.execute(chats.CHAT_STARTED, given)
+        await self.runtime.execute(chats.CHAT_STARTED, params)
         chat.state = after(ContactState(chat.state), Event.STARTED)
         chat.contact_id = chat.initial_contact_id = started.contact_id
         chat.participant_token = started.participant_token
@@ -179,20 +157,20 @@ class ChatStarter:
 
     async def _introduce(self) -> None:
         """Ask the messenger for the customer's name if its webhooks did not bring one."""
-        origin = self._known
+        origin = self.origin
         if origin.display_name:
             return
-        told = await look_up(origin.account, origin.kind, origin.version, origin.external_id)
-        if told:
+        profile = await look_up(origin.account, origin.kind, origin.version, origin.external_id)
+        if profile:
             async with self.runtime.pool.connection() as connection:
-                await introduce(connection, origin.identity, told)
+                await introduce(connection, origin.identity, profile)
                 await self.load(connection)
 
     async def _routing(self, message: Pending) -> tuple[str, str]:
         """Return the Connect instance and flow, as they are set now: a rule's, the account's, else the settings'."""
         async with self.runtime.pool.connection() as connection:
             await self.load(connection)
-        instance, flow = routing(self._known, self._rule(message))
+        instance, flow = routing(self.origin, self._rule(message))
         if not (instance and flow):
             raise SetUp("no Connect instance or flow: set CONNECT_INSTANCE_ID and CONNECT_CONTACT_FLOW_ID")
         return instance, flow
@@ -206,46 +184,25 @@ class ChatStarter:
             return next_part(message, FOR_BOT)
         async with (
             self.runtime.pool.connection() as connection,
-            connection.cursor(row_factory=class_row(Pending)) as look,
+            connection.cursor(row_factory=class_row(Pending)) as cursor,
         ):
-            first = await (await look.execute(relaying.FIRST, [chat.first_message])).fetchone()
+            first = await (await cursor.execute(relaying.FIRST, [chat.first_message])).fetchone()
         return next_part(first, FOR_BOT) if first is not None else ""
 
     async def _chat_request(self, chat: Chat, message: Pending, first: str) -> ChatRequest:
-        origin = self._known
+        origin = self.origin
         async with self.runtime.pool.connection() as connection:
-            known = await context_of(connection, self.conversation)
-            of_customer = await attributes_of(connection, known, chat.contact)
+            context = await context_of(connection, self.conversation)
+            of_customer = await attributes_of(connection, context, chat.contact)
         return ChatRequest(
             instance_id=chat.instance_id,
             flow_id=chat.flow_id,
-            display_name=display_name(origin, known.name),
+            display_name=display_name(origin, context.name),
             attributes=attributes_for(origin, self._rule(message), self.conversation, of_customer),
             initial_message=first,
             client_token=str(chat.contact),
-            continues=_past(known, chat.instance_id),
+            continues=continued(context, chat.instance_id),
         )
 
     def _rule(self, message: Pending) -> Rule | None:
-        return self.runtime.services.of(self._known.account).rule_for(message.text)
-
-    @property
-    def _known(self) -> Origin:
-        assert self._origin is not None
-        return self._origin
-
-
-def _past(known: Context, instance: str) -> Continued | None:
-    """Return the chat whose transcript the new one shows first, if settings ask for that and Connect can have it.
-
-    Never another person's: what a person's decision alone ties together is not shown in a chat.
-    """
-    kind, previous = settings.CONNECT_PERSISTENT_CHAT, known.last_chat
-    if not kind or previous is None or known.certainty == "decided" or previous.state != ContactState.ENDED:
-        return None
-    if previous.instance_id != instance or previous.ended_at is None:
-        return None
-    if datetime.now(UTC) - previous.ended_at < TRANSCRIPT_STORED_AFTER:
-        return None
-    source = previous.contact_id if kind == "FROM_SEGMENT" else previous.initial_contact_id
-    return Continued(source_contact_id=source, kind=kind)
+        return self.runtime.account_settings.of(self.origin.account).rule_for(message.text)

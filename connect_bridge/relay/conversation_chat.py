@@ -26,6 +26,7 @@ from connect_bridge.connect.gateway import CONNECT_WITHIN, Refused, Unreachable
 from connect_bridge.listening.listener import ENDED_UNHEARD, Listener
 from connect_bridge.models import ContactState
 from connect_bridge.models.lifecycle import Event, after
+from connect_bridge.relay.account_rules import greet
 from connect_bridge.relay.chat_starter import ChatStarter
 from connect_bridge.relay.lease import Lease
 from connect_bridge.relay.message_sender import ChatIsOver, MessageSender
@@ -131,7 +132,7 @@ class ConversationChat:
         if chat.state == ContactState.REQUESTED:
             await self.starter.start(chat, message)
         if chat.state == ContactState.STARTED:
-            await self.starter.greet(chat)
+            await greet(self.runtime, self.starter.origin.account, self.conversation, chat)
         if self.listener is None:
             await self._note_first(chat, message)
             await self._connect(chat)

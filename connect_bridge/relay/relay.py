@@ -3,7 +3,7 @@
 1. `wake()`: a message was stored, a chat ended, or a wait is over.
 2. The messages to relay are read under the fence of this bridge's ownership; if it is another's, nothing happens.
 3. For each, in order: contact cards are read (contact_cards.py); what the account says about pause, hours and media is
-   said, and may hold the message (chat_starter.py).
+   said, and may hold the message (account_rules.py).
 4. The conversation's chat is found or begun, and connected (conversation_chat.py).
 5. What is left of the message is sent, part by part (message_sender.py), and written down.
 6. What Connect refuses for good fails, alone. Anything else is tried again after a wait, and what follows waits, too.
@@ -24,6 +24,7 @@ from channels_app.infrastructure.backoff import full_jitter
 from connect_bridge.connect.gateway import GatewayError, Invalid, described
 from connect_bridge.listening.listener import Listener
 from connect_bridge.models.lifecycle import ASIDE
+from connect_bridge.relay.account_rules import check_account
 from connect_bridge.relay.contact_cards import read_cards
 from connect_bridge.relay.conversation_chat import ConversationChat
 from connect_bridge.relay.lease import Lease
@@ -172,7 +173,8 @@ class Relay:
         """Return the chat that takes the message; None for a side event whose chat is over: it begins nothing."""
         if message.content_type == ASIDE:
             return await self._chat.running(message)
-        await self._chat.starter.check_account(message, begins=self._chat.chat is None)
+        account, begins = self._chat.starter.origin.account, self._chat.chat is None
+        await check_account(self.runtime, account, self.conversation, message, begins=begins)
         return await self._chat.connected(message)
 
     async def _note(self, message: Pending, failure: GatewayError) -> None:

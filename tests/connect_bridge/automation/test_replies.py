@@ -118,7 +118,7 @@ def test_a_paused_account_keeps_everything_and_goes_on_in_order(aws, bridge, pho
     account.pause_reply = "Back in an hour."
     account.save()
     set_paused(account, paused=True)
-    until(lambda: bridge.runtime.services.of(account.pk).paused_since, "that the bridge knows")
+    until(lambda: bridge.runtime.account_settings.of(account.pk).paused_since, "that the bridge knows")
 
     phone.write("two", "three")
     until(lambda: said_to_customer() == ["Back in an hour."], "the holding reply")
