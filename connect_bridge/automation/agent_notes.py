@@ -1,4 +1,4 @@
-"""Words of ours to the agent alone: over the customer's connection, marked as ours (marks.py, ADR 9).
+"""Words of ours to the agent alone: over the customer's connection, marked as ours (connect/markers.py, ADR 9).
 
 Connect shows them under the customer's name. What comes back of them is our own echo, so it is not captured: the
 customer never gets it, and it counts nowhere as the customer's. They are said only while an agent is in the chat: a
@@ -37,7 +37,7 @@ class AgentNote(msgspec.Struct, frozen=True, kw_only=True):
         return split_text(self.mark + self.text, FOR_AGENT)[0]
 
     def __repr__(self) -> str:
-        return f"<Whisper {self.token}>"
+        return f"<AgentNote {self.token}>"
 
 
 async def say_note(runtime: BridgeRuntime, listener: Listener, note: AgentNote, known: Collection[str] = ()) -> str:
@@ -51,7 +51,7 @@ async def _said(runtime: BridgeRuntime, listener: Listener, note: AgentNote, kno
     """Say it, or find that it was said. Raises GatewayError.
 
     A ClientToken is good within one connection only: if an attempt is in doubt, Connect's transcript tells. `known` are
-    the items that are other whispers.
+    the items that are other notes.
     """
     if note.in_doubt and (item := await _said_before(runtime, listener, note, known)):
         return item
@@ -66,7 +66,7 @@ async def _said(runtime: BridgeRuntime, listener: Listener, note: AgentNote, kno
 
 
 async def _said_before(runtime: BridgeRuntime, listener: Listener, note: AgentNote, known: Collection[str]) -> str:
-    """Return the id of this whisper in Connect's transcript, "" if it is not there.
+    """Return the id of this note in Connect's transcript, "" if it is not there.
 
     Connect may have rewritten the text in flight. Then it is the only line with this mark that is not another one.
     """

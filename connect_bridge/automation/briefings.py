@@ -1,4 +1,4 @@
-"""Tell the first agent of a new chat what was said last: on whatever channel, if settings ask for it (whispers.py).
+"""Tell the first agent of a new chat what was said last: on whatever channel, if settings ask for it (agent_notes.py).
 
 Only once an agent is there, so that no bot takes it for the customer's words, and not as contact attributes: those stay
 in Connect's contact records, where nothing that is erased here can be erased. A chat without a briefing is better than

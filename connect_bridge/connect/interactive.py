@@ -62,8 +62,8 @@ def _lines(node: Any, depth: int, zone: tzinfo | None) -> Iterator[str]:
     if depth > _DEEPEST:
         return
     if isinstance(node, list):
-        for one in node:
-            yield from _lines(one, depth + 1, zone) if isinstance(one, dict | list) else _listed(one)
+        for part in node:
+            yield from _lines(part, depth + 1, zone) if isinstance(part, dict | list) else _listed(part)
     elif isinstance(node, dict):
         zone = _offset(node.get("timeZoneOffset")) or zone
         yield from _said(node)
@@ -75,24 +75,24 @@ def _lines(node: Any, depth: int, zone: tzinfo | None) -> Iterator[str]:
 
 
 def _choices(node: Any, depth: int, zone: tzinfo | None) -> Iterator[str]:
-    for one in node if isinstance(node, list) else [node]:
-        if isinstance(one, list) or (isinstance(one, dict) and next(_parts(one), None)):
-            yield from _lines(one, depth + 1, zone)
-        elif isinstance(one, dict):
-            yield _choice(one, zone)
+    for choice in node if isinstance(node, list) else [node]:
+        if isinstance(choice, list) or (isinstance(choice, dict) and next(_parts(choice), None)):
+            yield from _lines(choice, depth + 1, zone)
+        elif isinstance(choice, dict):
+            yield _choice(choice, zone)
         else:
-            yield from _listed(one)
+            yield from _listed(choice)
 
 
-def _listed(one: Any) -> Iterator[str]:
-    if text := _words(one):
+def _listed(choice: Any) -> Iterator[str]:
+    if text := _words(choice):
         yield f"• {text}"
 
 
-def _choice(one: dict[str, Any], zone: tzinfo | None) -> str:
+def _choice(choice: dict[str, Any], zone: tzinfo | None) -> str:
     """Return one choice: its title, or its time, with what is said of it and where it leads."""
-    reply = one.get("reply")
-    named = {**one, **reply} if isinstance(reply, dict) else one
+    reply = choice.get("reply")
+    named = {**choice, **reply} if isinstance(reply, dict) else choice
     date = _words(named.get("date"))
     links = (_words(named.get(name)) for name in _LINKS)
     words = [*([_time(date, zone)] if date else []), *_said(named), *(link for link in links if link)]

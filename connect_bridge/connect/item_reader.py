@@ -34,13 +34,14 @@ def read_item(raw: bytes | str | msgspec.Raw, where: str) -> Item | None:
         return _with_kept_ids(_items.decode(raw))
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         pass
-    given: Any = None
+    raw_item: Any = None
     try:
-        given = _without_nulls(msgspec.json.decode(raw))
-        return _with_kept_ids(msgspec.convert(_readable(given), Item))
+        raw_item = _without_nulls(msgspec.json.decode(raw))
+        return _with_kept_ids(msgspec.convert(_readable(raw_item), Item))
     except (msgspec.MsgspecError, UnicodeError, RecursionError, TypeError):
-        known = given if isinstance(given, dict) else {}
-        log.warning("%s: item %r of type %r cannot be read", where, *(_short(known.get(one)) for one in ("Id", "Type")))
+        members = raw_item if isinstance(raw_item, dict) else {}
+        shown = (_short(members.get(name)) for name in ("Id", "Type"))
+        log.warning("%s: item %r of type %r cannot be read", where, *shown)
         UNREADABLE_ITEMS.labels(where).inc()
         return None
 
@@ -50,9 +51,11 @@ def read_items(raws: Iterable[msgspec.Raw], where: str) -> list[Item]:
     return [item for raw in raws if (item := read_item(raw, where)) is not None]
 
 
-def kept_id(told: str) -> str:
-    """Return an id as our tables keep it: itself, or in the place of one that is too long, what stands for it alone."""
-    return told if len(told) <= LONGEST_ID else hashlib.sha256(told.encode()).hexdigest()
+def kept_id(identifier: str) -> str:
+    """Return an id as our tables keep it: itself, or its hash if it is too long."""
+    if len(identifier) <= LONGEST_ID:
+        return identifier
+    return hashlib.sha256(identifier.encode()).hexdigest()
 
 
 def said_at(item: Item) -> datetime | None:
@@ -66,47 +69,47 @@ def said_at(item: Item) -> datetime | None:
 
 def _with_kept_ids(item: Item) -> Item:
     names = ("id", "contact_id", "initial_contact_id", "participant_id")
-    given = {name: told for name in names if len(told := getattr(item, name)) > LONGEST_ID}
-    changed: dict[str, Any] = {name: kept_id(told) for name, told in given.items()}
-    said = item.message_metadata
-    if said is not None and len(said.message_id) > LONGEST_ID:
-        changed["message_metadata"] = msgspec.structs.replace(said, message_id=kept_id(said.message_id))
+    too_long = {name: value for name in names if len(value := getattr(item, name)) > LONGEST_ID}
+    changed: dict[str, Any] = {name: kept_id(value) for name, value in too_long.items()}
+    metadata = item.message_metadata
+    if metadata is not None and len(metadata.message_id) > LONGEST_ID:
+        changed["message_metadata"] = msgspec.structs.replace(metadata, message_id=kept_id(metadata.message_id))
     return msgspec.structs.replace(item, **changed) if changed else item
 
 
 def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _without_nulls(one) for name, one in value.items() if one is not None}
+        return {name: _without_nulls(member) for name, member in value.items() if member is not None}
     if isinstance(value, list):
-        return [_without_nulls(one) for one in value if one is not None]
+        return [_without_nulls(member) for member in value if member is not None]
     return value
 
 
-def _readable(given: Mapping[str, Any]) -> dict[str, Any]:
+def _readable(raw_item: Mapping[str, Any]) -> dict[str, Any]:
     """Return the members that are of the documented kind. Raises ValidationError for one that is needed."""
-    if not isinstance(given, Mapping):
+    if not isinstance(raw_item, Mapping):
         raise msgspec.ValidationError("an item must be an object")
-    for name in _NEEDED & given.keys():
-        msgspec.convert(given[name], str)
-    return _kept(given, Item)
+    for name in _NEEDED & raw_item.keys():
+        msgspec.convert(raw_item[name], str)
+    return _kept(raw_item, Item)
 
 
-def _kept(given: Mapping[str, Any], kind: type[msgspec.Struct]) -> dict[str, Any]:
+def _kept(raw_item: Mapping[str, Any], kind: type[msgspec.Struct]) -> dict[str, Any]:
     """Return those members of a structure that are of the documented kind, whatever the others are."""
-    found = {}
+    kept = {}
     for field in msgspec.structs.fields(kind):
-        value = given.get(field.encode_name)
-        structure = next((one for one in (field.type, *get_args(field.type)) if _is_structure(one)), None)
+        value = raw_item.get(field.encode_name)
+        structure = next((kind for kind in (field.type, *get_args(field.type)) if _is_structure(kind)), None)
         if structure is not None and isinstance(value, dict):
             value = _kept(value, structure)
         elif structure is not None and isinstance(value, list):
-            value = [_kept(one, structure) for one in value if isinstance(one, dict)]
+            value = [_kept(member, structure) for member in value if isinstance(member, dict)]
         try:
             msgspec.convert(value, field.type)
         except msgspec.ValidationError:
             continue
-        found[field.encode_name] = value
-    return found
+        kept[field.encode_name] = value
+    return kept
 
 
 def _is_structure(kind: object) -> TypeGuard[type[msgspec.Struct]]:

@@ -63,7 +63,7 @@ class Nothing(msgspec.Struct, frozen=True):
     pass
 
 
-#: Told: a person came or left. That is not the end: a transfer or a disconnect flow may follow.
+#: What an item means. That a person left is not the end: a transfer or a disconnect flow may follow.
 Reading = Said | ParticipantEvent | Ended | Nothing
 
 
@@ -87,8 +87,8 @@ def read(item: Item, zone: str = "") -> Reading:
 
 def _without_nul(item: Item) -> Item:
     names = ("id", "content", "content_type", "display_name", "contact_id", "participant_id")
-    given = {name: getattr(item, name) for name in names}
-    clean = {name: value.replace("\x00", "\ufffd") for name, value in given.items() if "\x00" in value}
+    values = {name: getattr(item, name) for name in names}
+    clean = {name: value.replace("\x00", "\ufffd") for name, value in values.items() if "\x00" in value}
     return msgspec.structs.replace(item, **clean) if clean else item
 
 
@@ -105,19 +105,20 @@ def is_unfinished(item: Item) -> bool:
     That is a bot's words as they form (Lex streaming: the last piece carries all of it), a file whose scan is not over,
     and what a message processor has not passed.
     """
-    if any(one.status not in _SCANNED for one in item.attachments):
+    if any(file.status not in _SCANNED for file in item.attachments):
         return True
-    said = item.message_metadata
-    if said is None:
+    metadata = item.message_metadata
+    if metadata is None:
         return False
-    piece = said.chunk_number is not None and said.message_completed is not True
-    return piece or said.message_completed is False or said.message_processing_status in UNPASSED
+    piece = metadata.chunk_number is not None and metadata.message_completed is not True
+    return piece or metadata.message_completed is False or metadata.message_processing_status in UNPASSED
 
 
 def is_under_way(item: Item) -> bool:
     """Return whether more is to come under the same id: it is unfinished, and no message processor has decided."""
-    said = item.message_metadata
-    return is_unfinished(item) and (said is None or said.message_processing_status not in NotPassed.STATUSES)
+    metadata = item.message_metadata
+    undecided = metadata is None or metadata.message_processing_status not in NotPassed.STATUSES
+    return is_unfinished(item) and undecided
 
 
 def _is_ours(item: Item) -> bool:
@@ -149,7 +150,9 @@ def _text(item: Item, zone: str) -> str:
 
 
 def _is_template(content: str) -> bool:
-    return content.lstrip()[:1] == "{" and content.rstrip()[-1:] == "}" and any(one in content for one in _TEMPLATE)
+    return (
+        content.lstrip()[:1] == "{" and content.rstrip()[-1:] == "}" and any(member in content for member in _TEMPLATE)
+    )
 
 
 def plain(text: str) -> str:
@@ -160,9 +163,9 @@ def plain(text: str) -> str:
 def _attachments(attachments: list[Attached]) -> str:
     """Name files whose scan is over. A file itself does not travel: the customer learns that there was one."""
     return "\n".join(
-        f"[file: {one.attachment_name or 'unnamed'} · cannot be shown here]"
-        for one in attachments
-        if one.status == "APPROVED"
+        f"[file: {file.attachment_name or 'unnamed'} · cannot be shown here]"
+        for file in attachments
+        if file.status == "APPROVED"
     )
 
 

@@ -1,7 +1,7 @@
-"""The marks of our own words to the agent, and customers' words and names that look like them made harmless. Pure.
+"""The marks of our notes to the agent, and customers' texts and names that look like them made harmless. Pure.
 
 What we tell an agent goes over the customer's connection and stands under the customer's name, so a mark in square
-brackets says whose it is. Whatever a customer brings, no bracket before our name is left of it: neither as it was
+brackets says that it is Parley's. No bracket before our name is left in what a customer writes: neither as it was
 written nor after it was cut into parts, since a part cannot begin with a bracket that is not there.
 """
 
@@ -11,7 +11,7 @@ import unicodedata
 from functools import lru_cache
 
 NAME = "parley"
-#: How we begin what we tell an agent: of a message that did not arrive, and of what was said last.
+#: How notes to an agent begin: about a message that did not arrive, and about the customer's last chat.
 NOT_DELIVERED, LAST_TIME = "[Parley: not delivered] ", "[Parley: last time] "
 #: What is put in the place of a bracket that a customer wrote before our name.
 INSTEAD = 'customer wrote "'
@@ -38,7 +38,7 @@ _UNSEEN = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf", "Cn", "Co", "Mn", "Me", "Sk",
 
 
 def is_marked(text: str) -> bool:
-    """Return whether this is our own word to an agent, as only we can have sent it over the customer's connection."""
+    """Return whether this is our note to an agent, as only we can have sent it over the customer's connection."""
     return text.startswith((NOT_DELIVERED.rstrip(), LAST_TIME.rstrip()))
 
 
@@ -47,9 +47,9 @@ def escaped(text: str) -> str:
     text = text.translate(_OVERRIDES)
     if text.isascii() and "[" not in text:
         return text
-    found = [at for at, one in enumerate(text) if _opens(one) and _is_our_name(text, at + 1)]
+    brackets = [at for at, letter in enumerate(text) if _opens(letter) and _is_our_name(text, at + 1)]
     pieces, since = [], 0
-    for at in found:
+    for at in brackets:
         pieces += [text[since:at], INSTEAD]
         since = at + 1
     return "".join([*pieces, text[since:]])
@@ -58,21 +58,20 @@ def escaped(text: str) -> str:
 def escaped_name(name: str) -> str:
     """Return a customer's name; one that begins as ours do, in quotes that say whose it is."""
     clean = escaped(" ".join(name.split()))
-    start = next((at for at, one in enumerate(clean) if _letters(one).isalnum()), 0)
+    start = next((at for at, letter in enumerate(clean) if _letters(letter).isalnum()), 0)
     return f'customer "{clean}"' if _is_our_name(clean, start) else clean
 
 
 @lru_cache(4096)
-def _opens(one: str) -> bool:
-    return one in _OPENERS or (unicodedata.category(one) == "Ps" and one not in _NO_OPENERS)
+def _opens(letter: str) -> bool:
+    return letter in _OPENERS or (unicodedata.category(letter) == "Ps" and letter not in _NO_OPENERS)
 
 
 def _is_our_name(text: str, at: int) -> bool:
     """Return whether our name stands here, in whatever alphabet, spaced or with signs in it that nobody sees."""
     left = NAME
     for place in range(at, len(text)):
-        one = text[place]
-        letters = _letters(one)
+        letters = _letters(text[place])
         if not letters:
             continue
         if not left.startswith(letters):
@@ -84,9 +83,9 @@ def _is_our_name(text: str, at: int) -> bool:
 
 
 @lru_cache(4096)
-def _letters(one: str) -> str:
+def _letters(character: str) -> str:
     """Return the plain letters that a character passes for, "" if nobody sees it."""
-    if unicodedata.category(one) in _UNSEEN and one not in _LOOKALIKES:
+    if unicodedata.category(character) in _UNSEEN and character not in _LOOKALIKES:
         return ""
-    plain = unicodedata.normalize("NFKD", one).casefold()
+    plain = unicodedata.normalize("NFKD", character).casefold()
     return "".join(_LOOKALIKES.get(letter, letter) for letter in plain if not unicodedata.combining(letter))

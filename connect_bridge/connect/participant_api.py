@@ -33,7 +33,7 @@ from connect_bridge.connect.rate_limit import RateLimiter
 TIMEOUT = aiohttp.ClientTimeout(total=10, connect=4)
 #: Items in one page of a transcript, the most that GetTranscript gives.
 PAGE = 100
-#: How long a connection token and a websocket's address last, where that is not told so that it can be read
+#: How long a connection token and a websocket's address last, where the answer does not say it readably
 #: (CreateParticipantConnection; amazon-connect-chatjs, issue 298).
 TOKEN_LASTS, SOCKET_LASTS = timedelta(days=1), timedelta(hours=1)
 #: Seconds that a Retry-After may keep us waiting.
@@ -139,9 +139,9 @@ class AwsParticipants:
         self, path: str, token: str, body: dict[str, Any], expected: type[T], table: Table = PARTICIPANT
     ) -> T:
         headers = {"X-Amz-Bearer": token, "Content-Type": "application/json"}
-        given = {"data": msgspec.json.encode(body), "headers": headers, "allow_redirects": False, **self._way_out()}
+        options = {"data": msgspec.json.encode(body), "headers": headers, "allow_redirects": False, **self._way_out()}
         try:
-            async with self._session.post(self._endpoint + path, **given) as answer:
+            async with self._session.post(self._endpoint + path, **options) as answer:
                 raw = await answer.read()
                 if answer.status == 200:  # noqa: PLR2004 - HTTP
                     return msgspec.json.decode(raw, type=expected)
@@ -174,7 +174,7 @@ class _Refusal(msgspec.Struct):
     code_: Any = msgspec.field(default="", name="Code")
 
     def __str__(self) -> str:
-        return next((one for one in (self.type, self.code, self.code_) if isinstance(one, str) and one), "")
+        return next((code for code in (self.type, self.code, self.code_) if isinstance(code, str) and code), "")
 
 
 def _meaning(table: Table, path: str, answer: aiohttp.ClientResponse, raw: bytes) -> GatewayError:
@@ -190,10 +190,10 @@ def _meaning(table: Table, path: str, answer: aiohttp.ClientResponse, raw: bytes
     return meaning(table, path, code, answer.status, retry_after=_seconds(answer.headers.get("Retry-After", "")))
 
 
-def _end(told: Any, lasts: timedelta) -> datetime:
+def _end(expiry: Any, lasts: timedelta) -> datetime:
     """Return when something ends. Its time is UTC, as all of Amazon's are."""
     try:
-        at = datetime.fromisoformat(told)
+        at = datetime.fromisoformat(expiry)
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
         return datetime.now(UTC) + lasts

@@ -1,4 +1,4 @@
-"""Connect's transcript of one chat, read page by page at the pace that all bridges share.
+"""Connect's transcript of one chat, read page by page at the rate that all bridges share.
 
 The pages go back from the newest item, because a scan forwards needs a place to start from
 (amazon-connect-chatjs, issue 19). So whoever knows up to when it has been read pays for what is new alone.
@@ -25,17 +25,17 @@ async def read_transcript(
     `since` is a time of Connect's clock. What a chat that this one continues said comes only as far as it shares a
     page with this one. Waits while Connect says 429; raises GatewayError.
     """
-    found: dict[str, Item] = {}
+    items: dict[str, Item] = {}
     tokens = {""}
     page, barren = "", 0
     while True:
         answer = await _page(participants, limiter, token, page)
-        fresh = {_name(item): item for item in _turned(answer.items) if _name(item) not in found}
-        found = fresh | found
+        fresh = {_name(item): item for item in _turned(answer.items) if _name(item) not in items}
+        items = fresh | items
         barren = 0 if fresh else barren + 1
         page = answer.next_token
         if page in tokens or barren >= MOST_BARREN or _passed(answer.items, since):
-            dated = sorted(_dated(found.values()), key=lambda one: one[0])
+            dated = sorted(_dated(items.values()), key=lambda pair: pair[0])
             return [item for at, item in dated if since is None or at >= since]
         tokens.add(page)
 
@@ -64,7 +64,7 @@ def _passed(items: Sequence[Item], since: datetime | None) -> bool:
 
 
 def _turned(items: Sequence[Item]) -> Sequence[Item]:
-    """Return a page's items the oldest first: asked for as newest first, but who knows how they were told."""
+    """Return a page's items the oldest first: asked for as newest first, but their order is not promised."""
     times = [at for item in items if (at := said_at(item)) is not None]
     return items if times and times[0] < times[-1] else items[::-1]
 

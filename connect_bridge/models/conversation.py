@@ -136,8 +136,8 @@ class ContactEvent(models.Model):
 class Message(models.Model):
     """One line of the transcript. Status only climbs: STORED → RELAYED → ACCEPTED → DELIVERED → READ, or fails.
 
-    NOTED is an aside (asides.py) that no chat was open for, or in whose chat nobody is yet: it stands on the timeline,
-    and goes nowhere.
+    NOTED is a side event (storage/side_events.py) for which no chat was open, or in whose chat nobody is yet: it stands
+    on the timeline, and goes nowhere.
 
     `sequence` orders a conversation: it is allocated under the conversation's row lock, never taken from a provider's
     clock.

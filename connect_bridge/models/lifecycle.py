@@ -6,8 +6,8 @@ from enum import StrEnum
 
 from connect_bridge.models.conversation import OPEN_STATES, ContactState
 
-#: The content type of a message that tells and asks for nothing (asides.py): it begins no chat, is no message in the
-#: numbers, and leaves the reply window as it is.
+#: The content type of a side event (storage/side_events.py), which tells something and asks for nothing: it begins no
+#: chat, is no message in the numbers, and leaves the reply window as it is.
 ASIDE = "application/vnd.parley.event"
 
 
@@ -31,7 +31,7 @@ TABLE: dict[tuple[ContactState, Event], ContactState] = {
 
 
 class Impossible(ValueError):
-    """The event cannot happen in this state: a bug, or news that came too late."""
+    """The event cannot happen in this state: a bug, or an event that came too late."""
 
 
 def after(state: ContactState, event: Event) -> ContactState:

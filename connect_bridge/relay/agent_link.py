@@ -33,5 +33,5 @@ def contact_of(token: str) -> uuid.UUID | None:
 
 
 def customer_link(customer: uuid.UUID) -> str:
-    """Return the address of the customer's page, for who has a login."""
+    """Return the address of the customer's page, for people who have a login."""
     return f"{settings.PUBLIC_BASE_URL}/customers/{customer}/"

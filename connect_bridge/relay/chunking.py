@@ -8,7 +8,8 @@ from connect_bridge.connect.gateway import LONGEST_FOR_BOT
 from connect_bridge.connect.markers import escaped
 from connect_bridge.storage.relaying import Pending
 
-#: A longer text is cut, and says so: ten parts for a bot. No messenger's own limit is higher; the store keeps it all.
+#: A longer text is cut, and says so: ten parts for a bot. No messenger's own limit is higher. The database keeps it
+#: all.
 LONGEST_TEXT = 10 * LONGEST_FOR_BOT
 CUT = "[the rest of this message is too long to show: {left} more characters]"
 

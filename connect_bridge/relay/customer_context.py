@@ -1,4 +1,4 @@
-"""What a new chat tells of its customer: who it is and how sure we are, what was said before and where, one link more.
+"""What a new chat says of its customer: who it is and how sure we are, the last chat, other conversations, links.
 
 It goes to Amazon Connect as contact attributes, which flows route by and agents see.
 """
@@ -31,7 +31,7 @@ _FORBIDDEN = re.compile(r"[^A-Za-z0-9_-]")
 MOST_CONVERSATIONS = 8
 #: For how long a user id that was made anew for a number is worth a caution.
 CAUTION_FOR = "90 days"
-#: What links identities, and is a proof. What a person decided is none.
+#: The method of a merge that a person decided. All others are proofs.
 DECIDED = "person"
 
 CONTEXT = f"""
@@ -72,7 +72,7 @@ SELECT u.id AS customer, u.preferred_channel, u.facts, u.created_at AS since,
   FROM me JOIN customers_customer u ON u.id = me.customer LEFT JOIN last ON true
 """  # noqa: S608 - a constant
 
-#: What apps above add to a chat's attributes, e.g. the last sentiment: given the connection and the customer.
+#: What apps above add to a chat's attributes, e.g. the last sentiment: called with the connection and the customer.
 more_context: list[Callable[[AsyncConnection, uuid.UUID], Awaitable[Mapping[str, str]]]] = []
 
 
@@ -126,37 +126,37 @@ async def context_of(connection: AsyncConnection, conversation: uuid.UUID) -> Co
     return row
 
 
-async def attributes_of(connection: AsyncConnection, known: Context, contact: uuid.UUID) -> dict[str, str]:
-    """Return the contact attributes that tell of the customer. What an app above fails to add is left out."""
-    told = dict(_told(known, contact))
+async def attributes_of(connection: AsyncConnection, context: Context, contact: uuid.UUID) -> dict[str, str]:
+    """Return the contact attributes that describe the customer. What an app above fails to add is left out."""
+    attributes = dict(_attributes(context, contact))
     for more in more_context:
         try:
-            told |= await more(connection, known.customer)
+            attributes |= await more(connection, context.customer)
         except Exception as failure:  # noqa: BLE001 - a chat without it is better than none
             log.error("%s failed for a chat's context: %s", more.__qualname__, type(failure).__name__)  # noqa: TRY400
-    return told
+    return attributes
 
 
-def _told(known: Context, contact: uuid.UUID) -> Iterator[tuple[str, str]]:
-    yield "customer_id", str(known.customer)
+def _attributes(context: Context, contact: uuid.UUID) -> Iterator[tuple[str, str]]:
+    yield "customer_id", str(context.customer)
     yield "customer_page", agent_link(contact)
-    yield "customer_url", customer_link(known.customer)
-    yield "customer_since", timezone.localtime(known.since).date().isoformat()
-    yield "customer_channels", ",".join(known.channels)
-    yield "customer_certainty", known.certainty
-    yield "customer_recognised_by", ",".join(known.methods)
-    yield "customer_preferred_channel", known.preferred_channel
-    yield "other_conversations", ", ".join(known.others)
-    yield "open_elsewhere", ",".join(known.open_elsewhere)
-    if known.doubtful:
+    yield "customer_url", customer_link(context.customer)
+    yield "customer_since", timezone.localtime(context.since).date().isoformat()
+    yield "customer_channels", ",".join(context.channels)
+    yield "customer_certainty", context.certainty
+    yield "customer_recognised_by", ",".join(context.methods)
+    yield "customer_preferred_channel", context.preferred_channel
+    yield "other_conversations", ", ".join(context.others)
+    yield "open_elsewhere", ",".join(context.open_elsewhere)
+    if context.doubtful:
         yield "identity_caution", "WhatsApp made a new user id for this number lately: it may have a new owner"
-    if (previous := known.last_chat) is not None:
+    if (previous := context.last_chat) is not None:
         yield "previous_channel", previous.kind
         yield "previous_contact_id", previous.initial_contact_id
         yield "previous_contact_at", previous.requested_at.isoformat(timespec="seconds")
-        yield "previous_contact_outcome", _outcome(previous, known.last_word)
+        yield "previous_contact_outcome", _outcome(previous, context.last_word)
         yield "previous_agent", previous.agent_name
-    for name, value in known.facts.items():
+    for name, value in context.facts.items():
         yield f"fact_{name}", str(value)
 
 

@@ -1,6 +1,6 @@
-"""A message that Connect keeps failing with, while it takes others: no outage then, so it stops blocking the others.
+"""A message with which Connect keeps failing while it takes others: it fails, so that it blocks the next no longer.
 
-Neither an outage, in which Connect takes nothing of the instance, nor a set-up that is wrong makes one.
+An outage, in which Connect takes nothing of the instance, makes no message poison, nor does a wrong set-up.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ async def is_poison(
 ) -> bool:
     """Whether Connect has been failing with this message for long, and took others meanwhile.
 
-    Never where Connect lets nobody into the chat (it is not `heard`), nor where it says that none can be started as
-    things are set up.
+    Never where Connect lets nobody into the chat, so that this bridge does not listen to it (`heard` is False), and
+    never where it says that none can be started as things are set up.
     """
     if chat is None or message.attempts < ATTEMPTS or message.created_at > datetime.now(UTC) - AFTER:
         return False
@@ -47,6 +47,6 @@ async def is_poison(
     if not (requested or heard) or isinstance(failure, NoWay) or not isinstance(failure, blamed):
         return False
     flow = chat.flow_id if requested else None  # a chat that runs has its flow behind it
-    given = {"id": message.id, "instance": chat.instance_id, "flow": flow, "after": AFTER}
+    params = {"id": message.id, "instance": chat.instance_id, "flow": flow, "after": AFTER}
     async with runtime.pool.connection() as connection:
-        return bool(await (await connection.execute(POISON, given)).fetchone())
+        return bool(await (await connection.execute(POISON, params)).fetchone())

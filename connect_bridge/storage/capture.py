@@ -100,10 +100,10 @@ async def capture(connection: psycopg.AsyncConnection[Any], batches: Sequence[Ba
     An item that was captured before, here or by another bridge, is left alone. The conversations are locked by a
     statement of their own, so that the second one sees all that was committed before it.
     """
-    given = _columns(batches)
+    params = _columns(batches)
     async with connection.transaction():
         await connection.execute(LOCK_IN_ORDER, [list({batch.conversation for batch in batches})])
-        rows = await (await connection.execute(CAPTURE, given)).fetchall()
+        rows = await (await connection.execute(CAPTURE, params)).fetchall()
     new = {row[0] for row in rows}
     return [[one.id for one in batch.captured if one.id in new] for batch in batches]
 

@@ -141,9 +141,9 @@ async def origin(connection: AsyncConnection, conversation: uuid.UUID) -> Origin
     return row
 
 
-async def request_chat(connection: AsyncConnection, **given: Any) -> Chat:
+async def request_chat(connection: AsyncConnection, **params: Any) -> Chat:
     """Write down that a chat is to be started, before Connect is asked: its id is the ClientToken."""
     async with connection.cursor(row_factory=class_row(Chat)) as cursor:
-        row = await (await cursor.execute(REQUEST_CHAT, given)).fetchone()
+        row = await (await cursor.execute(REQUEST_CHAT, params)).fetchone()
     assert row is not None
     return row

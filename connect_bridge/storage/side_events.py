@@ -122,14 +122,14 @@ async def quoted(connection: AsyncConnection, account: uuid.UUID, conversation: 
     """Return the text of a message by the provider's id, "" if it is not known here."""
     if not message_id:
         return ""
-    given = {"account": account, "conversation": conversation, "id": message_id[:256]}
-    row = await (await connection.execute(QUOTED, given)).fetchone()
+    params = {"account": account, "conversation": conversation, "id": message_id[:256]}
+    row = await (await connection.execute(QUOTED, params)).fetchone()
     return str(row[0]) if row else ""
 
 
 async def store(connection: AsyncConnection, aside: Aside) -> tuple[uuid.UUID | None, bool]:
     """Store it; return who owns the conversation, and whether a chat is there to hear it."""
-    given = {
+    params = {
         "id": aside.id,
         "conversation": aside.conversation,
         "role": "AGENT" if aside.spoken else "CUSTOMER",
@@ -142,7 +142,7 @@ async def store(connection: AsyncConnection, aside: Aside) -> tuple[uuid.UUID | 
         "occurred": aside.occurred,
         "spoken": aside.spoken,
     }
-    row = await (await connection.execute(STORE, given)).fetchone()
+    row = await (await connection.execute(STORE, params)).fetchone()
     assert row is not None
     return row[0], bool(row[1])
 

@@ -1,4 +1,4 @@
-"""Whether a word of ours to the agent was said before: Connect's transcript tells."""
+"""Whether a note to the agent was sent before: Connect's transcript tells."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from connect_bridge.connect.markers import NOT_DELIVERED
 from connect_bridge.runtime import BridgeRuntime
 from tests.connect_bridge.listening.kit import OneChat, said
 
-WHISPER = AgentNote(mark=NOT_DELIVERED, text="Not delivered: 1111 2222", token="t", in_doubt=True)
+NOTE = AgentNote(mark=NOT_DELIVERED, text="Not delivered: 1111 2222", token="t", in_doubt=True)
 
 
 def told(text: str, name: str, **given: object) -> Item:
     return said(NOT_DELIVERED + text, 3, id=name, participant_role="CUSTOMER", **given)
 
 
-#: What the transcript has, which items are known, and which one is this whisper.
+#: What the transcript has, which items are known, and which one is this note.
 TOLD: dict[str, tuple[list[Item], list[str], str]] = {
-    "as it was": ([told(WHISPER.text, "it")], [], "it"),
+    "as it was": ([told(NOTE.text, "it")], [], "it"),
     "rewritten": ([told("Not delivered: [CARD]", "it")], [], "it"),
     "beside another": ([told("Not delivered: x", "other"), told("Not delivered: [CARD]", "it")], ["other"], "it"),
     "another alone": ([told("Not delivered: x", "other")], ["other"], ""),
-    "one of an earlier chat": ([told(WHISPER.text, "past", related_contact_id="earlier")], [], ""),
-    "an agent's": ([said(WHISPER.line, 3, id="hers")], [], ""),
+    "one of an earlier chat": ([told(NOTE.text, "past", related_contact_id="earlier")], [], ""),
+    "an agent's": ([said(NOTE.line, 3, id="hers")], [], ""),
 }
 
 
 @pytest.mark.parametrize(("items", "known", "expected"), TOLD.values(), ids=TOLD)
 async def test_in_doubt_the_transcript_tells_whether_it_was_said(monkeypatch, items, known, expected):
     chat = OneChat(*items)
-    ear = chat.listener(monkeypatch)
-    await ear.open(backfill=False)
+    listener = chat.listener(monkeypatch)
+    await listener.open(backfill=False)
     if expected:
-        assert await say_note(cast("BridgeRuntime", chat), ear, WHISPER, known) == expected
+        assert await say_note(cast("BridgeRuntime", chat), listener, NOTE, known) == expected
     else:
         with pytest.raises(Unreachable, match="no agent"):  # so it would be said now
-            await say_note(cast("BridgeRuntime", chat), ear, WHISPER, known)
+            await say_note(cast("BridgeRuntime", chat), listener, NOTE, known)

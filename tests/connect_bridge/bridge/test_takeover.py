@@ -65,8 +65,8 @@ def test_a_dead_bridges_conversations_are_taken_over(aws, pointed_at, phone):
         until(lambda: Message.objects.filter(status="relayed").exists(), "the relay")
     agent.say("said while nobody listened")
     phone.write("written while nobody listened")
-    with bridging() as heir:
+    with bridging() as successor:
         until(lambda: said_to_customer() == ["said while nobody listened"], "the takeover", 15)
-        until(lambda: "written while nobody listened" in agent.said(), "the relay by the heir", 15)
-        assert Conversation.objects.get().owner_id == heir.id
+        until(lambda: "written while nobody listened" in agent.said(), "the relay by the successor", 15)
+        assert Conversation.objects.get().owner_id == successor.id
     assert BridgeRow.objects.count() == 2

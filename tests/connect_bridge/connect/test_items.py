@@ -97,14 +97,14 @@ def test_a_piece_that_does_not_say_that_it_is_the_last_is_not_heard() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "heard"), [("PROCESSING", None), ("FAILED", None), ("REJECTED", None), ("", "Hi"), (None, "Hi")]
+    ("status", "shown"), [("PROCESSING", None), ("FAILED", None), ("REJECTED", None), ("", "Hi"), (None, "Hi")]
 )
-def test_what_a_message_processor_did_not_pass_is_not_heard(status: str | None, heard: str | None) -> None:
-    assert text_of(item(content="Hi", message_metadata=Metadata(message_processing_status=status))) == heard
+def test_what_a_message_processor_did_not_pass_is_not_heard(status: str | None, shown: str | None) -> None:
+    assert text_of(item(content="Hi", message_metadata=Metadata(message_processing_status=status))) == shown
     raw = {"Id": "1", "Type": "MESSAGE", "ParticipantRole": "AGENT", "Content": "Hi"}
     raw["MessageMetadata"] = {"MessageProcessingStatus": status}
-    told = msgspec.json.decode(json.dumps(raw), type=Item)
-    assert text_of(told) == heard
+    raw_item = msgspec.json.decode(json.dumps(raw), type=Item)
+    assert text_of(raw_item) == shown
 
 
 def test_files_are_named_once_they_are_approved() -> None:
@@ -299,9 +299,9 @@ def test_an_items_time_is_connects() -> None:
     assert moment(item(absolute_time="2026-05-24T21:42:55.867Z")) == datetime(2026, 5, 24, 21, 42, 55, 867000, UTC)
 
 
-@pytest.mark.parametrize("told", ["", "yesterday", "0001-01-01T00:00:00+14:00"])
-def test_an_item_with_no_time_that_can_be_read_has_ours(told: str) -> None:
-    assert abs(moment(item(absolute_time=told)) - datetime.now(UTC)) < timedelta(seconds=5)
+@pytest.mark.parametrize("absolute_time", ["", "yesterday", "0001-01-01T00:00:00+14:00"])
+def test_an_item_with_no_time_that_can_be_read_has_ours(absolute_time: str) -> None:
+    assert abs(moment(item(absolute_time=absolute_time)) - datetime.now(UTC)) < timedelta(seconds=5)
 
 
 @pytest.mark.parametrize(
@@ -334,9 +334,9 @@ def test_a_response_card_of_an_older_bot_reads_as_a_list() -> None:
 
 
 def test_whoever_else_speaks_in_the_chat_is_heard_and_never_our_own_echo() -> None:
-    heard = read(item(participant_role="AI_AGENT_OF_A_THIRD_PARTY", content="Hi"))
-    assert isinstance(heard, Said)
-    assert (heard.text, heard.item.participant_role) == ("Hi", "SYSTEM")
+    shown = read(item(participant_role="AI_AGENT_OF_A_THIRD_PARTY", content="Hi"))
+    assert isinstance(shown, Said)
+    assert (shown.text, shown.item.participant_role) == ("Hi", "SYSTEM")
     assert read(item(participant_role="customer", content="ours")) == Nothing()
     assert read(item(participant_role=" ", content="nobody")) == Nothing()
 

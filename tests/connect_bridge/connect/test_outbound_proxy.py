@@ -53,13 +53,13 @@ def proxy(ca: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
 async def whole_chat() -> None:
     """Start a chat, connect to it, hear over its websocket what is said."""
     control, participants = BotoConnect(), AwsParticipants(URL)
-    heard: asyncio.Queue[str] = asyncio.Queue()
+    received: asyncio.Queue[str] = asyncio.Queue()
     try:
         started = await control.start_chat(REQUEST)
         connection = await participants.connect(started.participant_token)
-        socket = await ChatSocket.open(connection.socket_url, lambda item: heard.put_nowait(item.content), print)
+        socket = await ChatSocket.open(connection.socket_url, lambda item: received.put_nowait(item.content), print)
         await participants.send_message(connection.token, "through the proxy", "two")
-        while await asyncio.wait_for(heard.get(), 20) != "through the proxy":
+        while await asyncio.wait_for(received.get(), 20) != "through the proxy":
             pass
         socket.close()
     finally:

@@ -19,14 +19,14 @@ from tests.factories import BridgeFactory, ContactFactory, ConversationFactory
 NOBODY = (True, "")
 
 
-def joined(name: str, second: float, **given: object) -> Item:
-    told = {"display_name": name, "participant_id": f"id of {name}", "contact_id": "contact"}
-    return happened("participant.joined", second, **told | given)
+def joined(name: str, second: float, **changes: object) -> Item:
+    members = {"display_name": name, "participant_id": f"id of {name}", "contact_id": "contact"}
+    return happened("participant.joined", second, **members | changes)
 
 
-def left(name: str, second: float, **given: object) -> Item:
-    told = {"display_name": name, "participant_id": f"id of {name}", "contact_id": "contact"}
-    return happened("participant.left", second, **told | given)
+def left(name: str, second: float, **changes: object) -> Item:
+    members = {"display_name": name, "participant_id": f"id of {name}", "contact_id": "contact"}
+    return happened("participant.left", second, **members | changes)
 
 
 SAM = {"participant_role": "SUPERVISOR"}
@@ -99,31 +99,31 @@ STORIES: dict[str, tuple[list[Item], tuple[bool, str]]] = {
 @pytest.mark.parametrize("at_once", [True, False], ids=["at once", "one by one"])
 async def test_who_is_there_is_who_came_and_did_not_leave(monkeypatch, events, there, at_once):
     chat = OneChat(*(events if at_once else ()))
-    ear = chat.listener(monkeypatch)
-    await ear.open(backfill=True)
+    listener = chat.listener(monkeypatch)
+    await listener.open(backfill=True)
     for event in () if at_once else events:
         chat.lines[-1].bring(event)
-        await ear.processor.settled()
-    assert (ear.chat.bot, ear.processor.presence.agent) == there
+        await listener.processor.settled()
+    assert (listener.chat.bot, listener.processor.presence.agent) == there
     if events:
         chat.lines[-1].bring(said("so that everything was taken", 60))
         await soon(lambda: chat.stored)
-    assert (ear.chat.bot, ear.processor.presence.agent) == there
+    assert (listener.chat.bot, listener.processor.presence.agent) == there
 
 
 async def test_whoever_takes_over_knows_who_is_there_before_the_transcript_can_be_read(monkeypatch):
     chat = OneChat()
-    ear = chat.listener(
+    listener = chat.listener(
         monkeypatch,
         events=[
             ("id of Ann", "AGENT", "joined", "Ann", "2026-01-01T00:00:01+00:00"),
             ("id of Ben", "AGENT", "joined", "Ben", "2026-01-01T00:00:02+00:00"),
         ],
     )
-    await ear.open(backfill=False)
+    await listener.open(backfill=False)
     chat.lines[-1].bring(left("Ann", 3))
-    await ear.processor.settled()
-    assert (ear.chat.bot, ear.processor.presence.agent) == (False, "Ben")
+    await listener.processor.settled()
+    assert (listener.chat.bot, listener.processor.presence.agent) == (False, "Ben")
 
 
 def the_chat() -> Contact:
@@ -146,7 +146,7 @@ def test_of_two_agents_one_leaves_and_the_other_is_still_there_for_every_bridge(
         assert the_chat().bot is False
     with bridging():
         phone.write("still there?")
-        until(lambda: first.said()[-1:] == ["still there?"], "the heir's relay")
+        until(lambda: first.said()[-1:] == ["still there?"], "the next bridge's relay")
         assert (the_chat().agent_name, the_chat().bot) == ("Ann", False)
         aws.call("POST", f"/ccp/contacts/{first.contact_id}/end", {"agent_id": ann})
         until(lambda: Contact.objects.filter(state="ended"), "the end")
@@ -157,15 +157,15 @@ def test_of_two_agents_one_leaves_and_the_other_is_still_there_for_every_bridge(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
-    ("given", "is_told"),
+    ("changes", "is_told"),
     [({}, True), ({"bot": False}, False), ({"agent_name": "Ann"}, False), ({"agent_name": "Ann", "bot": False}, False)],
     ids=["nobody yet", "a supervisor", "an agent who has left", "an agent"],
 )
-def test_customers_are_told_of_busy_agents_only_where_none_has_come(given, is_told):
+def test_customers_are_told_of_busy_agents_only_where_none_has_come(changes, is_told):
     bridge = BridgeFactory()
     long_ago = timezone.now() - timedelta(hours=1)
     conversation = ConversationFactory(owner=bridge)
-    contact = ContactFactory(conversation=conversation, requested_at=long_ago, **{"bot": True, **given})
+    contact = ContactFactory(conversation=conversation, requested_at=long_ago, **{"bot": True, **changes})
     asked = {"accounts": [conversation.account_id], "bridge": bridge.pk, "most": 9}
     with connection.cursor() as cursor:
         cursor.execute(WAIT_FOR_AGENTS, asked)

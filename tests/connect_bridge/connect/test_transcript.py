@@ -121,11 +121,11 @@ async def test_a_busy_service_is_asked_again() -> None:
 async def test_a_busy_chats_sweep_does_not_read_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kit, "PAGE", 10)
     chat = OneChat(*(said(f"old {number}", number) for number in range(200)))
-    ear = chat.listener(monkeypatch)
-    await ear.open(backfill=True)
+    listener = chat.listener(monkeypatch)
+    await listener.open(backfill=True)
     assert len(chat.looks) == 20
     chat.transcript_ += [said("new", 210 + chat_transcript.OVERLAP.total_seconds())]
-    await ear.sweep()
+    await listener.sweep()
     assert chat.looks[20:] == ["", "10"]
     assert chat.stored[-1] == "new"
 
@@ -190,15 +190,15 @@ def test_an_unreadable_item_costs_itself_alone(odd: bytes, caplog: pytest.LogCap
 
 
 async def test_an_unreadable_frame_costs_itself_alone() -> None:
-    heard: list[Item] = []
-    socket = ChatSocket(heard.append, lambda _: None)
+    received: list[Item] = []
+    socket = ChatSocket(received.append, lambda _: None)
     before = _counted("websocket")
     for content in (WHOLE | {"Attachments": None}, WHOLE | {"Content": 7}, WHOLE | {"Id": "2"}):
         socket._read(json.dumps({"topic": "aws/chat", "content": json.dumps(content)}).encode())
     socket._read(json.dumps({"topic": "aws/chat", "content": WHOLE | {"Id": "3"}}).encode())
     for raw in (b'{"topic":"aws/chat","content":null}', b"\xff", b'{"topic":null}', b""):
         socket._read(raw)
-    assert [item.id for item in heard] == ["1", "2", "3"]
+    assert [item.id for item in received] == ["1", "2", "3"]
     assert _counted("websocket") == before + 4
 
 

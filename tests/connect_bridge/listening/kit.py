@@ -83,9 +83,9 @@ class OneChat:
         """Give the newest first, PAGE items at a time; a token is how many were given before."""
         self._fail("transcript")
         self.looks.append(page)
-        newest, given = self.transcript_[::-1], int(page or 0)
-        following = given + PAGE if given + PAGE < len(newest) else 0
-        return Transcript(items=newest[given : given + PAGE], next_token=str(following or ""))
+        newest, changes = self.transcript_[::-1], int(page or 0)
+        following = changes + PAGE if changes + PAGE < len(newest) else 0
+        return Transcript(items=newest[changes : changes + PAGE], next_token=str(following or ""))
 
     async def add(self, batch: Batch) -> Sequence[uuid.UUID]:
         self._fail("store")
@@ -97,10 +97,10 @@ class OneChat:
                 self.stored.append(one.text)
         return ()
 
-    async def execute(self, _query: object, given: Any) -> OneChat:
+    async def execute(self, _query: object, changes: Any) -> OneChat:
         self._fail("note")
-        if isinstance(given, dict):
-            self.notes.append(given)
+        if isinstance(changes, dict):
+            self.notes.append(changes)
         return self
 
     @asynccontextmanager
@@ -110,15 +110,15 @@ class OneChat:
     async def fetchall(self) -> Sequence[tuple[Any, ...]]:
         return ()
 
-    def listener(self, monkeypatch: Any, on_end: Callable[[], None] = lambda: None, **given: Any) -> Listener:
+    def listener(self, monkeypatch: Any, on_end: Callable[[], None] = lambda: None, **changes: Any) -> Listener:
         monkeypatch.setattr(ChatSocket, "open", self.open_line)
         limit = TextLimit(most=1000)
-        return Listener(cast("BridgeRuntime", self), uuid.uuid4(), a_chat(**given), limit, on_end)
+        return Listener(cast("BridgeRuntime", self), uuid.uuid4(), a_chat(**changes), limit, on_end)
 
 
-def a_chat(**given: Any) -> Chat:
+def a_chat(**changes: Any) -> Chat:
     return Chat(
-        **given,
+        **changes,
         contact=uuid.uuid4(),
         state="connected",
         instance_id="instance",
@@ -137,16 +137,21 @@ def a_chat(**given: Any) -> Chat:
 _numbers = itertools.count(1)
 
 
-def said(text: str, second: float = 0.0, **given: Any) -> Item:
+def said(text: str, second: float = 0.0, **changes: Any) -> Item:
     """Return what an agent said so many seconds after the chat's start."""
-    told = {"id": f"item-{next(_numbers)}", "type": "MESSAGE", "participant_role": "AGENT", "content": text}
-    return Item(**{**told, "content_type": "text/plain", "absolute_time": _at(second), **given})
+    members = {"id": f"item-{next(_numbers)}", "type": "MESSAGE", "participant_role": "AGENT", "content": text}
+    return Item(**{**members, "content_type": "text/plain", "absolute_time": _at(second), **changes})
 
 
-def happened(name: str, second: float = 0.0, **given: Any) -> Item:
+def happened(name: str, second: float = 0.0, **changes: Any) -> Item:
     """Return an event so many seconds after the chat's start."""
-    told = {"id": f"item-{next(_numbers)}", "type": "EVENT", "content_type": EVENT + name, "participant_role": "AGENT"}
-    return Item(**{**told, "absolute_time": _at(second), **given})
+    members = {
+        "id": f"item-{next(_numbers)}",
+        "type": "EVENT",
+        "content_type": EVENT + name,
+        "participant_role": "AGENT",
+    }
+    return Item(**{**members, "absolute_time": _at(second), **changes})
 
 
 def _at(second: float) -> str:

@@ -70,42 +70,42 @@ PLACES: dict[str, tuple[list[Item], dict[str, str], str, str]] = {
 @pytest.mark.parametrize(("items", "known", "text", "expected"), PLACES.values(), ids=PLACES)
 async def test_a_message_of_ours_is_known_by_its_place(monkeypatch, items, known, text, expected):
     chat = OneChat(*items)
-    ear = chat.listener(monkeypatch)
-    await ear.open(backfill=True)
-    assert ear.echoes.find([text], known) == ((text, expected) if expected else None)
+    listener = chat.listener(monkeypatch)
+    await listener.open(backfill=True)
+    assert listener.echoes.find([text], known) == ((text, expected) if expected else None)
 
 
 async def test_without_the_whole_transcript_only_the_same_text_tells(monkeypatch):
     chat = OneChat()
-    ear = chat.listener(monkeypatch)
-    await ear.open(backfill=False)
+    listener = chat.listener(monkeypatch)
+    await listener.open(backfill=False)
     chat.lines[-1].bring(ours("Hello", 2, id="it"))
-    await ear.processor.settled()
-    assert ear.echoes.find(["another"], {}) is None
-    assert ear.echoes.find(["Hello"], {}) == ("Hello", "it")
-    assert ear.echoes.find(["Hello"], dict.fromkeys(ear.echoes.ids, "")) is None
+    await listener.processor.settled()
+    assert listener.echoes.find(["another"], {}) is None
+    assert listener.echoes.find(["Hello"], {}) == ("Hello", "it")
+    assert listener.echoes.find(["Hello"], dict.fromkeys(listener.echoes.ids, "")) is None
 
 
 async def test_which_part_was_cut_is_told_by_its_length_when_its_text_was_rewritten(monkeypatch):
     chat = OneChat(FIRST, ours("x" * 1010 + "[CARD]", 2, id="it"))
-    ear = chat.listener(monkeypatch)
-    await ear.open(backfill=True)
+    listener = chat.listener(monkeypatch)
+    await listener.open(backfill=True)
     for_bot, for_agent = "y" * 1020, "y" * 5000
-    assert ear.echoes.find([for_bot, for_agent], {}) == (for_bot, "it")
+    assert listener.echoes.find([for_bot, for_agent], {}) == (for_bot, "it")
 
 
 async def test_our_words_to_the_agent_are_no_message_of_ours_though_their_mark_was_rewritten(monkeypatch):
-    told_before, told_now = (ours("[NAME] not delivered] …", second, id=f"told {second}") for second in (3, 4))
-    chat = OneChat(FIRST, SECOND, told_before)
-    ear = chat.listener(monkeypatch, agent_notes=["told 3"])
-    await ear.open(backfill=True)
-    chat.lines[-1].bring(told_now)
-    await ear.processor.settled()
-    ear.echoes.note_agent_note(told_now.id)
-    assert ear.echoes.find(["Hello"], HELLO) is None
-    chat.transcript_.append(told_now)
-    await ear.fill()
-    assert ear.echoes.find(["Hello"], HELLO) is None
+    noted_before, noted_now = (ours("[NAME] not delivered] …", second, id=f"told {second}") for second in (3, 4))
+    chat = OneChat(FIRST, SECOND, noted_before)
+    listener = chat.listener(monkeypatch, agent_notes=["told 3"])
+    await listener.open(backfill=True)
+    chat.lines[-1].bring(noted_now)
+    await listener.processor.settled()
+    listener.echoes.note_agent_note(noted_now.id)
+    assert listener.echoes.find(["Hello"], HELLO) is None
+    chat.transcript_.append(noted_now)
+    await listener.fill()
+    assert listener.echoes.find(["Hello"], HELLO) is None
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,4 +1,4 @@
-"""One chat's ear through lost sockets, a lost database and a Connect that refuses."""
+"""One chat's listener through lost sockets, a lost database and a Connect that refuses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 
 from connect_bridge.connect.gateway import Invalid, Refused, Unreachable
 from connect_bridge.connect.websocket import MISSED_HEARTBEATS
-from connect_bridge.listening import chat_transcript, item_processor, listener
+from connect_bridge.listening import chat_transcript, item_processor
+from connect_bridge.listening import listener as listener_module
 from connect_bridge.listening.listener import ENDED_UNHEARD
 from tests.connect_bridge.listening.kit import START, OneChat, happened, said, soon
 
@@ -18,8 +19,8 @@ from tests.connect_bridge.listening.kit import START, OneChat, happened, said, s
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(item_processor, "RETRY_FIRST", 0.005)
-    monkeypatch.setattr(listener, "RECONNECT_FIRST", 0.005)
-    monkeypatch.setattr(listener, "RECONNECT_MOST", 0.01)
+    monkeypatch.setattr(listener_module, "RECONNECT_FIRST", 0.005)
+    monkeypatch.setattr(listener_module, "RECONNECT_MOST", 0.01)
 
 
 async def test_whoever_takes_over_reads_the_whole_transcript(monkeypatch):
@@ -31,45 +32,45 @@ async def test_whoever_takes_over_reads_the_whole_transcript(monkeypatch):
 
 async def test_a_frame_lost_before_others_arrived_is_found_by_the_sweep(monkeypatch):
     chat = OneChat(said("first"))
-    ear = chat.listener(monkeypatch)
-    await ear.open(backfill=True)
-    lost, heard = said("lost", 20), said("heard", 300)
-    chat.transcript_ += [lost, heard]
-    chat.lines[-1].bring(heard)
+    listener = chat.listener(monkeypatch)
+    await listener.open(backfill=True)
+    lost, later = said("lost", 20), said("heard", 300)
+    chat.transcript_ += [lost, later]
+    chat.lines[-1].bring(later)
     await soon(lambda: "heard" in chat.stored)
-    await ear.sweep()
-    assert ear.transcript._read_until == START + timedelta(seconds=300)
+    await listener.sweep()
+    assert listener.transcript._read_until == START + timedelta(seconds=300)
     assert chat.stored == ["first", "heard", "lost"]
 
 
 async def test_a_chat_is_swept_once_after_its_last_traffic_and_again_if_that_failed(monkeypatch):
     monkeypatch.setattr(chat_transcript, "SWEEP_AFTER", 0.0)
     chat = OneChat(said("first"))
-    ear = chat.listener(monkeypatch)
-    await ear.open(backfill=True)
-    assert not ear.is_to_sweep
+    listener = chat.listener(monkeypatch)
+    await listener.open(backfill=True)
+    assert not listener.is_to_sweep
     chat.lines[-1].bring(said("more", 5))
-    assert ear.is_to_sweep
+    assert listener.is_to_sweep
     chat.trouble["transcript"] = [Unreachable()]
-    await ear.sweep()
+    await listener.sweep()
     await asyncio.sleep(0.02)
-    assert ear.is_to_sweep
-    await ear.sweep()
-    assert not ear.is_to_sweep
+    assert listener.is_to_sweep
+    await listener.sweep()
+    assert not listener.is_to_sweep
 
 
 async def test_what_the_database_does_not_take_is_offered_again_before_the_end_is_told(monkeypatch):
     ends: list[list[str]] = []
     chat = OneChat()
-    ear = chat.listener(monkeypatch, lambda: ends.append(list(chat.stored)))
-    await ear.open(backfill=False)
+    listener = chat.listener(monkeypatch, lambda: ends.append(list(chat.stored)))
+    await listener.open(backfill=False)
     chat.trouble["store"] = [psycopg.OperationalError()] * 3
     chat.trouble["transcript"] = [Refused()]
     chat.lines[-1].bring(said("goodbye"))
     chat.lines[-1].bring(happened("chat.ended", 1, participant_role=""))
     await soon(lambda: ends)
     assert ends[0] == ["goodbye"]
-    assert ear.over == "chat.ended"
+    assert listener.over == "chat.ended"
 
 
 @pytest.mark.parametrize(
@@ -83,8 +84,8 @@ async def test_what_the_database_does_not_take_is_offered_again_before_the_end_i
 )
 async def test_what_the_database_is_to_blame_for_loses_nothing(monkeypatch, trouble):
     chat = OneChat()
-    ear = chat.listener(monkeypatch)
-    await ear.open(backfill=False)
+    listener = chat.listener(monkeypatch)
+    await listener.open(backfill=False)
     chat.trouble["store"] = [trouble()]
     chat.lines[-1].bring(said("alone in its batch"))
     await soon(lambda: chat.stored == ["alone in its batch"])
@@ -92,19 +93,19 @@ async def test_what_the_database_is_to_blame_for_loses_nothing(monkeypatch, trou
 
 async def test_what_was_heard_is_stored_though_nobody_listens_any_more(monkeypatch):
     chat = OneChat()
-    ear = chat.listener(monkeypatch)
-    await ear.open(backfill=False)
+    listener = chat.listener(monkeypatch)
+    await listener.open(backfill=False)
     chat.trouble["store"] = [psycopg.OperationalError()]
     chat.lines[-1].bring(said("the last word"))
     await asyncio.sleep(0)
-    ear.close()
+    listener.close()
     await soon(lambda: chat.stored == ["the last word"])
 
 
 async def test_what_can_never_be_stored_holds_up_nothing_else(monkeypatch):
     chat = OneChat()
-    ear = chat.listener(monkeypatch)
-    await ear.open(backfill=False)
+    listener = chat.listener(monkeypatch)
+    await listener.open(backfill=False)
     for text in ("before", "poison", "after"):
         chat.lines[-1].bring(said(text))
     await soon(lambda: chat.stored == ["before", "after"])
@@ -125,12 +126,12 @@ async def test_what_can_never_be_stored_holds_up_nothing_else(monkeypatch):
 )
 async def test_whatever_goes_wrong_while_it_reconnects_nothing_stays_unheard(monkeypatch, trouble):
     chat = OneChat(said("before"))
-    ear = chat.listener(monkeypatch)
-    await ear.open(backfill=True)
+    listener = chat.listener(monkeypatch)
+    await listener.open(backfill=True)
     chat.transcript_.append(said("meanwhile", 1))
     chat.trouble |= trouble
     chat.lines[-1].cut()
-    await soon(ear.caught_up.is_set)
+    await soon(listener.caught_up.is_set)
     chat.lines[-1].bring(said("afterwards", 2))
     await soon(lambda: chat.stored == ["before", "meanwhile", "afterwards"])
     assert [line.alive for line in chat.lines].count(True) == 1
@@ -139,8 +140,8 @@ async def test_whatever_goes_wrong_while_it_reconnects_nothing_stays_unheard(mon
 async def test_a_reconnection_that_connect_refuses_is_the_end(monkeypatch):
     ends: list[str] = []
     chat = OneChat()
-    ear = chat.listener(monkeypatch, lambda: ends.append(ear.over))
-    await ear.open(backfill=False)
+    listener = chat.listener(monkeypatch, lambda: ends.append(listener.over))
+    await listener.open(backfill=False)
     chat.trouble["connect"] = [Refused()]
     chat.lines[-1].cut()
     await soon(lambda: ends)
@@ -151,8 +152,8 @@ async def test_a_reconnection_that_connect_refuses_is_the_end(monkeypatch):
 async def test_a_chat_that_ends_before_a_gap_was_filled_is_told_to_have_one(monkeypatch, last_looks):
     ends: list[str] = []
     chat = OneChat()
-    ear = chat.listener(monkeypatch, lambda: ends.append(ear.over))
-    await ear.open(backfill=False)
+    listener = chat.listener(monkeypatch, lambda: ends.append(listener.over))
+    await listener.open(backfill=False)
     chat.trouble["transcript"] = [Unreachable(), *last_looks]
     chat.may_open.clear()
     chat.lines[-1].cut()
@@ -167,8 +168,8 @@ async def test_a_chat_that_ends_before_a_gap_was_filled_is_told_to_have_one(monk
 async def test_a_gap_is_filled_though_the_chat_has_ended_meanwhile(monkeypatch):
     ends: list[str] = []
     chat = OneChat()
-    ear = chat.listener(monkeypatch, lambda: ends.append(ear.over))
-    await ear.open(backfill=False)
+    listener = chat.listener(monkeypatch, lambda: ends.append(listener.over))
+    await listener.open(backfill=False)
     chat.trouble["transcript"] = [Unreachable()] * 3
     chat.lines[-1].cut()
     chat.transcript_.append(said("in the gap"))
@@ -181,8 +182,8 @@ async def test_a_gap_is_filled_though_the_chat_has_ended_meanwhile(monkeypatch):
 async def test_a_chat_that_ends_while_heartbeats_are_unanswered_may_have_a_gap(monkeypatch):
     ends: list[str] = []
     chat = OneChat()
-    ear = chat.listener(monkeypatch, lambda: ends.append(ear.over))
-    await ear.open(backfill=False)
+    listener = chat.listener(monkeypatch, lambda: ends.append(listener.over))
+    await listener.open(backfill=False)
     chat.trouble["transcript"] = [Refused()]
     chat.lines[-1].missed = MISSED_HEARTBEATS
     chat.lines[-1].bring(happened("chat.ended", participant_role=""))
@@ -192,8 +193,8 @@ async def test_a_chat_that_ends_while_heartbeats_are_unanswered_may_have_a_gap(m
 
 async def test_when_an_agent_leaves_what_no_frame_brought_is_found_before_the_chat_ends(monkeypatch):
     chat = OneChat(said("lost"))
-    ear = chat.listener(monkeypatch)
-    await ear.open(backfill=False)
+    listener = chat.listener(monkeypatch)
+    await listener.open(backfill=False)
     chat.trouble["transcript"] = [Unreachable()]
     chat.lines[-1].bring(happened("participant.left", 1))
     await soon(lambda: chat.stored == ["lost"])
@@ -204,66 +205,66 @@ async def test_when_an_agent_leaves_what_no_frame_brought_is_found_before_the_ch
 
 async def test_a_busy_chat_is_swept_too_though_less_often(monkeypatch):
     chat = OneChat()
-    ear = chat.listener(monkeypatch)
-    await ear.open(backfill=False)
+    listener = chat.listener(monkeypatch)
+    await listener.open(backfill=False)
     chat.lines[-1].bring(said("busy"))
-    assert not ear.is_to_sweep
+    assert not listener.is_to_sweep
     monkeypatch.setattr(chat_transcript, "SWEEP_BUSY", 0.0)
-    assert ear.is_to_sweep
+    assert listener.is_to_sweep
 
 
 async def test_a_renewal_that_fails_leaves_the_old_socket_at_work(monkeypatch):
     chat = OneChat()
-    ear = chat.listener(monkeypatch)
-    await ear.open(backfill=False)
+    listener = chat.listener(monkeypatch)
+    await listener.open(backfill=False)
     chat.trouble["open"] = [Unreachable()]
-    await ear.renew()
-    assert ear.caught_up.is_set()
+    await listener.renew()
+    assert listener.caught_up.is_set()
     chat.lines[0].bring(said("still here"))
     await soon(lambda: chat.stored == ["still here"])
 
 
 async def test_a_socket_that_is_lost_during_a_failing_renewal_is_replaced(monkeypatch):
     chat = OneChat()
-    ear = chat.listener(monkeypatch)
-    await ear.open(backfill=False)
+    listener = chat.listener(monkeypatch)
+    await listener.open(backfill=False)
     chat.trouble["open"] = [Unreachable()]
     chat.may_open.clear()
-    renewal = asyncio.create_task(ear.renew())
+    renewal = asyncio.create_task(listener.renew())
     await soon(lambda: chat.calls.count("connect") == 2)
     chat.lines[0].cut()
     chat.may_open.set()
     await renewal
-    await soon(lambda: len(chat.lines) == 2 and ear.caught_up.is_set())
+    await soon(lambda: len(chat.lines) == 2 and listener.caught_up.is_set())
 
 
 @pytest.mark.parametrize("trouble", ["note", "transcript"])
 async def test_a_renewal_that_cannot_catch_up_does_so_later(monkeypatch, trouble):
     chat = OneChat()
-    ear = chat.listener(monkeypatch)
-    await ear.open(backfill=False)
+    listener = chat.listener(monkeypatch)
+    await listener.open(backfill=False)
     chat.transcript_.append(said("meanwhile"))
     chat.trouble[trouble] = [psycopg.OperationalError()]
-    await ear.renew()
+    await listener.renew()
     await soon(lambda: chat.stored == ["meanwhile"])
     assert len(chat.lines) == 2
 
 
 async def test_two_reasons_to_reconnect_leave_one_socket(monkeypatch):
     chat = OneChat()
-    ear = chat.listener(monkeypatch)
-    await ear.open(backfill=False)
-    await asyncio.gather(ear.renew(), ear.open(backfill=True), ear.renew())
+    listener = chat.listener(monkeypatch)
+    await listener.open(backfill=False)
+    await asyncio.gather(listener.renew(), listener.open(backfill=True), listener.renew())
     assert [line.alive for line in chat.lines] == [False, False, False, True]
 
 
 async def test_a_listener_that_is_closed_while_it_opens_leaves_no_socket(monkeypatch):
     chat = OneChat()
     chat.may_open.clear()
-    ear = chat.listener(monkeypatch)
-    opening = asyncio.create_task(ear.open(backfill=False))
+    listener = chat.listener(monkeypatch)
+    opening = asyncio.create_task(listener.open(backfill=False))
     await soon(lambda: "connect" in chat.calls)
-    ear.close()
+    listener.close()
     chat.may_open.set()
     with pytest.raises(Unreachable):
         await opening
@@ -274,28 +275,28 @@ async def test_what_an_old_transcript_repeats_does_not_bring_back_an_agent_who_l
     joined = happened("participant.joined", 1, display_name="Ann", contact_id="first")
     left = happened("participant.left", 2, contact_id="second")
     chat = OneChat(joined, left)
-    ear = chat.listener(monkeypatch)
-    await ear.open(backfill=True)
-    ear.processor._recent.clear()  # as after some hundred messages
+    listener = chat.listener(monkeypatch)
+    await listener.open(backfill=True)
+    listener.processor._recent.clear()  # as after some hundred messages
     chat.lines[-1].bring(joined)
-    await ear.processor.settled()
-    assert (ear.processor.presence.agent, ear.chat.bot, ear.chat.contact_id) == ("", True, "second")
+    await listener.processor.settled()
+    assert (listener.processor.presence.agent, listener.chat.bot, listener.chat.contact_id) == ("", True, "second")
 
 
 async def test_news_that_the_database_did_not_take_are_noted_later(monkeypatch):
     chat = OneChat()
-    ear = chat.listener(monkeypatch)
-    await ear.open(backfill=False)
+    listener = chat.listener(monkeypatch)
+    await listener.open(backfill=False)
     chat.trouble["note"] = [psycopg.OperationalError()]
     chat.lines[-1].bring(happened("participant.joined", display_name="Ann"))
     await soon(lambda: any(note.get("agent") == "Ann" for note in chat.notes))
-    assert ear.chat.bot is False
+    assert listener.chat.bot is False
 
 
 def test_sockets_that_were_opened_together_are_not_renewed_together_nor_at_once():
     in_an_hour = datetime.now(UTC) + timedelta(hours=1)
-    moments = [listener._seconds_to_renewal(in_an_hour) for _ in range(1000)]
+    moments = [listener_module._seconds_to_renewal(in_an_hour) for _ in range(1000)]
     assert min(moments) >= 1799
-    assert max(moments) <= 3600 - listener.RENEW_BEFORE
+    assert max(moments) <= 3600 - listener_module.RENEW_BEFORE
     assert max(moments) - min(moments) > 1000
-    assert listener._seconds_to_renewal(datetime.now(UTC) - timedelta(hours=2)) == listener.RENEW_AFTER
+    assert listener_module._seconds_to_renewal(datetime.now(UTC) - timedelta(hours=2)) == listener_module.RENEW_AFTER

@@ -15,7 +15,8 @@ from connect_bridge.connect.gateway import GatewayError, Invalid, Item, Metadata
 from connect_bridge.connect.item_reader import read_item
 from connect_bridge.connect.participant_api import AwsParticipants
 from connect_bridge.connect.websocket import ChatSocket
-from connect_bridge.listening import chat_transcript, listener
+from connect_bridge.listening import chat_transcript
+from connect_bridge.listening import listener as listener_module
 from connect_bridge.models import Message
 from connect_bridge.relay import relay
 from connect_bridge.relay.chat_request import display_name
@@ -155,11 +156,11 @@ async def test_what_was_still_being_processed_is_looked_for_until_it_is_there(mo
     """A processor may take three minutes (administrator guide), and the frame that ends it may be lost."""
     under_way = said("later", 0, message_metadata=Metadata(message_processing_status="PROCESSING"))
     chat = OneChat(under_way, said("meanwhile", 60))
-    ear = chat.listener(monkeypatch)
-    await ear.open(backfill=True)
+    listener = chat.listener(monkeypatch)
+    await listener.open(backfill=True)
     assert chat.stored == ["meanwhile"]
     chat.transcript_[0] = said("later", 0, id=under_way.id)
-    await ear.fill()
+    await listener.fill()
     await soon(lambda: chat.stored == ["meanwhile", "later"])
 
 
@@ -167,57 +168,57 @@ async def test_what_never_ends_being_processed_is_given_up(monkeypatch):
     monkeypatch.setattr(chat_transcript, "LONGEST_UNFINISHED", 0.0)
     stuck = said("never", 0, message_metadata=Metadata(message_processing_status="PROCESSING"))
     chat = OneChat(stuck, *(said(f"{number}", 600 + number) for number in range(250)))
-    ear = chat.listener(monkeypatch)
-    await ear.open(backfill=True)
+    listener = chat.listener(monkeypatch)
+    await listener.open(backfill=True)
     looks = len(chat.looks)
-    await ear.fill()
+    await listener.fill()
     assert len(chat.looks) == looks + 1
-    await ear.sweep()
-    assert not ear.is_to_sweep
+    await listener.sweep()
+    assert not listener.is_to_sweep
 
 
 async def test_a_chat_in_which_something_is_being_processed_is_swept_again(monkeypatch):
     monkeypatch.setattr(chat_transcript, "SWEEP_AFTER", 0.0)
-    monkeypatch.setattr(listener, "RECONNECT_MOST", 0.0)
+    monkeypatch.setattr(listener_module, "RECONNECT_MOST", 0.0)
     under_way = said("later", 0, message_metadata=Metadata(message_processing_status="PROCESSING"))
     chat = OneChat(under_way)
-    ear = chat.listener(monkeypatch)
-    await ear.open(backfill=True)
-    await ear.sweep()
-    assert ear.is_to_sweep
+    listener = chat.listener(monkeypatch)
+    await listener.open(backfill=True)
+    await listener.sweep()
+    assert listener.is_to_sweep
     chat.transcript_[0] = said("later", 0, id=under_way.id)
-    await ear.sweep()
+    await listener.sweep()
     assert chat.stored == ["later"]
-    assert not ear.is_to_sweep
+    assert not listener.is_to_sweep
 
 
 async def test_a_connection_that_expired_before_the_transcript_was_read_is_not_the_end(monkeypatch):
     """403 is Connect's word for an expired token, too: only who gets no connection any more is out."""
     chat = OneChat(said("meanwhile", 1))
-    ear = chat.listener(monkeypatch)
+    listener = chat.listener(monkeypatch)
     chat.trouble["transcript"] = [Refused()]
-    await ear.open(backfill=True)
-    assert (ear.listening, chat.stored) == (True, ["meanwhile"])
+    await listener.open(backfill=True)
+    assert (listener.listening, chat.stored) == (True, ["meanwhile"])
 
     chat.transcript_.append(said("and later", 2))
     chat.trouble["transcript"] = [Refused()]
-    await ear.fill()
-    assert (ear.over, chat.stored) == ("", ["meanwhile", "and later"])
+    await listener.fill()
+    assert (listener.over, chat.stored) == ("", ["meanwhile", "and later"])
     assert sum(line.alive for line in chat.lines) == 1
 
 
 async def test_a_chat_whose_transcript_is_refused_over_every_new_connection_is_over(monkeypatch):
     chat = OneChat(said("meanwhile", 1))
-    ear = chat.listener(monkeypatch)
+    listener = chat.listener(monkeypatch)
     chat.trouble["transcript"] = [Refused()] * 10
     with pytest.raises(Refused):
-        await ear.open(backfill=True)
+        await listener.open(backfill=True)
 
 
 @pytest.mark.parametrize("frame", ["[" * 100_000, '{"topic":"aws/chat","content":' + "[" * 100_000, "null", "5", '"x"'])
 async def test_a_frame_that_nobody_can_read_costs_itself_alone(frame: str) -> None:
-    heard: list[Item] = []
-    socket = ChatSocket(heard.append, lambda _lost: None)
+    received: list[Item] = []
+    socket = ChatSocket(received.append, lambda _lost: None)
     socket._read(frame.encode())
     socket._read(b'{"topic":"aws/chat","content":"{\\"Id\\":\\"1\\",\\"Type\\":\\"MESSAGE\\"}"}')
-    assert [item.id for item in heard] == ["1"]
+    assert [item.id for item in received] == ["1"]

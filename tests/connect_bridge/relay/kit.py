@@ -36,7 +36,7 @@ async def _another_line(bridge):
     await soon(lambda: listener.connection.token != former and listener.caught_up.is_set())
 
 
-def told(aws):
+def received_by_connect(aws):
     """Return what Connect got from the customer, over all chats, in order."""
     return [line["text"] for line in aws.lines("ws.frame") if (line["role"], line["type"]) == ("CUSTOMER", "MESSAGE")]
 

@@ -29,7 +29,7 @@ from tests.factories import ChannelAccountFactory, ContactFactory, ConversationF
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def told(conversation: Conversation, contact: uuid.UUID | None = None) -> dict[str, str]:
+def context_attributes(conversation: Conversation, contact: uuid.UUID | None = None) -> dict[str, str]:
     async def read(connection: Any) -> dict[str, str]:
         known = await context_of(connection, conversation.pk)
         return fit((await attributes_of(connection, known, contact or uuid.uuid4())).items())
@@ -45,7 +45,7 @@ def merged(one: Conversation, other: Conversation, method: Method) -> None:
 def test_a_first_chat_tells_who_it_is_and_that_nothing_was_before() -> None:
     chat = ConversationFactory()
     contact = uuid.uuid4()
-    attributes = told(chat, contact)
+    attributes = context_attributes(chat, contact)
     assert attributes["customer_id"] == str(chat.identity.customer_id)
     assert attributes["customer_certainty"] == "single"
     assert attributes["customer_channels"] == "whatsapp"
@@ -58,7 +58,7 @@ def test_a_first_chat_tells_who_it_is_and_that_nothing_was_before() -> None:
 def test_a_chat_tells_how_its_customer_was_recognised_and_of_the_other_conversation() -> None:
     before, now = ConversationFactory(account__kind="messenger"), ConversationFactory()
     merged(before, now, Method.LINK_CODE)
-    attributes = told(now)
+    attributes = context_attributes(now)
     assert attributes["customer_id"] == str(before.identity.customer_id)
     assert attributes["customer_certainty"] == "proven"
     assert attributes["customer_recognised_by"] == "link_code"
@@ -72,13 +72,13 @@ def test_the_day_since_which_a_customer_is_known_is_that_of_the_organisations_cl
     Customer.objects.update(created_at=datetime(2026, 11, 25, 12, tzinfo=UTC))
     Identity.objects.update(created_at=datetime(2026, 11, 25, 12, tzinfo=UTC))
 
-    assert told(now)["customer_since"] == "2026-11-26"
+    assert context_attributes(now)["customer_since"] == "2026-11-26"
 
 
 def test_what_a_person_decided_is_not_called_proven() -> None:
     before, now = ConversationFactory(account__kind="messenger"), ConversationFactory()
     merged(before, now, Method.PERSON)
-    assert told(now)["customer_certainty"] == "decided"
+    assert context_attributes(now)["customer_certainty"] == "decided"
 
 
 @pytest.mark.parametrize(
@@ -94,11 +94,11 @@ def test_a_chat_tells_how_the_last_one_ended_on_whatever_channel(agent, state, l
     before, now = ConversationFactory(account__kind="messenger"), ConversationFactory()
     merged(before, now, Method.PHONE)
     at = datetime.now(UTC) - timedelta(days=2)
-    given = {"conversation": before, "started_at": at, "ended_at": at, "requested_at": at}
-    contact = ContactFactory(**given, state=state, agent_name=agent)
+    fields = {"conversation": before, "started_at": at, "ended_at": at, "requested_at": at}
+    contact = ContactFactory(**fields, state=state, agent_name=agent)
     if last_word:
         MessageFactory(conversation=before, contact=contact, direction=last_word)
-    attributes = told(now)
+    attributes = context_attributes(now)
     assert attributes["previous_channel"] == "messenger"
     assert attributes["previous_contact_id"] == contact.initial_contact_id
     assert attributes["previous_contact_at"] == at.isoformat(timespec="seconds")
@@ -110,20 +110,20 @@ def test_a_chat_tells_where_else_the_customer_is_waiting() -> None:
     before, now = ConversationFactory(account__kind="messenger"), ConversationFactory()
     merged(before, now, Method.PHONE)
     ContactFactory(conversation=before)
-    assert told(now)["open_elsewhere"] == "messenger"
+    assert context_attributes(now)["open_elsewhere"] == "messenger"
 
 
 def test_a_number_with_a_new_user_id_comes_with_a_caution() -> None:
     chat = ConversationFactory()
     change = {"identity": chat.identity, "field": "bsuid", "old": "ES.1", "new": "ES.2", "source": "webhook"}
     IdentityChange.objects.create(**change, at=datetime.now(UTC))
-    assert "new owner" in told(chat)["identity_caution"]
+    assert "new owner" in context_attributes(chat)["identity_caution"]
 
 
 def test_facts_and_the_preferred_channel_reach_the_agent() -> None:
     chat = ConversationFactory()
     Customer.objects.update(facts={"open_orders": "2", "tier": "gold"}, preferred_channel="whatsapp")
-    attributes = told(chat)
+    attributes = context_attributes(chat)
     assert (attributes["fact_open_orders"], attributes["fact_tier"]) == ("2", "gold")
     assert attributes["customer_preferred_channel"] == "whatsapp"
 
@@ -136,7 +136,7 @@ def test_what_an_app_above_knows_is_added_and_what_it_breaks_is_left_out(monkeyp
         raise ValueError
 
     monkeypatch.setattr(customer_context, "more_context", [broken, mood])
-    assert told(ConversationFactory())["last_sentiment"] == "-0.40"
+    assert context_attributes(ConversationFactory())["last_sentiment"] == "-0.40"
 
 
 @given(st.lists(st.tuples(st.text(min_size=1, max_size=200), st.text(max_size=20_000)), max_size=8))

@@ -1,4 +1,4 @@
-"""One conversation's mouth, where its chat cannot begin or has just ended."""
+"""The relay of one conversation, where its chat cannot begin or has just ended."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from connect_bridge.models import Contact, Conversation, Message
 from tests.connect_bridge.kit import accepted, bridging, until
-from tests.connect_bridge.relay.kit import fall_silent, told
+from tests.connect_bridge.relay.kit import fall_silent, received_by_connect
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,8 +32,13 @@ def test_what_is_written_while_the_chat_ends_is_told_once(aws, bridge, phone):
         aws.call("POST", f"/ccp/contacts/{agent.contact_id}/end", {"agent_id": agent_id})
         time.sleep(0.01 * number)
         phone.write(text)
-    until(lambda: len(told(aws)) >= len(texts) and not Message.objects.filter(direction="in", status="stored"), "all")
-    assert told(aws) == texts
+    until(
+        lambda: (
+            len(received_by_connect(aws)) >= len(texts) and not Message.objects.filter(direction="in", status="stored")
+        ),
+        "all",
+    )
+    assert received_by_connect(aws) == texts
 
 
 def test_what_connect_took_over_a_silent_line_is_not_sent_again_over_the_next(aws, bridge, phone):
@@ -68,7 +73,7 @@ def test_a_chat_that_ended_while_no_bridge_ran_is_closed_and_let_go(aws, pointed
         agent = accepted(aws, agent_id)
         until(lambda: Message.objects.filter(status="relayed").exists(), "the relay")
     aws.call("POST", f"/ccp/contacts/{agent.contact_id}/end", {"agent_id": agent_id})
-    with bridging() as heir:
+    with bridging() as successor:
         until(lambda: not Conversation.objects.get().active, "letting go", 20)
         assert Contact.objects.get().state == "ended"
-        until(lambda: not heir.conversations.relays, "forgetting the relay")
+        until(lambda: not successor.conversations.relays, "forgetting the relay")

@@ -1,4 +1,4 @@
-"""Asides with a bridge and Connect around them: told in the open chat, in order; nothing begins because of one."""
+"""Side events with a bridge and Connect around them: shown in the open chat, in order; none begins a chat."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db import connection
 from channels_app.types import Echoed, InboundEvent, Reacted
 from connect_bridge.models import Contact, Conversation, Message, OutboxEntry
 from tests.connect_bridge.kit import accepted, bridging, until
-from tests.connect_bridge.relay.kit import told
+from tests.connect_bridge.relay.kit import received_by_connect
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -37,8 +37,8 @@ def test_the_agent_reads_it_in_the_open_chat_and_after_the_end_nothing_begins(aw
     comes(phone, thumb(phone, "x:1"))
     comes(phone, Echoed(key="echo:9", sender=phone.sender, message_id="m_9", text="We are on it."))
     phone.write("Thanks")
-    told = ["Hello", "[reacted 👍 to: Hello]", "[answered elsewhere: We are on it.]", "Thanks"]
-    until(lambda: agent.said() == told, "all in order")
+    expected = ["Hello", "[reacted 👍 to: Hello]", "[answered elsewhere: We are on it.]", "Thanks"]
+    until(lambda: agent.said() == expected, "all in order")
     ends(aws, agent, agent_id)
     until(lambda: Contact.objects.get().state == "ended", "the end")
     comes(phone, thumb(phone, "x:2"))
@@ -69,15 +69,15 @@ def test_a_bot_that_has_the_chat_hears_no_aside_and_who_comes_after_it_does(aws,
     comes(phone, thumb(phone, "x:1"))
     comes(phone, Echoed(key="echo:9", sender=phone.sender, message_id="m_9", text="We are on it."))
     until(lambda: Message.objects.filter(status="noted").count() == 2, "the notes")
-    assert [line for line in told(aws) if line.startswith("[")] == []
+    assert [line for line in received_by_connect(aws) if line.startswith("[")] == []
     assert set(Message.objects.filter(status="noted").values_list("contact__state", flat=True)) == {"connected"}
     phone.write("agent")
     agent = accepted(aws, aws.agent())
     until(lambda: len([line for line in agent.said() if line.startswith("[")]) == 2, "what was held back")
-    assert told(aws)[-2:] == ["[reacted 👍 to: Hello]", "[answered elsewhere: We are on it.]"]
+    assert received_by_connect(aws)[-2:] == ["[reacted 👍 to: Hello]", "[answered elsewhere: We are on it.]"]
     comes(phone, Reacted(key="x:2", sender=phone.sender, message_id=f"{phone.external_id}-1"))
-    until(lambda: told(aws)[-1] == "[reaction removed from: Hello]", "one that is told at once")
-    assert told(aws).count("[reacted 👍 to: Hello]") == 1
+    until(lambda: received_by_connect(aws)[-1] == "[reaction removed from: Hello]", "one that is told at once")
+    assert received_by_connect(aws).count("[reacted 👍 to: Hello]") == 1
 
 
 def test_what_was_erased_while_it_was_held_back_is_told_to_nobody(aws, bridge, phone):

@@ -29,9 +29,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def woken(monkeypatch: pytest.MonkeyPatch) -> list[uuid.UUID]:
     """The conversations whose relays were woken; here they do nothing else."""
-    heard: list[uuid.UUID] = []
-    monkeypatch.setattr(Relay, "wake", lambda relay: heard.append(relay.conversation))
-    return heard
+    woken_conversations: list[uuid.UUID] = []
+    monkeypatch.setattr(Relay, "wake", lambda relay: woken_conversations.append(relay.conversation))
+    return woken_conversations
 
 
 async def reconcile(bridge: Bridge) -> None:
@@ -165,7 +165,7 @@ def test_thousands_of_chats_are_tended_a_few_at_a_time(monkeypatch):
     under_way: list[int] = []
     done: list[object] = []
 
-    class Ear:
+    class NeedyListener:
         needs_care = True
 
         async def care(self) -> None:
@@ -177,7 +177,7 @@ def test_thousands_of_chats_are_tended_a_few_at_a_time(monkeypatch):
 
     async def tend(bridge: Bridge) -> None:
         for _ in range(500):
-            bridge.conversations.relay(uuid.uuid4())._chat.listener = cast("Any", Ear())
+            bridge.conversations.relay(uuid.uuid4())._chat.listener = cast("Any", NeedyListener())
         loops = Loops(
             runtime=bridge.runtime,
             conversations=bridge.conversations,
@@ -186,7 +186,7 @@ def test_thousands_of_chats_are_tended_a_few_at_a_time(monkeypatch):
             parameters={},
             join=bridge.join,
         )
-        loop = asyncio.create_task(loops.tend(lambda one: cast("Any", one).needs_care, cast("Any", Ear.care)))
+        loop = asyncio.create_task(loops.tend(lambda one: cast("Any", one).needs_care, cast("Any", NeedyListener.care)))
         await asyncio.sleep(0.3)
         loop.cancel()
 
