@@ -27,6 +27,6 @@ def test_the_list_is_short(way: str) -> None:
     assert 8 <= len(WAYS[way]) <= MOST
 
 
-@pytest.mark.parametrize("name", sum(WAYS.values(), []))
+@pytest.mark.parametrize("name", [name for names in WAYS.values() for name in names])
 def test_every_file_is_there(name: str) -> None:
     assert (ROOT / name.replace("<kind>", "messenger")).is_file()
