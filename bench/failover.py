@@ -26,7 +26,7 @@ import psycopg
 
 from bench import lab
 from bench.sockets import environment
-from config import embedded, postmaster
+from config import embedded, postgres_place
 
 if TYPE_CHECKING:
     from config.supervisor import Program
@@ -223,7 +223,7 @@ def _programs(web: int) -> list[list[Program]]:
 
 
 @contextmanager
-def _server(net: Network, var: Path) -> Iterator[postmaster.Place]:
+def _server(net: Network, var: Path) -> Iterator[postgres_place.Place]:
     """Run a private PostgreSQL that listens in its namespace; it is still reached from here by its socket."""
     with embedded.running(var) as here:  # makes it all
         pass

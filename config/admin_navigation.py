@@ -1,4 +1,4 @@
-"""How the admin looks: Unfold's settings, and the navigation by task.
+"""The admin's navigation by task. How the admin looks stands in unfold_settings.py.
 
 Each page of the admin belongs to a task. A task shows in the sidebar to whoever may see one of its pages, and leads to
 the first of these; its other pages are tabs.
@@ -6,19 +6,18 @@ the first of these; its other pages are tabs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
-from django.templatetags.static import static
-from django.urls import NoReverseMatch, reverse, reverse_lazy
+from django.urls import NoReverseMatch, reverse
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A list of the admin, by "app.model", or another page, by its URL's name. `needs` is a permission, or several."""
+    """A list of the admin, by "app.model", or another page, by its URL's name. `needs`: any of these permissions."""
 
     title: str
     model: str = ""
@@ -27,7 +26,7 @@ class Page:
 
     @property
     def address(self) -> str:
-        """Return where it is, "" if there is no such page in this installation."""
+        """Return its address, "" if there is no such page in this installation."""
         name = self.url or f"admin:{self.model.replace('.', '_')}_changelist"
         try:
             return reverse(name)
@@ -35,15 +34,15 @@ class Page:
             return ""
 
     def is_for(self, user: Any) -> bool:
-        """Say whether somebody may see it: with one of its permissions, for a list that to view or to change rows."""
+        """Return whether a user may see it: with one of its permissions, for a list that to view or to change rows."""
         app, _, model = self.model.partition(".")
         needs = self.needs or ((f"{app}.view_{model}", f"{app}.change_{model}") if model else ())
-        return not needs or any(user.has_perm(one) for one in needs)
+        return not needs or any(user.has_perm(permission) for permission in needs)
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What somebody comes for. `icon` is a Material Symbol."""
+    """What people open the admin for. `icon` is a Material Symbol."""
 
     title: str
     icon: str
@@ -136,14 +135,14 @@ TASKS = (
 
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
-    """Return the sidebar's items for whoever asks."""
+    """Return the sidebar's items for the user."""
     shown = [(task, pages) for task in TASKS if (pages := task.visible(request.user))]
     items = [
         {
             "title": task.title,
             "icon": task.icon,
             "link": pages[0].address,
-            "active": any(_is_here(page, request) for page in pages),
+            "active": any(_is_current(page, request) for page in pages),
         }
         for task, pages in shown
     ]
@@ -156,7 +155,7 @@ def tabs(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def _tabs(task: Task, pages: Iterable[Page], request: HttpRequest) -> dict[str, Any]:
-    items = [{"title": page.title, "link": page.address, "active": _is_here(page, request)} for page in pages]
+    items = [{"title": page.title, "link": page.address, "active": _is_current(page, request)} for page in pages]
     return {"page": task.title, "models": [page.model for page in task.pages if page.model], "items": items}
 
 
@@ -167,7 +166,7 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     return {**context, "title": "Overview", "tasks": tasks}
 
 
-def _is_here(page: Page, request: HttpRequest) -> bool:
+def _is_current(page: Page, request: HttpRequest) -> bool:
     if page.url == "admin:index":
         return request.path == page.address
     return request.path.startswith(page.address)
@@ -180,47 +179,3 @@ def environment(_request: HttpRequest) -> list[str]:
     if settings.ENVIRONMENT_LABEL:
         return [settings.ENVIRONMENT_LABEL, "danger" if settings.ENVIRONMENT_LABEL == "Production" else "warning"]
     return ["This machine", "warning"]
-
-
-def _file(path: str) -> Callable[[HttpRequest], str]:
-    return lambda _request: static(path)
-
-
-def _shades(hue: int, chroma: Iterable[float], light: Iterable[float]) -> Iterator[tuple[str, str]]:
-    names = ("50", "100", "200", "300", "400", "500", "600", "700", "800", "900", "950")
-    for name, lightness, saturation in zip(names, light, chroma, strict=True):
-        yield name, f"oklch({lightness}% {saturation} {hue})"
-
-
-#: The teal of Parley's mark.
-TEAL = dict(
-    _shades(
-        188,
-        (0.012, 0.028, 0.05, 0.075, 0.095, 0.1, 0.09, 0.08, 0.068, 0.055, 0.04),
-        (97.8, 94.8, 89.5, 82, 72, 60, 49, 43, 37, 32, 24),
-    )
-)
-UNFOLD: dict[str, Any] = {
-    "SITE_TITLE": "Parley",
-    "SITE_HEADER": "Parley",
-    "SITE_SUBHEADER": "Messengers ↔ Amazon Connect",
-    "SITE_SYMBOL": "forum",
-    "SITE_URL": None,
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _file("people/icon.svg")}],
-    "SHOW_BACK_BUTTON": False,
-    "BORDER_RADIUS": "6px",
-    "COLORS": {"primary": TEAL},
-    "DASHBOARD_CALLBACK": "config.admin_navigation.overview",
-    "ACCOUNT": {
-        "navigation": [
-            {"title": "Password", "link": reverse_lazy("account_change_password")},
-            {"title": "Second factor", "link": reverse_lazy("mfa_index")},
-            {"title": "Sessions", "link": reverse_lazy("usersessions_list")},
-            {"title": "API tokens", "link": reverse_lazy("api-tokens")},
-        ]
-    },
-    "ENVIRONMENT": "config.admin_navigation.environment",
-    "STYLES": [_file("people/admin.css")],
-    "SIDEBAR": {"show_search": True, "command_search": True, "navigation": sidebar},
-    "TABS": tabs,
-}

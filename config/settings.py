@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from channels_app.infrastructure.db import POLICY
 from channels_app.registry import redirects
-from config import admin_navigation, broker, components, embedded, logs, sso
+from config import broker, components, embedded, logs, sso, unfold_settings
 from config.env import Env, check_address, give_aws_its_files
 from config.local_secrets import local_secret
 from config.ports import port_number
@@ -285,7 +285,7 @@ SESSION_COOKIE_AGE = env.number("SESSION_SECONDS", 12 * 3600, least=60, most=366
 # ── admin ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 #: What every page of the admin says of this installation: whose data it shows.
 ENVIRONMENT_LABEL = env.str("ENVIRONMENT_LABEL", "" if IS_LOCAL else "Production")
-UNFOLD = admin_navigation.UNFOLD
+UNFOLD = unfold_settings.UNFOLD
 
 #: Who sends it as a bearer token sees the figures of /-/health/ and /-/metrics/ from elsewhere. Empty: nobody does.
 MONITORING_TOKEN = env.str("MONITORING_TOKEN", "")

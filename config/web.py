@@ -19,7 +19,8 @@ from django.core.exceptions import ImproperlyConfigured
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from channels_app.infrastructure import gc_tuning
-from config.http_limits import BODY_SECONDS, HEAD_SECONDS, CappedChannel, CappedRequest, Patience
+from config.capped_http import CappedChannel, CappedRequest
+from config.http_limits import BODY_SECONDS, HEAD_SECONDS, TimeLimits
 from config.ports import port_number, refuse_taken_port
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -38,14 +39,14 @@ class CappedFactory(HTTPFactory):  # type: ignore[misc] # daphne is not typed
 
     protocol = CappedChannel
 
-    def __init__(self, server: CappedServer, patience: Patience) -> None:
+    def __init__(self, server: CappedServer, time_limits: TimeLimits) -> None:
         super().__init__(server)
-        self._patience = patience
+        self._time_limits = time_limits
 
     def buildProtocol(self, addr: Any) -> CappedChannel:  # noqa: N802 - Twisted's name
         channel: CappedChannel = super().buildProtocol(addr)
         channel.requestFactory = CappedRequest  # type: ignore[assignment] # makes requests all the same
-        channel.patience = self._patience
+        channel.time_limits = self._time_limits
         return channel
 
     def acceptableProtocols(self) -> list[bytes]:  # noqa: N802 - Twisted's name
@@ -55,9 +56,9 @@ class CappedFactory(HTTPFactory):  # type: ignore[misc] # daphne is not typed
 class CappedServer(Server):  # type: ignore[misc] # daphne is not typed
     """Daphne's server on our factory."""
 
-    def __init__(self, patience: Patience, **given: Any) -> None:
+    def __init__(self, time_limits: TimeLimits, **given: Any) -> None:
         super().__init__(**given)
-        self._patience = patience
+        self._time_limits = time_limits
 
     def run(self) -> None:
         """Serve until told to stop. The application is loaded by now."""
@@ -72,11 +73,11 @@ class CappedServer(Server):  # type: ignore[misc] # daphne is not typed
 
     @http_factory.setter
     def http_factory(self, _daphnes: HTTPFactory) -> None:
-        self._factory = CappedFactory(self, self._patience)
+        self._factory = CappedFactory(self, self._time_limits)
 
 
 class Web(CommandLineInterface):  # type: ignore[misc] # daphne is not typed
-    """Daphne's command line, with patience."""
+    """Daphne's command line, with time_limits."""
 
     description = "Parley's web process: daphne with caps."
 
@@ -93,7 +94,7 @@ class Web(CommandLineInterface):  # type: ignore[misc] # daphne is not typed
         """Serve until a signal comes."""
         given = self.parser.parse_args(args)
         self._refuse_what_cannot_be(given)
-        self.server_class = partial(CappedServer, Patience(given.head_seconds, given.body_seconds))
+        self.server_class = partial(CappedServer, TimeLimits(given.head_seconds, given.body_seconds))
         try:
             super().run(args)
         except ImproperlyConfigured as wrong:

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from django.conf import settings
 
-from config import embedded, postmaster
+from config import embedded, postgres_as_root, postgres_place, postmaster
 
 #: Seconds that anything may take on a busy machine.
 PATIENCE = 120.0
@@ -112,7 +112,7 @@ def ordinary_user() -> Iterator[str | None]:
     except KeyError:
         command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SOMEBODY]
         subprocess.run(command, check=True)
-    entry, programs = pwd.getpwnam(SOMEBODY), embedded._wheel() / postmaster.PROGRAMS
+    entry, programs = pwd.getpwnam(SOMEBODY), postgres_as_root.wheel() / postgres_place.PROGRAMS
     try:
         subprocess.run([programs / "postgres", "-V"], user=entry.pw_uid, cwd="/", capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError):

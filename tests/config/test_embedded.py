@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from config import embedded, postmaster
+from config import embedded, postgres_as_root, postgres_files, postgres_place, postmaster
 from tests.config.embedded_kit import SOMEBODY, User, answers, ordinary_user, remove, until
 
 USE = """
@@ -108,7 +108,7 @@ def test_a_server_that_was_killed_is_started_again_by_whoever_needs_it(var: Path
 def test_files_that_were_begun_and_not_finished_are_made_anew(var: Path, left: str) -> None:
     here = embedded.place(var)
     leave(user_of(var))
-    for name in (postmaster.FINISHED, "postmaster.opts", "server.log"):
+    for name in (postgres_files.FINISHED, "postmaster.opts", "server.log"):
         (here.data / name).unlink()
     if left != "an early version's":
         shutil.rmtree(here.data)
@@ -237,17 +237,17 @@ def test_a_full_disk_is_said_before_anything_is_made(tmp_path: Path, monkeypatch
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=3 * 1024**2))
     home = tmp_path / "home"
     home.mkdir()
-    here = postmaster.Place(tmp_path, home / "data", tmp_path / "socket", tmp_path / "lock", None)
-    with pytest.raises(postmaster.Unable, match=r"full: 3 MB are free.*PARLEY_VAR"):
-        postmaster.make(here)
+    here = postgres_place.Place(tmp_path, home / "data", tmp_path / "socket", tmp_path / "lock", None)
+    with pytest.raises(postgres_place.Unable, match=r"full: 3 MB are free.*PARLEY_VAR"):
+        postgres_files.make_data_folder(here)
     assert not list(home.iterdir())
 
 
 def test_without_useradd_root_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "SYSTEM_USER", "parley-nobody-has-this")
+    monkeypatch.setattr(postgres_as_root, "SYSTEM_USER", "parley-nobody-has-this")
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
-    with pytest.raises(postmaster.Unable, match=r"refuses to.*no such program.*ordinary one.*DATABASE_URL"):
-        embedded._ensure_user()
+    with pytest.raises(postgres_place.Unable, match=r"refuses to.*no such program.*ordinary one.*DATABASE_URL"):
+        postgres_as_root._ensure_user()
 
 
 def test_bytes_count_for_the_length_of_a_socket_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from config import embedded, postmaster
+from config import embedded, postgres_as_root, postgres_files, postgres_place, postmaster
 from tests.config.embedded_kit import PATIENCE, User, answers, ordinary_user, remove
 
 pytestmark = [pytest.mark.whole, pytest.mark.timeout(2 * PATIENCE)]
@@ -118,17 +118,17 @@ def test_nor_is_the_name_of_the_programs_folder_a_command(tmp_path: Path) -> Non
     base = Path(tempfile.mkdtemp(prefix="parley-odd-", dir="/tmp"))
     base.chmod(0o755)
     wheel = base / f'a"$({COMMAND})`{COMMAND}`b'
-    for part in postmaster.WHEEL_FOLDERS:
-        shutil.copytree(embedded._wheel() / part, wheel / part)
+    for part in postgres_place.WHEEL_FOLDERS:
+        shutil.copytree(postgres_as_root.wheel() / part, wheel / part)
     wheel.chmod(0o755)
     usual = embedded.place(base / "var")
     if usual.user is not None:
-        embedded._prepare_as_root(usual)
-    here = postmaster.Place(wheel / postmaster.PROGRAMS, usual.data, usual.socket, usual.lock, usual.user)
+        postgres_as_root.prepare(usual)
+    here = postgres_place.Place(wheel / postgres_place.PROGRAMS, usual.data, usual.socket, usual.lock, usual.user)
     try:
         here.lock.parent.mkdir(parents=True, exist_ok=True)
-        postmaster.give(here, here.socket)
-        postmaster.make(here)
+        postgres_files.make_private_folder(here, here.socket)
+        postgres_files.make_data_folder(here)
         postmaster.start(here)
         assert answers(here.url("postgres"))
         postmaster.stop(here)

@@ -15,7 +15,7 @@ import pytest
 from django.conf import settings
 
 from channels_app.registry import channels
-from config.http_limits import BODY_SECONDS, HEAD_SECONDS, Patience, cap_of
+from config.http_limits import BODY_SECONDS, HEAD_SECONDS, TimeLimits, cap_of
 from config.processes import product
 from tests.config.web_kit import HANDSHAKE, Said, Web, drip, request, talk, web
 
@@ -31,7 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
 
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    """Give a web process with little patience, for those who are to lose it."""
+    """Give a web process with little time_limits, for those who are to lose it."""
     with web(tmp_path_factory.mktemp("web"), "--head-seconds", "1", "--body-seconds", "3") as running:
         yield running
 
@@ -147,7 +147,7 @@ def test_5_6_whoever_is_slower_than_the_limit_in_all_is_answered_408(hasty: Web)
 
 def test_5_6_the_limits_that_count_when_nobody_says_otherwise() -> None:
     assert (HEAD_SECONDS, BODY_SECONDS) == (10, 15)
-    assert Patience() == Patience(10, 15)
+    assert TimeLimits() == TimeLimits(10, 15)
     command = product(8000)[-1][0].command
     assert "config.web" in command
     assert not [word for word in command if "seconds" in word]
