@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import uuid
 from collections.abc import Iterator
@@ -28,19 +27,8 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("any machine")
 
-#: Marker → programs of which one must be there, and how to get it.
-TOOLS = {
-    "browser": (("chromium", "chromium-browser", "google-chrome"), "apt-get install -y chromium"),
-    "node": (("node",), "apt-get install -y nodejs npm"),
-    "nginx": (("nginx", "/usr/sbin/nginx"), "apt-get install -y nginx-light"),
-}
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 _missed: dict[str, int] = {}
-
-
-def tool(marker: str) -> str | None:
-    """Return the path of the program that tests with this marker need, None if it is not installed."""
-    return next((path for name in TOOLS[marker][0] if (path := shutil.which(name))), None)
 
 
 @pytest.hookimpl(tryfirst=True)  # before those with the markers not asked for are left out
@@ -49,8 +37,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    for marker, (_, fix) in TOOLS.items():
-        if item.get_closest_marker(marker) is None or tool(marker):
+    for marker, (_, fix) in markers.TOOLS.items():
+        if item.get_closest_marker(marker) is None or markers.tool(marker):
             continue
         _missed[marker] = _missed.get(marker, 0) + 1
         if IN_CI:
@@ -60,7 +48,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
-    for marker, (_, fix) in TOOLS.items():
+    for marker, (_, fix) in markers.TOOLS.items():
         if missed := sum(f"no {marker} here" in reason for reason in skipped):
             terminalreporter.section(f"{missed} {marker} test(s) DID NOT RUN: {fix}", sep="!", yellow=True, bold=True)
 
@@ -175,7 +163,7 @@ def free_port() -> int:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Give the path of the browser to tests marked `browser`."""
-    path = tool("browser")
+    path = markers.tool("browser")
     assert path, "mark the test with @pytest.mark.browser"
     return path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from functools import cache
 from types import CodeType, FunctionType
@@ -38,6 +39,18 @@ FIXTURES = {"client", "admin_client", "database_url", "live_server"}
 CLIENTS = ("django.test.client.Client", "rest_framework.test.APIClient")
 #: The database is there for every test, and a free port is only looked up.
 NOT_STARTED_BY_TESTS = {"postgres", "free_port"}
+
+#: Marker → programs of which one must be there, and how to get it.
+TOOLS = {
+    "browser": (("chromium", "chromium-browser", "google-chrome"), "apt-get install -y chromium"),
+    "node": (("node",), "apt-get install -y nodejs npm"),
+    "nginx": (("nginx", "/usr/sbin/nginx"), "apt-get install -y nginx-light"),
+}
+
+
+def tool(marker: str) -> str | None:
+    """Return the path of the program that tests with this marker need, None if it is not installed."""
+    return next((path for name in TOOLS[marker][0] if (path := shutil.which(name))), None)
 
 
 def mark(items: list[pytest.Item]) -> None:

@@ -21,7 +21,7 @@ from django.conf import settings
 
 from channels_app.registry import channels
 from tests.config.web_kit import HANDSHAKE, Said, Web, drip, product, request, talk, until_it_listens, web, whatsapp
-from tests.conftest import tool
+from tests.markers import tool
 
 pytestmark = pytest.mark.nginx
 
