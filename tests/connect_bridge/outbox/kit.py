@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
@@ -161,3 +164,31 @@ def seconds_until_due(message: Message) -> float:
 
 def refusals(kinds: Iterable[type[SendFailed]], *, words: str = "No.", code: str = "7") -> list[SendFailed]:
     return [kind(words, provider_code=code) for kind in kinds]
+
+
+def let_uncertain_pass(seconds: float) -> None:
+    """Move what is uncertain into the past."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE connect_bridge_outboxentry SET look_at = look_at - make_interval(secs => %(by)s),"
+            " settled_at = settled_at - make_interval(secs => %(by)s)",
+            {"by": seconds},
+        )
+
+
+def replay(*words: str, code: int = 0) -> dict[str, Any]:
+    """Run the command; return what it printed as JSON."""
+    out = StringIO()
+    with pytest.raises(SystemExit) as ended:
+        call_command("replay", *words, "--json", stdout=out)
+    assert ended.value.code == code, out.getvalue()
+    printed: dict[str, Any] = json.loads(out.getvalue())
+    return printed
+
+
+def replay_text(*words: str) -> str:
+    """Run the command; return what it printed for people."""
+    out = StringIO()
+    with pytest.raises(SystemExit):
+        call_command("replay", *words, stdout=out)
+    return out.getvalue()

@@ -23,7 +23,7 @@ from connect_bridge.outbox.retry_policy import LEAST_ATTEMPTS
 from customers.consent import ConsentSource, Purpose, allow_answers
 from customers.models import Consent, Identity
 from customers.sql_steps import take_now
-from tests.connect_bridge.inbound.test_receipts import accepted, echo, receipt, tell
+from tests.connect_bridge.inbound.kit import accepted, apply, echo, receipt
 from tests.connect_bridge.outbox.kit import FakeMessenger, entries_of, let_pass, say, states_of, talk
 
 RETRYABLE = ("throttled", "unavailable")
@@ -31,7 +31,7 @@ FINAL = sorted({kind.code for kind in SendFailed.__subclasses__()} - {*RETRYABLE
 
 
 def fail(conversation: Conversation, code: str, *ids: str, **more: Any) -> Joined | None:
-    return tell(conversation, receipt("failed", *ids, error_code=code, error_detail="Not now.", **more))
+    return apply(conversation, receipt("failed", *ids, error_code=code, error_detail="Not now.", **more))
 
 
 @pytest.mark.parametrize("code", FINAL)
@@ -76,7 +76,7 @@ def test_a_failure_that_may_pass_is_tried_again(messenger: FakeMessenger, code: 
     messenger.will_answer(("mid-2",))
     assert sender.drain(conversation.id) == 1
     assert messenger.texts == ["part mid", "part mid"]
-    tell(conversation, receipt("delivered", "mid-2"))
+    apply(conversation, receipt("delivered", "mid-2"))
     assert states_of(message) == ["delivered", "accepted"]
 
 
@@ -97,12 +97,12 @@ def test_old_news_of_the_attempt_that_failed_does_not_touch_the_next_one(
     more = {"correlation": str(entries_of(message)[0].id)} if again else {}
     fail(conversation, "unavailable", "mid", **more)
     old = receipt(status, "mid", error_code="blocked" if status == "failed" else "", **more)
-    tell(conversation, old)
+    apply(conversation, old)
     assert states_of(message) == ["stored", "pending"]
     let_pass(120)
     messenger.will_answer(("mid-2",))
     sender.drain(conversation.id)
-    tell(conversation, old)
+    apply(conversation, old)
     assert states_of(message) == ["accepted", "accepted"]
     assert not Consent.objects.exists()
 
@@ -111,7 +111,7 @@ def test_if_it_arrived_after_all_it_is_not_sent_again(messenger: FakeMessenger) 
     conversation = talk()
     message = accepted(conversation, messenger, "mid")
     fail(conversation, "unavailable", "mid")
-    tell(conversation, receipt("delivered", "mid"))
+    apply(conversation, receipt("delivered", "mid"))
     let_pass(120)
     assert sender.drain(conversation.id) == 0
     assert states_of(message) == ["delivered", "accepted"]
@@ -179,7 +179,7 @@ def test_an_echo_of_the_first_attempt_does_not_make_the_second_one_accepted(mess
     conversation = talk()
     message = accepted(conversation, messenger, "mid")
     fail(conversation, "unavailable", "mid")
-    tell(conversation, echo("mid"))
+    apply(conversation, echo("mid"))
     assert states_of(message) == ["stored", "pending"]
 
 

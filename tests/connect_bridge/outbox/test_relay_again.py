@@ -14,7 +14,7 @@ from django.utils import timezone
 from connect_bridge.models import ERASED, EXPIRED, Message, Replay
 from connect_bridge.outbox.relay_again import relay_again
 from tests.connect_bridge.kit import until
-from tests.connect_bridge.outbox.test_replay import replay, said
+from tests.connect_bridge.outbox.kit import replay, replay_text
 from tests.factories import ConversationFactory, MessageFactory
 
 
@@ -36,7 +36,7 @@ def test_it_only_says_what_would_go() -> None:
     assert (told["messages"], told["dry_run"]) == (2, True)
     assert {one["error"] for one in told["by"]} == {"connect_invalid", "connect_set_up"}
     assert Message.objects.filter(status="failed").count() == 2
-    assert "2 messages would go to Amazon Connect." in said("relay", "--since", "2h")
+    assert "2 messages would go to Amazon Connect." in replay_text("relay", "--since", "2h")
 
 
 @pytest.mark.django_db

@@ -1,8 +1,9 @@
+"""The command `replay`: what failed is sent again, after it was shown what would go."""
+
 from __future__ import annotations
 
 import json
 from datetime import timedelta
-from io import StringIO
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from django.utils import timezone
 
 from connect_bridge.event_log.replay_log import moment
 from connect_bridge.models import Message, OutboxEntry, Replay
+from tests.connect_bridge.outbox.kit import replay, replay_text
 from tests.factories import (
     ChannelAccountFactory,
     ConversationFactory,
@@ -38,22 +40,6 @@ def failed(
     )
     settled = timezone.now() - timedelta(hours=ago)
     return OutboxEntryFactory(message=message, state=state, error_code=code, settled_at=settled, **more)
-
-
-def replay(*words: str, code: int = 0) -> dict[str, Any]:
-    out = StringIO()
-    with pytest.raises(SystemExit) as ended:
-        call_command("replay", *words, "--json", stdout=out)
-    assert ended.value.code == code, out.getvalue()
-    told: dict[str, Any] = json.loads(out.getvalue())
-    return told
-
-
-def said(*words: str) -> str:
-    out = StringIO()
-    with pytest.raises(SystemExit):
-        call_command("replay", *words, stdout=out)
-    return out.getvalue()
 
 
 def states() -> list[str]:
@@ -164,7 +150,7 @@ def test_a_person_is_told_how_many_customers_it_reaches_and_what_is_left_out() -
     failed(account=account)
     failed(account=account, code="auth")
     failed(account=account, silent_for=30)
-    told = said("retry", "--since", "2h")
+    told = replay_text("retry", "--since", "2h")
     assert "2 messages would reach customers." in told
     assert "1 left out: its reply window is closed; --closed-windows" in told
     assert "Acme (whatsapp)" in told
@@ -222,7 +208,7 @@ def test_webhooks_are_read_again_and_that_is_on_record() -> None:
 def test_webhooks_that_still_cannot_be_read_are_told_with_exit_code_3() -> None:
     unread(b"{")
     assert replay("reprocess", "--since", "2h", code=3)["problems"] == {"the body is not JSON": 1}
-    assert "1 cannot be read: the body is not JSON" in said("reprocess", "--since", "2h")
+    assert "1 cannot be read: the body is not JSON" in replay_text("reprocess", "--since", "2h")
 
 
 def test_a_replay_is_found_by_what_it_touched(admin_client: Client) -> None:

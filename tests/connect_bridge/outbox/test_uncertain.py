@@ -1,3 +1,5 @@
+"""Uncertain sends: when the messenger is asked for them, and what follows from its list."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
@@ -15,7 +17,15 @@ from channels_app.types import FoundSent, OutboundMessage
 from connect_bridge.models import Conversation, Message, SentId
 from connect_bridge.outbox import channel_cache, queries, sender, tasks, uncertain
 from connect_bridge.outbox.resend import send_again
-from tests.connect_bridge.outbox.kit import FakeChannel, FakeMessenger, entries_of, say, states_of, talk
+from tests.connect_bridge.outbox.kit import (
+    FakeChannel,
+    FakeMessenger,
+    entries_of,
+    let_uncertain_pass,
+    say,
+    states_of,
+    talk,
+)
 
 NOTHING = FoundSent(message_ids=(), complete=True)
 
@@ -59,21 +69,12 @@ def lose(messenger: FakeMessenger, conversation: Conversation, *parts: str) -> M
     return message
 
 
-def grow_doubtful(seconds: float) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE connect_bridge_outboxentry SET look_at = look_at - make_interval(secs => %(by)s),"
-            " settled_at = settled_at - make_interval(secs => %(by)s)",
-            {"by": seconds},
-        )
-
-
 def test_what_the_messenger_has_is_accepted_and_receipts_find_it(
     messenger: FakeMessenger, listing: Listing, heard: list[dict[str, Any]]
 ) -> None:
     message = lose(messenger, talk())
     assert uncertain.probe_due() == 0
-    grow_doubtful(5)
+    let_uncertain_pass(5)
     listing.shows("m-lost")
     heard.clear()
     assert uncertain.probe_due() == 1
@@ -90,7 +91,7 @@ def test_it_is_asked_for_by_recipient_text_and_the_moment_at_which_it_was_sent(
     messenger: FakeMessenger, listing: Listing
 ) -> None:
     message = lose(messenger, talk())
-    grow_doubtful(5)
+    let_uncertain_pass(5)
     uncertain.probe_due()
     ((asked, since),) = listing.asked
     assert (asked.recipient, asked.text) == (message.conversation.recipient, "hello")
@@ -102,7 +103,7 @@ def test_of_two_lost_messages_that_say_the_same_each_takes_its_own(messenger: Fa
     first, second = lose(messenger, conversation), lose(messenger, conversation)
     listing.shows("m-only")
     for _ in range(3):
-        grow_doubtful(60)
+        let_uncertain_pass(60)
         uncertain.probe_due()
     assert sorted((states_of(first)[0], states_of(second)[0])) == ["accepted", "uncertain"]
     assert SentId.objects.count() == 1
@@ -115,7 +116,7 @@ def test_an_earlier_message_that_says_the_same_is_not_taken_for_it(messenger: Fa
     sender.drain(conversation.id)
     lost = lose(messenger, conversation)
     listing.shows("m-known")
-    grow_doubtful(60)
+    let_uncertain_pass(60)
     uncertain.probe_due()
     assert states_of(lost) == ["uncertain", "uncertain"]
 
@@ -125,7 +126,7 @@ def test_the_same_words_that_are_being_sent_right_now_are_not_taken_for_it(
 ) -> None:
     conversation = talk()
     lost, current = lose(messenger, conversation), say(conversation, "hello")
-    grow_doubtful(5)
+    let_uncertain_pass(5)
     listing.shows("m-current")
     listing.meanwhile = lambda: queries.claim(conversation.id, "another worker")
     uncertain.probe_due()
@@ -139,13 +140,13 @@ def test_what_is_surely_not_there_is_left_to_a_person_who_is_told_so(
     message = lose(messenger, talk())
     for seconds in (5, 10, 30):
         assert states_of(message) == ["uncertain", "uncertain"]
-        grow_doubtful(seconds)
+        let_uncertain_pass(seconds)
         assert uncertain.probe_due() == 1
     (entry,) = entries_of(message)
     message.refresh_from_db()
     assert (entry.state, entry.look_at, entry.error_detail) == ("uncertain", None, uncertain.NOT_THERE)
     assert (message.status, message.error_detail) == ("uncertain", uncertain.NOT_THERE)
-    grow_doubtful(3600)
+    let_uncertain_pass(3600)
     assert uncertain.probe_due() == 0
     assert messenger.texts == ["hello"]
 
@@ -154,7 +155,7 @@ def test_an_account_may_have_it_sent_again_once_and_marked(messenger: FakeMessen
     message = lose(messenger, talk(when_uncertain="resend"))
     messenger.will_answer(errors.UnknownOutcome("The line broke again."))
     for _ in range(12):
-        grow_doubtful(60)
+        let_uncertain_pass(60)
         uncertain.probe_due()
         sender.drain(message.conversation_id)
     (entry,) = entries_of(message)
@@ -164,7 +165,7 @@ def test_an_account_may_have_it_sent_again_once_and_marked(messenger: FakeMessen
 
 def test_what_was_sent_again_and_taken_keeps_its_mark(messenger: FakeMessenger, listing: Listing) -> None:
     message = lose(messenger, talk(when_uncertain="resend"))
-    grow_doubtful(60)
+    let_uncertain_pass(60)
     uncertain.probe_due()
     sender.drain(message.conversation_id)
     assert states_of(message) == ["accepted", "accepted"]
@@ -173,7 +174,7 @@ def test_what_was_sent_again_and_taken_keeps_its_mark(messenger: FakeMessenger, 
 
 def test_a_messenger_that_lists_nothing_leaves_it_open(messenger: FakeMessenger) -> None:
     message = lose(messenger, talk())
-    grow_doubtful(60)
+    let_uncertain_pass(60)
     uncertain.probe_due()
     (entry,) = entries_of(message)
     assert (entry.state, entry.look_at) == ("uncertain", None)
@@ -182,10 +183,10 @@ def test_a_messenger_that_lists_nothing_leaves_it_open(messenger: FakeMessenger)
 
 def test_a_messenger_that_lists_nothing_gets_it_again_if_the_account_says_so(messenger: FakeMessenger) -> None:
     message = lose(messenger, talk(when_uncertain="resend"))
-    grow_doubtful(5)
+    let_uncertain_pass(5)
     uncertain.probe_due()
     assert sender.drain(message.conversation_id) == 0
-    grow_doubtful(60)
+    let_uncertain_pass(60)
     uncertain.probe_due()
     sender.drain(message.conversation_id)
     assert messenger.texts == ["hello", "hello"]
@@ -200,7 +201,7 @@ def test_looking_ends_when_the_messenger_does_not_tell(messenger: FakeMessenger,
     message = lose(messenger, talk())
     listing.answer = answer
     for _ in range(20):
-        grow_doubtful(300)
+        let_uncertain_pass(300)
         uncertain.probe_due()
     assert len(listing.asked) == uncertain.MOST_LOOKS
     assert entries_of(message)[0].error_detail.endswith(uncertain.NO_TELLING)
@@ -210,7 +211,7 @@ def test_a_messenger_that_wants_to_be_left_alone_is_not_asked_before(
     messenger: FakeMessenger, listing: Listing
 ) -> None:
     message = lose(messenger, talk())
-    grow_doubtful(5)
+    let_uncertain_pass(5)
     listing.answer = errors.Throttled("Slow down.", retry_at=datetime.now(UTC) + timedelta(seconds=400))
     uncertain.probe_due()
     (entry,) = entries_of(message)
@@ -220,7 +221,7 @@ def test_a_messenger_that_wants_to_be_left_alone_is_not_asked_before(
 
 def test_two_workers_do_not_ask_for_the_same(messenger: FakeMessenger, listing: Listing) -> None:
     lose(messenger, talk())
-    grow_doubtful(5)
+    let_uncertain_pass(5)
     counts: list[int] = []
     listing.meanwhile = lambda: counts.append(uncertain.probe_due())
     uncertain.probe_due()
@@ -233,7 +234,7 @@ def test_what_a_dead_worker_left_is_looked_for_too(messenger: FakeMessenger, lis
     with connection.cursor() as cursor:
         cursor.execute("UPDATE connect_bridge_outboxentry SET claimed_until = now() - interval '1 second'")
     tasks.sweep()
-    grow_doubtful(5)
+    let_uncertain_pass(5)
     listing.shows("m-orphan")
     uncertain.probe_due()
     assert states_of(message) == ["accepted", "accepted"]
@@ -244,14 +245,14 @@ def test_a_sweep_orders_a_look_only_when_one_is_due(messenger: FakeMessenger, li
     memory.Channel.queues.pop("parley", None)  # what other tests of this process ordered
     tasks.sweep()
     assert not memory.Channel.queues.get("parley") or memory.Channel.queues["parley"].empty()
-    grow_doubtful(5)
+    let_uncertain_pass(5)
     tasks.sweep()
     assert memory.Channel.queues["parley"].qsize() == 1
 
 
 def test_a_look_is_in_the_channel_log(messenger: FakeMessenger, listing: Listing) -> None:
     lose(messenger, talk())
-    grow_doubtful(5)
+    let_uncertain_pass(5)
 
     def call() -> None:
         channel_cache._record(channel_cache.HttpTrace(method="GET", host="x", path="/list", status=200, seconds=0.1))
@@ -266,14 +267,14 @@ def test_an_accounts_looks_wait_while_it_is_disabled(messenger: FakeMessenger, l
     account = message.conversation.account
     account.enabled = False
     account.save()
-    grow_doubtful(600)
+    let_uncertain_pass(600)
     assert uncertain.probe_due() == 0
 
 
 def test_a_part_that_is_found_makes_the_message_whole(messenger: FakeMessenger, listing: Listing) -> None:
     message = lose(messenger, talk(), "a", "b")
     assert states_of(message) == ["uncertain", "uncertain", "accepted"]
-    grow_doubtful(5)
+    let_uncertain_pass(5)
     listing.shows("m-a")
     uncertain.probe_due()
     assert states_of(message) == ["accepted", "accepted", "accepted"]

@@ -12,8 +12,7 @@ from connect_bridge.models import Conversation
 from connect_bridge.outbox import db_pool, queries, sender, uncertain
 from sandbox.world.faults import Fault
 from sandbox.world.settings import Settings
-from tests.connect_bridge.outbox.kit import entries_of, let_pass, say, states_of
-from tests.connect_bridge.outbox.test_uncertain import grow_doubtful
+from tests.connect_bridge.outbox.kit import entries_of, let_pass, let_uncertain_pass, say, states_of
 from tests.factories import ChannelAccountFactory, ConversationFactory
 from tests.sandbox.kit import RunningWorld, running
 from tests.sandbox.messengers_kit import ADDRESSES, CREDENTIALS, CUSTOMERS
@@ -53,7 +52,7 @@ def test_a_message_that_was_taken_before_the_connection_broke_is_found(
     message = say(conversation, "Hello & <welcome> https://example.com")
     sender.drain(conversation.id)
     assert states_of(message) == ["uncertain", "uncertain"]
-    grow_doubtful(5)
+    let_uncertain_pass(5)
     uncertain.probe_due()
     assert states_of(message) == ["accepted", "accepted"]
     assert len(entries_of(message)[0].provider_message_ids) == 1
@@ -67,6 +66,6 @@ def test_a_message_that_was_never_taken_is_known_not_to_be_there(world: RunningW
     let_pass(30)
     sender.sweep()
     assert states_of(message) == ["uncertain", "uncertain"]
-    grow_doubtful(60)
+    let_uncertain_pass(60)
     uncertain.probe_due()
     assert entries_of(message)[0].error_detail == uncertain.NOT_THERE
