@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -10,6 +9,7 @@ from django.utils import timezone
 
 from connect_bridge.operations import stuck
 from connect_bridge.operations.stuck import StuckRow
+from people.durations import duration
 
 #: Something is stuck.
 STUCK = 3
@@ -41,19 +41,10 @@ class Command(BaseCommand):
             if count:
                 self.stdout.write(f"{kind}: {count}")
             for row in (row for row in report.rows if row.kind == kind):
-                self.stdout.write(f"  {row.id}  {row.account_name}, for {_span(row.since, now)}")
+                self.stdout.write(f"  {row.id}  {row.account_name}, for {duration(now - row.since)}")
                 self.stdout.write(f"    why:  {row.why}")
-                when = f" In {_span(now, row.next_at)}." if row.next_at and row.next_at > now else ""
+                when = f" In {duration(row.next_at - now)}." if row.next_at and row.next_at > now else ""
                 self.stdout.write(f"    next: {row.next}{when}")
-
-
-def _span(begin: datetime, end: datetime) -> str:
-    """Return a time as people say it: 90 s, 15 min, 3 h, 2 days."""
-    seconds = (end - begin).total_seconds()
-    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def _json(row: StuckRow) -> dict[str, Any]:
