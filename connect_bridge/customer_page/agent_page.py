@@ -16,8 +16,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_GET
 
-from connect_bridge.customer_page.profile import whole
-from connect_bridge.customer_page.views import view_of
+from connect_bridge.customer_page.profile import read_profile
+from connect_bridge.customer_page.views import profile_context
 from connect_bridge.models import Contact
 from connect_bridge.relay.agent_link import AFTER_THE_END, contact_of
 from people.privacy import Sight, set_viewer
@@ -37,8 +37,8 @@ def agent_page(request: HttpRequest, token: str) -> HttpResponse:
     if contact.ended_at is not None and contact.ended_at + AFTER_THE_END < datetime.now(UTC):
         raise Http404
     set_viewer(Sight.FULL)  # the agent speaks with this customer
-    person = whole(contact.conversation.identity.customer)
-    context = {**view_of(person, request.GET, Sight.FULL), "contact": contact, "suggestions": []}
+    profile = read_profile(contact.conversation.identity.customer)
+    context = {**profile_context(profile, request.GET, Sight.FULL), "contact": contact, "suggestions": []}
     answer = render(request, "customers/agent.html", context)
     answer["Referrer-Policy"] = "no-referrer"
     answer["X-Robots-Tag"] = "noindex"

@@ -1,4 +1,4 @@
-"""A customer as a whole: identities, where one can answer until when, what they allow, what made them one."""
+"""A customer on all channels: identities, until when each takes answers, what they allow, what made them one."""
 
 from __future__ import annotations
 
@@ -8,22 +8,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Q, QuerySet, Value
-from django.db.models.functions import Lower
+from django.db.models import Q
 
 from channels_app.registry import label_of
 from channels_app.reply_window import window_closes
 from connect_bridge.models import OPEN_STATES, Contact, Conversation
 from connect_bridge.relay.customer_context import DECIDED
 from customers.models import Consent, Customer, Identity, Merge
-from customers.names import name_key
+from people.durations import duration
 from people.privacy import masked_name
 
-#: For how long a user id that was made anew for a number is worth a caution (context.py says it to the chat).
+#: How long the page warns after WhatsApp made a new user id for a number (customer_context.py tells the chat, too).
 CAUTION_FOR = timedelta(days=90)
-#: A window with less left than this is closing.
+#: A window with less time left than this is shown as closing.
 CLOSING = timedelta(hours=4)
-#: What ties identities, in few words.
+#: What ties identities together, in few words.
 TIED_BY = {
     "phone": "the same number",
     "alias": "the messenger's own word",
@@ -33,8 +32,6 @@ TIED_BY = {
     "assertion": "a trusted system",
     "person": "a colleague's decision",
 }
-#: Customers of one search or list.
-MOST_FOUND = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,16 +55,11 @@ class Window:
     @property
     def left(self) -> str:
         """Return the time that is left, in words of at most two units."""
-        seconds = 0.0 if self.closes is None else (self.closes - datetime.now(UTC)).total_seconds()
-        hours, minutes = divmod(int(max(0.0, seconds)) // 60, 60)
-        days, hours_of_day = divmod(hours, 24)
-        if days:
-            return f"{days} d {hours_of_day} h"
-        return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+        return "0 s" if self.closes is None else duration(self.closes - datetime.now(UTC))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class KnownIdentity:
     """One identity with all that belongs to it. `recognised_by` are the methods that tie it to the others."""
 
     identity: Identity
@@ -84,7 +76,7 @@ class CustomerProfile:
     customer: Customer
     name: str
     name_from: str
-    identities: tuple[Known, ...]
+    identities: tuple[KnownIdentity, ...]
     merges: tuple[Merge, ...]
 
     @property
@@ -107,22 +99,24 @@ class CustomerProfile:
         return "decided" if any(merge.method == DECIDED for merge in self.merges) else "proven"
 
     @property
-    def doubtful(self) -> list[Known]:
-        """Return the identities whose number may have a new owner: lately WhatsApp made a new user id for it."""
+    def doubtful(self) -> list[KnownIdentity]:
+        """Return the identities whose number may have a new owner: WhatsApp made a new user id for it lately."""
         since = datetime.now(UTC) - CAUTION_FOR
         return [
-            one
-            for one in self.identities
-            if any(change.field == "bsuid" and change.at > since for change in one.identity.changes.all())
+            known
+            for known in self.identities
+            if any(change.field == "bsuid" and change.at > since for change in known.identity.changes.all())
         ]
 
     @property
     def locale(self) -> str:
-        return self.customer.locale or next((one.identity.locale for one in self.identities if one.identity.locale), "")
+        return self.customer.locale or next(
+            (known.identity.locale for known in self.identities if known.identity.locale), ""
+        )
 
 
-def whole(customer: Customer) -> CustomerProfile:
-    """Read all that a page shows of the customer but the messages. Six queries, whatever there is."""
+def read_profile(customer: Customer) -> CustomerProfile:
+    """Read all that a page shows of the customer except messages. Six queries, however much there is."""
     identities = list(
         Identity.objects.filter(customer=customer).prefetch_related("aliases", "changes").order_by("created_at")
     )
@@ -130,7 +124,7 @@ def whole(customer: Customer) -> CustomerProfile:
     consents = _consents(identities)
     merges = _merges([identity.home_id for identity in identities])
     known = tuple(
-        Known(
+        KnownIdentity(
             identity=identity,
             label=label_of(identity.kind),
             windows=tuple(windows[identity.pk]),
@@ -143,54 +137,6 @@ def whole(customer: Customer) -> CustomerProfile:
     return CustomerProfile(customer=customer, name=name, name_from=source, identities=known, merges=tuple(merges))
 
 
-def search(term: str, *, by_words: bool = True) -> QuerySet[Customer]:
-    """Return customers, as shown now, that a term finds: an id of whatever kind, a number, a handle or a name.
-
-    Not `by_words`: by our own ids alone, for who sees neither names nor numbers. A search would tell them.
-    """
-    term = term.strip()
-    try:
-        found = _by_id(uuid.UUID(term))
-    except ValueError:
-        if not by_words:
-            return Customer.objects.none()
-        found = _by_term(term)
-    exact = Customer.objects.filter(pk__in=found.values("customer"))[:MOST_FOUND]
-    if exact or len(term) < 3:  # noqa: PLR2004 - two letters are in every second name
-        return exact
-    like = Identity.objects.filter(display_name__icontains=term).values("customer")[:MOST_FOUND]
-    return Customer.objects.filter(pk__in=list(like.values_list("customer", flat=True)))
-
-
-def _by_id(pk: uuid.UUID) -> QuerySet[Identity]:
-    """Return the identities that an id of ours or of Amazon Connect's leads to, each way by its own index."""
-    ways = ("pk", "customer", "home", "conversations", "conversations__contacts")
-    first, *others = [Identity.objects.filter(**{way: pk}).values("pk") for way in ways]
-    of_connect = Identity.objects.filter(conversations__contacts__initial_contact_id=str(pk)).values("pk")
-    return Identity.objects.filter(pk__in=first.union(*others, of_connect))
-
-
-def _by_term(term: str) -> QuerySet[Identity]:
-    """Return the identities with this number, handle or name. Each way by itself: together they would read it all."""
-    handle = Identity.objects.alias(low=Lower("handle")).exclude(handle="")
-    ways = [
-        Identity.objects.filter(external_id=term),
-        Identity.objects.filter(aliases__value=term),
-        handle.filter(low=Lower(Value(term.removeprefix("@")))),
-    ]
-    if key := name_key(term):
-        ways.append(Identity.objects.filter(name_key=key))
-    first, *others = [way.values("pk") for way in ways]
-    return Identity.objects.filter(pk__in=first.union(*others))
-
-
-def latest() -> QuerySet[Customer]:
-    """Return the customers of the conversations that spoke last."""
-    recent = Conversation.objects.exclude(last_message_at=None).order_by("-last_message_at")[: 4 * MOST_FOUND]
-    customers = list(dict.fromkeys(recent.values_list("identity__customer", flat=True)))[:MOST_FOUND]
-    return Customer.objects.filter(pk__in=customers)
-
-
 def _windows(identities: Sequence[Identity]) -> dict[uuid.UUID, list[Window]]:
     conversations = (
         Conversation.objects.filter(identity__in=identities)
@@ -199,11 +145,13 @@ def _windows(identities: Sequence[Identity]) -> dict[uuid.UUID, list[Window]]:
         .order_by("created_at")
     )
     contacts = Contact.objects.filter(conversation__identity__in=identities, state__in=OPEN_STATES)
-    busy = {contact.conversation_id: contact for contact in contacts.defer("participant_token", "connection_token")}
+    open_contacts = {
+        contact.conversation_id: contact for contact in contacts.defer("participant_token", "connection_token")
+    }
     windows: dict[uuid.UUID, list[Window]] = defaultdict(list)
     for conversation in conversations:
         closes = window_closes(conversation.account.kind, conversation.last_inbound_at)
-        window = Window(conversation=conversation, closes=closes, open_contact=busy.get(conversation.pk))
+        window = Window(conversation=conversation, closes=closes, open_contact=open_contacts.get(conversation.pk))
         windows[conversation.identity_id].append(window)
     return windows
 
@@ -211,10 +159,10 @@ def _windows(identities: Sequence[Identity]) -> dict[uuid.UUID, list[Window]]:
 def _consents(identities: Sequence[Identity]) -> dict[uuid.UUID, list[Consent]]:
     """Return the newest decision of each identity and purpose."""
     newest = Consent.objects.filter(identity__in=identities).order_by("identity", "purpose", "-at", "-pk")
-    found: dict[uuid.UUID, list[Consent]] = defaultdict(list)
+    consents: dict[uuid.UUID, list[Consent]] = defaultdict(list)
     for consent in newest.distinct("identity", "purpose"):
-        found[consent.identity_id].append(consent)
-    return found
+        consents[consent.identity_id].append(consent)
+    return consents
 
 
 def _merges(homes: Sequence[uuid.UUID]) -> list[Merge]:
@@ -227,12 +175,12 @@ def _recognised_by(identity: Identity, merges: Sequence[Merge]) -> tuple[str, ..
     return tuple(dict.fromkeys(TIED_BY[merge.method] for merge in ties))
 
 
-def _name(customer: Customer, known: Sequence[Known]) -> tuple[str, str]:
+def _name(customer: Customer, identities: Sequence[KnownIdentity]) -> tuple[str, str]:
     """Return the name to show and who gave it."""
     if customer.display_name:
-        same = [one.label for one in known if one.identity.display_name == customer.display_name]
-        return masked_name(customer.display_name), same[0] if same else "your team"
-    first = next((one for one in known if one.identity.display_name or one.identity.handle), None)
+        sources = [known.label for known in identities if known.identity.display_name == customer.display_name]
+        return masked_name(customer.display_name), sources[0] if sources else "your team"
+    first = next((known for known in identities if known.identity.display_name or known.identity.handle), None)
     if first is None:
         return str(customer), ""
     return masked_name(first.identity.display_name) or f"@{masked_name(first.identity.handle)}", first.label

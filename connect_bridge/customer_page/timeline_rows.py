@@ -11,10 +11,11 @@ import msgspec
 
 from connect_bridge.customer_page.profile import CustomerProfile
 from connect_bridge.customer_page.sentiment import MessageSentiment
-from connect_bridge.customer_page.timeline import WHO, Line, Mark, Timeline
+from connect_bridge.customer_page.timeline import Timeline
+from connect_bridge.customer_page.timeline_queries import ROLES, TimelineMessage
 from people.privacy import Sight, masked_error, masked_name, masked_text
 
-#: Characters of one message that a page shows; the admin shows the rest.
+#: How many characters of one message a page shows; the admin shows the rest.
 MOST_SHOWN = 8_000
 #: What a status means to a reader, by direction: a glyph and a word.
 TICKS = {
@@ -31,13 +32,13 @@ TICKS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class TimelineRow:
     """One row of the page. `what` is day, began, ended, handed or message; only a message has the rest."""
 
     what: str
     text: str
     at: datetime
-    line: Line | None = None
+    message: TimelineMessage | None = None
     kind: str = ""
     channel: str = ""
     side: str = ""
@@ -49,50 +50,50 @@ class Entry:
     sentiment: MessageSentiment | None = None
 
 
-def shown(
-    timeline: Timeline, person: CustomerProfile, sentiments: Mapping[uuid.UUID, MessageSentiment], sight: Sight
-) -> list[Entry]:
+def timeline_rows(
+    timeline: Timeline, profile: CustomerProfile, sentiments: Mapping[uuid.UUID, MessageSentiment], sight: Sight
+) -> list[TimelineRow]:
     """Return the rows of a page, with as much of the words as its reader may see."""
-    kinds = {window.conversation.pk: window.conversation.account.kind for window in person.windows}
-    labels = person.kinds
+    kinds = {window.conversation.pk: window.conversation.account.kind for window in profile.windows}
+    labels = profile.kinds
     return [
-        _between(mark)
-        if mark.line is None
-        else _message(
-            msgspec.structs.replace(mark.line, text=masked_text(mark.line.text, sight)),
-            masked_name(mark.line.author, sight) or person.name,
-            kinds[mark.line.conversation],
-            labels[mark.line.conversation],
-            sentiments.get(mark.line.id),
+        TimelineRow(what=entry.what, text=entry.text, at=entry.at)
+        if entry.message is None
+        else _message_row(
+            msgspec.structs.replace(entry.message, text=masked_text(entry.message.text, sight)),
+            masked_name(entry.message.author, sight) or profile.name,
+            kinds[entry.message.conversation],
+            labels[entry.message.conversation],
+            sentiments.get(entry.message.id),
         )
-        for mark in timeline.entries
+        for entry in timeline.entries
     ]
 
 
-def _between(mark: Mark) -> Entry:
-    return Entry(what=mark.what, text=mark.text, at=mark.at)
-
-
-def _message(line: Line, name: str, kind: str, channel: str, sentiment: MessageSentiment | None) -> Entry:
-    tick, status = TICKS.get((line.direction, line.status), ("", ""))
-    return Entry(
+def _message_row(
+    message: TimelineMessage, name: str, kind: str, channel: str, sentiment: MessageSentiment | None
+) -> TimelineRow:
+    tick, status = TICKS.get((message.direction, message.status), ("", ""))
+    return TimelineRow(
         what="message",
-        text=line.text[:MOST_SHOWN],
-        more=max(0, len(line.text) - MOST_SHOWN),
-        at=line.created_at,
-        line=line,
+        text=message.text[:MOST_SHOWN],
+        more=max(0, len(message.text) - MOST_SHOWN),
+        at=message.created_at,
+        message=message,
         kind=kind,
         channel=channel,
-        side=_side(line),
-        speaker=name if _side(line) == "customer" else line.author or line.role.capitalize(),
+        side=_side(message),
+        speaker=name if _side(message) == "customer" else message.author or message.role.capitalize(),
         tick=tick,
         status=status,
-        why=(masked_error(line.error_detail) or line.error_code) if line.status in ("failed", "uncertain") else "",
+        why=(masked_error(message.error_detail) or message.error_code)
+        if message.status in ("failed", "uncertain")
+        else "",
         sentiment=sentiment,
     )
 
 
-def _side(line: Line) -> str:
-    if line.direction == "in" and line.role not in WHO["agent"]:  # an agent's: what our side said elsewhere
+def _side(message: TimelineMessage) -> str:
+    if message.direction == "in" and message.role not in ROLES["agent"]:  # an agent may write from the messenger itself
         return "customer"
-    return "agent" if line.role in WHO["agent"] else "bot"
+    return "agent" if message.role in ROLES["agent"] else "bot"
