@@ -1,218 +1,143 @@
-"""The pages of the event log: the list, why things failed, one message's flight record, and another try."""
+"""The pages of the event log: the list, failures by cause, and the trace of one message."""
 
 from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from channels_app.accounts.explanations import explain
 from channels_app.models import ChannelAccount
-from channels_app.recovery import reprocess
-from connect_bridge.event_log import message_trace, queries
-from connect_bridge.event_log.queries import Direction, Fate, Wanted
-from connect_bridge.event_log.replay_log import on_record, reprocess_counts, retry_counts
-from connect_bridge.models import OutboxEntry, Replay
-from connect_bridge.outbox import retry_plan
+from connect_bridge.event_log import queries
+from connect_bridge.event_log.failures import causes_since
+from connect_bridge.event_log.message_trace import trace_send, trace_webhook
+from connect_bridge.event_log.pages import SEE, require_all, show, uuid_or_none
+from connect_bridge.event_log.queries import Direction, EventFilter, Fate
+from connect_bridge.event_log.search import find_ids
+from connect_bridge.models import OutboxEntry
 from people.audit import note_read
 from people.moments import moment
 from people.privacy import Sight, masked_body, masked_json, masked_text, sight_of
 
-#: Rights by which one sees the log, retries sends, and has webhooks read again.
-SEE = ("channels_app.view_webhookdelivery", "connect_bridge.view_outboxentry")
-RETRY, REPROCESS = "connect_bridge.change_outboxentry", "channels_app.change_webhookdelivery"
-#: Rows that one press of a button sets going, and days that the list of causes looks back.
-MOST_AT_ONCE = 1_000
+#: How many days the list of causes looks back.
 DAYS = 7
 SINCE = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
-
-
-def _page(request: HttpRequest, template: str, context: dict[str, Any]) -> TemplateResponse:
-    rights = {"may_retry": request.user.has_perm(RETRY), "may_reprocess": request.user.has_perm(REPROCESS)}
-    return TemplateResponse(request, template, {**admin.site.each_context(request), **rights, **context})
-
-
-def _needs(request: HttpRequest, *rights: str) -> None:
-    if not all(request.user.has_perm(right) for right in rights):
-        raise PermissionDenied
 
 
 @require_safe
 def events_page(request: HttpRequest) -> HttpResponse:
     """List webhooks and sends."""
-    _needs(request, *SEE)
-    wanted, asked = _wanted(request)
-    rows = queries.page(wanted)
+    require_all(request, *SEE)
+    criteria, params = _criteria(request)
+    rows = queries.list_events(criteria)
     shown, more = rows[: queries.PAGE], len(rows) > queries.PAGE
-    older = urlencode({**asked, "before": shown[-1].at.isoformat()}) if more else ""
+    older = urlencode({**params, "before": shown[-1].at.isoformat()}) if more else ""
     accounts = ChannelAccount.objects.order_by("kind", "name").values_list("pk", "name")
     context = {
         "title": "Event log",
         "rows": shown,
         "older": older,
-        "asked": asked,
+        "params": params,
         "accounts": [(str(pk), name) for pk, name in accounts],
-        "filters": _filters(asked),
+        "filters": _filters(params),
         "since": SINCE,
     }
-    return _page(request, "events/list.html", context)
+    return show(request, "events/list.html", context)
 
 
-def _wanted(request: HttpRequest) -> tuple[Wanted, dict[str, str]]:
-    """Return what is asked for, and the same for addresses; what is not understood is left out."""
-    given = {name: request.GET.get(name, "").strip() for name in ("direction", "fate", "account", "since", "q")}
-    whole = sight_of(request.user) is Sight.FULL
-    account, before = _uuid(given["account"]), moment(request.GET.get("before", ""))
-    asked = {
-        "direction": given["direction"] if given["direction"] in list(Direction) else "",
-        "fate": given["fate"] if given["fate"] in list(Fate) else "",
+def _criteria(request: HttpRequest) -> tuple[EventFilter, dict[str, str]]:
+    """Return what to list, and the same as parameters for links; values that are not understood are left out."""
+    raw = {name: request.GET.get(name, "").strip() for name in ("direction", "fate", "account", "since", "q")}
+    account, before = uuid_or_none(raw["account"]), moment(request.GET.get("before", ""))
+    params = {
+        "direction": raw["direction"] if raw["direction"] in list(Direction) else "",
+        "fate": raw["fate"] if raw["fate"] in list(Fate) else "",
         "account": str(account or ""),
-        "since": given["since"] if given["since"] in SINCE else "",
-        "q": given["q"].replace("\0", "")[:300],
+        "since": raw["since"] if raw["since"] in SINCE else "",
+        "q": raw["q"].replace("\0", "")[:300],
     }
-    wanted = Wanted(
-        direction=asked["direction"],
-        fate=asked["fate"],
+    criteria = EventFilter(
+        direction=params["direction"],
+        fate=params["fate"],
         account=account,
-        since=timezone.now() - SINCE[asked["since"]] if asked["since"] else None,
+        since=timezone.now() - SINCE[params["since"]] if params["since"] else None,
         before=before,
-        found=queries.find(asked["q"], of_people=whole) if asked["q"] else None,
+        ids=find_ids(params["q"], of_people=sight_of(request.user) is Sight.FULL) if params["q"] else None,
     )
-    return wanted, {name: text for name, text in asked.items() if text}
+    return criteria, {name: text for name, text in params.items() if text}
 
 
-def _filters(asked: dict[str, str]) -> list[dict[str, Any]]:
-    """Return the saved filters: those that people come for."""
-    wanted: tuple[tuple[str, dict[str, str]], ...] = (
+def _filters(params: dict[str, str]) -> list[dict[str, Any]]:
+    """Return the buttons above the list, with the one that is in force marked."""
+    buttons: tuple[tuple[str, dict[str, str]], ...] = (
         ("Everything", {}),
         ("Failed", {"fate": "failed"}),
         ("Waiting", {"fate": "waiting"}),
         ("From customers", {"direction": "in"}),
         ("To customers", {"direction": "out"}),
     )
-    kept = {name: asked[name] for name in ("account", "since") if name in asked}
-    here = {name: text for name, text in asked.items() if name in ("fate", "direction")}
-    return [{"title": title, "query": urlencode(kept | chosen), "here": chosen == here} for title, chosen in wanted]
+    kept = {name: params[name] for name in ("account", "since") if name in params}
+    here = {name: text for name, text in params.items() if name in ("fate", "direction")}
+    return [{"title": title, "query": urlencode(kept | chosen), "here": chosen == here} for title, chosen in buttons]
 
 
 @require_safe
 def failures_page(request: HttpRequest) -> HttpResponse:
-    """Group what failed of late by its cause."""
-    _needs(request, *SEE)
-    causes = queries.causes(timezone.now() - timedelta(days=DAYS))
-    told = [(cause, explain(cause.code, kind=cause.kind, provider_code=cause.provider_code)) for cause in causes]
-    return _page(request, "events/failures.html", {"title": "Failures by cause", "causes": told, "days": DAYS})
+    """Show what failed lately, grouped by cause."""
+    require_all(request, *SEE)
+    causes = [
+        (cause, explain(cause.code, kind=cause.kind, provider_code=cause.provider_code))
+        for cause in causes_since(timezone.now() - timedelta(days=DAYS))
+    ]
+    return show(request, "events/failures.html", {"title": "Failures by cause", "causes": causes, "days": DAYS})
 
 
 @require_safe
 def webhook_page(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
-    """Show one webhook's flight record."""
-    _needs(request, *SEE)
-    record = message_trace.of_webhook(key)
-    if record is None or record.delivery is None:
+    """Show the trace of one webhook."""
+    require_all(request, *SEE)
+    trace = trace_webhook(key)
+    if trace is None or trace.delivery is None:
         raise Http404
     sight = sight_of(request.user)
     context = {
-        "title": f"Webhook of {record.account.name}",
-        "record": record,
-        "raw": masked_body(bytes(record.delivery.body).decode("utf-8", "replace"), sight)[:20_000],
-        "normalised": [_json(masked_json(entry.event, sight)) for entry in record.entries],
-        "text": masked_text(record.message.text, sight) if record.message else "",
-        "said_back": masked_text(record.answer.text, sight) if record.answer else "",
+        "title": f"Webhook of {trace.account.name}",
+        "trace": trace,
+        "raw": masked_body(bytes(trace.delivery.body).decode("utf-8", "replace"), sight)[:20_000],
+        "normalised": [_json(masked_json(entry.event, sight)) for entry in trace.entries],
+        "text": masked_text(trace.message.text, sight) if trace.message else "",
+        "said_back": masked_text(trace.answer.text, sight) if trace.answer else "",
     }
     note_read(request.user, "webhook", [key])
-    return _page(request, "events/flight.html", context)
+    return show(request, "events/message_trace.html", context)
 
 
 @require_safe
 def send_page(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
-    """Show one send's flight record."""
-    _needs(request, *SEE)
-    record = message_trace.of_send(key)
-    if record is None or record.send is None or record.message is None:
+    """Show the trace of one send."""
+    require_all(request, *SEE)
+    trace = trace_send(key)
+    if trace is None or trace.send is None or trace.message is None:
         raise Http404
     sight = sight_of(request.user)
-    original = record.message.original
+    original = trace.message.original
     context = {
-        "title": f"Send of {record.account.name}",
-        "record": record,
+        "title": f"Send of {trace.account.name}",
+        "trace": trace,
         "raw": _json(masked_json(original, sight)) if original else "",
         "normalised": [],
-        "text": masked_text(record.send.text, sight),
-        "retriable": record.send.state in (OutboxEntry.State.DEAD, OutboxEntry.State.UNCERTAIN),
+        "text": masked_text(trace.send.text, sight),
+        "retriable": trace.send.state in (OutboxEntry.State.DEAD, OutboxEntry.State.UNCERTAIN),
     }
     note_read(request.user, "send", [key])
-    return _page(request, "events/flight.html", context)
-
-
-@require_POST
-def retry_page(request: HttpRequest) -> HttpResponse:
-    """Say what a retry of the chosen sends would do; do it if that was confirmed."""
-    _needs(request, *SEE, RETRY)
-    wish = retry_plan.RetryRequest(
-        states=(OutboxEntry.State.DEAD, OutboxEntry.State.UNCERTAIN),
-        ids=_chosen(request),
-        may_arrive_twice="may_arrive_twice" in request.POST,
-        closed_windows="closed_windows" in request.POST,
-    )
-    made = retry_plan.plan(wish) if wish.ids else retry_plan.Plan()
-    if "confirmed" in request.POST and made.going:
-        with on_record(Replay.Verb.RETRY, request.user.get_username(), {"id": [str(one) for one in wish.ids]}) as entry:
-            for batch in retry_plan.carry_out(made):
-                entry.rows += map(str, batch)
-            entry.counts = retry_counts(made)
-        messages.success(request, f"{len(made.going)} on their way to customers again.")
-        return HttpResponseRedirect(reverse("events"))
-    context = {
-        "title": "Retry delivery?",
-        "counts": retry_counts(made),
-        "left_out": [(reason.value.partition("; --")[0], count) for reason, count in made.left_out.most_common()],
-        "ids": wish.ids,
-        "wish": wish,
-    }
-    return _page(request, "events/retry.html", context)
-
-
-@require_POST
-def reprocess_page(request: HttpRequest) -> HttpResponse:
-    """Say what reading the chosen webhooks again would do; do it if that was confirmed."""
-    _needs(request, *SEE, REPROCESS)
-    ids, confirmed = _chosen(request), "confirmed" in request.POST
-    chosen = reprocess.choose([], ids=ids).model.objects.filter(pk__in=ids).order_by("received_at", "pk")
-    if confirmed and ids:
-        asked = {"id": [str(one) for one in ids]}
-        with on_record(Replay.Verb.REPROCESS, request.user.get_username(), asked) as entry:
-            readings = list(reprocess.read_again(chosen, act=True))
-            entry.rows += [str(one.delivery) for one in readings if one.helps]
-            entry.counts = reprocess_counts(readings)
-        messages.success(request, f"Read again: {entry.counts['messages']} messages are on their way to agents.")
-        return HttpResponseRedirect(reverse("events"))
-    counts = reprocess_counts(reprocess.read_again(chosen, act=False))
-    return _page(request, "events/reprocess.html", {"title": "Reprocess?", "counts": counts, "ids": ids})
-
-
-def _chosen(request: HttpRequest) -> Sequence[uuid.UUID]:
-    found = (_uuid(text) for text in request.POST.getlist("id")[:MOST_AT_ONCE])
-    return list(dict.fromkeys(one for one in found if one is not None))
+    return show(request, "events/message_trace.html", context)
 
 
 def _json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)[:20_000]
-
-
-def _uuid(text: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        return None

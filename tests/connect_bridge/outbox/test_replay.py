@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from connect_bridge.event_log.replay_log import moment
+from connect_bridge.event_log.replay_log import parse_time
 from connect_bridge.models import Message, OutboxEntry, Replay
 from tests.connect_bridge.outbox.kit import replay, replay_text
 from tests.factories import (
@@ -170,9 +170,9 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 
 def test_times_are_read_as_people_write_them() -> None:
     with timezone.override("Asia/Tokyo"):
-        assert moment("2026-11-23T14:00").isoformat() == "2026-11-23T14:00:00+09:00"
-    assert timezone.now() - moment("90m") == pytest.approx(timedelta(minutes=90), abs=timedelta(seconds=5))
-    assert moment("2026-11-23T14:00+02:00").utcoffset() == timedelta(hours=2)
+        assert parse_time("2026-11-23T14:00").isoformat() == "2026-11-23T14:00:00+09:00"
+    assert timezone.now() - parse_time("90m") == pytest.approx(timedelta(minutes=90), abs=timedelta(seconds=5))
+    assert parse_time("2026-11-23T14:00+02:00").utcoffset() == timedelta(hours=2)
 
 
 def unread(body: bytes) -> None:
