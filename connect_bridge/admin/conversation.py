@@ -14,7 +14,7 @@ from people.admin_base import ReadOnlyAdmin
 from people.admin_html import link, list_link, masked_column, sight_on
 from people.privacy import masked_id, masked_text
 
-#: Messages on a conversation's page, the latest; the rest are in the list of messages.
+#: How many messages a conversation's page shows, the latest; the rest are in the list of messages.
 MOST_MESSAGES = 500
 
 
@@ -27,7 +27,7 @@ class ConversationAdmin(ReadOnlyAdmin[Conversation]):
     list_select_related = ["identity__customer", "account", "owner"]
     unloaded = account_columns("account")
     ordering = ["-last_message_at"]
-    sortable_by = ["last_message_at"]  # to sort by anything else reads all there are: one filters
+    sortable_by = ["last_message_at"]  # any other order reads the whole table; filters narrow it down
     fields = [
         "id",
         "the_identity",
@@ -82,12 +82,12 @@ class ConversationAdmin(ReadOnlyAdmin[Conversation]):
             "original", "contact__participant_token", "contact__connection_token", "entry__event"
         )
         rows = latest.prefetch_related(Prefetch("outbox", entries)).order_by("-sequence")[: MOST_MESSAGES + 1]
-        found = list(rows)
-        for message in found:
+        shown = list(rows)
+        for message in shown:
             message.text = masked_text(message.text, sight_on(conversation))
         context: dict[str, Any] = {
-            "messages": found[:MOST_MESSAGES][::-1],
+            "messages": shown[:MOST_MESSAGES][::-1],
             "all": list_link(Message, "all messages", conversation__id__exact=conversation.pk),
-            "more": len(found) > MOST_MESSAGES,
+            "more": len(shown) > MOST_MESSAGES,
         }
         return render_to_string("admin/connect_bridge/transcript.html", context)

@@ -17,7 +17,7 @@ from people.admin_base import ReadOnlyAdmin
 from people.admin_html import json_html, link, list_link, masked_column, message_html
 from people.privacy import masked_error
 
-#: Entries that one confirmation sends again: as many as a person can look through.
+#: How many entries one confirmation sends again: as many as a person can look through.
 MOST_AT_ONCE = 200
 
 
@@ -47,7 +47,7 @@ class OutboxEntryAdmin(ReadOnlyAdmin[OutboxEntry]):
     list_select_related = ["conversation__identity", "conversation__account", "message"]
     unloaded = account_columns("conversation__account")
     ordering = ["-created_at"]
-    sortable_by = ["created_at"]  # to sort by anything else reads all there are: one filters
+    sortable_by = ["created_at"]  # any other order reads the whole table; filters narrow it down
     fields = [
         "id",
         "the_message",
@@ -74,14 +74,6 @@ class OutboxEntryAdmin(ReadOnlyAdmin[OutboxEntry]):
     ]
     search_fields = ["id", "message__id", "sent_ids__provider_message_id", "conversation__id", "provider_code"]
     search_help_text = "An id: ours, the messenger's, the message's, the conversation's; or a provider's error code."
-
-    @admin.display(description="place", ordering="sequence")
-    def place(self, entry: OutboxEntry) -> str:
-        return f"{entry.sequence}.{entry.part}"
-
-    @admin.display(description="the provider's words", empty_value="-")
-    def why(self, entry: OutboxEntry) -> str:
-        return " ".join(filter(None, (entry.error_code, entry.provider_code, masked_error(entry.error_detail))))
 
     @admin.display(description="message")
     def the_message(self, entry: OutboxEntry) -> str:
@@ -113,18 +105,18 @@ class OutboxEntryAdmin(ReadOnlyAdmin[OutboxEntry]):
     @admin.action(description="Send again (dead and uncertain ones only)", permissions=["send_again"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[OutboxEntry]) -> Any:
         """Ask first: what is sent again reaches a customer."""
-        left = queryset.filter(state__in=REVIVABLE)[:MOST_AT_ONCE]
+        entries = queryset.filter(state__in=REVIVABLE)[:MOST_AT_ONCE]
         if "confirmed" not in request.POST:
             context = {
                 **self.admin_site.each_context(request),
                 "title": "Send again?",
                 "opts": self.opts,
-                "entries": left,
-                "uncertain": [entry for entry in left if entry.state == OutboxEntry.State.UNCERTAIN],
+                "entries": entries,
+                "uncertain": [entry for entry in entries if entry.state == OutboxEntry.State.UNCERTAIN],
                 "chosen": queryset.count(),
             }
             return TemplateResponse(request, "admin/connect_bridge/send_again.html", context)
-        for entry in (revived := send_again([entry.pk for entry in left])):
+        for entry in (revived := send_again([entry.pk for entry in entries])):
             self.log_change(request, entry, "Sent again.")
         self.message_user(request, f"{len(revived)} to be sent again.", messages.SUCCESS)
         return None
