@@ -1,4 +1,4 @@
-"""What would happen if a customer wrote this now: what they would be told, and what Amazon Connect would be asked."""
+"""What would happen if a customer wrote this now: which replies they would get, and the request to Amazon Connect."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from connect_bridge.relay.chunking import shown
 from connect_bridge.storage.account_settings import READ_ONE, AccountSettings, Rule, read
 from connect_bridge.storage.chats import Origin
 
-#: Ids that the chat will have and that nobody knows yet.
+#: Stands for ids that are made only when the chat starts.
 NOT_YET = "(made when it starts)"
 
 
 @dataclass(frozen=True, slots=True)
-class Imagined:
-    """`told` are occasions with the texts that the customer would get, in order. `request`: as JSON; "" for no chat."""
+class DryRun:
+    """`replies`: occasions with the texts that the customer would get, in order. `request`: JSON, "" for no chat."""
 
     opening: Opening
     rule: Rule | None
-    told: Sequence[tuple[str, str]]
+    replies: Sequence[tuple[str, str]]
     request: str
     missing: bool
 
@@ -41,32 +41,32 @@ class Imagined:
         return bool(self.request)
 
 
-def service_of(account: ChannelAccount) -> AccountSettings:
+def settings_of(account: ChannelAccount) -> AccountSettings:
     """Return the account's settings as the bridges read them."""
     (row,) = read_rows(dict, READ_ONE, {"account": account.pk})
     return read({name: _parsed(name, value) for name, value in row.items()})
 
 
-def imagine(account: ChannelAccount, text: str, locale: str, at: datetime | None = None) -> Imagined:
-    """Return what would happen. Nothing does."""
-    service = service_of(account)
-    opening, rule = service.opening(at or timezone.now()), service.rule_for(text)
+def simulate(account: ChannelAccount, text: str, locale: str, at: datetime | None = None) -> DryRun:
+    """Return what would happen. Nothing is started, and nothing is sent."""
+    settings = settings_of(account)
+    opening, rule = settings.opening(at or timezone.now()), settings.rule_for(text)
     origin = _origin(account, locale)
     where = routing(origin, rule)
-    starts = service.paused_since is None and (opening.open or service.closed_starts_chat)
-    told = _told(service, locale, opening, starts=starts)
+    starts = settings.paused_since is None and (opening.open or settings.closed_starts_chat)
+    replies = _replies(settings, locale, opening, starts=starts)
     request = _request(origin, rule, where, shown(text)) if starts and all(where) else ""
-    return Imagined(opening, rule, told, request, missing=starts and not all(where))
+    return DryRun(opening, rule, replies, request, missing=starts and not all(where))
 
 
-def _told(service: AccountSettings, locale: str, opening: Opening, *, starts: bool) -> list[tuple[str, str]]:
+def _replies(settings: AccountSettings, locale: str, opening: Opening, *, starts: bool) -> list[tuple[str, str]]:
     occasions = [
-        (PAUSED, service.paused_since is not None),
-        (CLOSED, service.paused_since is None and not opening.open),
+        (PAUSED, settings.paused_since is not None),
+        (CLOSED, settings.paused_since is None and not opening.open),
         (GREETING, starts),
     ]
     texts = [
-        (occasion.key, chosen(service.replies.get(occasion.key, {}), locale, service.default_language))
+        (occasion.key, chosen(settings.replies.get(occasion.key, {}), locale, settings.default_language))
         for occasion, fits in occasions
         if fits
     ]
@@ -75,7 +75,7 @@ def _told(service: AccountSettings, locale: str, opening: Opening, *, starts: bo
 
 def _request(origin: Origin, rule: Rule | None, where: tuple[str, str], first: str) -> str:
     attributes = attributes_for(origin, rule, uuid.UUID(int=0), {"customer_id": NOT_YET, "customer_page": NOT_YET})
-    asked = ChatRequest(
+    request = ChatRequest(
         instance_id=where[0],
         flow_id=where[1],
         display_name=display_name(origin, ""),
@@ -83,11 +83,11 @@ def _request(origin: Origin, rule: Rule | None, where: tuple[str, str], first: s
         initial_message=first,
         client_token=NOT_YET,
     )
-    return json.dumps(start_chat_arguments(asked), indent=2, ensure_ascii=False)
+    return json.dumps(start_chat_arguments(request), indent=2, ensure_ascii=False)
 
 
 def _origin(account: ChannelAccount, locale: str) -> Origin:
-    """Return what the bridge would know of somebody who writes for the first time."""
+    """Return what the bridge would know of a customer who writes for the first time."""
     nobody = uuid.UUID(int=0)
     return Origin(
         kind=account.kind,
@@ -108,5 +108,5 @@ def _origin(account: ChannelAccount, locale: str) -> Origin:
 
 
 def _parsed(name: str, value: Any) -> Any:
-    """Django's cursors leave JSON as the text that it is."""
+    """Parse what Django's cursors leave as text: columns of JSON."""
     return json.loads(value) if name in ("hours", "replies", "rules") and isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""The set-up of an account, step by step: what is done, what is next, and the drafts that survive in between."""
+"""The set-up of an account, step by step: what is done, what is next, and the draft that is kept in between."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from channels_app.channel import Channel
 from channels_app.models import AccountHealth, ChannelAccount, SetupDraft
 from channels_app.registry import channels
 from channels_app.types import Guide
+from connect_bridge.setup.round_trip import read_round_trip
 from people.history import because
 
-#: The steps by name, in order, with what each is called.
+#: The steps in order: name and title.
 STEPS = {
     "ready": "Have ready",
     "credentials": "Credentials",
@@ -30,7 +31,7 @@ STEPS = {
     "test": "Test",
     "live": "Live",
 }
-#: What can be done before there is an account.
+#: The steps that need no account yet.
 BEFORE = ("ready", "credentials")
 
 
@@ -73,12 +74,12 @@ class AccountSetup:
 
     @property
     def name(self) -> str:
-        named = self.account or self.draft
-        return (named.name if named else "") or f"New {self.channel.label} account"
+        source = self.account or self.draft
+        return (source.name if source else "") or f"New {self.channel.label} account"
 
     @property
     def stored(self) -> dict[str, str]:
-        """Return the credentials that were given so far."""
+        """Return the credentials that were entered so far."""
         source = self.account or self.draft
         return dict(source.credentials or {}) if source else {}
 
@@ -102,7 +103,7 @@ class AccountSetup:
         account, points = self.account, points_of(self.health)
         called = self.health is not None and self.health.handshake_at is not None
         routed = account is not None and all(routing_of(account))
-        live = account is not None and account.live_since is not None
+        live = account is not None and self._is_live(account)
         return {
             "ready": bool(self.stored) or account is not None,
             "credentials": account is not None,
@@ -114,14 +115,21 @@ class AccountSetup:
             "live": live,
         }
 
+    def _is_live(self, account: ChannelAccount) -> bool:
+        """Say whether a test message went all the way round, even if that is not written down yet."""
+        if account.live_since is not None:
+            return True
+        round_trip = read_round_trip(account, self.health)
+        return round_trip is not None and round_trip.complete
 
-def after(step: str) -> str:
+
+def step_after(step: str) -> str:
     """Return the step that follows; the last follows itself."""
     names = list(STEPS)
     return names[min(names.index(step) + 1, len(names) - 1)]
 
 
-def find(key: uuid.UUID) -> AccountSetup:
+def find_setup(key: uuid.UUID) -> AccountSetup:
     """Return the account's set-up, or the draft's; raise Http404 if there is neither, or no such channel any more."""
     account = ChannelAccount.objects.filter(pk=key).first()
     draft = None if account else SetupDraft.objects.filter(pk=key).first()
@@ -131,24 +139,24 @@ def find(key: uuid.UUID) -> AccountSetup:
     return AccountSetup(key, row.kind, account, draft, AccountHealth.objects.filter(account=key).first())
 
 
-def begin(kind: str, by: str) -> AccountSetup:
+def begin_draft(kind: str, by: str) -> AccountSetup:
     """Return a new draft."""
     draft = SetupDraft.objects.create(kind=kind, by=by[:150])
     return AccountSetup(draft.pk, kind, None, draft)
 
 
-def keep_draft(setup: AccountSetup, name: str, given: dict[str, str]) -> None:
-    """Keep what was typed so far, encrypted, however incomplete it is."""
+def keep_draft(setup: AccountSetup, name: str, credentials: dict[str, str]) -> None:
+    """Keep what was typed so far, encrypted, however incomplete."""
     if setup.draft is not None:
-        setup.draft.name, setup.draft.credentials = name[:100], given
+        setup.draft.name, setup.draft.credentials = name[:100], credentials
         setup.draft.save()
 
 
 @transaction.atomic
-def settle(setup: AccountSetup, name: str, credentials: dict[str, str], by: str, reason: str) -> ChannelAccount:
+def save_account(setup: AccountSetup, name: str, credentials: dict[str, str], by: str, reason: str) -> ChannelAccount:
     """Store checked credentials: the draft becomes an account, or the account gets them.
 
-    Its address is what the form that checked them has put into the row.
+    The form that checked them has put the account's address into the row.
     """
     account = setup.row
     account.name = name

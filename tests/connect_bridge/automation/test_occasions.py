@@ -14,7 +14,7 @@ from channels_app.models import AutoReply, ChannelAccount
 from channels_app.reply_occasions import GREETING, HOLDING, OCCASIONS, PAUSED, is_reply
 from connect_bridge.automation.replies import filled
 from connect_bridge.models import SentReply
-from connect_bridge.setup.dry_run import service_of
+from connect_bridge.setup.dry_run import settings_of
 from connect_bridge.storage import account_settings
 from tests.factories import ChannelAccountFactory
 
@@ -63,7 +63,7 @@ def test_the_texts_of_all_occasions_come_to_the_bridges_together(monkeypatch: py
     account = ChannelAccountFactory(pause_reply="Later.", holding_reply="One moment.", default_language="es")
     AutoReply.objects.create(account=account, occasion="greeting", language="en", text="Welcome!")
     monkeypatch.setattr(account_settings, "OCCASIONS", (*OCCASIONS, SURVEY))
-    assert service_of(account).replies == {
+    assert settings_of(account).replies == {
         GREETING.key: {"en": "Welcome!"},
         PAUSED.key: {"es": "Later."},
         HOLDING.key: {"es": "One moment."},

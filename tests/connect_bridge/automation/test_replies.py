@@ -11,7 +11,7 @@ from channels_app.models import AutoReply, BusinessHours, ChannelAccount, Routin
 from connect_bridge.automation.replies import LOOK_EVERY
 from connect_bridge.models import Contact, Conversation, Message, OutboxEntry, SentReply
 from connect_bridge.outbox import sender
-from connect_bridge.setup.dry_run import imagine
+from connect_bridge.setup.dry_run import simulate
 from connect_bridge.setup.pausing import set_paused
 from customers.models import Identity
 from tests.connect_bridge.kit import Phone, accepted, bridging, said_to_customer, until
@@ -179,7 +179,7 @@ def test_the_dry_run_shows_the_very_request_that_the_bridge_makes(aws, phone, po
     with bridging():
         phone.write("Hello")
         waiting = until(lambda: aws.call("GET", "/ccp/queue"), "a chat in the queue")[0]
-    imagined = json.loads(imagine(phone.account, "Hello", "").request)
+    simulated = json.loads(simulate(phone.account, "Hello", "").request)
     made = Contact.objects.get()
     of_customer = {key for key in waiting["attributes"] if key.startswith("customer_")} - {
         "customer_id",
@@ -187,7 +187,7 @@ def test_the_dry_run_shows_the_very_request_that_the_bridge_makes(aws, phone, po
     }
     ids = {"identity_id", "conversation_id", "customer_id", "customer_page"}
     for name in set(waiting["attributes"]) - of_customer - ids:
-        assert imagined["Attributes"][name] == waiting["attributes"][name]
-    assert set(imagined["Attributes"]) == set(waiting["attributes"]) - of_customer
-    assert (imagined["InstanceId"], imagined["ContactFlowId"]) == (made.instance_id, made.flow_id)
-    assert imagined["InitialMessage"]["Content"] == "Hello"
+        assert simulated["Attributes"][name] == waiting["attributes"][name]
+    assert set(simulated["Attributes"]) == set(waiting["attributes"]) - of_customer
+    assert (simulated["InstanceId"], simulated["ContactFlowId"]) == (made.instance_id, made.flow_id)
+    assert simulated["InitialMessage"]["Content"] == "Hello"
