@@ -1,37 +1,26 @@
-"""What a person would check first when something does not work, with a fix for each."""
+"""The checks of `manage.py doctor`: what a person would look at first when something does not work, with fixes."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from uuid import UUID
 
-import msgspec
 from celery import current_app
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, connection
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
-from channels_app.accounts.provider_checks import ask_all, points_of
-from channels_app.errors import AccountProblem
-from channels_app.models import AccountHealth, ChannelAccount, InboundCheck
-from channels_app.registry import channels
 from connect_bridge.aws import AwsError, aws_client, aws_errors, credentials_source, has_region, region
-from connect_bridge.operations import doctor_connect
-from connect_bridge.operations.account_reasons import WARN_BEFORE
+from connect_bridge.operations import doctor_accounts, doctor_connect
 from connect_bridge.operations.findings import Finding, Level
 from connect_bridge.operations.status import SILENT_AFTER, SystemStatus, pending_migrations, read_status
 
-#: Seconds by which clocks may differ before somebody should know.
+#: How many seconds clocks may differ without a warning.
 CLOCKS_DIFFER = 10.0
-#: Nothing here needs an account's secrets.
-UNLOADED = ("account__credentials", "account__former_credentials")
 
 
-def examine(*, online: bool = False) -> Iterator[Finding]:
+def diagnose(*, online: bool = False) -> Iterator[Finding]:
     """Yield what was found, most basic first. Calls Amazon and messengers only if `online`."""
     database = list(_database())
     yield from database
@@ -43,13 +32,13 @@ def examine(*, online: bool = False) -> Iterator[Finding]:
     if all(finding.level is Level.OK for finding in database):
         yield _clock()
         yield from _processes(read_status())
-        yield _routing()
+        yield doctor_accounts.routing()
         yield from doctor_connect.waiting()
         if online:
             yield from doctor_connect.routes()
-        yield from _accounts()
-        yield from _inbound()
-        yield from _set_up(online=online)
+        yield from doctor_accounts.credentials()
+        yield from doctor_accounts.inbound_checks()
+        yield from doctor_accounts.provider_points(online=online)
 
 
 def _database() -> Iterable[Finding]:
@@ -149,77 +138,3 @@ def _processes(status: SystemStatus) -> Iterator[Finding]:
         level = Level.WARNING if age > SILENT_AFTER else Level.OK
         said = f"{rows} waiting" + (f", the oldest for {age:.0f} s" if rows else "")
         yield Finding(name, level, said, "look at the log of the bridge and the worker" if level != Level.OK else "")
-
-
-def _routing() -> Finding:
-    if settings.CONNECT_INSTANCE_ID and settings.CONNECT_CONTACT_FLOW_ID:
-        return Finding("Connect routing", Level.OK, "instance and contact flow are set")
-    accounts = ChannelAccount.objects.filter(enabled=True).defer("credentials", "former_credentials")
-    lost = [
-        account.name
-        for account in accounts
-        if not (account.connect_instance_id or settings.CONNECT_INSTANCE_ID)
-        or not (account.connect_contact_flow_id or settings.CONNECT_CONTACT_FLOW_ID)
-    ]
-    if accounts and not lost:
-        return Finding("Connect routing", Level.OK, "every account names its instance and contact flow")
-    said = f"no instance or contact flow for {', '.join(lost)}" if lost else "no default instance and contact flow"
-    fix = "set CONNECT_INSTANCE_ID and CONNECT_CONTACT_FLOW_ID, or both on the account"
-    return Finding("Connect routing", Level.FAILURE if lost else Level.WARNING, said, fix)
-
-
-def _accounts() -> Iterator[Finding]:
-    names = list(ChannelAccount.objects.order_by("kind", "name").values_list("id", "kind", "name"))
-    if not names:
-        yield Finding("accounts", Level.WARNING, "none yet", "manage.py addaccount, or Channel accounts in the admin")
-    for key, kind, name in names:
-        problem = _trouble_with(key, kind)
-        fix = "open the account in the admin and enter its credentials again" if problem else ""
-        yield Finding(name, Level.FAILURE if problem else Level.OK, problem or f"{kind}, credentials readable", fix)
-
-
-def _inbound() -> Iterator[Finding]:
-    """Yield what providers said when they were last asked for what they did not deliver."""
-    for check in InboundCheck.objects.exclude(trouble="").select_related("account").defer(*UNLOADED):
-        fix = "manage.py missed asks again; with --subscribe it also subscribes our app again"
-        yield Finding(f"{check.account.name} inbound", Level.WARNING, check.trouble, fix)
-
-
-def _set_up(*, online: bool) -> Iterator[Finding]:
-    """Yield what is wrong with accounts at their providers, by what these said last, or say now if `online`."""
-    accounts = ChannelAccount.objects.filter(enabled=True).order_by("kind", "name")
-    if online:
-        for account in accounts:
-            with suppress(AccountProblem):  # is said among the accounts
-                ask_all(account)
-    for health in AccountHealth.objects.filter(account__in=accounts).select_related("account").defer(*UNLOADED):
-        name = health.account.name
-        for point in points_of(health):
-            if not point.ok:
-                differ = f" Ours: {point.ours}. Theirs: {point.theirs}." if point.theirs else ""
-                fix = point.fix or "press Check again on the account's page"
-                yield Finding(f"{name}: {point.name}", Level.FAILURE, point.said + differ, fix)
-        yield from _expiry(name, health)
-
-
-def _expiry(name: str, health: AccountHealth) -> Iterator[Finding]:
-    ends, now = health.expires_at, timezone.now()
-    if ends is None or ends - now > WARN_BEFORE:
-        return
-    over = ends <= now
-    said = f"{'ended' if over else 'ends'} on {ends:%d %B %Y, %H:%M} UTC"
-    fix = "get a new token from the provider and put it in: Channels → the account → Credentials"
-    yield Finding(f"{name}: token", Level.FAILURE if over else Level.WARNING, said, fix)
-
-
-def _trouble_with(key: UUID, kind: str) -> str:
-    """Return why the account's credentials cannot be used, empty if they can. Never their text."""
-    if kind not in channels():
-        return f"no channel {kind!r} is installed"
-    try:
-        channels()[kind].read_config(ChannelAccount.objects.get(pk=key).credentials)
-    except ImproperlyConfigured as problem:
-        return str(problem)
-    except msgspec.ValidationError as problem:
-        return f"credentials are not complete: {problem}"
-    return ""

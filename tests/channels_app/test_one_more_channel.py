@@ -28,7 +28,7 @@ from channels_app.errors import Blocked
 from channels_app.models import ChannelAccount, InboundEntry, SetupDraft, WebhookDelivery
 from channels_app.types import OutboundMessage
 from config.logs import configuration
-from connect_bridge.operations.doctor import examine
+from connect_bridge.operations.doctor import diagnose
 from tests.channels_app.conformance import CHECKS
 from tests.channels_app.kit import credentials_of
 from tests.channels_app.providers.kit import ProviderApi
@@ -135,7 +135,7 @@ def test_the_doctor_looks_at_its_credentials(monkeypatch: pytest.MonkeyPatch) ->
     for name in ("REGION", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
         monkeypatch.setenv(f"AWS_{name}", "set")
     ChannelAccountFactory(kind=KIND, address="loft-1", name="Loft")
-    (finding,) = (one for one in examine() if one.check == "Loft")
+    (finding,) = (one for one in diagnose() if one.check == "Loft")
     assert finding.said == "pigeon, credentials readable"
 
 

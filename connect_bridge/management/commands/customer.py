@@ -22,10 +22,10 @@ class Command(BaseCommand):
         parser.add_argument("--yes", action="store_true", help="erase without asking")
 
     def handle(self, **options: Any) -> None:
-        found = Customer.objects.filter(pk=options["customer"]).first()
-        if found is None:
+        named = Customer.objects.filter(pk=options["customer"]).first()
+        if named is None:
             raise CommandError("There is no such customer.")
-        customer = found.merged_into or found
+        customer = named.merged_into or named
         by = runs_this_process()
         if options["verb"] == "export":
             note_export(customer, by=by, reason=options["reason"])

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from connect_bridge.operations.doctor import examine
+from connect_bridge.operations.doctor import diagnose
 from connect_bridge.operations.findings import Finding, Level
 
 SIGNS = {Level.OK: "✓", Level.WARNING: "!", Level.FAILURE: "✗"}
@@ -25,7 +25,7 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         findings = []
-        for finding in examine(online=options["online"]):
+        for finding in diagnose(online=options["online"]):
             findings.append(finding)
             if not options["json"]:
                 self._print(finding)

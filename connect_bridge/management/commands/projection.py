@@ -49,13 +49,13 @@ class Command(BaseCommand):
 
     def _compare(self) -> None:
         with copy.switched_on() as connection:
-            found = compare.compare(connection, Table())
+            result = compare.compare(connection, Table())
         for what in ("different", "missing", "surplus"):
-            places = getattr(found, what)
+            places = getattr(result, what)
             for conversation, sequence in places[: compare.MOST_NAMED]:
                 print(f"{what}: conversation {conversation}, message {sequence}")
-        print(f"{found.differences} differences; {found.same} messages are the same.")
-        sys.exit(1 if found.differences else 0)
+        print(f"{result.differences} differences; {result.same} messages are the same.")
+        sys.exit(1 if result.differences else 0)
 
     def _rebuild(self) -> None:
         with copy.switched_on() as connection:

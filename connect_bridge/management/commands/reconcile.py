@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -11,12 +12,12 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from channels_app.models import ChannelAccount
-from connect_bridge.management.arguments import an_id, since_when
+from connect_bridge.management.arguments import time_argument, uuid_argument
 from connect_bridge.models import Conversation
 from connect_bridge.reconcile import Span, Tally, reconcile
 from connect_bridge.reconcile.findings import Finding, Gap, Kind, Remark, Trouble
 
-#: Something could not be compared; something is missing, or may be.
+#: Exit codes: something could not be compared; something is missing, or may be.
 NOT_ALL, MISSING = 1, 3
 
 
@@ -28,11 +29,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--since", type=since_when, default="24h", help="how far back: 90m, 24h (the default), 3d, or a date"
+            "--since", type=time_argument, default="24h", help="how far back: 90m, 24h (the default), 3d, or a date"
         )
-        parser.add_argument("--account", type=an_id, metavar="ID", help="only of this account")
+        parser.add_argument("--account", type=uuid_argument, metavar="ID", help="only of this account")
         parser.add_argument(
-            "--conversation", type=an_id, metavar="ID", help="only of this one; messengers are not asked then"
+            "--conversation", type=uuid_argument, metavar="ID", help="only of this one; messengers are not asked then"
         )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -40,39 +41,39 @@ class Command(BaseCommand):
         _refuse_unknown(options)
         span = Span(since=options["since"], account=options["account"], conversation=options["conversation"])
         tally = Tally()
-        found: list[Finding] = []
+        findings: list[Finding] = []
         try:
-            for one in self._progress(reconcile(span, tally), tally):
-                found.append(one)
+            for finding in self._progress(reconcile(span, tally), tally):
+                findings.append(finding)
                 if not options["json"]:
-                    self.stdout.write(_line(one, tally))
+                    self.stdout.write(_line(finding, tally))
         except DatabaseError as problem:
             said = str(problem).strip().partition("\n")[0]
             raise CommandError(f"The database failed: {said}. Run it again when it answers.") from None
-        gaps = [one for one in found if isinstance(one, Gap) and one.missing]
+        gaps = [finding for finding in findings if isinstance(finding, Gap) and finding.missing]
         if options["json"]:
-            self.stdout.write(json.dumps(_json(span, tally, found)))
+            self.stdout.write(json.dumps(_json(span, tally, findings)))
         else:
-            self._sum_up(span, tally, gaps, rewritten=sum(isinstance(one, Gap) for one in found) - len(gaps))
-        sys.exit(MISSING if gaps else NOT_ALL if any(isinstance(one, Trouble) for one in found) else 0)
+            self._sum_up(span, tally, gaps, rewritten=sum(isinstance(finding, Gap) for finding in findings) - len(gaps))
+        sys.exit(MISSING if gaps else NOT_ALL if any(isinstance(finding, Trouble) for finding in findings) else 0)
 
     def _sum_up(self, span: Span, tally: Tally, gaps: list[Gap], *, rewritten: int) -> None:
         compared = (
             f"{tally.conversations} conversations, {tally.open_chats} open chats and {tally.lists} accounts compared, "
             f"since {timezone.localtime(span.since):%Y-%m-%d %H:%M}."
         )
-        counts = {kind: sum(one.kind is kind for one in gaps) for kind in dict.fromkeys(one.kind for one in gaps)}
+        counts = Counter(gap.kind for gap in gaps)
         said = ", ".join(f"{count} {kind}" for kind, count in counts.items())
         also = f", and {rewritten} {Kind.REWRITTEN}" if rewritten else ""
         self.stdout.write(f"{compared} {_count(gaps)}{f': {said}' if said else ''}{also}.")
 
     def _progress(self, findings: Iterator[Finding], tally: Tally) -> Iterator[Finding]:
-        """Say on standard error how far it is, if a person sits there: chats are read four a second."""
+        """Say on standard error how far it is, if that is a terminal: chats are read four a second."""
         shown = self.stderr.isatty()
-        for one in findings:
+        for finding in findings:
             if shown:
                 self.stderr.write("\r\033[K", ending="")
-            yield one
+            yield finding
             if shown:
                 said = f"\r{tally.conversations} conversations, {tally.open_chats} open chats"
                 self.stderr.write(said, ending="")
@@ -90,14 +91,16 @@ def _refuse_unknown(options: dict[str, Any]) -> None:
             raise CommandError(f"There is no {name} with the id {options[name]}: copy it from the admin.")
 
 
-def _line(one: Finding, tally: Tally) -> str:
+def _line(finding: Finding, tally: Tally) -> str:
     """Return a finding as one line: what, where, the likely cause, what to do."""
-    match one:
+    match finding:
         case Gap():
-            words = one.told
-            where = ", ".join(filter(None, (*_where(one), tally.names.get(one.account) if one.account else "")))
-            what = f"{words.what} ({one.detail})" if one.detail else words.what
-            return f"{one.kind}: {where}: {what}. Likely {words.cause}. To do: {_fix(one)}."
+            words = finding.told
+            where = ", ".join(
+                filter(None, (*_where(finding), tally.names.get(finding.account) if finding.account else ""))
+            )
+            what = f"{words.what} ({finding.detail})" if finding.detail else words.what
+            return f"{finding.kind}: {where}: {what}. Likely {words.cause}. To do: {_fix(finding)}."
         case Trouble(where, why):
             return f"not compared: {where}: {why}"
         case Remark(text, count):
@@ -118,14 +121,14 @@ def _fix(gap: Gap) -> str:
     return gap.told.fix.replace("ACCOUNT", str(gap.account))
 
 
-def _json(span: Span, tally: Tally, found: list[Finding]) -> dict[str, Any]:
+def _json(span: Span, tally: Tally, findings: list[Finding]) -> dict[str, Any]:
     return {
         "since": span.since.isoformat(),
         "compared": {"conversations": tally.conversations, "open_chats": tally.open_chats, "accounts": tally.lists},
-        "gaps": [_gap(one, tally) for one in found if isinstance(one, Gap) and one.missing],
-        "rewritten": [_gap(one, tally) for one in found if isinstance(one, Gap) and not one.missing],
-        "not_compared": [{"where": one.where, "why": one.why} for one in found if isinstance(one, Trouble)],
-        "notes": [{"text": one.text, "count": one.count} for one in found if isinstance(one, Remark)],
+        "gaps": [_gap(finding, tally) for finding in findings if isinstance(finding, Gap) and finding.missing],
+        "rewritten": [_gap(finding, tally) for finding in findings if isinstance(finding, Gap) and not finding.missing],
+        "not_compared": [{"where": item.where, "why": item.why} for item in findings if isinstance(item, Trouble)],
+        "notes": [{"text": item.text, "count": item.count} for item in findings if isinstance(item, Remark)],
     }
 
 

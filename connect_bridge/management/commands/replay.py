@@ -12,13 +12,13 @@ from django.db import DatabaseError
 from channels_app.models import WebhookDelivery
 from channels_app.recovery import reprocess
 from connect_bridge.event_log.replay_log import on_record, relay_counts, reprocess_counts, retry_counts
-from connect_bridge.management.arguments import an_id, since_when
+from connect_bridge.management.arguments import time_argument, uuid_argument
 from connect_bridge.models import OutboxEntry, Replay
 from connect_bridge.outbox import relay_again, retry_plan
 from people.history import runs_this_process
 
 T = TypeVar("T")
-#: Some of what was asked for was left out, or still cannot be read.
+#: Exit code: some of the chosen rows were left out, or still cannot be read.
 NOT_ALL = 3
 PROGRESS_EVERY = 50
 
@@ -43,10 +43,10 @@ class Command(BaseCommand):
         anew = verbs.add_parser("relay", help="let customers' messages go to Amazon Connect again, or at once")
         anew.add_argument("--state", action="append", choices=list(relay_again.State), help="default: both; repeat")
         for verb in (again, read, anew):
-            verb.add_argument("--since", type=since_when, help="what failed or came since: 90m, 2h, 3d, or a date")
-            verb.add_argument("--until", type=since_when, help="and before")
-            verb.add_argument("--account", type=an_id, metavar="ID", help="only of this account")
-            verb.add_argument("--id", action="append", type=an_id, default=[], help="only this row; repeat")
+            verb.add_argument("--since", type=time_argument, help="what failed or came since: 90m, 2h, 3d, or a date")
+            verb.add_argument("--until", type=time_argument, help="and before")
+            verb.add_argument("--account", type=uuid_argument, metavar="ID", help="only of this account")
+            verb.add_argument("--id", action="append", type=uuid_argument, default=[], help="only this row; repeat")
             verb.add_argument("--by", default="", help="who does it, for the record; default: user@host")
             verb.add_argument("--yes", action="store_true", help="do it; without, only say what would be done")
             verb.add_argument("--json", action="store_true", help="print one JSON object")
@@ -67,7 +67,7 @@ class Command(BaseCommand):
         sys.exit(0 if complete else NOT_ALL)
 
     def _retry(self, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-        wish = retry_plan.RetryRequest(
+        retry_request = retry_plan.RetryRequest(
             states=options["state"] or [OutboxEntry.State.DEAD],
             since=options["since"],
             until=options["until"],
@@ -76,25 +76,25 @@ class Command(BaseCommand):
             may_arrive_twice=options["may_arrive_twice"],
             closed_windows=options["closed_windows"],
         )
-        made = retry_plan.plan(wish)
-        counts = {"verb": "retry", "dry_run": not options["yes"], **retry_counts(made)}
-        if options["yes"] and made.going:
-            with on_record(Replay.Verb.RETRY, _by(options), _asked(options)) as entry:
-                for batch in self._progress(retry_plan.carry_out(made), "batches"):
+        plan = retry_plan.plan(retry_request)
+        counts = {"verb": "retry", "dry_run": not options["yes"], **retry_counts(plan)}
+        if options["yes"] and plan.going:
+            with on_record(Replay.Verb.RETRY, _by(options), _choice(options)) as entry:
+                for batch in self._progress(retry_plan.carry_out(plan), "batches"):
                     entry.rows += map(str, batch)
                 counts |= {"entries": len(entry.rows), "replay": str(entry.pk)}
                 entry.counts = counts
         if not options["json"]:
-            self._tell_retry(counts, made)
-        return counts, not made.left_out
+            self._print_retry(counts, plan)
+        return counts, not plan.left_out
 
-    def _tell_retry(self, counts: dict[str, Any], made: retry_plan.Plan) -> None:
-        self._tell_by(counts)
+    def _print_retry(self, counts: dict[str, Any], plan: retry_plan.Plan) -> None:
+        self._print_by(counts)
         will = "would reach" if counts["dry_run"] else "are on their way to"
         self.stdout.write(f"{counts['messages']} {_plural(counts['messages'], 'message')} {will} customers.")
-        for reason, count in made.left_out.most_common():
+        for reason, count in plan.left_out.most_common():
             self.stdout.write(f"{count} left out: {reason.value}")
-        self._tell_end(counts, bool(made.going))
+        self._print_end(counts, bool(plan.going))
 
     def _reprocess(self, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
         states = options["state"] or [WebhookDelivery.State.QUARANTINED]
@@ -104,16 +104,16 @@ class Command(BaseCommand):
         counts: dict[str, Any] = {"verb": "reprocess", "dry_run": not options["yes"]}
         readings = self._progress(reprocess.read_again(chosen, act=options["yes"]), "deliveries")
         if options["yes"] and chosen.exists():
-            with on_record(Replay.Verb.REPROCESS, _by(options), _asked(options)) as entry:
-                counts |= {**reprocess_counts(_noted(readings, entry)), "replay": str(entry.pk)}
+            with on_record(Replay.Verb.REPROCESS, _by(options), _choice(options)) as entry:
+                counts |= {**reprocess_counts(_recorded(readings, entry)), "replay": str(entry.pk)}
                 entry.counts = counts
         else:
             counts |= reprocess_counts(readings)
         if not options["json"]:
-            self._tell_reprocess(counts)
+            self._print_reprocess(counts)
         return counts, not counts["problems"]
 
-    def _tell_reprocess(self, counts: dict[str, Any]) -> None:
+    def _print_reprocess(self, counts: dict[str, Any]) -> None:
         would = "would reach" if counts["dry_run"] else "are on their way to"
         what = _plural(counts["deliveries"], "delivery", "deliveries")
         self.stdout.write(
@@ -123,32 +123,32 @@ class Command(BaseCommand):
         self.stdout.write(f"{counts['messages']} {_plural(counts['messages'], 'message')} {would} agents.")
         for problem, count in counts["problems"].items():
             self.stdout.write(f"{count} cannot be read: {problem}")
-        self._tell_end(counts, bool(counts["fresh"] or counts["revived"]))
+        self._print_end(counts, bool(counts["fresh"] or counts["revived"]))
 
     def _relay(self, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-        asked = {name: options[name] for name in ("since", "until", "account")}
-        made = relay_again.plan(options["state"] or list(relay_again.State), ids=options["id"], **asked)
-        counts = {"verb": "relay", "dry_run": not options["yes"], **relay_counts(made)}
-        if options["yes"] and made.going:
-            with on_record(Replay.Verb.RELAY, _by(options), _asked(options)) as entry:
-                for batch in self._progress(relay_again.carry_out(made), "batches"):
+        criteria = {name: options[name] for name in ("since", "until", "account")}
+        plan = relay_again.plan(options["state"] or list(relay_again.State), ids=options["id"], **criteria)
+        counts = {"verb": "relay", "dry_run": not options["yes"], **relay_counts(plan)}
+        if options["yes"] and plan.going:
+            with on_record(Replay.Verb.RELAY, _by(options), _choice(options)) as entry:
+                for batch in self._progress(relay_again.carry_out(plan), "batches"):
                     entry.rows += map(str, batch)
                 counts |= {"messages": len(entry.rows), "replay": str(entry.pk)}
                 entry.counts = counts
         if not options["json"]:
-            self._tell_by(counts)
+            self._print_by(counts)
             will = "would go" if counts["dry_run"] else "are on their way"
             self.stdout.write(
                 f"{counts['messages']} {_plural(counts['messages'], 'message')} {will} to Amazon Connect."
             )
-            self._tell_end(counts, bool(made.going))
+            self._print_end(counts, bool(plan.going))
         return counts, True
 
-    def _tell_by(self, counts: dict[str, Any]) -> None:
-        for one in counts["by"]:
-            self.stdout.write(f"  {one['name']:32} {one['error'] or '-':20} {one['messages']:6}")
+    def _print_by(self, counts: dict[str, Any]) -> None:
+        for row in counts["by"]:
+            self.stdout.write(f"  {row['name']:32} {row['error'] or '-':20} {row['messages']:6}")
 
-    def _tell_end(self, counts: dict[str, Any], anything: bool) -> None:  # noqa: FBT001 - one caller each
+    def _print_end(self, counts: dict[str, Any], anything: bool) -> None:  # noqa: FBT001 - one caller each
         if not anything:
             self.stdout.write("Nothing to do.")
         elif counts["dry_run"]:
@@ -157,7 +157,7 @@ class Command(BaseCommand):
             self.stdout.write(f"On record as replay {counts['replay']}.")
 
     def _progress(self, steps: Iterable[T], what: str) -> Iterator[T]:
-        """Yield the steps; count them on standard error if a person sits there."""
+        """Yield the steps; count them on standard error if that is a terminal."""
         shown = self.stderr.isatty()
         for count, step in enumerate(steps, start=1):
             yield step
@@ -167,23 +167,29 @@ class Command(BaseCommand):
             self.stderr.write("\r\033[K", ending="")
 
 
-def _plural(count: int, one: str, many: str = "") -> str:
-    return one if count == 1 else many or f"{one}s"
+def _plural(count: int, singular: str, plural: str = "") -> str:
+    return singular if count == 1 else plural or f"{singular}s"
 
 
-def _noted(readings: Iterable[reprocess.Reading], entry: Replay) -> Iterator[reprocess.Reading]:
-    for one in readings:
-        if one.helps:
-            entry.rows.append(str(one.delivery))
-        yield one
+def _recorded(readings: Iterable[reprocess.Reading], entry: Replay) -> Iterator[reprocess.Reading]:
+    """Yield the readings; note in the record which deliveries they help."""
+    for reading in readings:
+        if reading.helps:
+            entry.rows.append(str(reading.delivery))
+        yield reading
 
 
 def _by(options: dict[str, Any]) -> str:
     return options["by"] or runs_this_process()
 
 
-def _asked(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the choice as it was made, for the record."""
+def _choice(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that choose rows, for the record."""
     names = ("state", "since", "until", "account", "id", "may_arrive_twice", "closed_windows")
-    given = {name: options[name] for name in names if options.get(name)}
-    return json.loads(json.dumps(given, default=lambda one: one.isoformat() if isinstance(one, datetime) else str(one)))  # type: ignore[no-any-return] # a dict goes in
+    choice = {name: options[name] for name in names if options.get(name)}
+    as_json: dict[str, Any] = json.loads(json.dumps(choice, default=_as_text))
+    return as_json
+
+
+def _as_text(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
