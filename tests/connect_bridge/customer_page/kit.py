@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import html
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
+from django.contrib.auth.models import Group, User
 from django.db import transaction
+from django.test import Client
 from django.utils import timezone
 
 from connect_bridge.models import Contact, Conversation, Message
+from connect_bridge.relay.agent_link import agent_link
 from customers.consent import ConsentSource, Purpose, record
 from customers.merging import Method, merge
 from customers.models import Customer, Identity, IdentityAlias, IdentityChange
@@ -97,19 +103,23 @@ def _talk(past: Past, now: datetime) -> None:
     for minute, (kind, text, given) in enumerate(said):
         past.says(kind, text, yesterday + timedelta(minutes=minute), contact=chat, **given)
     today = now - timedelta(hours=2)
-    opened = ContactFactory(conversation=past.chats["whatsapp"], agent_name="Ben", requested_at=today, started_at=today)
-    past.says("whatsapp", "It still has not arrived. This is the third time!", today, contact=opened, status="relayed")
+    open_page = ContactFactory(
+        conversation=past.chats["whatsapp"], agent_name="Ben", requested_at=today, started_at=today
+    )
+    past.says(
+        "whatsapp", "It still has not arrived. This is the third time!", today, contact=open_page, status="relayed"
+    )
     failed = {"status": "failed", "error_code": "window_closed", "error_detail": "Outside of the 24-hour window."}
     past.says(
         "whatsapp",
         "I am sorry. Let me look.",
         today + timedelta(minutes=1),
-        contact=opened,
+        contact=open_page,
         direction="out",
         author="Ben",
         **failed,
     )
-    past.says("whatsapp", "שלום <b>לא</b> 👩‍👩‍👧", today + timedelta(minutes=2), contact=opened, status="stored")
+    past.says("whatsapp", "שלום <b>לא</b> 👩‍👩‍👧", today + timedelta(minutes=2), contact=open_page, status="stored")
 
 
 def many(past: Past, number: int) -> None:
@@ -136,3 +146,25 @@ def many(past: Past, number: int) -> None:
         )
     Message.objects.bulk_create(rows, batch_size=2_000)
     Conversation.objects.bulk_update(past.chats.values(), ["last_sequence"])
+
+
+def open_page(client: Client, past: Past, **query: Any) -> str:
+    answer = client.get(f"/customers/{past.customer.pk}/", query)
+    assert answer.status_code == 200, answer.status_code
+    return html.unescape(answer.content.decode())
+
+
+def lines(page: str) -> list[str]:
+    return re.findall(r'<div class="text" dir="auto">(.*?)</div>', page, re.DOTALL)
+
+
+def client_of(role: str) -> Client:
+    user = User.objects.create_user(role)
+    user.groups.add(Group.objects.get(name=role))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def agent_path(contact: Contact) -> str:
+    return urlsplit(agent_link(contact.pk)).path

@@ -30,7 +30,7 @@ def boss(past: Past) -> str:
 
 
 @pytest.fixture
-def agents(past: Past) -> str:
+def agent_path(past: Past) -> str:
     return urlsplit(agent_link(Contact.objects.get(state="connected").pk)).path
 
 
@@ -44,9 +44,9 @@ LOOKS = [{"viewport": size, "color_scheme": scheme} for size in (DESKTOP, PHONE)
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=["desktop-light", "desktop-dark", "320px-light", "320px-dark"])
-async def test_every_page_fits_and_asks_nobody_else(chromium, live_server, past, boss, agents, look) -> None:
+async def test_every_page_fits_and_asks_nobody_else(chromium, live_server, past, boss, agent_path, look) -> None:
     own = f"/customers/{past.customer.pk}/"
-    pages = ("/customers/", own, f"{own}join/?with={past.other.customer_id}", f"{own}?q=nothing", agents)
+    pages = ("/customers/", own, f"{own}join/?with={past.other.customer_id}", f"{own}?q=nothing", agent_path)
     async with desk(chromium, live_server.url, boss, **look) as here:
         for path in pages:
             await here.open(path)
@@ -98,9 +98,9 @@ async def test_joined_by_keyboard_and_undone_from_the_toast(chromium, live_serve
         await here.page.get_by_text("The same person?").wait_for()
 
 
-async def test_no_page_but_the_workspace_can_frame_the_agents_page(chromium, live_server, agents) -> None:
+async def test_no_page_but_the_workspace_can_frame_the_agents_page(chromium, live_server, agent_path) -> None:
     async with desk(chromium, live_server.url) as here:
-        await here.page.set_content(f'<iframe src="{live_server.url}{agents}" width="400" height="600"></iframe>')
+        await here.page.set_content(f'<iframe src="{live_server.url}{agent_path}" width="400" height="600"></iframe>')
         deadline = time.monotonic() + 20
         while not any("frame-ancestors" in complaint for complaint in here.complaints):
             assert time.monotonic() < deadline, "the browser framed it"
@@ -109,10 +109,10 @@ async def test_no_page_but_the_workspace_can_frame_the_agents_page(chromium, liv
 
 
 async def test_the_agents_page_tells_what_became_of_a_message_without_a_reload(
-    chromium, live_server, past, agents
+    chromium, live_server, past, agent_path
 ) -> None:
     async with desk(chromium, live_server.url) as here:
-        await here.open(agents)
+        await here.open(agent_path)
         line = Message.objects.filter(direction="out", status__in=["accepted", "delivered", "read"])
         newest = await line.order_by("-created_at").afirst()
         assert newest is not None

@@ -29,7 +29,7 @@ def _amazon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def found(check: str) -> findings.Finding:
-    return next(finding for finding in doctor.examine() if finding.check == check)
+    return next(finding for finding in doctor.diagnose() if finding.check == check)
 
 
 @pytest.mark.django_db
@@ -62,7 +62,7 @@ def test_warnings_alone_exit_1_and_failures_2(settings: Settings, capsys: pytest
 
 @pytest.mark.django_db
 def test_every_complaint_comes_with_a_fix() -> None:
-    complaints = [finding for finding in doctor.examine() if finding.level is not Level.OK]
+    complaints = [finding for finding in doctor.diagnose() if finding.level is not Level.OK]
     assert complaints
     assert all(finding.fix for finding in complaints)
 
@@ -105,7 +105,7 @@ def test_secrets_that_this_machine_made_will_not_do_in_production(settings: Sett
 def test_pending_migrations_fail_and_nothing_that_needs_them_is_tried() -> None:
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM django_migrations WHERE app = 'connect_bridge'")
-    checks = {finding.check: finding for finding in doctor.examine()}
+    checks = {finding.check: finding for finding in doctor.diagnose()}
     assert checks["database"].level is Level.FAILURE
     assert "bridge" not in checks
 
@@ -155,7 +155,7 @@ def test_a_token_that_ends_is_told_a_week_before(days: int, level: Level | None)
     ends = timezone.now() + timedelta(days=days)
     AccountHealth.objects.create(account=ChannelAccountFactory(name="Acme"), expires_at=ends)
 
-    told = [finding.level for finding in doctor.examine() if finding.check == "Acme: token"]
+    told = [finding.level for finding in doctor.diagnose() if finding.check == "Acme: token"]
 
     assert told == ([level] if level else [])
 

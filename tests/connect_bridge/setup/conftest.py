@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.test import Client
+
+from sandbox.world.settings import Settings
+from tests.admin_kit import redirects
+from tests.connect_bridge.setup.kit import GOOD
+from tests.sandbox.kit import RunningWorld, running
+
+
+@pytest.fixture
+def world(settings) -> Iterator[RunningWorld]:
+    with running(Settings(quotas=False)) as world:
+        settings.HTTP_REDIRECTS = redirects(world.url)
+        for kind, credentials in GOOD.items():
+            world.call("POST", "/phones/accounts", {"kind": kind, "credentials": credentials})
+        yield world
+
+
+@pytest.fixture
+def supervisor() -> Client:
+    user = User.objects.create_user("ana")
+    user.groups.add(Group.objects.get(name="Supervisor"))
+    client = Client()
+    client.force_login(user)
+    return client
