@@ -82,7 +82,7 @@ def day(moment: datetime) -> str:
 
 
 def rating(score: int | None) -> float | None:
-    """Return a stored score (1/10,000) as -1 … +1."""
+    """Return a stored score (in 1/SCALE) as -1 … +1."""
     return None if score is None else score / SCALE
 
 

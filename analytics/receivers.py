@@ -1,4 +1,4 @@
-"""Hears of messages and passes on that something is to be counted. A hint, at most one a second from each process."""
+"""Brings dashboards up to date soon after a message. A hint, at most one a second from each process."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _lock = threading.Lock()
 _last = 0.0
 
 
-def on_news(**_news: Any) -> None:
-    """Have dashboards brought up to date soon."""
+def refresh_soon(**_signal: Any) -> None:
+    """Queue a refresh, unless this process did so within the last second."""
     global _last  # noqa: PLW0603 - one clock for all threads
     with _lock:
         if time.monotonic() - _last < PAUSE:

@@ -1,4 +1,4 @@
-"""What the workers run: count what changed, score what waits, tell the open pages. Hints: beat repeats them."""
+"""What the workers run: count what changed, score what waits, tell open pages. Beat repeats each of them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,18 @@ log = logging.getLogger(__name__)
 
 #: Seconds after which a task ends although there is more to do: the next one goes on.
 LONGEST = 20.0
-#: Set while somebody will come back for what waits, so that hints do not multiply.
+#: Cache key, set while a refresh is queued for texts that wait for their batch, so that such tasks do not multiply.
 AGAIN = "analytics.again"
 
 
 @shared_task  # type: ignore[untyped-decorator] # celery is not typed
 def refresh() -> None:
-    """Bring dashboards up to date. Beat runs it every two seconds; a customer's message, at once."""
+    """Bring dashboards up to date. Beat runs it every two seconds; a stored message queues it at once (receivers.py).
+
+    1. Begin a rebuild if the hours were counted in another time zone than today's.
+    2. Count what changed, and tell open pages.
+    3. Score what waits, as long as this task may take; count the new scores, and tell open pages once more.
+    """
     ends = time.monotonic() + LONGEST
     if rebuild.in_another_zone():
         log.warning("the hours were counted in another zone than %s: counting anew", settings.TIME_ZONE)
@@ -69,13 +74,13 @@ def _count(ends: float) -> bool:
 
 @shared_task  # type: ignore[untyped-decorator] # celery is not typed
 def read_contact_events() -> None:
-    """Take what EventBridge has put into the queue."""
+    """Store the contact events that EventBridge has put into the SQS queue."""
     sqs.drain()
 
 
 @shared_task  # type: ignore[untyped-decorator] # celery is not typed
 def look_at_queues() -> None:
-    """Ask Connect how its queues are."""
+    """Ask Connect for the state of its queues."""
     queue_metrics.fetch()
 
 
@@ -88,7 +93,7 @@ def watch() -> None:
 
 @shared_task  # type: ignore[untyped-decorator] # celery is not typed
 def tell() -> None:
-    """Send what alerts have to say."""
+    """Send the notifications of alerts that are due."""
     notify.deliver_due()
 
 

@@ -1,7 +1,8 @@
 """Tells people that an alert fires or has stopped: by e-mail, webhook and SNS.
 
-Each way is tried until it works, or for some hours; a way that worked is not used twice. What nobody answers for any
-more tells nobody: whoever was to leave may have chosen where it goes.
+Each of these channels is tried until it works, or for some hours; one that worked is not used again for the same event.
+A rule whose owner is deactivated, or may not see dashboards any more, sends nothing: somebody who left may have chosen
+where it goes.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def deliver_due() -> int:
 
 
 def deliver(event: AlertEvent) -> bool:
-    """Try every way that has not worked yet; return whether nothing is left to do."""
+    """Try every channel that has not worked yet; return whether nothing is left to do."""
     same_event = AlertEvent.objects.filter(pk=event.pk, due_at=event.due_at)
     wait = timedelta(seconds=FIRST_WAIT * 2**event.attempts)
     if not same_event.update(due_at=timezone.now() + wait, attempts=event.attempts + 1):
@@ -62,7 +63,7 @@ def deliver(event: AlertEvent) -> bool:
             try:
                 send(message_of(event))
                 delivered.append(channel)
-            except Exception as failure:  # noqa: BLE001 - the other ways are tried, this one again later
+            except Exception as failure:  # noqa: BLE001 - the other channels are tried, this one again later
                 log.warning("alert %s was not told by %s: %s", event.rule_id, channel, type(failure).__name__)
                 errors.append(f"{channel}: {_error_text(failure)}")
     over = not errors or event.attempts + 1 >= MOST_ATTEMPTS
@@ -72,7 +73,7 @@ def deliver(event: AlertEvent) -> bool:
 
 
 def _error_text(failure: Exception) -> str:
-    """Return why a way failed, for people: our own words, or the kind of another's."""
+    """Return why a channel failed, for people: our own message, or just the type of any other error."""
     if isinstance(failure, NotTaken):
         return f"answered {failure}"
     if isinstance(failure, AwsError):
@@ -81,7 +82,7 @@ def _error_text(failure: Exception) -> str:
 
 
 def channels(rule: AlertRule) -> Iterator[tuple[str, Callable[[Mapping[str, Any]], None]]]:
-    """Yield the ways in which a rule tells."""
+    """Yield the channels of a rule, each with the function that sends."""
     if rule.emails.split():
         yield "e-mail", lambda message: _mail(rule, message)
     if rule.webhook_url:
@@ -91,7 +92,7 @@ def channels(rule: AlertRule) -> Iterator[tuple[str, Callable[[Mapping[str, Any]
 
 
 def message_of(event: AlertEvent) -> dict[str, Any]:
-    """Return what is told: the number, its bound, the last day as a line of blocks, and where to look. No words."""
+    """Return what is sent: the number, its bound, the last day as a line of blocks, and links. No customer's words."""
     rule, metric = event.rule, METRICS[event.rule.metric]
     chosen = filter_of(rule, event.at)
     base = settings.PUBLIC_BASE_URL
@@ -149,7 +150,7 @@ def _chart(rule: AlertRule, now: datetime) -> str:
 
 
 def _subject(message: Mapping[str, Any]) -> str:
-    """Return one line, without what would end a header."""
+    """Return the subject in one line: a line break would end the header."""
     return " ".join(f"[Parley] {message['rule']}: {message['state']}".replace("_", " ").split())[:100]
 
 

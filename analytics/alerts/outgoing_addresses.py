@@ -1,7 +1,7 @@
-"""Post to an address that a person gave: to the internet alone, or to hosts that the operator names.
+"""Post to an address that a person typed in: to the internet alone, or to hosts that the operator names.
 
-What is checked is the numbers to which the connection goes, at the moment at which it is made: a name that means
-something else by then gains nothing. A redirect is not followed, a proxy of the environment is not used (it would look
+What is checked is the IP address to which the connection goes, at the moment at which it is made: a name that resolves
+to another one by then gains nothing. A redirect is not followed, a proxy of the environment is not used (it would look
 the name up once more), and of the answer nothing but the status is read.
 """
 
@@ -46,7 +46,7 @@ _NEVER = [
 
 
 class Forbidden(Exception):
-    """The address is not one that Parley posts to. `str()` says why, and names no number."""
+    """The address is not one that Parley posts to. `str()` says why, and names no IP address."""
 
 
 class NotTaken(Exception):
@@ -54,7 +54,7 @@ class NotTaken(Exception):
 
 
 def check_address(url: str) -> None:
-    """Raise Forbidden for an address to which nothing may go, as far as its words tell. Looks nothing up."""
+    """Raise Forbidden for an address to which nothing may go, as far as its text shows. Looks no name up."""
     parts = _split(url)
     if _is_named(parts):
         return
@@ -191,7 +191,7 @@ class _GuardedConnect:
 
 
 def _first_that_answers(candidates: Sequence[Any]) -> socket.socket:
-    """Connect to one of these addresses, in their order: to the number, so that no name is looked up once more."""
+    """Connect to the first of these addresses that answers: by IP address, so that no name is looked up once more."""
     failed: OSError | None = None
     for family, kind, protocol, _, target in candidates[:MOST_ADDRESSES]:
         connected = socket.socket(family, kind, protocol)

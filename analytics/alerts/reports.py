@@ -45,9 +45,9 @@ def due(report: Report, now: datetime) -> bool:
 
 
 def send_due() -> int:
-    """Send what is due; return how many went out. Who claims a report sends it: two workers do not.
+    """Send what is due; return how many went out. A worker claims a report before it sends it, so it goes out once.
 
-    Nothing goes out for an owner who is deactivated, or may not see the numbers: nobody answers for it any more.
+    Nothing goes out for an owner who is deactivated, or may not see the dashboards any more.
     """
     now, sent = timezone.now(), 0
     for report in Report.objects.select_related("owner"):

@@ -36,7 +36,7 @@ WEEK = BACKTEST = timedelta(days=7)
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a rule decides."""
+    """The limits of a rule, in the metric's unit."""
 
     above: bool
     threshold: float
@@ -84,7 +84,7 @@ def _beyond(value: float, limit: float, *, above: bool) -> bool:
 
 
 def _unusual(bounds: Bounds, value: float, usual: Sequence[float]) -> bool:
-    """Return whether a value is far off the usual one; where too little is known, every value is."""
+    """Return whether a value is far off the usual one; with too few weeks to compare with, every value is."""
     if bounds.deviations <= 0 or len(usual) < LEAST_WEEKS:
         return True
     middle = median(usual)
@@ -132,7 +132,7 @@ def filter_of(rule: AlertRule, now: datetime) -> Filter:
 
 
 def evaluate_all() -> int:
-    """Evaluate every rule once; return how many changed so that somebody is to be told."""
+    """Evaluate every rule once; return for how many somebody is to be notified."""
     changed = 0
     for rule in AlertRule.objects.filter(enabled=True).values_list("pk", flat=True):
         changed += evaluate(rule, timezone.now())
@@ -140,7 +140,7 @@ def evaluate_all() -> int:
 
 
 def evaluate(rule_id: uuid.UUID, now: datetime) -> bool:
-    """Evaluate one rule, unless another worker does; return whether somebody is to be told."""
+    """Evaluate one rule, unless another worker does; return whether somebody is to be notified."""
     with transaction.atomic():
         rule = AlertRule.objects.select_for_update(skip_locked=True).filter(pk=rule_id, enabled=True).first()
         if rule is None:
@@ -151,7 +151,7 @@ def evaluate(rule_id: uuid.UUID, now: datetime) -> bool:
             rule.since = now
         rule.state, rule.streak, rule.evaluated_at = standing.state, standing.streak, now
         rule.save()
-        if not _is_news(rule, before):
+        if not _is_notable(rule, before):
             return False
         muted = rule.muted_until is not None and rule.muted_until > now
         AlertEvent.objects.create(
@@ -180,8 +180,8 @@ def _usual(rule: AlertRule, chosen: Filter, now: datetime) -> list[float]:
     return usual_values(history, hour_of(now), rule.minimum)
 
 
-def _is_news(rule: AlertRule, before: str) -> bool:
-    """Return whether somebody is to be told: that it fires, that it has stopped, that it sees nothing."""
+def _is_notable(rule: AlertRule, before: str) -> bool:
+    """Return whether a change of state is worth a notification: it fires, it stopped, it failed, or it has no data."""
     if rule.state == before:
         return False
     if State.FIRING in (rule.state, before):

@@ -1,4 +1,4 @@
-"""Pages of alerts and scheduled reports: everybody who sees dashboards sees them, who may set them changes them."""
+"""Pages of alerts and scheduled reports. Who may see dashboards sees them; changing them needs a permission."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SILENCES = (1, 8, 24, 168)
 @require_safe
 @dashboards()
 def alerts(request: HttpRequest) -> HttpResponse:
-    """List rules, what they said lately, and reports."""
+    """List rules, their latest events, and reports."""
     rules, seeing = AlertRule.objects.select_related("owner").order_by("name"), who_sees()
     context = {
         "section": "dashboards",
@@ -84,7 +84,7 @@ def alert(request: HttpRequest, rule: uuid.UUID | None = None) -> HttpResponse:
 @require_POST
 @dashboards(SHARE)
 def mute(request: HttpRequest, rule: uuid.UUID) -> HttpResponse:
-    """Silence a rule for some hours, or let it speak again."""
+    """Mute a rule for some hours, or unmute it."""
     instance = get_object_or_404(AlertRule, pk=rule)
     hours = request.POST.get("hours", "0")
     chosen = int(hours) if hours.isdecimal() and int(hours) in SILENCES else 0
@@ -98,7 +98,7 @@ def mute(request: HttpRequest, rule: uuid.UUID) -> HttpResponse:
 @require_POST
 @dashboards(SHARE)
 def delete_alert(request: HttpRequest, rule: uuid.UUID) -> HttpResponse:
-    """Delete a rule and what it said."""
+    """Delete a rule and its events."""
     return _delete(request, get_object_or_404(AlertRule, pk=rule), "alert")
 
 
@@ -131,7 +131,7 @@ def _me(request: HttpRequest) -> int:
 
 
 def _take_over(request: HttpRequest, instance: AlertRule | Report) -> str:
-    """Make whoever saves what nobody answers for its owner; return words for that."""
+    """Make the person who saves it the owner, if the present owner cannot be; return the text that says so."""
     if not orphaned(instance.owner):
         return ""
     instance.owner_id = _me(request)
@@ -147,7 +147,7 @@ def _delete(request: HttpRequest, instance: AlertRule | Report, what: str) -> Ht
 
 
 def _defaults(request: HttpRequest) -> dict[str, Any]:
-    """Return what a new form begins with: the filters of the page that one came from."""
+    """Return the initial values of a new form: the filters of the page that linked here."""
     query = request.GET.copy()
     query.pop("view", None)
     return {"query": query.urlencode()}

@@ -51,7 +51,7 @@ class EventOutcome(StrEnum):
     STORED = "stored"
     IGNORED = "ignored"
     LATER = "later"
-    """The chat may be ours and not stored yet: to be offered again."""
+    """The chat may be ours and not stored yet: the event should be sent again."""
 
 
 class _Queue(msgspec.Struct, rename="camel"):

@@ -1,4 +1,4 @@
-"""Names of Connect's queues and agents by ARN: asked for once, remembered for a day; the id where we may not ask."""
+"""Names of Connect's queues and agents by ARN: asked for once, cached for a day; the id where we may not ask."""
 
 from __future__ import annotations
 

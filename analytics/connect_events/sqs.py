@@ -17,7 +17,7 @@ BATCH, LONGEST = 10, 20.0
 
 
 def drain() -> int:
-    """Take what waits; return how many events were stored. What is to come later stays in the queue."""
+    """Store what waits in the queue; return how many events were stored. An event of a chat that is to come stays."""
     queue = settings.CONTACT_EVENTS_QUEUE_URL
     ends, stored = time.monotonic() + LONGEST, 0
     while time.monotonic() < ends:

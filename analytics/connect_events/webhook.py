@@ -18,7 +18,7 @@ LARGEST = 256 * 1024
 @csrf_exempt
 @require_POST
 def contact_events(request: HttpRequest) -> JsonResponse:
-    """Take one event. 503 asks EventBridge to offer it again: the chat may be stored in a moment."""
+    """Store one event. 503 asks EventBridge to send it again: the chat may be stored in a moment."""
     if not settings.CONTACT_EVENTS_TOKEN:
         raise Http404
     token = request.headers.get("X-Parley-Token", "")

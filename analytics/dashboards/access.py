@@ -1,4 +1,4 @@
-"""Who may see what of the dashboards: one question for pages, API and exports."""
+"""Who may see what of the dashboards: pages, API and exports ask here."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def allowed(user: Any, chosen: Filter) -> Filter:
 
 
 def orphaned(owner: Any, seeing: Container[Any] | None = None) -> str:
-    """Return why nobody answers any more for what somebody had sent to others; "" while they do.
+    """Return why an owner's alerts and reports send nothing any more; "" while they do.
 
-    `seeing`: who may see dashboards, by `who_sees()`, so that a list asks once for all its owners.
+    `seeing`: the keys of all who may see dashboards (see `who_sees`), so that a list asks once for all its owners.
     """
     if not owner.is_active:
         return "its owner is deactivated"
@@ -67,7 +67,7 @@ def reachable(addresses: Sequence[str]) -> list[str]:
 
 
 def dashboards(permission: str = VIEW) -> Callable[[View], View]:
-    """Let only those in who may see dashboards; tell the others what they lack, instead of sending them to log in."""
+    """Let only those in who may see dashboards; answer 403 with the missing permission, not a redirect to the login."""
 
     def wrap(view: View) -> View:
         @login_required

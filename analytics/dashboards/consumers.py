@@ -1,4 +1,4 @@
-"""The socket of open dashboards: it says that numbers changed, nothing else; the page asks for what it may see."""
+"""The websocket of open dashboards: it says that numbers changed, nothing else; the page fetches what it may see."""
 
 from __future__ import annotations
 

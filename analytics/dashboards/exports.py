@@ -1,4 +1,4 @@
-"""CSV of what dashboards show: a tile, or the rows behind it, streamed. Every export goes on record."""
+"""CSV of what dashboards show: a tile, or the rows behind it, streamed. Every export is recorded."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def tile(request: HttpRequest, key: str) -> HttpResponse:
 @require_safe
 @dashboards(EXPORT)
 def rows(request: HttpRequest, what: str) -> HttpResponse:
-    """Answer the chats or messages behind the numbers; texts only for who may read them."""
+    """Answer the chats or messages behind the numbers; texts only for those who may read them."""
     if what not in COLUMNS:
         raise Http404
     data = _data(request)
@@ -90,7 +90,7 @@ def rows(request: HttpRequest, what: str) -> HttpResponse:
 
 
 def tile_lines(tile: Tile, data: DashboardData) -> Iterator[Sequence[Any]]:
-    """Yield a tile as lines of a table: first what makes its number honest, then the numbers."""
+    """Yield a tile as lines of a table: first what the number means and what it was computed from, then the numbers."""
     yield ["tile", tile.title]
     yield ["from", data.filter.start]
     yield ["to", data.filter.end]
@@ -179,7 +179,7 @@ def _answer(request: HttpRequest, what: str, name: str, lines: Iterable[Sequence
 
 
 def _in_pieces(lines: Iterator[str]) -> Iterator[str]:
-    """Join lines into pieces that are worth a write."""
+    """Join lines into pieces large enough to be worth a write."""
     piece: list[str] = []
     for line in lines:
         piece.append(line)

@@ -1,4 +1,4 @@
-"""The bar above every dashboard: what can be chosen, what is chosen, and how to take each choice away."""
+"""The filter bar above every dashboard: what can be chosen, what is chosen, and how to take each choice away."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST = 200
 
 
 def build(request: HttpRequest, data: DashboardData, page: str) -> dict[str, Any]:
-    """Return what the bar's template shows."""
+    """Return what the filter bar's template shows."""
     facets = [facet for facet in ("queue", "language", "agent") if facet != "agent" or request.user.has_perm(AGENTS)]
     return {
         "action": request.path,

@@ -1,4 +1,4 @@
-"""Saved views: kept, shared, pinned, and thrown away by who made them."""
+"""Saved views: the owner saves, shares, pins and deletes them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_NAME, MOST_QUERY = 80, 1000
 @require_POST
 @dashboards()
 def save(request: HttpRequest) -> HttpResponse:
-    """Keep what the page shows under a name; the same name again is replaced."""
+    """Save the page's filters under a name; a view of that name is replaced."""
     name = posted_text(request, "name", MOST_NAME)
     page = request.POST.get("page", OVERVIEW)
     query = posted_text(request, "query", MOST_QUERY + 1)
@@ -43,7 +43,7 @@ def save(request: HttpRequest) -> HttpResponse:
 @require_POST
 @dashboards()
 def delete(request: HttpRequest, view: uuid.UUID) -> HttpResponse:
-    """Throw a view of one's own away."""
+    """Delete a view; only its owner may."""
     saved = get_object_or_404(SavedView, pk=view, owner_id=request.user.pk)
     saved.delete()
     messages.success(request, f"The view “{saved.name}” is deleted.")

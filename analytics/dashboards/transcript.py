@@ -44,7 +44,7 @@ class Transcript(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load(contact: uuid.UUID, sight: Sight) -> Transcript | None:
-    """Return a chat, with as much of what was said as somebody may see."""
+    """Return a chat, with as much of its messages as the reader may see."""
     chat = (
         Contact.objects.select_related("conversation__identity", "conversation__account")
         .defer("participant_token", "connection_token")

@@ -35,7 +35,7 @@ STALE = 30
 @require_safe
 @dashboards()
 def overview(request: HttpRequest) -> HttpResponse:
-    """Answer the five questions on one screen."""
+    """Show the overview: how customers are, who waits, how fast we answer, what fails, who needs somebody."""
     if not request.GET and (
         pinned := SavedView.objects.filter(owner_id=request.user.pk, pinned=True, page="overview").first()
     ):
@@ -69,7 +69,7 @@ def parts(request: HttpRequest) -> HttpResponse:
 @require_safe
 @dashboards()
 def chat(request: HttpRequest, contact: uuid.UUID) -> HttpResponse:
-    """Show one chat's transcript with its marks; the lowest message is the one to open at."""
+    """Show one chat's transcript with its marks; the page opens at the lowest message."""
     transcript_of_chat = transcript.load(contact, sight_of(request.user))
     if transcript_of_chat is None:
         raise Http404
@@ -83,7 +83,7 @@ def _page(request: HttpRequest, name: str, title: str) -> HttpResponse:
     except BadFilter as problem:
         return _bad_filter(request, problem)
     context = _context(request, data, name)
-    context |= {"title": title, "bar": filter_bar.build(request, data, name)}
+    context |= {"title": title, "filter_bar": filter_bar.build(request, data, name)}
     return render(request, "analytics/overview.html" if name == OVERVIEW else "analytics/page.html", context)
 
 
@@ -103,7 +103,7 @@ def _chats(request: HttpRequest) -> HttpResponse:
     context = _context(request, data, "chats")
     context |= {
         "title": "Chats",
-        "bar": filter_bar.build(request, data, "chats"),
+        "filter_bar": filter_bar.build(request, data, "chats"),
         "columns": columns,
         "rows": [(chat, _called(chat_row(data, chat, columns), sight)) for chat in shown],
         "words": {chat.unit: masked_text(chat.words or "", sight) for chat in shown} if sight is not Sight.NONE else {},
@@ -127,7 +127,7 @@ def _context(request: HttpRequest, data: DashboardData, name: str) -> dict[str, 
     sight = sight_of(request.user)
     tiles = [catalogue.make(key, data) for key in visible(request.user, catalogue.keys_on(name))]
     catalogue.keep(tiles, data)
-    shown = [redacted(_led_on(tile, name, data), sight) for tile in tiles]
+    shown = [redacted(_with_link(tile, name, data), sight) for tile in tiles]
     state = data.state
     return {
         "section": "dashboards",
@@ -148,8 +148,8 @@ def _context(request: HttpRequest, data: DashboardData, name: str) -> dict[str, 
     }
 
 
-def _led_on(tile: Tile, page: str, data: DashboardData) -> Tile:
-    """Return the tile with a way on: one that leads to the page where it stands leads to the chats instead."""
+def _with_link(tile: Tile, page: str, data: DashboardData) -> Tile:
+    """Return the tile with a link that leads on: one that would lead to its own page leads to the chats instead."""
     own_page = not tile.drill or tile.drill == data.drill(page)
     return replace(tile, drill=data.drill("chats")) if own_page and tile.page == page else tile
 

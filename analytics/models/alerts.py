@@ -9,7 +9,7 @@ from django.db import models
 
 
 class AlertRule(models.Model):
-    """Somebody wants to be told when a number is out of bounds. See alerts.py for how the state changes.
+    """Watches a number, and notifies people when it is out of bounds. See alerts/rules.py for how the state changes.
 
     Limits are in the metric's unit: shares 0 … 1, ratings -1 … +1, milliseconds.
     """
@@ -58,7 +58,7 @@ class AlertRule(models.Model):
 
 
 class AlertEvent(models.Model):
-    """A rule's state changed so that somebody is to be told. `told` says by which way, `trouble` by which not."""
+    """A change of a rule's state that people are notified of. `told`: by which channels; `trouble`: what failed."""
 
     rule = models.ForeignKey(AlertRule, on_delete=models.CASCADE, related_name="events")
     at = models.DateTimeField()

@@ -1,4 +1,4 @@
-"""Views that people saved, and what they took out."""
+"""Saved views, and the record of exports."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class SavedView(models.Model):
 
 
 class Export(models.Model):
-    """Somebody took numbers or rows out of the house. Written before the first byte leaves."""
+    """Somebody exported numbers or rows. Written before the first byte is sent."""
 
     at = models.DateTimeField(auto_now_add=True)
     by = models.CharField(max_length=150)

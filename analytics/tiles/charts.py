@@ -1,4 +1,4 @@
-"""Where the marks of a chart lie, in the units of its SVG. No script draws them, so they are there in print, too."""
+"""Coordinates of charts, in the units of their SVG. The server draws them: no scripts, and print shows them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists of chats: the most negative ones, and those behind a number. Chosen among the facts first, then looked up."""
+"""Lists of chats: the most negative ones, and those behind a number. Facts choose them, then they are looked up."""
 
 from __future__ import annotations
 

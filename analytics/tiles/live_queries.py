@@ -1,4 +1,4 @@
-"""What is so right now: open chats, who waits, windows that close, how each channel is. A few small queries."""
+"""What is true right now: open chats, who waits, windows that close, how each channel is. A few small queries."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ YOUNG_MINUTES = 15
 #: Hours before its end from which a window is closing soon.
 CLOSING_HOURS = 4
 
-#: Who has the chat: an agent; else the bot if it spoke last and Connect has not told of a queue; else the queue.
+#: Who has the chat: an agent; else the bot if it spoke last and Connect has reported no queue; else the queue.
 OPEN = f"""
 SELECT CASE WHEN NOT t.bot THEN 'agent'
             WHEN d.queued_at IS NULL AND l.role IS NOT NULL AND (l.role = 'CUSTOM_BOT' OR l.author = 'BOT') THEN 'bot'
@@ -94,7 +94,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def open_chats(data: DashboardData) -> OpenChats:
-    """Return who has the open chats; asked once for all tiles of a page."""
+    """Return who has the open chats; one query for all tiles of a page."""
     if data.open_chats is None:
         data.open_chats = _open_chats(data)
     return data.open_chats

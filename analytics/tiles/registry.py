@@ -47,8 +47,9 @@ class Drill(msgspec.Struct, frozen=True):
 class TileDefinition(msgspec.Struct, kw_only=True):
     """All of a tile that does not depend on the data. As a decorator it registers the function that computes the rest.
 
-    The function returns a Tile with the value, `n`, and what is drawn. A field of the tile that it fills in wins over
-    the one declared here. It may raise: then the page shows what the tile showed last (see catalogue.make).
+    The function returns a Tile with the value, `n`, and what is drawn; all that is declared here is filled in
+    afterwards, `drill` only if the function left it empty. It may raise: then the page shows what the tile showed last
+    (see catalogue.make).
     """
 
     key: str

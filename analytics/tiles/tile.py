@@ -1,4 +1,4 @@
-"""A tile: one number or list of a dashboard with all that makes it honest. Pages, API and CSV show the same one.
+"""A tile: one number or list of a dashboard, with what it was computed from. Pages, API and CSV show the same one.
 
 What does not depend on the data (title, formula, …) is declared beside the function that computes it: see registry.py.
 """

@@ -96,7 +96,7 @@ def test_news_become_one_hint_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks.refresh, "apply_async", lambda **given: sent.append(given))
     monkeypatch.setattr(receivers, "_last", -receivers.PAUSE)
     for _ in range(5):
-        receivers.on_news(conversation_id=1, message_id=2)
+        receivers.refresh_soon(conversation_id=1, message_id=2)
     assert len(sent) == 1
 
 
