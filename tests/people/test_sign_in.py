@@ -1,20 +1,12 @@
 from __future__ import annotations
 
-import json
-import threading
-import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-import jwt
 import pytest
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
-from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, hotp_value
-from cryptography.hazmat.primitives.asymmetric import rsa
+from allauth.mfa.totp.internal.auth import TOTP
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
@@ -24,25 +16,11 @@ from config.env import Env
 from config.sso import groups, providers
 from people.adapters import groups_of, mapped
 from people.directory import set_groups
+from tests.people.sign_in_kit import LOGIN, PASSWORD, SECRET, Directory, ana, code_of, directory, sign_in, through
 
-PASSWORD = "a long enough password"
-LOGIN = "/accounts/login/"
+__all__ = ["ana", "directory"]
+
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def ana() -> User:
-    user = User.objects.create_user("ana", "ana@example.org", PASSWORD)
-    user.groups.add(Group.objects.get(name="Supervisor"))
-    return user
-
-
-def sign_in(client: Client, name: str = "ana", password: str = PASSWORD) -> Any:
-    return client.post(LOGIN, {"login": name, "password": password})
-
-
-def code_of(secret: str) -> str:
-    return format_hotp_value(hotp_value(secret, int(time.time()) // 30))
 
 
 def test_the_admin_sends_one_to_the_sign_in_and_back(ana: User) -> None:
@@ -91,12 +69,12 @@ def test_guessing_is_stopped_after_five_wrong_passwords(ana: User, name: str) ->
 
 
 def test_a_second_factor_is_asked_for_once_there_is_one(ana: User) -> None:
-    TOTP.activate(ana, "JBSWY3DPEHPK3PXP")
+    TOTP.activate(ana, SECRET)
     client = Client()
 
     answer = sign_in(client)
     inside = client.get("/admin/").status_code
-    client.post("/accounts/2fa/authenticate/", {"code": code_of("JBSWY3DPEHPK3PXP")})
+    client.post("/accounts/2fa/authenticate/", {"code": code_of(SECRET)})
 
     assert answer.headers["Location"].startswith("/accounts/2fa/authenticate/")
     assert inside == 302
@@ -104,12 +82,12 @@ def test_a_second_factor_is_asked_for_once_there_is_one(ana: User) -> None:
 
 
 def test_the_key_of_an_authenticator_app_is_encrypted(ana: User) -> None:
-    TOTP.activate(ana, "JBSWY3DPEHPK3PXP")
+    TOTP.activate(ana, SECRET)
 
     with connection.cursor() as cursor:
         cursor.execute("SELECT data::text FROM mfa_authenticator")
-        assert "JBSWY3DPEHPK3PXP" not in str(cursor.fetchall())
-    assert get_adapter().decrypt(Authenticator.objects.get().data["secret"]) == "JBSWY3DPEHPK3PXP"
+        assert SECRET not in str(cursor.fetchall())
+    assert get_adapter().decrypt(Authenticator.objects.get().data["secret"]) == SECRET
 
 
 def test_where_a_second_factor_is_required_nobody_gets_on_without(ana: User, settings) -> None:
@@ -118,7 +96,7 @@ def test_where_a_second_factor_is_required_nobody_gets_on_without(ana: User, set
     sign_in(client)
 
     turned_back = [client.get(path).headers.get("Location") for path in ("/admin/", "/admin/channels/", "/customers/")]
-    TOTP.activate(ana, "JBSWY3DPEHPK3PXP")
+    TOTP.activate(ana, SECRET)
 
     assert turned_back == ["/accounts/2fa/totp/activate/"] * 3
     assert client.get("/accounts/2fa/totp/activate/").status_code == 302  # there is one now
@@ -185,83 +163,6 @@ def test_directories_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("SSO_GROUPS", "leads=Supervisor")
     with pytest.raises(ImproperlyConfigured, match="SSO_GROUPS"):
         groups(Env())
-
-
-class Directory(ThreadingHTTPServer):
-    """An OpenID Connect provider: it vouches for whoever comes, with the groups that the test says."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Desk)
-        self.groups: list[str] = []
-        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        self.base = f"http://127.0.0.1:{self.server_port}"
-
-    def answer(self, path: str) -> dict[str, Any]:
-        about = {"sub": "u-1", "preferred_username": "ben", "email": "ben@example.org", "groups": self.groups}
-        names = {"authorization": "authorize", "token": "token", "userinfo": "userinfo"}
-        ends = {f"{name}_endpoint": f"{self.base}/{end}" for name, end in names.items()}
-        return {
-            "/.well-known/openid-configuration": lambda: {
-                "issuer": self.base,
-                "jwks_uri": f"{self.base}/jwks",
-                **ends,
-            },
-            "/token": lambda: {"access_token": "t", "token_type": "Bearer", "id_token": self._vouched(about)},
-            "/userinfo": lambda: about,
-            "/jwks": lambda: {"keys": [self._public()]},
-        }[path]()
-
-    def _vouched(self, about: dict[str, Any]) -> str:
-        now = int(time.time())
-        claims = {"iss": self.base, "aud": "parley", "iat": now, "exp": now + 300, **about}
-        return jwt.encode(claims, self.key, "RS256", headers={"kid": "k1"})
-
-    def _public(self) -> dict[str, Any]:
-        key = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key()))
-        return {**key, "kid": "k1", "use": "sig", "alg": "RS256"}
-
-
-class Desk(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        body = json.dumps(self.server.answer(urlsplit(self.path).path)).encode()  # type: ignore[attr-defined]
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_POST = do_GET  # noqa: N815 - the library's name
-
-    def log_message(self, *_arguments: Any) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def directory(settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Directory]:
-    found = Directory()
-    thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    for name, value in {
-        "OIDC_SERVER_URL": found.base,
-        "OIDC_CLIENT_ID": "parley",
-        "OIDC_CLIENT_SECRET": "s",
-        "OIDC_NAME": "Acme ID",
-    }.items():
-        monkeypatch.setenv(name, value)
-    settings.SOCIALACCOUNT_PROVIDERS = providers(Env())
-    settings.SSO_GROUPS = {"leads": "Supervisor", "reports": "Manager"}
-    yield found
-    found.shutdown()
-    found.server_close()
-    thread.join()
-
-
-def through(client: Client) -> Any:
-    """Go through the directory's sign-in, as a browser does."""
-    away = client.post("/accounts/oidc/company/login/")
-    asked = parse_qs(urlsplit(away.headers["Location"]).query)
-    return client.get("/accounts/oidc/company/login/callback/", {"code": "c", "state": asked["state"][0]})
 
 
 def test_one_signs_in_through_the_companys_directory(directory: Directory, settings) -> None:
