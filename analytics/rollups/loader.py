@@ -11,7 +11,7 @@ from django.db import connection
 
 from analytics.rollups.records import AgentStay, ChatRecord, MessageRecord, Unit
 from analytics.thresholds import SURE
-from connect_bridge.models.lifecycle import ASIDE
+from connect_bridge.models.lifecycle import SIDE_EVENT
 
 #: What names a unit: (conversation, contact or None).
 Name = tuple[uuid.UUID, uuid.UUID | None]
@@ -34,11 +34,11 @@ _JOINS = """
 #: What asks for nothing (reactions, edits, our own side's words from elsewhere) is no message in the numbers.
 MESSAGES_OF_CHATS = f"""
 SELECT {_MESSAGE} FROM connect_bridge_message m {_JOINS}
- WHERE m.contact_id = ANY(%s) AND m.content_type <> '{ASIDE}' ORDER BY m.sequence
+ WHERE m.contact_id = ANY(%s) AND m.content_type <> '{SIDE_EVENT}' ORDER BY m.sequence
 """  # noqa: S608 - constants
 MESSAGES_OUTSIDE = f"""
 SELECT {_MESSAGE} FROM connect_bridge_message m {_JOINS}
- WHERE m.contact_id IS NULL AND m.conversation_id = ANY(%s) AND m.content_type <> '{ASIDE}' ORDER BY m.sequence
+ WHERE m.contact_id IS NULL AND m.conversation_id = ANY(%s) AND m.content_type <> '{SIDE_EVENT}' ORDER BY m.sequence
 """  # noqa: S608 - constants
 CHATS = """
 SELECT t.id, t.requested_at, t.state, t.connected_at, t.ended_at, t.agent_name, COALESCE(d.queue, ''), d.queued_at,

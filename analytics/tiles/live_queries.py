@@ -14,7 +14,7 @@ from analytics.queries.chat_selection import OF
 from analytics.tiles.dashboard_data import DashboardData, OpenChats
 from channels_app.reply_window import window_length
 from connect_bridge.models import OPEN_IN_SQL
-from connect_bridge.models.lifecycle import ASIDE
+from connect_bridge.models.lifecycle import SIDE_EVENT
 
 #: Minutes after which an open send counts among the failures' whole.
 YOUNG_MINUTES = 15
@@ -58,7 +58,7 @@ SELECT c.id, c.account_id, i.display_name, i.handle, c.last_inbound_at, m.direct
   FROM connect_bridge_conversation c JOIN customers_identity i ON i.id = c.identity_id
   JOIN LATERAL (SELECT direction, role, sequence FROM connect_bridge_message m
                  WHERE m.conversation_id = c.id
-                   AND ((m.direction = 'in' AND m.content_type <> '{ASIDE}')
+                   AND ((m.direction = 'in' AND m.content_type <> '{SIDE_EVENT}')
                         OR m.role IN ('AGENT', 'SUPERVISOR', 'CUSTOM_BOT') OR m.author = 'BOT')
                  ORDER BY sequence DESC LIMIT 1) m ON m.direction = 'in' AND m.role = 'CUSTOMER'
  WHERE c.last_inbound_at > %(since)s AND (%(accounts)s::uuid[] IS NULL OR c.account_id = ANY(%(accounts)s::uuid[]))

@@ -56,7 +56,7 @@ class OwnedConversations:
             self.relay(conversation).wake()
 
     async def reconcile(self, connection: AsyncConnection) -> None:
-        """Leave alone what others have taken over, and look after what is ours though nothing told us so."""
+        """Leave alone what others have taken over, and relay for what is ours though no notification said so."""
         known = set(self.relays)
         owned = await connection.execute(ownership.OWNED.encode(), [self.runtime.bridge])
         ours = {row[0] for row in await owned.fetchall()}

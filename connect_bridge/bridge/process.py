@@ -126,9 +126,9 @@ class Bridge:
         """Hand everything over: whoever claims next continues at once, without waiting for our lease to run out.
 
         1. Sends under way end and are written down.
-        2. The conversations are freed, and the other bridges told.
+        2. The conversations are freed, and the other bridges notified.
         3. While another bridge is there to take them, ours still listen to the chats until it does.
-        4. What was heard is stored, and passed on.
+        4. What came from Connect is stored, and passed on.
         """
         relays = list(self.conversations.relays.values())
         await quiesce(relays)

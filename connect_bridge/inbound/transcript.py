@@ -16,7 +16,7 @@ from channels_app.types import ConsentChanged, Echoed, InboundEvent, MessageRece
 from connect_bridge.inbound import queries
 from connect_bridge.inbound.entries import Entry, plausible_time, settle
 from connect_bridge.storage import side_events
-from connect_bridge.storage.side_events import Aside
+from connect_bridge.storage.side_events import SideEvent
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +73,7 @@ async def _store_message(
 async def _store_side_event(connection: AsyncConnection, arrival: Arrival) -> Routed | None:
     """Store what asks for nothing; somebody is woken only if a chat is open, or about to be."""
     entry, event, is_echo = arrival.entry, arrival.event, isinstance(arrival.event, Echoed)
-    aside = Aside(
+    side_event = SideEvent(
         id=uuid.uuid4(),
         conversation=arrival.conversation,
         text=side_events.wording(event, await _quoted(connection, arrival)),
@@ -84,11 +84,11 @@ async def _store_side_event(connection: AsyncConnection, arrival: Arrival) -> Ro
         provider_id=event.message_id if isinstance(event, Echoed) else "",
         spoken=is_echo,
     )
-    owner, listening = await side_events.store(connection, aside)
+    owner, listening = await side_events.store(connection, side_event)
     what = "our own side's words from elsewhere" if is_echo else "told, starts nothing"
     if not isinstance(event, ConsentChanged):  # settled already, by what it says of the customer
         await settle(connection, entry, f"{what}: {'in the open chat' if listening else 'on the timeline'}")
-    return Routed(arrival.conversation, owner, aside.id) if owner and listening else None
+    return Routed(arrival.conversation, owner, side_event.id) if owner and listening else None
 
 
 async def _quoted(connection: AsyncConnection, arrival: Arrival) -> str:

@@ -15,7 +15,7 @@ from connect_bridge.connect.transcript import read_transcript
 from connect_bridge.runtime import BridgeRuntime
 from connect_bridge.storage.chats import Chat
 
-#: How far back a look overlaps with the one before: an item may be told late.
+#: How far back a look overlaps with the one before: an item may appear late.
 OVERLAP = timedelta(seconds=10)
 #: Seconds for which what is still being processed or scanned is looked for. A message processor has three minutes
 #: (administrator guide, in-flight message processing), a file's scan one.

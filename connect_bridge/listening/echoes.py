@@ -38,7 +38,7 @@ class OwnEchoes:
 
     @property
     def ids(self) -> Collection[str]:
-        """The ids of our messages that Connect told us of."""
+        """The ids of our messages that Connect has shown us."""
         return self._echoes.keys()
 
     def note_agent_note(self, item: str) -> None:
@@ -67,12 +67,12 @@ class OwnEchoes:
         """Return which of the `parts` Connect has though we do not know that it took it, and its item's id; else None.
 
         Nobody else speaks as the customer, and one message is under way at a time. So it is what stands after the last
-        one whose id we were told, in Connect's own order of time. `known` are these ids with what we sent under each
+        one whose id we know, in Connect's own order of time. `known` are these ids with what we sent under each
         ("" where nobody knows), and all that was there before the first attempt.
         """
         echoes = sorted(self._echoes.values(), key=lambda echo: echo.at)
         last = max((place for place, echo in enumerate(echoes) if echo.id in known), default=-1)
-        if last >= 0 or self.complete:  # a chat's first message is its InitialMessage, whose id nobody told us
+        if last >= 0 or self.complete:  # a chat's first message is its InitialMessage, whose id no answer gave
             after = echoes[max(last, 0) + 1 :]
         else:
             after = [echo for echo in echoes if echo.text in parts]

@@ -49,7 +49,7 @@ class ChatSource(Protocol):
         ...
 
     def all_stored(self) -> None:
-        """Take note that the chat is over, and all that was heard of it is stored."""
+        """Take note that the chat is over, and all that came of it is stored."""
         ...
 
 

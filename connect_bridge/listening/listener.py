@@ -46,7 +46,7 @@ RENEW_AFTER = 20.0
 ENDED_UNHEARD = "The chat ended while nobody listened: what was said last may be missing"
 #: Seconds to wait before the first, and at most before any, new attempt to reconnect or sweep.
 RECONNECT_FIRST, RECONNECT_MOST = 0.5, 20.0
-#: How often the transcript of a chat that has ended is asked for what perhaps nobody heard.
+#: How often the transcript of a chat that has ended is asked for what perhaps no frame brought.
 LOOKS_BACK = 5
 
 
@@ -158,7 +158,7 @@ class Listener:
             log.info("contact %s: sweep failed: %s", self.chat.contact, described(failure))
 
     def close(self) -> None:
-        """Stop listening; the contact stays as it is. What was heard is still stored."""
+        """Stop listening; the contact stays as it is. What has come is still stored."""
         self._closed = True
         self._drop(self._socket)
         self._socket = None
@@ -185,7 +185,7 @@ class Listener:
         return ()
 
     def all_stored(self) -> None:
-        """Say that the chat is over, and whether what was heard of it may be less than what was said."""
+        """Say that the chat is over, and whether something that was said may be missing."""
         self._finish(ENDED_UNHEARD if self._gap else "chat.ended")
 
     # ── the connection ───────────────────────────────────────────────────────────────────────────────────────────────

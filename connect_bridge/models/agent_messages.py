@@ -10,7 +10,7 @@ from connect_bridge.models.conversation import Contact, Conversation, Message
 
 
 class SentReply(models.Model):
-    """A customer was told something without a person: once for each occasion and period, whoever thinks of it first."""
+    """An automatic reply was sent: once for each occasion and period, by whichever bridge is first."""
 
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="replies")
     occasion = models.CharField(max_length=16)
@@ -25,7 +25,7 @@ class SentReply(models.Model):
 
 
 class Briefing(models.Model):
-    """The agent of a new chat is told what was said last. `lines`: how many; 0 where nothing was said before."""
+    """The agent of a new chat gets the last lines of the customer's former chat. `lines`: how many, maybe 0."""
 
     contact = models.OneToOneField(Contact, on_delete=models.CASCADE, primary_key=True, related_name="briefing")
     attempts = models.SmallIntegerField(default=0)

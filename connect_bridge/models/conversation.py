@@ -109,7 +109,7 @@ class Contact(models.Model):
 
 
 class ContactEvent(models.Model):
-    """An agent or a supervisor came into a chat or left it, as the chat itself told. `at` is Connect's clock.
+    """An agent or a supervisor came into a chat or left it, by the chat's own events. `at` is Connect's clock.
 
     Whoever takes the chat over knows from these who is in it; `participant_id` is empty where Connect did not say it.
     """

@@ -8,7 +8,7 @@ from connect_bridge.models.conversation import OPEN_STATES, ContactState
 
 #: The content type of a side event (storage/side_events.py), which tells something and asks for nothing: it begins no
 #: chat, is no message in the numbers, and leaves the reply window as it is.
-ASIDE = "application/vnd.parley.event"
+SIDE_EVENT = "application/vnd.parley.event"
 
 
 class Event(StrEnum):

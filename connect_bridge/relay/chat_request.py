@@ -1,4 +1,4 @@
-"""What Amazon Connect is told of a new chat: one place, for the bridge that asks and for the page that shows it."""
+"""What a StartChatContact request says: in one place, for the bridge that sends it and the page that shows it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _cut(name: str) -> str:
 def attributes_for(
     origin: Origin, rule: Rule | None, conversation: uuid.UUID, of_customer: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the contact attributes. Where Connect's limit leaves no room for all, what Parley says comes first."""
+    """Return the contact attributes. Where Connect's limit leaves no room for all, Parley's own come first."""
     parleys = {
         "channel": origin.kind,
         "channel_account": origin.account_name,

@@ -177,11 +177,8 @@ class ConversationChat:
         Even if it ends at once, its InitialMessage is with Connect: sending comes next, and notes that.
         """
         just_started = chat.state == ContactState.STARTED
-        if just_started and chat.started_at is not None:
-            age = (datetime.now(UTC) - chat.started_at).total_seconds()
-            if age > CONNECT_WITHIN:
-                await self.over(chat, Event.GAVE_UP, "not connected within five minutes of its start")
-                raise Unreachable("the chat was not connected in time: starting another")
+        if just_started:
+            await self._give_up_if_late(chat)
         listener = Listener(self.runtime, self.conversation, chat, self.starter.limit, self.on_end)
         try:
             await listener.open(backfill=self._sender.in_doubt or not just_started)
@@ -200,3 +197,10 @@ class ConversationChat:
         self._entry.clear()
         if self.lease.given_up:
             listener.close()
+
+    async def _give_up_if_late(self, chat: Chat) -> None:
+        """Give up a chat that Connect has closed by now, because nobody connected to it; raise Unreachable then."""
+        if chat.started_at is None or (datetime.now(UTC) - chat.started_at).total_seconds() <= CONNECT_WITHIN:
+            return
+        await self.over(chat, Event.GAVE_UP, "not connected within five minutes of its start")
+        raise Unreachable("the chat was not connected in time: starting another")

@@ -19,7 +19,7 @@ from psycopg.rows import class_row
 from channels_app.infrastructure.db import AsyncConnection
 from channels_app.toolkit.msgspec_tools import convert
 from connect_bridge.models import OPEN_IN_SQL
-from connect_bridge.models.lifecycle import ASIDE
+from connect_bridge.models.lifecycle import SIDE_EVENT
 from connect_bridge.relay.agent_link import agent_link, customer_link
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,8 @@ SELECT u.id AS customer, u.preferred_channel, u.facts, u.created_at AS since,
        EXISTS (SELECT 1 FROM customers_identitychange x WHERE x.identity_id = me.identity AND x.field = 'bsuid'
                   AND x.at > now() - interval '{CAUTION_FOR}') AS doubtful,
        to_jsonb(last) - 'id' AS previous,
-       (SELECT m.direction FROM connect_bridge_message m WHERE m.contact_id = last.id AND m.content_type <> '{ASIDE}'
+       (SELECT m.direction FROM connect_bridge_message m
+         WHERE m.contact_id = last.id AND m.content_type <> '{SIDE_EVENT}'
          ORDER BY m.sequence DESC LIMIT 1) AS last_word
   FROM me JOIN customers_customer u ON u.id = me.customer LEFT JOIN last ON true
 """  # noqa: S608 - a constant

@@ -119,13 +119,8 @@ class MessageSender:
 
     async def _send_part(self, chat: Chat, listener: Listener, message: Pending) -> tuple[str, str]:
         """Send one part; return it and its item id, "" if something is to be done otherwise first."""
-        await listener.connection.await_turn()
-        self.lease.check()
-        if listener.over:
-            raise Unreachable("the chat ended meanwhile: starting another")
+        await self._await_turn(listener)
         part = next_part(message, FOR_BOT if chat.bot or self._short else FOR_AGENT)
-        if not self.in_doubt:
-            self._taken = dict.fromkeys(listener.echoes.ids, "") | self._taken  # what we send now is none of these
         try:
             item = await listener.connection.send(part, token(message, part))
             failpoint("I8", Unreachable)
@@ -146,6 +141,15 @@ class MessageSender:
         self.in_doubt = self._renewed = False
         listener.note_traffic()
         return part, item
+
+    async def _await_turn(self, listener: Listener) -> None:
+        """Wait until the next part may go, and see that it still may: much may have changed meanwhile."""
+        await listener.connection.await_turn()
+        self.lease.check()
+        if listener.over:
+            raise Unreachable("the chat ended meanwhile: starting another")
+        if not self.in_doubt:
+            self._taken = dict.fromkeys(listener.echoes.ids, "") | self._taken  # what we send now is none of these
 
     async def _renew(self, listener: Listener) -> None:
         """Renew the connection after a 403; only a refused renewal, or a 403 over a new connection, is the end."""

@@ -33,18 +33,18 @@ SELECT 1 FROM (
 
 
 async def is_poison(
-    runtime: BridgeRuntime, chat: Chat | None, message: Pending, failure: GatewayError, *, heard: bool
+    runtime: BridgeRuntime, chat: Chat | None, message: Pending, failure: GatewayError, *, listening: bool
 ) -> bool:
     """Whether Connect has been failing with this message for long, and took others meanwhile.
 
-    Never where Connect lets nobody into the chat, so that this bridge does not listen to it (`heard` is False), and
+    Never where Connect lets nobody into the chat, so that this bridge does not listen to it (`listening` is False), and
     never where it says that none can be started as things are set up.
     """
     if chat is None or message.attempts < ATTEMPTS or message.created_at > datetime.now(UTC) - AFTER:
         return False
     requested = chat.state == ContactState.REQUESTED
     blamed = Unreachable if requested else Unreachable | Unclear
-    if not (requested or heard) or isinstance(failure, NoWay) or not isinstance(failure, blamed):
+    if not (requested or listening) or isinstance(failure, NoWay) or not isinstance(failure, blamed):
         return False
     flow = chat.flow_id if requested else None  # a chat that runs has its flow behind it
     params = {"id": message.id, "instance": chat.instance_id, "flow": flow, "after": AFTER}

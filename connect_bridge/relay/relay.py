@@ -23,7 +23,7 @@ import psycopg
 from channels_app.infrastructure.backoff import full_jitter
 from connect_bridge.connect.gateway import GatewayError, Invalid, described
 from connect_bridge.listening.listener import Listener
-from connect_bridge.models.lifecycle import ASIDE
+from connect_bridge.models.lifecycle import SIDE_EVENT
 from connect_bridge.relay.account_rules import check_account
 from connect_bridge.relay.contact_cards import read_cards
 from connect_bridge.relay.conversation_chat import ConversationChat
@@ -84,7 +84,7 @@ class Relay:
     def retire(self) -> None:
         """Send nothing more: another bridge takes over. A send under way ends, and is written down.
 
-        What is said in the chat is still heard and stored until close().
+        What is said in the chat is still received and stored until close().
         """
         self._lease.given_up = True
         if self._timer is not None:
@@ -112,7 +112,7 @@ class Relay:
             except Exception as failure:  # noqa: BLE001 - whatever it is, only this conversation waits
                 level = logging.DEBUG if self._failures else logging.WARNING
                 log.log(level, "conversation %s: %s, will try again", self.conversation, described(failure))
-                self._loaded = self._chat.chat is not None  # perhaps more was written down than we were told
+                self._loaded = self._chat.chat is not None  # perhaps more was committed than we know
                 self._later()
                 return
         if idle and not self._lease.given_up:
@@ -143,7 +143,7 @@ class Relay:
         self._loaded = True
 
     async def _note_end_alone(self) -> None:
-        """Note the end of a chat that was given away: its next owner may find it over, and not know all was heard."""
+        """Note the end of a chat that was given away: its next owner could not know that all of it is stored."""
         try:
             await self._chat.note_end()
         except psycopg.Error as failure:
@@ -154,15 +154,15 @@ class Relay:
         try:
             message = await read_cards(self.runtime, message)
             chat = await self._chat_for(message)
-            if chat is None or (message.content_type == ASIDE and chat.bot):
+            if chat is None or (message.content_type == SIDE_EVENT and chat.bot):
                 await note(self.runtime.execute, message.id, chat)
             else:
                 await self._chat.send(chat, message)
         except Invalid as refusal:
             await self._undeliverable(message, refusal)
         except GatewayError as failure:
-            heard = self.listener is not None
-            if not await is_poison(self.runtime, self._chat.chat, message, failure, heard=heard):
+            listening = self.listener is not None
+            if not await is_poison(self.runtime, self._chat.chat, message, failure, listening=listening):
                 await self._note(message, failure)
                 return False
             await self._undeliverable(message, failure)
@@ -171,7 +171,7 @@ class Relay:
 
     async def _chat_for(self, message: Pending) -> Chat | None:
         """Return the chat that takes the message; None for a side event whose chat is over: it begins nothing."""
-        if message.content_type == ASIDE:
+        if message.content_type == SIDE_EVENT:
             return await self._chat.running(message)
         account, begins = self._chat.starter.origin.account, self._chat.chat is None
         await check_account(self.runtime, account, self.conversation, message, begins=begins)

@@ -1,4 +1,4 @@
-"""What each account has told us about serving its customers: pause, hours, replies, rules. Read by every bridge."""
+"""How each account serves its customers: pause, hours, replies, rules. Read by every bridge."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from connect_bridge.models import OPEN_IN_SQL
 
 #: Seconds without a heartbeat after which a bridge's conversations are taken over.
 BRIDGE_TTL = 6
-#: NOTIFY channel: conversations are nobody's now (payload: the id of the bridge that gave them away).
+#: NOTIFY channel: conversations have no owner now (payload: the id of the bridge that gave them away).
 FREED_CHANNEL = "parley_freed"
 
 JOIN = "INSERT INTO connect_bridge_bridge (id, host, pid, started_at, beat_at) VALUES (%s, %s, %s, now(), now())"
@@ -20,8 +20,8 @@ BEAT = "UPDATE connect_bridge_bridge SET beat_at = now() WHERE id = %s"
 LEAVE = f"""
 WITH freed AS (UPDATE connect_bridge_conversation SET owner_id = NULL WHERE id IN (
     SELECT id FROM connect_bridge_conversation WHERE owner_id = %(bridge)s ORDER BY id FOR NO KEY UPDATE)
-), gone AS (UPDATE connect_bridge_bridge SET beat_at = 'epoch' WHERE id = %(bridge)s RETURNING id)
-SELECT pg_notify('{FREED_CHANNEL}', id::text) FROM gone
+), left_bridge AS (UPDATE connect_bridge_bridge SET beat_at = 'epoch' WHERE id = %(bridge)s RETURNING id)
+SELECT pg_notify('{FREED_CHANNEL}', id::text) FROM left_bridge
 """  # noqa: S608 - a constant
 #: Bridges that could take over from this one.
 SUCCESSORS = f"""
@@ -30,7 +30,7 @@ SELECT count(*) FROM connect_bridge_bridge
 """  # noqa: S608 - a constant
 #: Give these away, as far as they are ours.
 GIVE = f"""
-WITH given AS (UPDATE connect_bridge_conversation SET owner_id = NULL WHERE id IN (
+WITH freed AS (UPDATE connect_bridge_conversation SET owner_id = NULL WHERE id IN (
     SELECT id FROM connect_bridge_conversation
      WHERE id = ANY(%(ids)s) AND owner_id = %(bridge)s ORDER BY id FOR NO KEY UPDATE))
 SELECT pg_notify('{FREED_CHANNEL}', %(bridge)s::text)
@@ -51,8 +51,8 @@ FORGET = """
 DELETE FROM connect_bridge_bridge b WHERE beat_at < now() - interval '1 hour'
    AND NOT EXISTS (SELECT 1 FROM connect_bridge_conversation WHERE owner_id = b.id)
 """
-#: Take what is nobody's, or a dead bridge's: as much as makes up this bridge's share, so that others find theirs. A
-#: `greedy` look takes all: a bridge that lives and yet claims nothing must not leave its share lying.
+#: Claim what nobody owns, or a dead bridge: up to this bridge's share, so that others find theirs. A `greedy` claim
+#: takes all: another bridge that lives and yet claims nothing must not leave its share unserved.
 CLAIM = f"""
 WITH room AS (
     SELECT GREATEST(0, ceil(number::float8 / GREATEST(1, bridges)) - mine)::bigint AS free FROM ({SHARES}) AS shares

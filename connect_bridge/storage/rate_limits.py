@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from connect_bridge.storage.ownership import BRIDGE_TTL
 
-#: NOTIFY channel: a bridge was told that it is too fast.
+#: NOTIFY channel: Amazon Connect refused a bridge's call as one too many.
 RATE_CHANNEL = "parley_pace"
 #: Of several bridges that are refused at the same time one slows all down, the others find that done.
 SLOW_DOWN = """

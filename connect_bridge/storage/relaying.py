@@ -68,7 +68,7 @@ UPDATE connect_bridge_message SET status = 'failed', error_code = %(code)s, erro
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
-    """A customer's message, or an aside, that Connect has not taken yet. `item`: of what it took of it last."""
+    """A customer's message, or a side event, that Connect has not taken yet. `item`: id of the last part it took."""
 
     id: uuid.UUID
     sequence: int

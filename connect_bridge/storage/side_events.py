@@ -1,9 +1,9 @@
-"""What is worth telling an agent and asks for nothing: reactions, edits, deletions, our own side's words past us.
+"""Side events: what an agent may want to know and need not answer, such as reactions, edits and deletions.
 
-It stands in the open chat, else on the timeline alone; it begins no chat and keeps none alive. Nor is it said while a
-flow or a bot has the chat: to a bot whatever the customer's connection says is an utterance, and it would answer a
-thumb. Then it stands on the timeline, and is told once somebody is there. All but that runs in the router's
-transaction, under the conversation's row lock.
+What our own side said elsewhere, past Parley, is one, too. A side event is shown in the open chat, else on the timeline
+alone; it begins no chat and keeps none open. It is not sent while a flow or a bot has the chat: to a bot, whatever the
+customer's connection says is an utterance, and it would answer a thumb. Then it stands on the timeline, and is sent
+once a person is in the chat. All but that runs in the router's transaction, under the conversation's row lock.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from channels_app.infrastructure.db import AsyncConnection
 from channels_app.toolkit.placeholders import describe, elsewhere
 from channels_app.types import Echoed, InboundEvent, MessageEdited, MessageReceived, MessageUnsent, Rated, Reacted
 from connect_bridge.models import OPEN_IN_SQL
-from connect_bridge.models.lifecycle import ASIDE
+from connect_bridge.models.lifecycle import SIDE_EVENT
 from connect_bridge.storage.chats import Chat
 from connect_bridge.storage.messages import insert_messages
 from connect_bridge.storage.relaying import RELAY_CHANNEL
 
-#: What an aside is about, or a customer replies to: something that we sent, or words of their own, in this conversation
-#: and no other.
+#: What a side event is about, or a customer replies to: something that we sent, or words of their own, in this
+#: conversation and no other.
 QUOTED = """
 (SELECT o.text FROM connect_bridge_sentid s JOIN connect_bridge_outboxentry o ON o.id = s.entry_id
   WHERE s.account_id = %(account)s AND s.provider_message_id = %(id)s AND o.conversation_id = %(conversation)s LIMIT 1)
@@ -37,7 +37,7 @@ UNION ALL
 LIMIT 1
 """
 _INSERT_MESSAGE = insert_messages(
-    "conversation, heard",
+    "conversation, chat",
     id="%(id)s",
     conversation_id="id",
     sequence="last_sequence",
@@ -47,14 +47,14 @@ _INSERT_MESSAGE = insert_messages(
     content_type="%(type)s",
     text="%(text)s",
     original="%(original)s",
-    status="CASE WHEN heard.listening THEN 'stored' ELSE 'noted' END",
+    status="CASE WHEN chat.listening THEN 'stored' ELSE 'noted' END",
     entry_id="%(entry)s",
     provider_message_id="%(provider_id)s",
     occurred_at="%(occurred)s",
 )
 #: For a chat that is open or about to be, because something waits to go there; else it is only noted.
 STORE = f"""
-WITH heard AS (
+WITH chat AS (
     SELECT EXISTS (SELECT 1 FROM connect_bridge_contact WHERE conversation_id = %(conversation)s
                       AND state IN {OPEN_IN_SQL})
         OR EXISTS (SELECT 1 FROM connect_bridge_message WHERE conversation_id = %(conversation)s
@@ -67,28 +67,28 @@ WITH heard AS (
 ), message AS (
     {_INSERT_MESSAGE}
 )
-SELECT owner_id, heard.listening FROM conversation, heard
+SELECT owner_id, chat.listening FROM conversation, chat
 """  # noqa: S608 - a constant
-#: The chat that it was for ended before it could be told.
+#: The chat that it was for ended before it could be shown there.
 NOTED = "UPDATE connect_bridge_message SET status = 'noted' WHERE id = %(id)s AND status = 'stored'"
-#: Nobody is in the chat that it is for: it waits for somebody, and holds nothing up.
+#: No person is in the chat that it is for: it waits for one, and holds nothing up.
 HELD_BACK = """
 UPDATE connect_bridge_message SET status = 'noted', contact_id = %(contact)s WHERE id = %(id)s AND status = 'stored'
 """
-#: Somebody is there now. What was erased meanwhile, or has expired, has lost its original, and is told to nobody.
+#: A person is there now. What was erased meanwhile, or has expired, has lost its original, and is not shown.
 TELL = f"""
-WITH told AS (
+WITH shown AS (
     UPDATE connect_bridge_message SET status = 'stored', due_at = NULL
-     WHERE contact_id = %(contact)s AND status = 'noted' AND content_type = '{ASIDE}' AND original IS NOT NULL
+     WHERE contact_id = %(contact)s AND status = 'noted' AND content_type = '{SIDE_EVENT}' AND original IS NOT NULL
     RETURNING conversation_id
 )
 SELECT pg_notify('{RELAY_CHANNEL}', owner_id::text) FROM connect_bridge_conversation
- WHERE id IN (SELECT conversation_id FROM told) AND owner_id IS NOT NULL
+ WHERE id IN (SELECT conversation_id FROM shown) AND owner_id IS NOT NULL
 """  # noqa: S608 - constants
 
 
-class Aside(msgspec.Struct, frozen=True, kw_only=True):
-    """One aside, ready to be stored. `spoken`: our side's words, not a customer's gesture."""
+class SideEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One side event, ready to be stored. `spoken`: our side's words, not a customer's gesture."""
 
     id: uuid.UUID
     conversation: uuid.UUID
@@ -127,20 +127,20 @@ async def quoted(connection: AsyncConnection, account: uuid.UUID, conversation: 
     return str(row[0]) if row else ""
 
 
-async def store(connection: AsyncConnection, aside: Aside) -> tuple[uuid.UUID | None, bool]:
+async def store(connection: AsyncConnection, event: SideEvent) -> tuple[uuid.UUID | None, bool]:
     """Store it; return who owns the conversation, and whether a chat is there to hear it."""
     params = {
-        "id": aside.id,
-        "conversation": aside.conversation,
-        "role": "AGENT" if aside.spoken else "CUSTOMER",
-        "author": aside.author[:256],
-        "type": ASIDE,
-        "text": aside.text,
-        "original": Jsonb(aside.original),
-        "entry": aside.entry,
-        "provider_id": aside.provider_id[:256],
-        "occurred": aside.occurred,
-        "spoken": aside.spoken,
+        "id": event.id,
+        "conversation": event.conversation,
+        "role": "AGENT" if event.spoken else "CUSTOMER",
+        "author": event.author[:256],
+        "type": SIDE_EVENT,
+        "text": event.text,
+        "original": Jsonb(event.original),
+        "entry": event.entry,
+        "provider_id": event.provider_id[:256],
+        "occurred": event.occurred,
+        "spoken": event.spoken,
     }
     row = await (await connection.execute(STORE, params)).fetchone()
     assert row is not None
@@ -148,9 +148,9 @@ async def store(connection: AsyncConnection, aside: Aside) -> tuple[uuid.UUID | 
 
 
 async def note(execute: Callable[[str, Any], Awaitable[int]], message: uuid.UUID, chat: Chat | None) -> None:
-    """Let an aside stand on the timeline: its chat is over, or nobody is in `chat` (yet).
+    """Let a side event stand on the timeline: its chat is over, or nobody is in `chat` (yet).
 
-    Whoever comes while this is being written is told, too. `execute` runs one statement by itself.
+    An agent who comes while this is being written sees it, too. `execute` runs one statement by itself.
     """
     if chat is None:
         await execute(NOTED, {"id": message})

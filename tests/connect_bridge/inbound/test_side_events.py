@@ -27,7 +27,7 @@ from channels_app.types import (
     TypingShown,
 )
 from connect_bridge.models import Contact, Conversation, Message, SentId
-from connect_bridge.models.lifecycle import ASIDE
+from connect_bridge.models.lifecycle import SIDE_EVENT
 from connect_bridge.operations.account_status import account_statuses
 from customers.codes import make_link_code
 from customers.models import Customer, Identity, LinkCode, Tombstone
@@ -99,8 +99,8 @@ def test_after_the_end_of_a_chat_it_starts_nothing_and_stands_on_the_timeline(
 ) -> None:
     entry = came(messenger, event())
     route()
-    aside = Message.objects.get(content_type=ASIDE)
-    assert (aside.text, aside.status, aside.direction) == (shown, "noted", "in")
+    side_event = Message.objects.get(content_type=SIDE_EVENT)
+    assert (side_event.text, side_event.status, side_event.direction) == (shown, "noted", "in")
     after = Conversation.objects.get()
     assert (after.last_inbound_at, after.active, after.owner) == (AT, False, None)
     identity = Identity.objects.get()
@@ -118,8 +118,8 @@ def test_in_an_open_chat_the_agent_is_told(
     ContactFactory(conversation=talked, state=state)
     came(messenger, event())
     route()
-    aside = Message.objects.get(content_type=ASIDE)
-    assert (aside.text, aside.status) == (shown, "stored")
+    side_event = Message.objects.get(content_type=SIDE_EVENT)
+    assert (side_event.text, side_event.status) == (shown, "stored")
     assert Conversation.objects.get().last_inbound_at == AT
 
 
@@ -139,7 +139,7 @@ def test_what_we_sent_is_quoted(messenger: Any, talked: Conversation) -> None:
     SentId.objects.create(account=messenger, entry=part, provider_message_id="m_ours")
     came(messenger, Reacted(key="x:1", sender=ANA, message_id="m_ours", emoji="❤"))
     route()
-    assert Message.objects.get(content_type=ASIDE).text == "[reacted ❤ to: Shall we?]"
+    assert Message.objects.get(content_type=SIDE_EVENT).text == "[reacted ❤ to: Shall we?]"
 
 
 STRANGERS: list[InboundEvent] = [
@@ -222,7 +222,7 @@ def test_the_echo_of_our_own_send_is_not_from_elsewhere(messenger: Any, talked: 
     route()
     entry.refresh_from_db()
     assert entry.state == ("parked" if state == "claimed" else "done")
-    assert not Message.objects.filter(content_type=ASIDE).exists()
+    assert not Message.objects.filter(content_type=SIDE_EVENT).exists()
 
 
 def test_the_echo_with_our_correlation_is_ours_though_nothing_is_committed_yet(
@@ -231,7 +231,7 @@ def test_the_echo_with_our_correlation_is_ours_though_nothing_is_committed_yet(
     (part,) = entries_of(say(talked, "We are on it"))
     came(messenger, Echoed(key="echo:9", sender=ANA, message_id="m_9", text="changed", correlation=str(part.id)))
     route()
-    assert not Message.objects.filter(content_type=ASIDE).exists()
+    assert not Message.objects.filter(content_type=SIDE_EVENT).exists()
 
 
 def test_an_echo_whose_link_was_shortened_settles_the_send_in_doubt(messenger: Any, talked: Conversation) -> None:
@@ -240,7 +240,7 @@ def test_an_echo_whose_link_was_shortened_settles_the_send_in_doubt(messenger: A
     came(messenger, Echoed(key="echo:9", sender=ANA, message_id="m_9", text="Look: https://t.co/a"))
     route()
     assert message.outbox.get().state == "accepted"
-    assert not Message.objects.filter(content_type=ASIDE).exists()
+    assert not Message.objects.filter(content_type=SIDE_EVENT).exists()
 
 
 def test_two_numbers_with_one_malformed_user_id_are_two_conversations(messenger: Any) -> None:
