@@ -42,7 +42,7 @@ class Account:
 
 
 #: Columns of the row that an account carries along.
-SETTINGS = tuple(one.name for one in fields(Account))[6:]
+SETTINGS = tuple(field.name for field in fields(Account))[6:]
 
 
 def webhook_url(kind: str, account: uuid.UUID) -> str:

@@ -55,12 +55,12 @@ FIELDS = (
 
 
 def in_section(section: Section) -> list[str]:
-    return [one.name for one in FIELDS if one.section is section]
+    return [field.name for field in FIELDS if field.section is section]
 
 
 def in_step(step: Step) -> list[AccountField]:
-    return [one for one in FIELDS if one.step is step]
+    return [field for field in FIELDS if field.step is step]
 
 
 def in_api() -> list[str]:
-    return [one.name for one in FIELDS if one.api]
+    return [field.name for field in FIELDS if field.api]

@@ -6,17 +6,15 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
+from channels_app.declarations import Advice, Api, Guide
 from channels_app.errors import SendFailed
 from channels_app.toolkit.http import Http
 from channels_app.toolkit.msgspec_tools import convert
 from channels_app.toolkit.text import TextLimit
 from channels_app.types import (
-    Advice,
     Answer,
-    Api,
     Checked,
     FoundSent,
-    Guide,
     InboundEvent,
     Listed,
     ListedInbound,

@@ -222,7 +222,7 @@ class SetupDraft(models.Model):
 
 
 class AccountHealth(models.Model):
-    """What is known of an account besides its rows: knocks at its door, its provider's answers, its test.
+    """What is known of an account besides its row: rejected webhooks, its provider's answers, its test.
 
     A table of its own, because a change of the account's row makes every worker build its channel anew.
     """

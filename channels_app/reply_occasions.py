@@ -71,9 +71,9 @@ OCCASIONS = (GREETING, CLOSED, QUEUE_DELAY, MEDIA, PAUSED, HOLDING)
 
 def choices() -> list[tuple[str, str]]:
     """Return the occasions whose texts are rows of AutoReply, for its forms."""
-    return [(one.key, one.when) for one in OCCASIONS if not one.column]
+    return [(occasion.key, occasion.when) for occasion in OCCASIONS if not occasion.column]
 
 
 def is_reply(item: str) -> bool:
     """Return whether a message's item id, which Connect's never look like, says that we told it without a person."""
-    return item.partition(" ")[0] in {one.key for one in OCCASIONS}
+    return item.partition(" ")[0] in {occasion.key for occasion in OCCASIONS}

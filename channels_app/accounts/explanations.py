@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from channels_app.declarations import Advice
 from channels_app.registry import channels
-from channels_app.types import Advice, Struct
+from channels_app.types import Struct
 
 
 class Explanation(Struct, frozen=True, kw_only=True):

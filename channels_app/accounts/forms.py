@@ -16,7 +16,7 @@ from channels_app.models import ChannelAccount
 from channels_app.types import Checked
 from people.typed import Decoder
 
-#: Credentials keep to themselves in the form: one of them may be called `name`, as a field of the account is.
+#: Before the credentials' names in the form: a credential may be called `name`, as a field of the account is.
 PREFIX = "credential_"
 #: Amazon Connect, API reference, StartChatContact: Attributes.
 MOST_ATTRIBUTE_BYTES = 32_768
@@ -55,7 +55,7 @@ class AccountForm(forms.ModelForm[ChannelAccount]):
 
     class Meta:
         model = ChannelAccount
-        fields: ClassVar[Any] = [one.name for one in FIELDS]
+        fields: ClassVar[Any] = [field.name for field in FIELDS]
         field_classes: ClassVar[Any] = {"attributes": AttributesField}
 
 
@@ -81,39 +81,39 @@ class CredentialsForm(forms.Form):
         self.answer: Checked | None = None
         super().__init__(*args, **kwargs)
         self.fields["name"].initial = account.name
-        for asked in credential_fields(self.channel):
-            self.fields[PREFIX + asked.key] = self._input(asked)
-        self.order_fields(["name", *(PREFIX + asked.key for asked in credential_fields(self.channel)), "unasked"])
+        for field in credential_fields(self.channel):
+            self.fields[PREFIX + field.key] = self._input(field)
+        self.order_fields(["name", *(PREFIX + field.key for field in credential_fields(self.channel)), "unasked"])
 
-    def _input(self, asked: CredentialField) -> forms.CharField:
-        stored = self.stored.get(asked.key, "")
-        notes = [asked.help]
-        if asked.secret:
+    def _input(self, field: CredentialField) -> forms.CharField:
+        stored = self.stored.get(field.key, "")
+        notes = [field.help]
+        if field.secret:
             notes.append("Leave empty to keep the one that is set." if stored else "")
-        if asked.key == VERIFY_TOKEN:
+        if field.key == VERIFY_TOKEN:
             notes.append("Leave empty and one is made for you." if not stored else "")
         return forms.CharField(
-            label=asked.label,
+            label=field.label,
             help_text=" ".join(filter(None, notes)),
-            required=asked.required and not (asked.secret and stored),
-            initial=None if asked.secret else stored,
-            widget=SecretInput("•••• set" if stored else "") if asked.secret else forms.TextInput(attrs=BOX),
+            required=field.required and not (field.secret and stored),
+            initial=None if field.secret else stored,
+            widget=SecretInput("•••• set" if stored else "") if field.secret else forms.TextInput(attrs=BOX),
         )
 
-    def given(self) -> dict[str, str]:
+    def entered(self) -> dict[str, str]:
         """Return what was typed, valid or not, and what is stored for the secrets that were left empty."""
-        given = {}
-        for asked in credential_fields(self.channel):
-            typed = (self.data.get(PREFIX + asked.key) or "").strip()
-            given[asked.key] = typed or (self.stored.get(asked.key, "") if asked.secret else "")
-        return {key: text for key, text in given.items() if text}
+        entered = {}
+        for field in credential_fields(self.channel):
+            typed = (self.data.get(PREFIX + field.key) or "").strip()
+            entered[field.key] = typed or (self.stored.get(field.key, "") if field.secret else "")
+        return {key: text for key, text in entered.items() if text}
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if any(name.startswith(PREFIX) for name in self.errors):
             return cleaned
         try:
-            self.account.address, self.credentials = read_credentials(self.channel.kind, self.given())
+            self.account.address, self.credentials = read_credentials(self.channel.kind, self.entered())
             self._check_address()
         except NotSaved as fault:
             self.add_error(PREFIX + fault.key if PREFIX + fault.key in self.fields else None, str(fault))

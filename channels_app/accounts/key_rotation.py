@@ -27,7 +27,7 @@ class Sealed:
 
 
 def sealed(*, act: bool) -> Iterator[Sealed]:
-    """Yield each stored value as it was found; if told to `act`, what is under an older key is encrypted anew.
+    """Yield each stored value as it was found; with `act`, what is under an older key is encrypted anew.
 
     Safe to run again and while everything runs: a value that changes meanwhile is left to whoever changes it, who
     encrypts with the first key anyway. The rows' own times stay, so no worker builds its channel anew.
@@ -46,11 +46,11 @@ def _of_factor(factor: Any, *, act: bool) -> Iterator[Sealed]:
         token = factor.data.get(name)
         if token is None:
             continue
-        one, anew = _judged((factor._meta.db_table, "data", factor.pk), token.encode())
+        value, anew = _rotated((factor._meta.db_table, "data", factor.pk), token.encode())
         if act and anew:
             again = {**factor.data, name: anew.decode()}
             type(factor).objects.filter(pk=factor.pk, data=factor.data).update(data=again)
-        yield one
+        yield value
 
 
 def _of(model: type[models.Model], field: models.Field[Any, Any], *, act: bool) -> Iterator[Sealed]:
@@ -60,22 +60,22 @@ def _of(model: type[models.Model], field: models.Field[Any, Any], *, act: bool) 
         cursor.execute(f"""SELECT "{key}", "{column}" FROM "{table}" WHERE "{column}" <> ''""")  # noqa: S608 - our own names
         rows = cursor.fetchall()
     for row, token in rows:
-        yield _looked_at(table, column, key, (row, token), act=act)
+        yield _examined(table, column, key, (row, token), act=act)
 
 
-def _looked_at(table: str, column: str, key: str, found: tuple[Any, Any], *, act: bool) -> Sealed:
-    row, token = found
-    one, anew = _judged((table, column, row), token.encode() if isinstance(token, str) else bytes(token))
+def _examined(table: str, column: str, key: str, stored: tuple[Any, Any], *, act: bool) -> Sealed:
+    row, token = stored
+    value, anew = _rotated((table, column, row), token.encode() if isinstance(token, str) else bytes(token))
     if act and anew:
         with connection.cursor() as cursor:
             cursor.execute(
                 f'UPDATE "{table}" SET "{column}" = %s WHERE "{key}" = %s AND "{column}" = %s',  # noqa: S608 - our own names
                 [anew.decode() if isinstance(token, str) else anew, row, token],
             )
-    return one
+    return value
 
 
-def _judged(where: tuple[str, str, Any], token: bytes) -> tuple[Sealed, bytes | None]:
+def _rotated(where: tuple[str, str, Any], token: bytes) -> tuple[Sealed, bytes | None]:
     """Return what this value is, and, if it is under an older key of ours, the same under the first."""
     table, column, row = where
     if is_current(token):

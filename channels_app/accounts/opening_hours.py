@@ -33,7 +33,7 @@ class Opening(Struct, frozen=True, kw_only=True):
 
     @property
     def period(self) -> str:
-        """Return a name of this stretch of being closed: who was told once in it is not told again."""
+        """Return a name of this stretch of being closed: a customer is told once in each."""
         return self.until.isoformat() if self.until else "for ever"
 
 
@@ -65,18 +65,18 @@ def open_between(hours: Hours, start: datetime, end: datetime) -> timedelta:
 
 def _stretches(hours: Hours, first: date, zone: ZoneInfo) -> Sequence[tuple[datetime, datetime]]:
     """Return the stretches of being open from a day on, those that touch put together; a few are enough."""
-    found: list[tuple[datetime, datetime]] = []
+    stretches: list[tuple[datetime, datetime]] = []
     for ahead in range(FURTHEST):
         day = first + timedelta(days=ahead)
         for begins, ends in sorted(map(tuple, _spans_of(hours, day))):
             start, end = _moment(day, begins, zone), _moment(day, ends, zone)
-            if found and found[-1][1] >= start:
-                found[-1] = (found[-1][0], max(end, found[-1][1]))
+            if stretches and stretches[-1][1] >= start:
+                stretches[-1] = (stretches[-1][0], max(end, stretches[-1][1]))
             elif start < end:
-                found.append((start, end))
-        if len(found) > 2:  # noqa: PLR2004 - today's, and one after it
+                stretches.append((start, end))
+        if len(stretches) > 2:  # noqa: PLR2004 - today's, and one after it
             break
-    return found
+    return stretches
 
 
 def _spans_of(hours: Hours, day: date) -> Spans:
@@ -99,7 +99,7 @@ def read_spans(text: str) -> list[list[str]]:
         found = _SPAN.fullmatch(part.strip())
         if found is None:
             raise ValueError(f"{part.strip()!r} is no span of time: write 09:00-17:30")
-        begins, ends = (_clock(one) for one in found.groups())
+        begins, ends = (_clock(end) for end in found.groups())
         if begins >= ends:
             raise ValueError(f"{part.strip()!r} ends before it begins")
         spans.append([begins, ends])
@@ -119,6 +119,6 @@ def write_spans(spans: Spans) -> str:
 
 def chosen(words: Mapping[str, str], locale: str, default: str) -> str:
     """Return the text in somebody's language, else in the account's, else in any; "" if there is none."""
-    wanted = (locale.replace("_", "-").lower(), locale[:2].lower(), default.lower())
-    found = {language.lower(): text for language, text in words.items()}
-    return next((found[one] for one in wanted if one in found), next(iter(found.values()), ""))
+    languages = (locale.replace("_", "-").lower(), locale[:2].lower(), default.lower())
+    texts = {language.lower(): text for language, text in words.items()}
+    return next((texts[language] for language in languages if language in texts), next(iter(texts.values()), ""))

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 #: How long what a provider said is taken as true before it is asked again by itself.
 FRESH = timedelta(hours=6)
-#: Seconds between two looks at whose turn it is.
+#: Seconds between two sweeps, each of which asks about the accounts that are due.
 SWEEP_EVERY = 600.0
 #: Accounts that one sweep asks about.
 MOST_PER_SWEEP = 20
@@ -58,7 +58,7 @@ def ask(account: ChannelAccount, name: str) -> Point:
     Calls the provider; never in a transaction.
     """
     channel = open_account(account).channel
-    assert isinstance(channel, ReadsBackConfiguration), "who has no points is not asked"
+    assert isinstance(channel, ReadsBackConfiguration), "a channel without points is not asked"
     checked = _checked(account.kind, channel.points()[name])
     point = _point(name, checked)
     _remember(account.pk, point, checked.expires_at)
@@ -81,15 +81,15 @@ def try_credentials(kind: str, account: uuid.UUID, credentials: Mapping[str, str
 def register(account: ChannelAccount) -> Checked:
     """Have the provider take our address. Calls the provider, which calls us meanwhile."""
     channel = open_account(account).channel
-    assert isinstance(channel, RegistersWebhook), "who takes no address is not given one"
+    assert isinstance(channel, RegistersWebhook), "a channel that takes no address is not asked to"
     return _checked(account.kind, lambda: Checked(ok=True, said=channel.register_webhook()))
 
 
 def due() -> list[ChannelAccount]:
     """Return enabled accounts whose provider was not asked for long, or never."""
     old = timezone.now() - FRESH
-    able = [kind for kind, one in channels().items() if issubclass(one, ReadsBackConfiguration)]
-    rows = ChannelAccount.objects.filter(enabled=True, kind__in=able).exclude(health__points_at__gt=old)
+    kinds = [kind for kind, channel in channels().items() if issubclass(channel, ReadsBackConfiguration)]
+    rows = ChannelAccount.objects.filter(enabled=True, kind__in=kinds).exclude(health__points_at__gt=old)
     return list(rows.order_by("health__points_at")[:MOST_PER_SWEEP])
 
 
@@ -106,9 +106,9 @@ def _checked(kind: str, question: Callable[[], Checked]) -> Checked:
     try:
         return question()
     except SendFailed as failure:
-        told = explain(failure.code, kind=kind, provider_code=failure.provider_code)
+        explanation = explain(failure.code, kind=kind, provider_code=failure.provider_code)
         said = f"{failure.detail}." if failure.detail[-1:].isalnum() else failure.detail
-        return Checked(ok=False, said=said, fix=f"{told.cause} {told.fix}", code=failure.provider_code)
+        return Checked(ok=False, said=said, fix=f"{explanation.cause} {explanation.fix}", code=failure.provider_code)
     except Exception as bug:  # noqa: BLE001 - one point's bug must not keep the others from being asked
         log.error("%s: a check failed by itself (%s)", kind, type(bug).__name__)  # noqa: TRY400 - a trace may quote a secret
         return Checked(ok=False, said=f"Parley failed while it asked ({type(bug).__name__}).", fix="Report this.")
@@ -131,7 +131,7 @@ def _point(name: str, checked: Checked) -> Point:
 def _remember(account: uuid.UUID, point: Point, expires_at: datetime | None) -> None:
     AccountHealth.objects.get_or_create(account_id=account)
     health = AccountHealth.objects.select_for_update().get(account_id=account)
-    others = [one for one in points_of(health) if one.name != point.name]
+    others = [other for other in points_of(health) if other.name != point.name]
     health.points = msgspec.to_builtins([*others, point])
     health.points_at = timezone.now()
     if expires_at is not None:

@@ -20,12 +20,12 @@ from channels_app.registry import channels
 from channels_app.types import Secret, Struct
 from people.history import note, runs_this_process
 
-#: A Config field of this name is the word by which the provider proves, in its handshake, that it was told our address.
-#: It is ours to choose and is meant to be copied to the provider: so it is made when left out, and may be shown.
+#: A Config field of this name is the word by which the provider proves, in its handshake, that we gave it our address.
+#: We choose it, and a person copies it to the provider: so it is made when left out, and may be shown.
 VERIFY_TOKEN = "verify_token"  # noqa: S105 - the name of a field
 #: For how long webhooks signed with replaced credentials are still taken.
 ROTATION_WINDOW = timedelta(hours=24)
-#: Characters of a secret by which one tells it from another, of those that are long enough to spare them.
+#: How many of a secret's last characters are shown, to tell it from another, and how long it must be for that.
 _TAIL, _LONG_ENOUGH = 4, 16
 #: Credentials that are only read belong to no account yet.
 _NO_ACCOUNT = uuid.UUID(int=0)
@@ -100,13 +100,13 @@ def read_credentials(kind: str, credentials: Mapping[str, str]) -> tuple[str, di
     for key in credentials:
         if key not in known:
             raise NotSaved(f"{channel.label} has no credential {key!r}. It takes: {', '.join(known)}.", key)
-    given = {key: text.strip() for key, text in credentials.items() if text.strip()}
-    complete = _with_verify_token(given, known)
+    filled = {key: text.strip() for key, text in credentials.items() if text.strip()}
+    complete = _with_verify_token(filled, known)
     try:
         channel.read_config(complete)
     except msgspec.ValidationError as fault:
         raise _explained(fault, channel) from None
-    return make_channel(kind, _NO_ACCOUNT, complete).address, given
+    return make_channel(kind, _NO_ACCOUNT, complete).address, filled
 
 
 def set_credentials(account: ChannelAccount, credentials: dict[str, str]) -> list[str]:
@@ -118,7 +118,7 @@ def set_credentials(account: ChannelAccount, credentials: dict[str, str]) -> lis
     former = account.credentials or {}
     known = credential_fields(channel_class(account.kind))
     new = _with_verify_token(credentials, [field.key for field in known], former.get(VERIFY_TOKEN, ""))
-    fresh = [one.key for one in known if one.secret and new.get(one.key) not in (None, former.get(one.key))]
+    fresh = [field.key for field in known if field.secret and new.get(field.key) not in (None, former.get(field.key))]
     if replaced := [key for key in fresh if former.get(key) is not None]:
         account.former_credentials = former
         account.former_credentials_until = timezone.now() + ROTATION_WINDOW

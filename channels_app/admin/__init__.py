@@ -96,9 +96,12 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
         """Do not ask first: what is here already is left alone, and what is new was meant for an agent all along."""
         chosen = WebhookDelivery.objects.filter(pk__in=[row.pk for row in queryset[:MOST_READ_AGAIN]])
         readings = list(read_again(chosen.order_by("received_at", "pk"), act=True))
-        for one in filter(lambda one: one.helps, readings):
-            self.log_change(request, WebhookDelivery.objects.get(pk=one.delivery), "Read again.")
-        messages, failed = sum(one.messages for one in readings), sum(bool(one.problem) for one in readings)
+        for reading in filter(lambda reading: reading.helps, readings):
+            self.log_change(request, WebhookDelivery.objects.get(pk=reading.delivery), "Read again.")
+        messages, failed = (
+            sum(reading.messages for reading in readings),
+            sum(bool(reading.problem) for reading in readings),
+        )
         summary = (
             f"{len(readings)} read again: {messages} messages are on their way to agents, {failed} cannot be read."
         )

@@ -78,7 +78,7 @@ class ChannelAccountAdmin(AuditedAdmin[ChannelAccount], FindableAdmin[ChannelAcc
         about = ["id", "address", "former_credentials_until", "created_at", "updated_at", "see_also"]
         parts: list[Any] = [
             (None, {"fields": [name, "channel", *basics]}),
-            *((str(one), {"fields": in_section(one)}) for one in Section if one is not Section.BASICS),
+            *((str(section), {"fields": in_section(section)}) for section in Section if section is not Section.BASICS),
             ("About", {"fields": about}),
         ]
         if obj is not None and self.has_change_permission(request, obj):
@@ -96,11 +96,11 @@ class ChannelAccountAdmin(AuditedAdmin[ChannelAccount], FindableAdmin[ChannelAcc
 def shown_secrets(account: ChannelAccount) -> str:
     """Return what there is to see of an account's secrets: that they are set, by whom and when, and how they end."""
     channel = channels().get(account.kind)
-    known = {one.key: one for one in account.secrets.all()}
-    secret = [field for field in credential_fields(channel) if field.secret] if channel else []
+    known = {secret.key: secret for secret in account.secrets.all()}
+    fields = [field for field in credential_fields(channel) if field.secret] if channel else []
     rows = [
         {"field": field, "known": known.get(field.key), "set": bool(account.credentials.get(field.key))}
-        for field in secret
+        for field in fields
     ]
     context = {"rows": rows, "replace": reverse("channel-step", args=[account.pk, "credentials"])}
     return render_to_string("admin/channels_app/secrets.html", context)

@@ -28,7 +28,7 @@ ZONES = [*sorted(zone for zone in available_timezones() if "/" in zone and not z
 
 def hours_of(row: BusinessHours) -> Hours:
     """Return the row as what can be asked whether it is open."""
-    holidays = {one.day.isoformat(): one.spans for one in row.holidays.all()}
+    holidays = {holiday.day.isoformat(): holiday.spans for holiday in row.holidays.all()}
     return Hours(zone=row.zone, week=row.week, holidays=holidays)
 
 
@@ -46,8 +46,8 @@ def now_of(row: BusinessHours) -> str:
 class SpansField(forms.CharField):
     """Spans of a day, as people write them."""
 
-    def __init__(self, **given: Any) -> None:
-        super().__init__(required=False, widget=forms.TextInput(attrs={**BOX, "placeholder": "closed"}), **given)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(required=False, widget=forms.TextInput(attrs={**BOX, "placeholder": "closed"}), **options)
 
     def prepare_value(self, value: Any) -> Any:
         return write_spans(value) if isinstance(value, list) else value

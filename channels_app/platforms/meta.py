@@ -13,13 +13,14 @@ from urllib.parse import quote
 
 import requests
 
+from channels_app.declarations import Api
 from channels_app.errors import BadHandshake, BadSignature, HandshakeRefused, InvalidContent, SendFailed, Unusable
 from channels_app.platforms.meta_codes import meaning
 from channels_app.toolkit.http import Http
 from channels_app.toolkit.http_errors import refusal, retry_at
 from channels_app.toolkit.payloads import list_at, number, object_at, read_object, text_at
 from channels_app.toolkit.signatures import handshake_parameter, hmac_sha256, require_same, same, signature_of
-from channels_app.types import Answer, Api, Secret, VerifiedWebhook, WebhookRequest
+from channels_app.types import Answer, Secret, VerifiedWebhook, WebhookRequest
 
 API = Api(setting="GRAPH_API_BASE_URL", addresses=("https://graph.facebook.com",))
 #: The version is ours, because the code is written for it.

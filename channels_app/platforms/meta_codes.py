@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from channels_app.declarations import Advice
 from channels_app.errors import (
     AccountProblem,
     AuthFailed,
@@ -22,7 +23,6 @@ from channels_app.errors import (
     UnknownOutcome,
     WindowClosed,
 )
-from channels_app.types import Advice
 
 #: 10 and 200 to 299 are permissions that the token lacks, unless a subcode says what else it is.
 _AUTH = ("10", "101", "102", "104", "190", "2500", *map(str, range(200, 300)), "459", "464", "467")

@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from channels_app.declarations import Guide
 from channels_app.errors import SendFailed
 from channels_app.platforms import meta
 from channels_app.platforms.meta_codes import NEW_TOKEN, SCOPES
 from channels_app.toolkit.http import Http
 from channels_app.toolkit.payloads import list_at, object_at, text_at
-from channels_app.types import Checked, Guide, Secret
+from channels_app.types import Checked, Secret
 
 GUIDE = Guide(
     ready=(

@@ -19,6 +19,7 @@ from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
+from channels_app.declarations import Api
 from channels_app.errors import BadRequest, BadSignature, InvalidContent, SendFailed, UnknownOutcome, Unusable
 from channels_app.platforms.twilio_codes import CODES
 from channels_app.toolkit.http import Http, outcome_of
@@ -27,7 +28,6 @@ from channels_app.toolkit.payloads import key_of, number, read_object, storable,
 from channels_app.toolkit.signatures import signature_of
 from channels_app.types import (
     Answer,
-    Api,
     FoundSent,
     Listed,
     ListedInbound,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from channels_app.declarations import Advice
 from channels_app.errors import (
     AccountProblem,
     AuthFailed,
@@ -21,7 +22,6 @@ from channels_app.errors import (
     Unavailable,
     WindowClosed,
 )
-from channels_app.types import Advice
 
 _AUTH = (20003, 20006, 20008, 20010, *range(20101, 20108), 20151, 20157, 63001)
 _THROTTLED = (14107, 20429, 21611, 30001, 30022, 30023, 30027, 63017, 63018, 63038)

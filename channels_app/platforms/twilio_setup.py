@@ -11,8 +11,9 @@ from typing import Any
 
 from twilio.rest import Client
 
+from channels_app.declarations import Guide
 from channels_app.errors import AccountProblem
-from channels_app.types import Checked, Guide
+from channels_app.types import Checked
 
 GUIDE = Guide(
     ready=(

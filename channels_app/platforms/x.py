@@ -17,6 +17,7 @@ from urllib.parse import quote, urlencode
 import requests
 import tweepy
 
+from channels_app.declarations import Api
 from channels_app.errors import BadHandshake, BadSignature, SendFailed, UnknownOutcome, Unusable
 from channels_app.platforms.x_codes import meaning
 from channels_app.platforms.x_contents import plain
@@ -27,7 +28,6 @@ from channels_app.toolkit.same_text import words_of
 from channels_app.toolkit.signatures import handshake_parameter, hmac_sha256, require_same, signature_of
 from channels_app.types import (
     Answer,
-    Api,
     FoundSent,
     Listed,
     ListedInbound,

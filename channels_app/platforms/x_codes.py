@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from channels_app.declarations import Advice
 from channels_app.errors import (
     AccountProblem,
     AuthFailed,
@@ -21,7 +22,6 @@ from channels_app.errors import (
     Throttled,
     Unavailable,
 )
-from channels_app.types import Advice
 
 _AUTH = ("32", "89", "93", "99", "135", "215", "220", "oauth1-permissions", "unsupported-authentication")
 #: 63 is the user that was asked for, 64 and 326 are ours; 476 is an account without the mark that the customer asks of

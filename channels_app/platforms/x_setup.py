@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from channels_app.declarations import Guide
 from channels_app.errors import AuthFailed
 from channels_app.platforms import x
 from channels_app.toolkit.http import Http
 from channels_app.toolkit.payloads import list_at, text_at
-from channels_app.types import Checked, Guide
+from channels_app.types import Checked
 
 GUIDE = Guide(
     ready=(

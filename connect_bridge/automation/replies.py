@@ -1,4 +1,4 @@
-"""What customers are told without a person: in their language, once on each occasion, whichever bridge thinks of it."""
+"""What customers are told without a person: in their language, once on each occasion, whichever bridge is first."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from connect_bridge.storage.capture import Batch, Captured, capture
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks for customers who wait for an agent, and how many one look tells.
+#: Seconds between two sweeps for customers who wait for an agent, and how many one sweep tells.
 LOOK_EVERY = 5.0
 MOST_TOLD = 100
 

@@ -45,7 +45,7 @@ def _credentials(request: HttpRequest, setup: AccountSetup, context: dict[str, A
     form_class = credentials_form(setup.channel)
     if request.method == "POST":
         typed = form_class(setup.row, setup.stored, request.POST)
-        keep_draft(setup, posted_text(request, "name"), typed.given())
+        keep_draft(setup, posted_text(request, "name"), typed.entered())
     form = form_class(setup.row, setup.stored, request.POST or None)
     if request.method == "POST" and form.is_valid():
         by, reason = request.user.get_username(), posted_text(request, "change_reason")

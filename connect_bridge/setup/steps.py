@@ -14,9 +14,9 @@ from django.urls import reverse
 from channels_app.accounts.provider_checks import points_of
 from channels_app.accounts.service import remember_secrets, set_credentials
 from channels_app.channel import Channel
+from channels_app.declarations import Guide
 from channels_app.models import AccountHealth, ChannelAccount, SetupDraft
 from channels_app.registry import channels
-from channels_app.types import Guide
 from connect_bridge.setup.round_trip import read_round_trip
 from people.history import because
 

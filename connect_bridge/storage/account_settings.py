@@ -57,7 +57,7 @@ class AccountSettings(msgspec.Struct, frozen=True, kw_only=True):
 #: Fields of AccountSettings that are put together; every other one is the column of its name.
 _COMPOSED = ("hours", "replies", "rules")
 _OWN = [name for name in AccountSettings.__struct_fields__ if name not in _COMPOSED]
-_COLUMNS = ", ".join(f"a.{name}" for name in (*_OWN, *(one.column for one in OCCASIONS if one.column)))
+_COLUMNS = ", ".join(f"a.{name}" for name in (*_OWN, *(occasion.column for occasion in OCCASIONS if occasion.column)))
 READ = f"""
 SELECT {_COLUMNS},
        CASE WHEN h.id IS NULL THEN NULL ELSE jsonb_build_object('zone', h.zone, 'week', h.week, 'holidays',
@@ -79,9 +79,10 @@ def read(row: Mapping[str, Any]) -> AccountSettings:
     replies: dict[str, dict[str, str]] = {}
     for occasion, language, text in row["replies"]:
         replies.setdefault(occasion, {})[language] = text
-    for one in OCCASIONS:
-        if text := (row[one.column] if one.column else "") or (one.default if one.key not in replies else ""):
-            replies[one.key] = {row["default_language"]: text}
+    for occasion in OCCASIONS:
+        default = occasion.default if occasion.key not in replies else ""
+        if text := (row[occasion.column] if occasion.column else "") or default:
+            replies[occasion.key] = {row["default_language"]: text}
     return convert({**row, "replies": replies}, AccountSettings)
 
 

@@ -35,12 +35,14 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         kind: str = options["kind"]
-        given = dict(map(_pair, options["set"]))
+        credentials = dict(map(_pair, options["set"]))
         try:
             migrate_if_new()
-            account = save_account(kind, options["name"], given, instance=options["instance"], flow=options["flow"])
+            account = save_account(
+                kind, options["name"], credentials, instance=options["instance"], flow=options["flow"]
+            )
         except NotSaved as refusal:
-            raise CommandError(_explained(kind, given, refusal)) from None
+            raise CommandError(_explained(kind, credentials, refusal)) from None
         except (OperationalError, ProgrammingError) as problem:
             raise CommandError(
                 f"The database did not take it: {str(problem).splitlines()[0]}. Run manage.py migrate if it is of "
@@ -63,12 +65,12 @@ def _pair(text: str) -> tuple[str, str]:
     return key, value
 
 
-def _explained(kind: str, given: dict[str, str], refusal: NotSaved) -> str:
+def _explained(kind: str, credentials: dict[str, str], refusal: NotSaved) -> str:
     """Return the refusal and, for each other credential that is missing too, what it is and where to find it."""
     try:
         fields = credential_fields(channel_class(kind))
     except NotSaved:
         return str(refusal)
-    missing = [field for field in fields if field.required and not given.get(field.key, "").strip()]
+    missing = [field for field in fields if field.required and not credentials.get(field.key, "").strip()]
     also = [f"  --set {field.key}=…  {field.help}".rstrip() for field in missing if field.key != refusal.key]
     return "\n".join([str(refusal), *(["Also missing:"] if also else []), *also])

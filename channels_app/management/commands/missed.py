@@ -20,7 +20,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--account", metavar="ID", help="ask for this account alone; else for every enabled one")
-        where = ", ".join(one.label for one in channels().values() if issubclass(one, ChecksSubscription))
+        where = ", ".join(channel.label for channel in channels().values() if issubclass(channel, ChecksSubscription))
         parser.add_argument(
             "--subscribe", action="store_true", help=f"also subscribe our app again where it no longer is ({where})"
         )

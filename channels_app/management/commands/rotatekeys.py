@@ -19,21 +19,21 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, **options: Any) -> None:
-        found = list(sealed(act=not options["dry_run"]))
-        lost = [one for one in found if one.lost]
-        older = sum(not one.current and not one.lost for one in found)
-        counts = {"stored": len(found), "older": older, "lost": len(lost), "dry_run": options["dry_run"]}
+        values = list(sealed(act=not options["dry_run"]))
+        lost = [value for value in values if value.lost]
+        older = sum(not value.current and not value.lost for value in values)
+        counts = {"stored": len(values), "older": older, "lost": len(lost), "dry_run": options["dry_run"]}
         if options["json"]:
-            self.stdout.write(json.dumps({**counts, "lost_rows": [f"{one.table} {one.row}" for one in lost]}))
+            self.stdout.write(json.dumps({**counts, "lost_rows": [f"{value.table} {value.row}" for value in lost]}))
         else:
-            self._say(counts, [f"{one.table} {one.row} ({one.column})" for one in lost])
+            self._say(counts, [f"{value.table} {value.row} ({value.column})" for value in lost])
         sys.exit(2 if lost else 0)
 
     def _say(self, counts: dict[str, Any], lost: list[str]) -> None:
         verb = "would be" if counts["dry_run"] else "were"
         self.stdout.write(f"{counts['stored']} stored values, {counts['older']} {verb} encrypted anew")
-        for one in lost:
-            self.stdout.write(f"✗ no key opens {one}")
+        for place in lost:
+            self.stdout.write(f"✗ no key opens {place}")
             self.stdout.write("  fix: add the former key to FIELD_ENCRYPTION_KEYS, or enter the credentials again")
         if not lost and not counts["dry_run"]:
             self.stdout.write("The first key opens everything: the others can be taken out of FIELD_ENCRYPTION_KEYS.")

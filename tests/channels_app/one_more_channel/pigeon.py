@@ -11,6 +11,7 @@ import msgspec
 
 from channels_app import types
 from channels_app.channel import Channel
+from channels_app.declarations import Api
 from channels_app.errors import Blocked, UnknownOutcome
 from channels_app.toolkit import payloads
 from channels_app.toolkit.http_errors import refusal
@@ -18,7 +19,7 @@ from channels_app.toolkit.payloads import Id, Payload, PersonId, key_of, read_ob
 from channels_app.toolkit.signatures import Credentials, hmac_sha256, require_same, signature_of
 from channels_app.toolkit.text import TextLimit
 
-API = types.Api(setting="PIGEON_API_BASE_URL", addresses=("https://api.pigeon.example",))
+API = Api(setting="PIGEON_API_BASE_URL", addresses=("https://api.pigeon.example",))
 
 
 class Config(Credentials, frozen=True, kw_only=True):
