@@ -33,7 +33,9 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from channels_app.toolkit.outbound_proxy import UnusableBundle, UnusableProxy, ca_bundle, proxy_for, why_no_way
+from channels_app.toolkit.certificates import UnusableBundle, ca_bundle
+from channels_app.toolkit.connection_errors import why_unreachable
+from channels_app.toolkit.outbound_proxy import UnusableProxy, proxy_for
 
 #: One attempt, and a few seconds for it: whoever calls decides whether to call again.
 ONE_ATTEMPT: Any = {"total_max_attempts": 1}
@@ -90,7 +92,7 @@ class AwsUnanswered(AwsError):
 
     def __init__(self, text: str, failure: Exception) -> None:
         super().__init__(text, failure)
-        self.reason = why_no_way(failure)
+        self.reason = why_unreachable(failure)
 
 
 class AwsUnreadable(AwsUnanswered):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from channels_app.errors import Unusable
-from channels_app.toolkit.payloads import read_object
+from channels_app.toolkit.json_body import read_object
 
 #: Where a provider's words stand, and addresses to go and look.
 _TELLING = ("title", "name", "subtitle", "text", "description", "body", "caption", "label", "url", "item_url", "link")

@@ -18,7 +18,8 @@ from channels_app.errors import BadHandshake, BadSignature, HandshakeRefused, In
 from channels_app.platforms.meta_codes import meaning
 from channels_app.toolkit.http import Http
 from channels_app.toolkit.http_errors import refusal, retry_at
-from channels_app.toolkit.payloads import list_at, number, object_at, read_object, text_at
+from channels_app.toolkit.json_body import read_object
+from channels_app.toolkit.payloads import list_at, number, object_at, text_at
 from channels_app.toolkit.signatures import handshake_parameter, hmac_sha256, require_same, same, signature_of
 from channels_app.types import Answer, Secret, VerifiedWebhook, WebhookRequest
 

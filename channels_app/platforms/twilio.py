@@ -24,7 +24,8 @@ from channels_app.errors import BadRequest, BadSignature, InvalidContent, SendFa
 from channels_app.platforms.twilio_codes import CODES
 from channels_app.toolkit.http import Http, outcome_of
 from channels_app.toolkit.http_errors import refusal, retry_at
-from channels_app.toolkit.payloads import key_of, number, read_object, storable, text_at
+from channels_app.toolkit.json_body import read_object, storable
+from channels_app.toolkit.payloads import key_of, number, text_at
 from channels_app.toolkit.signatures import signature_of
 from channels_app.types import (
     Answer,

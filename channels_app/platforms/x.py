@@ -23,7 +23,8 @@ from channels_app.platforms.x_codes import meaning
 from channels_app.platforms.x_contents import plain
 from channels_app.toolkit.http import Http, outcome_of
 from channels_app.toolkit.http_errors import refusal, retry_at
-from channels_app.toolkit.payloads import key_of, list_at, number, object_at, read_object, text_at
+from channels_app.toolkit.json_body import read_object
+from channels_app.toolkit.payloads import key_of, list_at, number, object_at, text_at
 from channels_app.toolkit.same_text import words_of
 from channels_app.toolkit.signatures import handshake_parameter, hmac_sha256, require_same, signature_of
 from channels_app.types import (

@@ -17,7 +17,7 @@ from channels_app.channel import Channel
 from channels_app.errors import UnknownOutcome, Unusable
 from channels_app.platforms import meta, meta_codes, meta_contents, meta_events, meta_setup, setup_by_api
 from channels_app.platforms.meta_events import About
-from channels_app.toolkit import payloads
+from channels_app.toolkit import json_body, payloads
 from channels_app.toolkit.payloads import Id, Payload, PersonId, Piece, key_of, object_at, short_id, text_at
 from channels_app.toolkit.signatures import Credentials
 from channels_app.toolkit.text import TextLimit
@@ -93,7 +93,7 @@ class Messenger(setup_by_api.SetUpByApi, Channel[Config]):
         return last_inbound_at + WINDOW
 
     def parse(self, webhook: VerifiedWebhook) -> list[InboundEvent]:
-        body = payloads.read_object(webhook.body)
+        body = json_body.read_object(webhook.body)
         if not isinstance(body.get("entry"), list):
             raise Unusable("no entries")
         return payloads.read_each(self._pieces(body["entry"]), self.address)

@@ -19,7 +19,7 @@ from channels_app.errors import Unusable
 from channels_app.platforms import setup_by_api, x, x_codes, x_events, x_setup
 from channels_app.platforms.x_contents import own_words, parts_of, plain, sender_of, with_links
 from channels_app.platforms.x_events import UserId
-from channels_app.toolkit import payloads
+from channels_app.toolkit import json_body, payloads
 from channels_app.toolkit.payloads import Id, Payload, Piece, hash_key, key_of, object_at, short_id, text_at
 from channels_app.toolkit.signatures import Credentials
 from channels_app.toolkit.text import TextLimit
@@ -86,7 +86,7 @@ class Twitter(setup_by_api.SetUpByApi, Channel[Config]):
         return x.handshake(request, self.config.consumer_secret)
 
     def parse(self, webhook: VerifiedWebhook) -> list[InboundEvent]:
-        body = payloads.read_object(webhook.body)
+        body = json_body.read_object(webhook.body)
         if text_at(body, "data", "event_type"):
             return payloads.read_each(self._activity(body["data"]), self.address)
         if "for_user_id" in body or "user_event" in body:

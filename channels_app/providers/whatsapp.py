@@ -19,7 +19,8 @@ from channels_app.channel import Channel
 from channels_app.errors import UnknownOutcome
 from channels_app.platforms import setup_by_api, twilio, twilio_codes, twilio_setup
 from channels_app.platforms.twilio_contents import PHONE, PREFIX, parts_of, reaction_in, referral_of, sender_of
-from channels_app.toolkit.payloads import key_of, misaddressed, read_object, unrecognised
+from channels_app.toolkit.json_body import read_object
+from channels_app.toolkit.payloads import key_of, misaddressed, unrecognised
 from channels_app.toolkit.signatures import Credentials
 from channels_app.toolkit.text import TextLimit
 from channels_app.toolkit.vcards import LARGEST

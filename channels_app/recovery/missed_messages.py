@@ -25,7 +25,7 @@ from channels_app.infrastructure.backoff import spread
 from channels_app.models import ChannelAccount, InboundCheck, InboundEntry, WebhookDelivery
 from channels_app.registry import channels
 from channels_app.toolkit.http import HttpTrace
-from channels_app.toolkit.payloads import storable
+from channels_app.toolkit.json_body import storable
 from channels_app.types import Listed, VerifiedWebhook
 from channels_app.webhooks.intake import ParsedDelivery, parse_webhook
 from channels_app.webhooks.store import store

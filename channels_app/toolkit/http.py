@@ -23,7 +23,9 @@ from urllib3.exceptions import (
 )
 
 from channels_app.errors import SendFailed, Unavailable, UnknownOutcome
-from channels_app.toolkit.outbound_proxy import UnusableBundle, UnusableProxy, ca_bundle, proxy_for, why_no_way
+from channels_app.toolkit.certificates import UnusableBundle, ca_bundle
+from channels_app.toolkit.connection_errors import why_unreachable
+from channels_app.toolkit.outbound_proxy import UnusableProxy, proxy_for
 from channels_app.types import Struct
 
 #: Seconds to connect, and to wait for the next byte of the answer. A send is claimed for longer than both together.
@@ -79,7 +81,7 @@ def outcome_of(failure: BaseException) -> SendFailed:
     if isinstance(failure, NoWayOut):
         return Unavailable(str(failure))
     if isinstance(failure, requests.ConnectTimeout) or _never_connected(failure):
-        return Unavailable(f"could not connect to the provider: {why_no_way(failure)}")
+        return Unavailable(f"could not connect to the provider: {why_unreachable(failure)}")
     return UnknownOutcome("the connection broke before the provider answered")
 
 

@@ -1,6 +1,7 @@
 """Read what a messenger sent: strict about form and about every field that we use, blind to all others.
 
-A body is parsed once, here. `null` means the same as absent. One broken event of a batch never costs the good ones.
+A body is parsed once (json_body.py). `null` means the same as absent. One broken event of a batch never costs the good
+ones.
 """
 
 from __future__ import annotations
@@ -37,8 +38,6 @@ PersonId = Annotated[
 
 #: Longer keys and ids are hashed: a provider's id is a name, not a place to store things.
 LONGEST_ID = 200
-#: No messenger nests deeper than ten levels.
-DEEPEST = 64
 _LONGEST_REASON = 150
 #: Before the first of these messengers existed; a provider's clock that says so is wrong.
 _EARLIEST = 1_136_073_600
@@ -46,74 +45,10 @@ _DAY = 86_400
 _MILLISECONDS_FROM = 100_000_000_000
 _LATEST = 10**14
 _STAMP = re.compile("[0-9]{1,14}")
-#: What PostgreSQL's text and jsonb cannot hold: NUL, and halves of surrogate pairs.
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 
 class Payload(msgspec.Struct, frozen=True):
     """A part of a provider's body: the fields that we read, typed. Others are ignored."""
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key comes twice")
-    if None in found.values():
-        return {key: value for key, value in found.items() if value is not None}
-    return found
-
-
-def _float(text: str) -> float:
-    found = float(text)
-    if math.isinf(found):
-        raise ValueError("a number is too large")
-    return found
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
-
-
-_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_constant=_no_constant)
-
-
-def read_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in the body; raise Unusable for anything else than one, in plain UTF-8.
-
-    Also refused: a key that comes twice, NaN and infinities, numbers of thousands of digits, deep nesting. NUL and
-    lone surrogates inside strings become U+FFFD.
-    """
-    try:
-        found = _decoder.decode(body.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise Unusable("the body is not UTF-8") from None
-    except RecursionError:
-        raise Unusable("the body is nested too deep") from None
-    except ValueError:
-        raise Unusable("the body is not JSON") from None
-    if not isinstance(found, dict):
-        raise Unusable("the body is not a JSON object")
-    if _SUSPECT.search(body) or body.count(b"{") + body.count(b"[") > DEEPEST:
-        return {storable(key): _storable(value, 1) for key, value in found.items()}
-    return found
-
-
-def storable(text: str) -> str:
-    """Return the text with what PostgreSQL cannot hold replaced by U+FFFD."""
-    return _UNSTORABLE.sub("\ufffd", text)
-
-
-def _storable(value: Any, depth: int) -> Any:
-    if depth > DEEPEST:
-        raise Unusable("the body is nested too deep")
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, dict):
-        return {storable(key): _storable(inner, depth + 1) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_storable(inner, depth + 1) for inner in value]
-    return value
 
 
 def read_as(kind: type[T], raw: Any) -> T:
@@ -133,32 +68,32 @@ def _at(raw: Any, path: tuple[str | int, ...]) -> Any:
 def text_at(raw: Any, *path: str | int) -> str:
     """Return the text at the path in the raw JSON, "" if there is none.
 
-    This and its siblings are for the trimmings of a message, which must not cost the message: a profile, an
+    This and its siblings are for optional parts of a message, which must not cost the message: a profile, an
     attachment, a link. What must be right is a typed payload.
     """
-    found = _at(raw, path)
-    return found if isinstance(found, str) else ""
+    value = _at(raw, path)
+    return value if isinstance(value, str) else ""
 
 
 def object_at(raw: Any, *path: str | int) -> dict[str, Any]:
     """Return the object at the path, {} if there is none."""
-    found = _at(raw, path)
-    return found if isinstance(found, dict) else {}
+    value = _at(raw, path)
+    return value if isinstance(value, dict) else {}
 
 
 def list_at(raw: Any, *path: str | int) -> list[Any]:
     """Return the array at the path, [] if there is none."""
-    found = _at(raw, path)
-    return found if isinstance(found, list) else []
+    value = _at(raw, path)
+    return value if isinstance(value, list) else []
 
 
 def number(raw: Any) -> float | None:
     """Return a finite number, whether it came as one or as text; None if it is neither."""
     try:
-        found = float(raw) if isinstance(raw, (str, int, float)) and not isinstance(raw, bool) else None
+        value = float(raw) if isinstance(raw, (str, int, float)) and not isinstance(raw, bool) else None
     except (ValueError, OverflowError):
         return None
-    return found if found is not None and math.isfinite(found) else None
+    return value if value is not None and math.isfinite(value) else None
 
 
 def read_each(pieces: Iterable[Piece], ours: str) -> list[InboundEvent]:
@@ -191,9 +126,9 @@ def key_of(kind: str, *ids: str) -> str:
     return f"{kind}:{short_id(':'.join(ids))}"
 
 
-def hash_key(kind: str, *said: Any) -> str:
-    """Return the dedupe key of an event without an id: what it says is all there is to know it by."""
-    return f"{kind}:{sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()}"
+def hash_key(kind: str, *content: Any) -> str:
+    """Return the dedupe key of an event without an id: a digest of its content."""
+    return f"{kind}:{sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()}"
 
 
 def moment(stamp: int | str | None) -> datetime | None:

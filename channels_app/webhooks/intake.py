@@ -18,7 +18,8 @@ from channels_app.account import Account
 from channels_app.channel import Channel
 from channels_app.errors import BadRequest, BadSignature, Unusable, WebhookRejected
 from channels_app.models import InboundEntry, WebhookDelivery, shard_of
-from channels_app.toolkit.payloads import LONGEST_ID, short_id, storable
+from channels_app.toolkit.json_body import storable
+from channels_app.toolkit.payloads import LONGEST_ID, short_id
 from channels_app.types import (
     InboundEvent,
     MessageReceived,

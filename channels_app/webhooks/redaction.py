@@ -17,7 +17,7 @@ import msgspec
 from stdnum import iban, luhn
 
 from channels_app.errors import Unusable
-from channels_app.toolkit.payloads import read_object
+from channels_app.toolkit.json_body import read_object
 from channels_app.types import AccountChanged, InboundEvent, Selection
 from people.privacy import BETWEEN_DIGITS
 

@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 import aiohttp
 import msgspec
 
-from channels_app.toolkit.outbound_proxy import UnusableBundle, UnusableProxy, proxy_for, tls_context, why_no_way
+from channels_app.toolkit.certificates import UnusableBundle, tls_context
+from channels_app.toolkit.connection_errors import why_unreachable
+from channels_app.toolkit.outbound_proxy import UnusableProxy, proxy_for
 from connect_bridge.connect.error_codes import PARTICIPANT, SEND_MESSAGE, Table, meaning
 from connect_bridge.connect.gateway import (
     Connection,
@@ -149,7 +151,7 @@ class AwsParticipants:
         except (msgspec.MsgspecError, RecursionError):
             raise Unreachable(f"the participant service answered {path} with something unreadable") from None
         except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as failure:
-            raise NoWay(f"no connection to Amazon Connect's participant service: {why_no_way(failure)}") from None
+            raise NoWay(f"no connection to Amazon Connect's participant service: {why_unreachable(failure)}") from None
         except (aiohttp.ClientError, TimeoutError) as failure:
             raise Unreachable(f"the participant service did not answer {path}: {type(failure).__name__}") from None
 

@@ -17,7 +17,9 @@ import msgspec
 import picows
 import python_socks
 
-from channels_app.toolkit.outbound_proxy import UnusableBundle, UnusableProxy, proxy_for, tls_context, why_no_way
+from channels_app.toolkit.certificates import UnusableBundle, tls_context
+from channels_app.toolkit.connection_errors import why_unreachable
+from channels_app.toolkit.outbound_proxy import UnusableProxy, proxy_for
 from connect_bridge.connect.gateway import GatewayError, Item, NoWay, SetUp, Unreachable
 from connect_bridge.connect.item_reader import read_item
 from connect_bridge.connect.metrics import UNREADABLE_ITEMS
@@ -62,7 +64,7 @@ def _meaning(failure: Exception) -> GatewayError:
     if isinstance(failure, UnusableProxy | UnusableBundle):
         return SetUp(f"no way out to Amazon Connect: {failure}")
     if isinstance(failure, python_socks.ProxyError | ssl.SSLError | gaierror):
-        return NoWay(f"no connection to the chat's websocket: {why_no_way(failure)}")
+        return NoWay(f"no connection to the chat's websocket: {why_unreachable(failure)}")
     return Unreachable(f"the chat's websocket did not open: {type(failure).__name__}")
 
 

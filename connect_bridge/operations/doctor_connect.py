@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from channels_app.accounts.explanations import explain
 from channels_app.models import ChannelAccount, RoutingRule
-from channels_app.toolkit.outbound_proxy import UnusableBundle, UnusableProxy, ca_bundle, proxy_for, shown
+from channels_app.toolkit.certificates import UnusableBundle, ca_bundle
+from channels_app.toolkit.outbound_proxy import UnusableProxy, proxy_for, shown
 from connect_bridge.aws import (
     ONE_ATTEMPT,
     AwsNoWayOut,

@@ -15,7 +15,8 @@ from channels_app.declarations import Api
 from channels_app.errors import Blocked, UnknownOutcome
 from channels_app.toolkit import payloads
 from channels_app.toolkit.http_errors import refusal
-from channels_app.toolkit.payloads import Id, Payload, PersonId, key_of, read_object, short_id, text_at
+from channels_app.toolkit.json_body import read_object
+from channels_app.toolkit.payloads import Id, Payload, PersonId, key_of, short_id, text_at
 from channels_app.toolkit.signatures import Credentials, hmac_sha256, require_same, signature_of
 from channels_app.toolkit.text import TextLimit
 

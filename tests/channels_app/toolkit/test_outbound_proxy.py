@@ -9,9 +9,10 @@ import pytest
 import requests
 
 from channels_app.errors import Unavailable
-from channels_app.toolkit import outbound_proxy
+from channels_app.toolkit import certificates
+from channels_app.toolkit.certificates import UnusableBundle, ca_bundle
 from channels_app.toolkit.http import Http
-from channels_app.toolkit.outbound_proxy import UnusableBundle, UnusableProxy, ca_bundle, proxy_for, shown
+from channels_app.toolkit.outbound_proxy import UnusableProxy, proxy_for, shown
 from sandbox import demo
 from tests.outbound_proxy_kit import HOST, VARIABLES, Proxy, authority, listening
 
@@ -139,7 +140,7 @@ def test_a_bundle_without_a_certificate_is_said(monkeypatch, tmp_path: Path) -> 
     (tmp_path / "empty.pem").touch()
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "empty.pem"))
     with pytest.raises(UnusableBundle, match="empty"):
-        outbound_proxy.tls_context()
+        certificates.tls_context()
     monkeypatch.delenv("SSL_CERT_FILE")
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
     with pytest.raises(UnusableBundle, match="SSL_CERT_DIR"):

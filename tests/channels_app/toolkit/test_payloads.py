@@ -9,16 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels_app.errors import BadSignature, Unusable
-from channels_app.toolkit.payloads import (
-    hash_key,
-    key_of,
-    moment,
-    number,
-    read_object,
-    short_id,
-    text_at,
-    unix_milliseconds,
-)
+from channels_app.toolkit.json_body import read_object
+from channels_app.toolkit.payloads import hash_key, key_of, moment, number, short_id, text_at, unix_milliseconds
 from channels_app.webhooks.codec import decode_event, encode_event
 from tests.channels_app.providers.kit import received
 
