@@ -1,7 +1,7 @@
 """What a customer's words say about the customer: a code that proves who they are, a STOP, a number that they type.
 
-Looked for in the router's transaction, once for each message. Most messages hold nothing of the kind, and cost a look
-at their text and no query.
+Looked for in the router's transaction, once for each message. Most messages hold nothing of the kind: they cost no
+query.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ STOPPED = "SELECT 1 FROM customers_identity WHERE id = %s AND suppressed_at IS N
 async def read_customer_signals(
     connection: AsyncConnection, identity: uuid.UUID, event: InboundEvent, text: str, entry: int
 ) -> list[Notification]:
-    """Draw what the message says about its sender; return who is to be told of it, once the message is stored.
+    """Act on what the message says about its sender; return whom to notify once the message is stored.
 
     `text` is what the agent reads, `entry` where it came in.
     """
     if not isinstance(event, MessageReceived):
         return []
     evidence: dict[str, Any] = {"entry": entry}
-    told = await _codes(connection, identity, event, text, evidence)
+    notices = await _codes(connection, identity, event, text, evidence)
     await _words(connection, identity, event.text, evidence)
     if hints := hints_in(event.text):
         types, values = zip(*hints, strict=True)
         await connection.execute(ADD_HINTS, {"id": identity, "types": list(types), "values": list(values)})
-    return told
+    return notices
 
 
 async def note_consent(connection: AsyncConnection, person: Person, event: ConsentChanged, entry: int) -> str:
@@ -78,21 +78,21 @@ async def note_linking(connection: AsyncConnection, person: Person, event: Accou
     """
     if not event.linked:
         return "account unlinked: merges stay until a person undoes them"
-    found = code_format.link_codes_in(event.code)
-    if not found:
+    link_codes = code_format.link_codes_in(event.code)
+    if not link_codes:
         return "account linked, with a code that is not ours"
     try:
         identity = await recognise(connection, person) or await identify(connection, person, event.occurred_at)
     except Erased:
         return "its sender was erased"
-    redeemed = await take(connection, codes.redeem(identity, found[0], {"entry": entry}, Method.PLATFORM))
+    redeemed = await take(connection, codes.redeem(identity, link_codes[0], {"entry": entry}, Method.PLATFORM))
     if redeemed.outcome == Outcome.MERGED:
         await send_notices(connection, claims.joined(identity, redeemed.source))
     return f"account linked: {redeemed.outcome}"
 
 
 async def note_referral(connection: AsyncConnection, person: Person, event: Referred) -> list[Notification]:
-    """Take a link code that came with a link into a chat that there is; return who is to be told of it.
+    """Take a link code that came with a link into a chat that there is; return whom to notify.
 
     Whoever has not written here cannot be asked, so the code stays unused. It lifts no STOP. Raises Erased.
     """
@@ -100,10 +100,10 @@ async def note_referral(connection: AsyncConnection, person: Person, event: Refe
     if identity is None:
         return []
     for code in code_format.link_codes_in(event.referral)[:MOST_CODES]:
-        outcome, told = await take(connection, claims.claim(identity, code))
+        outcome, notices = await take(connection, claims.claim(identity, code))
         log.info("identity %s came with a link code: %s", identity, outcome)
-        if told:
-            return told
+        if notices:
+            return notices
     return []
 
 
@@ -111,10 +111,10 @@ async def _codes(
     connection: AsyncConnection, identity: uuid.UUID, event: MessageReceived, text: str, evidence: dict[str, Any]
 ) -> list[Notification]:
     for code in code_format.link_codes_in(text)[:MOST_CODES]:
-        outcome, told = await take(connection, claims.claim(identity, code))
+        outcome, notices = await take(connection, claims.claim(identity, code))
         log.info("identity %s sent a link code: %s", identity, outcome)
         if outcome in (Outcome.ASKED, Outcome.ONE_ALREADY):
-            return told
+            return notices
     if (reply := claims.reply_in(event.text)) is not None:
         return await take(connection, claims.answer(identity, reply, evidence))
     if digits := code_format.one_time_code_in(event.text):
@@ -127,11 +127,11 @@ async def _codes(
 
 
 async def _words(connection: AsyncConnection, identity: uuid.UUID, text: str, evidence: dict[str, Any]) -> None:
-    asked = consent.word_of(text)
-    if asked is False:
+    wants_messages = consent.word_of(text)
+    if wants_messages is False:
         word = consent.ConsentSource(source="customer", topic="STOP", evidence=evidence)
         await take(connection, consent.withdraw_all(identity, word))
-    elif asked:
+    elif wants_messages:
         word = consent.ConsentSource(source="customer", topic="START", evidence=evidence)
         await take(connection, consent.allow_answers(identity, word))
     elif consent.only_offers(text):

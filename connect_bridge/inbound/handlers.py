@@ -52,7 +52,7 @@ STRANGERS_WAIT = timedelta(minutes=1)
 
 
 class EventHandler:
-    """Handles the events of one batch. `notices` is who is to be told of a link code, once the messages are stored."""
+    """Handles the events of one batch. `notices`: whom to notify of a link code, once the messages are stored."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection

@@ -80,7 +80,7 @@ UPDATE connect_bridge_message m
      < array_position(ARRAY{list(map(str, LADDER))}::text[], %(status)s::text)
 """  # noqa: S608 - constants
 #: What was sent before the watermark, to its last part. A send began when it was claimed: the provider's clock, which
-#: named the moment, saw the message after that and before we heard of it.
+#: named the moment, saw the message after that and before we were told.
 RAISE_UP_TO_WATERMARK = f"""
 UPDATE connect_bridge_message m SET status = %(status)s
  WHERE m.status = ANY(%(from)s) AND m.id IN (

@@ -1,4 +1,4 @@
-"""What a messenger tells of our messages afterwards: receipts and echoes, joined to what the outbox sent.
+"""What a messenger reports of our messages afterwards: receipts and echoes, joined to what the outbox sent.
 
 Runs in a transaction of the caller's. Statuses only climb; a receipt may come before our own commit, twice, or in any
 order.

@@ -38,7 +38,7 @@ def recorded_calls() -> Iterator[list[HttpTrace]]:
 def channel_of(account: uuid.UUID, kind: str, version: datetime) -> Channel[Any]:
     """Return the account's channel. `version` is the row's `updated_at`: another one means new credentials.
 
-    Raises AccountProblem if the stored credentials do not fit the channel, Unavailable if no key of ours opens them.
+    Raises AccountProblem if the stored credentials do not fit the channel, Unavailable if no key of ours decrypts them.
     """
     ready = _ready.get(account)
     if ready is None or ready[0] != version:

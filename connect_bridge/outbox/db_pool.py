@@ -1,4 +1,4 @@
-"""The workers' way to PostgreSQL: a few pooled psycopg connections that threads hold only while a statement runs."""
+"""The workers' connections to PostgreSQL: a few, pooled, which a thread holds only while a statement runs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["Connection", "check", "close", "connection"]
 MOST_CONNECTIONS = 8
 #: Seconds to wait for a connection before psycopg.OperationalError.
 WAIT = 5.0
-#: Statements here take milliseconds: one that stands still (a lock, a disk) must not hold a worker's thread for ever.
-NO_STANDSTILL = "-c statement_timeout=60s"
+#: Statements here take milliseconds: one that hangs (a lock, a disk) must not hold a worker's thread for ever.
+STATEMENT_TIMEOUT = "-c statement_timeout=60s"
 
 #: As which pg_stat_activity shows them.
 NAME = "parley-outbox"
@@ -49,7 +49,7 @@ def _pool() -> Pool:
         pool = _pools.get(os.getpid())
         if pool is None:
             arguments = {"autocommit": True, "application_name": NAME}
-            arguments |= with_options(connect_parameters(), NO_STANDSTILL)
+            arguments |= with_options(connect_parameters(), STATEMENT_TIMEOUT)
             pool = Pool(kwargs=arguments, max_size=MOST_CONNECTIONS, open=True, name="worker")
             _pools[os.getpid()] = pool
         return pool

@@ -69,7 +69,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _THROTTLED = "EXISTS (SELECT 1 FROM connect_bridge_accountpause p WHERE p.account_id = a.id AND p.until > now())"
-#: A person has paused the account: only what tells of it goes out, before everything else.
+#: A person has paused the account: only the reply that says so goes out, before everything else.
 _HELD_BACK = "(a.paused_since IS NOT NULL AND NOT o.passes_pause)"
 _ACCOUNT_PAUSED = """EXISTS (
     SELECT 1 FROM connect_bridge_conversation hc JOIN channels_app_channelaccount ha ON ha.id = hc.account_id
@@ -96,7 +96,7 @@ RETURNING o.id AS entry, o.message_id AS message, o.conversation_id AS conversat
               AS suppressed_by,
           (SELECT count(*) FROM connect_bridge_outboxentry p WHERE p.message_id = o.message_id) AS parts
 """  # noqa: S608 - a constant
-#: Who settles one part of several must see what others settle meanwhile: they take turns.
+#: Whoever settles one part of several must see what others settle meanwhile, so they take turns.
 LOCK_PARTS = "SELECT 1 FROM connect_bridge_outboxentry WHERE message_id = %s ORDER BY part FOR UPDATE"
 #: Half a message helps nobody: what follows a part that failed is not sent.
 EARLIER_PART = "error_code = 'earlier_part', error_detail = 'An earlier part of this message failed.'"
@@ -165,7 +165,7 @@ UPDATE connect_bridge_message m SET status = 'uncertain', error_code = 'unknown_
  WHERE m.id IN (SELECT message_id FROM settled) AND m.status IN ('stored', 'relayed')
 RETURNING m.id AS message, m.conversation_id AS conversation, m.status
 """  # noqa: S608 - a constant
-#: Heads that are due, the oldest first. A task for a fresh one is under way already: it is left a moment.
+#: Conversations whose next send is due, the oldest first. A new one has a task already: it is left a moment.
 DUE = f"""
 SELECT o.conversation_id
   FROM connect_bridge_outboxentry o JOIN connect_bridge_conversation c ON c.id = o.conversation_id
@@ -178,7 +178,7 @@ SELECT o.conversation_id
                       AND (a.paused_since IS NULL OR b.passes_pause))
  ORDER BY o.due_at LIMIT %(most)s
 """  # noqa: S608 - a constant
-#: What would wait longer than our patience for the end of its account's pause. Nobody has to try it to know that.
+#: What would wait longer than PATIENCE for the end of its account's pause is given up without another attempt.
 HOPELESS = """
 WITH hopeless AS (
     SELECT o.id, p.until FROM connect_bridge_accountpause p

@@ -1,4 +1,4 @@
-"""Give dead or uncertain sends another life, because a person said so."""
+"""Send dead or uncertain messages again, because a person asked for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether, and when, a send that failed is tried again; the same for an answer and for what a receipt tells later."""
+"""Whether, and when, a send that failed is tried again; the same for an answer and for a receipt that comes later."""
 
 from __future__ import annotations
 

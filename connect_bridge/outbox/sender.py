@@ -1,9 +1,9 @@
-"""From the store to the messenger: claim the head of a conversation, send it, write down what became of it.
+"""From the store to the messenger: claim a conversation's next send, call the messenger, write down what became of it.
 
-Entries of one conversation go out one after the other, in order; conversations know nothing of each other. Nothing is
-sent inside a transaction. Whether the customer wrote too long ago is for the provider to say: it knows windows that ads
-and tags extend, our clock does not; its refusal is a dead letter in its own words. Who said STOP, or blocked us, is
-sent nothing, whatever the provider would say.
+Entries of one conversation go out one after the other, in order; conversations are independent of each other. Nothing
+is sent inside a transaction. Whether the customer wrote too long ago is for the provider to say: it knows windows that
+ads and tags extend, our clock does not; its refusal is a dead letter in its own words. A customer who said STOP, or
+blocked us, is sent nothing, whatever the provider would say.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ DRAIN_SECONDS = 60.0
 SENDERS = 16
 #: Rows that one sweep looks after, of each sort.
 SWEEP_MOST = 500
-#: Seconds after which a message that nobody has tried counts as forgotten.
+#: Seconds after which a message that no task has tried is picked up by the sweep.
 FORGOTTEN_AFTER = 2.0
 HELD_UP = "Gave up: the messenger takes nothing from this account for %s min."
 SUPPRESSED = "Not sent: the customer asked for no messages ({}). Their next message lifts that."

@@ -1,4 +1,4 @@
-"""Keep what a messenger's refusal says of the customer: they opted out there, or blocked us, without telling us.
+"""Write down what a messenger's refusal says of the customer: they opted out there, or blocked us, without telling us.
 
 Only the classes OptedOut and Blocked say that, and a provider's code or words that name the recipient make them; a
 status alone never does. It counts the same whether it came as an answer or as a receipt.
@@ -24,7 +24,7 @@ OF_THE_CUSTOMER = (OptedOut, Blocked)
 
 
 def note_refusal(claim: Claim, failure: SendFailed) -> None:
-    """Write down what the customer does not take. If the database is away, the next refusal tells."""
+    """Write down what the customer does not take. If the database is away, the next refusal says it again."""
     try:
         with db_pool.connection() as connection, connection.cursor() as cursor:
             take_with(cursor, withdrawn(claim.identity, claim.entry, type(failure), failure.provider_code))

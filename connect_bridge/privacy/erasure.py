@@ -1,4 +1,4 @@
-"""Erase a person: what says who they are or what was said goes, on every channel, and does not come back.
+"""Erase a person: what says who they are, and all that was said, is deleted on every channel, and does not come back.
 
 Rows stay, empty, so that counts, keys and histories hold. A webhook that is delivered again is known by its key; what
 was written before the erasure, and comes from elsewhere, by a tombstone: a keyed digest of each id. What Amazon Connect
@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from channels_app.privacy import erasure as channels_erasure
 from channels_app.privacy.erasure import Traces
 from connect_bridge.models import ERASED, OPEN_STATES, Contact, Conversation, Message, OutboxEntry
-from connect_bridge.privacy.hooks import forget_above
+from connect_bridge.privacy.hooks import erase_above
 from customers import erasure as customers_erasure
 from customers.models import Customer, Identity, PrivacyRequest
 
@@ -88,7 +88,7 @@ def erase(customer: uuid.UUID, *, by: str, reason: str = "") -> PrivacyRequest:
     1. Find the person: all customers that merges make one, their identities and conversations.
     2. Lock the identities, then the conversations, in the order in which the router locks them.
     3. Refuse while somebody talks with them, or a message to them is being sent.
-    4. Let the apps above forget what they drew from the words.
+    4. Let the apps above delete what they keep of the messages.
     5. Remember digests of the names, so that what is delivered again is recognised.
     6. Empty the rows, each app its own.
     """
@@ -129,8 +129,8 @@ def _read(customer: uuid.UUID) -> _Person:
 
 def _demand_quiet(person: _Person) -> None:
     """Refuse while somebody talks with the customer: a bridge and Amazon Connect hold their words just now."""
-    busy = Contact.objects.filter(conversation__in=person.conversations, state__in=OPEN_STATES)
-    ids = list(busy.values_list("initial_contact_id", flat=True))
+    open_chats = Contact.objects.filter(conversation__in=person.conversations, state__in=OPEN_STATES)
+    ids = list(open_chats.values_list("initial_contact_id", flat=True))
     if ids:
         named = ", ".join(contact or "one that is about to start" for contact in ids)
         raise CannotErase(f"A chat is open: {named}. End it in Amazon Connect, and try again a minute later.")
@@ -140,4 +140,4 @@ def _demand_quiet(person: _Person) -> None:
 
 def _empty_above(person: _Person) -> dict[str, int]:
     messages = list(Message.objects.filter(conversation__in=person.conversations).values_list("pk", flat=True))
-    return forget_above(messages)
+    return erase_above(messages)

@@ -60,7 +60,7 @@ def exported(customer: Customer, request: Any) -> StreamingHttpResponse:
 
 
 def export(customer: Customer) -> Iterator[str]:
-    """Yield the document: what messengers and people told, what was allowed, every conversation and its messages."""
+    """Yield the document: who the person is, what they allowed, every conversation and its messages."""
     homes = Customer.objects.filter(Q(pk=customer.pk) | Q(merged_into=customer.pk))
     identities = Identity.objects.filter(customer=customer)
     head = {
@@ -102,13 +102,14 @@ def export(customer: Customer) -> Iterator[str]:
 
 def _identity(identity: Identity) -> dict[str, Any]:
     names = ("id", "kind", "issuer", "external_id", "display_name", "handle", "picture_url", "locale")
-    told = {name: getattr(identity, name) for name in (*names, "created_at", "last_seen_at", "suppressed_at")}
+    columns = {name: getattr(identity, name) for name in (*names, "created_at", "last_seen_at", "suppressed_at")}
     return {
-        **told,
-        "aliases": [{"type": one.type, "value": one.value} for one in identity.aliases.all()],
-        "hints": [{"type": one.type, "value": one.value} for one in identity.hints.all()],
+        **columns,
+        "aliases": [{"type": alias.type, "value": alias.value} for alias in identity.aliases.all()],
+        "hints": [{"type": hint.type, "value": hint.value} for hint in identity.hints.all()],
         "changes": [
-            {"field": one.field, "old": one.old, "new": one.new, "at": one.at} for one in identity.changes.all()
+            {"field": change.field, "old": change.old, "new": change.new, "at": change.at}
+            for change in identity.changes.all()
         ],
     }
 

@@ -1,4 +1,4 @@
-"""Apps above that keep something of messages' words let go of it when the words go."""
+"""Apps above that keep something of messages' texts delete it when the texts are deleted."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from collections.abc import Callable, Collection
 erasers: list[Callable[[Collection[uuid.UUID]], int]] = []
 
 
-def forget_above(messages: Collection[uuid.UUID]) -> dict[str, int]:
-    """Let all of them forget the words of these messages; return what each said."""
+def erase_above(messages: Collection[uuid.UUID]) -> dict[str, int]:
+    """Let all of them delete what they keep of these messages; return how many rows each emptied."""
     return {eraser.__qualname__: eraser(messages) for eraser in erasers}

@@ -1,4 +1,4 @@
-"""Let go of what was kept long enough: raw webhooks, words, calls, each for as many days as its setting says.
+"""Empty what was kept long enough: raw webhooks, texts, calls, each for as many days as its setting says.
 
 Rows stay, empty, and keep counts and keys; only records of calls to providers go whole. A mark says how far each class
 has been emptied, so that a pass begins where the last one ended.
@@ -18,13 +18,13 @@ from django.db import connection, transaction
 
 from channels_app.privacy.retention import DELETE_CALLS, EMPTY_DELIVERIES, EMPTY_EVENTS
 from connect_bridge.models import EXPIRED
-from connect_bridge.privacy.hooks import forget_above
+from connect_bridge.privacy.hooks import erase_above
 
 log = logging.getLogger(__name__)
 
 #: Rows of one transaction.
 STEP = 1_000
-#: The class of which apps above keep something.
+#: The class of data of which apps above keep something, too.
 WORDS = "words"
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -96,22 +96,22 @@ def retain(seconds: float, now: datetime | None = None) -> dict[str, int]:
 
 @transaction.atomic
 def _step(name: str, kind: DataClass, before: datetime) -> int:
-    """Empty the next rows and move the mark; return how many. 0 also if another process is at it."""
-    given: dict[str, Any] = {"name": name, "epoch": EPOCH, "before": before, "step": STEP, "expired": EXPIRED}
+    """Empty the next rows and move the mark; return how many. 0 also if another process is doing so."""
+    params: dict[str, Any] = {"name": name, "epoch": EPOCH, "before": before, "step": STEP, "expired": EXPIRED}
     with connection.cursor() as cursor:
-        cursor.execute(MAKE_MARK, given)
-        cursor.execute(MARK, given)
+        cursor.execute(MAKE_MARK, params)
+        cursor.execute(MARK, params)
         mark = cursor.fetchone()
         if mark is None:
             return 0
-        cursor.execute(kind.batch, {**given, "since": mark[0]})
+        cursor.execute(kind.batch, {**params, "since": mark[0]})
         rows = cursor.fetchall()
         if not rows:
             return 0
         ids = [row[0] for row in rows]
         for statement in kind.empty:
-            cursor.execute(statement, {**given, "ids": ids})
+            cursor.execute(statement, {**params, "ids": ids})
         if name == WORDS:
-            forget_above(ids)
-        cursor.execute(MOVE_MARK, {**given, "until": rows[-1][1]})
+            erase_above(ids)
+        cursor.execute(MOVE_MARK, {**params, "until": rows[-1][1]})
         return len(rows)

@@ -6,11 +6,11 @@ from celery import shared_task
 
 from connect_bridge.privacy import retention
 
-#: Seconds of one turn at what was kept long enough.
+#: Seconds of one run; the next one goes on.
 RETAINS_FOR = 60.0
 
 
 @shared_task(name="connect_bridge.tasks.retain")  # type: ignore[untyped-decorator] # celery is not typed
 def retain() -> None:
-    """Let go of what was kept long enough. Beat runs it every ten minutes."""
+    """Empty what was kept long enough. Beat runs it every ten minutes."""
     retention.retain(RETAINS_FOR)

@@ -45,13 +45,13 @@ def compare(connection: Connection, table: Table) -> Comparison:
     What changed while it was compared is looked at once more at the end, after catching up again.
     """
     catch_up(connection, table)
-    found, seen = Comparison(), Counter[uuid.UUID]()
+    comparison, seen = Comparison(), Counter[uuid.UUID]()
     for page in table.scan():
-        seen.update(_compare_page(connection, page, found))
+        seen.update(_compare_page(connection, page, comparison))
     for conversation, number in connection.execute(COUNTS).fetchall():
         if seen[conversation] < number:
-            found.missing += _missing(connection, table, conversation)
-    return _again(connection, table, found) if found.differences else found
+            comparison.missing += _missing(connection, table, conversation)
+    return _again(connection, table, comparison) if comparison.differences else comparison
 
 
 def rebuild(connection: Connection, table: Table) -> tuple[int, int]:
@@ -67,46 +67,46 @@ def rebuild(connection: Connection, table: Table) -> tuple[int, int]:
     return written, deleted
 
 
-def _compare_page(connection: Connection, page: Sequence[Item], found: Comparison) -> list[uuid.UUID]:
+def _compare_page(connection: Connection, page: Sequence[Item], comparison: Comparison) -> list[uuid.UUID]:
     """Compare a page, and return the conversation of each item that the database has, too."""
     known = _rows(connection, [place_of(item) for item in page])
     for item in page:
         place = place_of(item)
         row = known.get(place)
         if row is None:
-            found.surplus.append(place)
+            comparison.surplus.append(place)
         elif item_of(row) != item:
-            found.different.append(place)
+            comparison.different.append(place)
         else:
-            found.same += 1
+            comparison.same += 1
     return [conversation for conversation, _ in known]
 
 
 def _missing(connection: Connection, table: Table, conversation: uuid.UUID) -> list[tuple[uuid.UUID, int]]:
-    there = {place_of(item)[1] for item in table.conversation(conversation)}
-    ours = [row[0] for row in connection.execute(PLACES, [conversation]).fetchall()]
-    return [(conversation, sequence) for sequence in ours if sequence not in there]
+    copied = {place_of(item)[1] for item in table.conversation(conversation)}
+    stored = [row[0] for row in connection.execute(PLACES, [conversation]).fetchall()]
+    return [(conversation, sequence) for sequence in stored if sequence not in copied]
 
 
 def _again(connection: Connection, table: Table, first: Comparison) -> Comparison:
     """Look once more at what differed: it may have been on its way."""
     catch_up(connection, table)
-    found = Comparison(same=first.same)
+    comparison = Comparison(same=first.same)
     doubtful = {*first.different, *first.missing, *first.surplus}
     for conversation in {conversation for conversation, _ in doubtful}:
         items = {place_of(item): item for item in table.conversation(conversation)}
         places = [place for place in doubtful if place[0] == conversation]
         known = _rows(connection, places)
-        _compare_page(connection, [items[place] for place in places if place in items], found)
-        found.missing += [place for place in places if place not in items and place in known]
-    return found
+        _compare_page(connection, [items[place] for place in places if place in items], comparison)
+        comparison.missing += [place for place in places if place not in items and place in known]
+    return comparison
 
 
 def _rows(connection: Connection, places: Sequence[tuple[uuid.UUID, int]]) -> dict[tuple[uuid.UUID, int], Row]:
-    given: dict[str, Any] = {
+    params: dict[str, Any] = {
         "conversations": [conversation for conversation, _ in places],
         "sequences": [sequence for _, sequence in places],
     }
     with connection.cursor(row_factory=class_row(Row)) as cursor:
-        rows = cursor.execute(AT_PLACES.encode(), given).fetchall()
+        rows = cursor.execute(AT_PLACES.encode(), params).fetchall()
     return {(row.conversation, row.sequence): row for row in rows}

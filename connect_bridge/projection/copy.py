@@ -1,8 +1,8 @@
 """Keep a copy of all messages in DynamoDB, where settings name a table: exactly the database's, within seconds.
 
 A trigger notes every message that is stored, changed or deleted (migration 0008), in the same transaction: what commits
-is noted, what does not is not. One process at a time brings the noted ones over and forgets a note only if nothing
-changed meanwhile, so it may be killed anywhere, and DynamoDB may be away for as long as it likes.
+is noted, what does not is not. One process at a time copies the noted messages and deletes a note only if nothing
+changed meanwhile, so it may be killed anywhere, and DynamoDB may be away for any time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 #: Messages of one round: twenty calls.
 ROUND = 500
-#: Any number that nothing else in this database locks by.
+#: Key of the advisory lock; nothing else in this database uses it.
 PROJECTING = 5_047_002
 #: As which pg_stat_activity shows us.
 NAME = "parley-projection"
@@ -40,7 +40,7 @@ SELECT p.message_id AS message, p.conversation, p.sequence, p.version, {COLUMNS}
   FROM connect_bridge_projectionnote p LEFT JOIN connect_bridge_message m ON m.id = p.message_id {JOINS}
  ORDER BY p.version LIMIT %(most)s
 """  # noqa: S608 - a constant
-#: What somebody is changing at this moment will be noted anew: nobody waits for anybody here.
+#: What is being changed at this moment will be noted anew: no lock is waited for.
 DONE = """
 DELETE FROM connect_bridge_projectionnote WHERE message_id IN (
     SELECT p.message_id FROM connect_bridge_projectionnote p
@@ -64,14 +64,14 @@ Connection = psycopg.Connection[Any]
 
 
 class Busy(Exception):
-    """Another process is at it."""
+    """Another process is copying."""
 
 
 @contextmanager
 def alone() -> Iterator[Connection]:
     """Give a connection while no other process projects. Raises Busy."""
-    given = {**connect_parameters(), "autocommit": True, "application_name": NAME}
-    with psycopg.connect(**given) as connection:
+    params = {**connect_parameters(), "autocommit": True, "application_name": NAME}
+    with psycopg.connect(**params) as connection:
         row = connection.execute("SELECT pg_try_advisory_lock(%s)", [PROJECTING]).fetchone()
         if row is None or not row[0]:
             raise Busy
@@ -96,35 +96,35 @@ def switch(connection: Connection) -> bool:
     Returns whether there is a table. Whoever is in the middle of storing a message is waited for, once.
     """
     row = connection.execute(COPIED_TO).fetchone()
-    noted, complete = row or ("", True)
-    wanted: str = settings.DYNAMODB_TABLE
-    if noted != wanted:
+    copied_to, complete = row or ("", True)
+    table: str = settings.DYNAMODB_TABLE
+    if copied_to != table:
         with connection.transaction():
             # A statement that began before this would not see that it has to note what it stores.
             connection.execute("LOCK TABLE connect_bridge_message IN SHARE ROW EXCLUSIVE MODE")
-            connection.execute(COPY_TO, {"table": wanted, "complete": not wanted})
+            connection.execute(COPY_TO, {"table": table, "complete": not table})
             connection.execute("TRUNCATE connect_bridge_projectionnote")
-        log.info("messages are %s", f"copied to DynamoDB: {wanted}" if wanted else "no longer copied to DynamoDB")
-    if wanted and (noted != wanted or not complete):
+        log.info("messages are %s", f"copied to DynamoDB: {table}" if table else "no longer copied to DynamoDB")
+    if table and (copied_to != table or not complete):
         connection.execute(NOTE_ALL)
-        connection.execute(COPY_TO, {"table": wanted, "complete": True})
-    return bool(wanted)
+        connection.execute(COPY_TO, {"table": table, "complete": True})
+    return bool(table)
 
 
 def catch_up(connection: Connection, table: Table, seconds: float = float("inf")) -> int:
-    """Bring over what was noted, for so long at most; return how many messages. Raises Unavailable, psycopg.Error."""
-    ends, brought = time.monotonic() + seconds, 0
+    """Copy what was noted, for `seconds` at most; return how many messages. Raises Unavailable, psycopg.Error."""
+    ends, copied = time.monotonic() + seconds, 0
     while time.monotonic() < ends and (rows := _noted(connection)):
         table.write([item_of(row) for row in rows if row.id], [_key(row) for row in rows if not row.id])
         failpoint("D1")
-        given = {"messages": [row.message for row in rows], "versions": [row.version for row in rows]}
-        connection.execute(DONE, given)
-        brought += len(rows)
-    return brought
+        params = {"messages": [row.message for row in rows], "versions": [row.version for row in rows]}
+        connection.execute(DONE, params)
+        copied += len(rows)
+    return copied
 
 
 def project(seconds: float) -> int:
-    """Do a worker's turn; return how many messages were brought over, 0 if another process is at it."""
+    """Copy for a while; return how many messages were copied, 0 if another process is copying."""
     try:
         with alone() as connection:
             return catch_up(connection, Table(), seconds) if switch(connection) else 0

@@ -78,7 +78,7 @@ def item_of(row: Row) -> Item:
     assert row.created_at is not None
     assert row.occurred_at is not None
     text = (row.text or "").encode()
-    told = {
+    fields = {
         "GSI1PK": f"IDENTITY#{row.identity}",
         "GSI1SK": f"{_utc(row.created_at)}#{row.sequence:012}",
         "id": str(row.id),
@@ -98,7 +98,7 @@ def item_of(row: Row) -> Item:
         "occurred_at": _utc(row.occurred_at),
         "created_at": _utc(row.created_at),
     }
-    item: Item = {**key_of(row.conversation, row.sequence), **{name: {"S": value} for name, value in told.items()}}
+    item: Item = {**key_of(row.conversation, row.sequence), **{name: {"S": value} for name, value in fields.items()}}
     item["sequence"] = {"N": str(row.sequence)}
     if len(text) > LONGEST_TEXT:
         item["text_bytes"] = {"N": str(len(text))}
@@ -174,19 +174,19 @@ class Table:
         )
         return [item for page in pages for item in page]
 
-    def _pages(self, operation: str, **given: Any) -> Iterator[list[Item]]:
+    def _pages(self, operation: str, **params: Any) -> Iterator[list[Item]]:
         start: dict[str, Any] = {}
         while True:
-            answer = self._call(operation, TableName=self.name, **given, **start)
+            answer = self._call(operation, TableName=self.name, **params, **start)
             yield answer.get("Items", [])
             if "LastEvaluatedKey" not in answer:
                 return
             start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
-    def _call(self, operation: str, **given: Any) -> Any:
+    def _call(self, operation: str, **params: Any) -> Any:
         try:
             with aws_errors(operation):
-                return getattr(self._client, operation)(**given)
+                return getattr(self._client, operation)(**params)
         except AwsError as failure:
             raise _unavailable(operation, failure) from None
 

@@ -6,11 +6,11 @@ from celery import shared_task
 
 from connect_bridge.projection import copy
 
-#: Seconds of one turn at the copy in DynamoDB; the next turn goes on. Far below the broker's visibility timeout.
+#: Seconds of one run; the next one goes on. Far below the broker's visibility timeout.
 PROJECTS_FOR = 30.0
 
 
 @shared_task(name="connect_bridge.tasks.project")  # type: ignore[untyped-decorator] # celery is not typed
 def project() -> None:
-    """Bring over to DynamoDB what changed, if settings name a table. Beat runs it; one at a time works."""
+    """Copy to DynamoDB what changed, if settings name a table. Beat runs it; one runs at a time."""
     copy.project(PROJECTS_FOR)

@@ -47,11 +47,11 @@ def reconcile(span: Span, tally: Tally) -> Iterator[Finding]:
     Raises django.db.Error.
     """
     remarks: Counter[str] = Counter()
-    for one in _findings(span, tally):
-        if isinstance(one, Remark):
-            remarks[one.text] += one.count
+    for finding in _findings(span, tally):
+        if isinstance(finding, Remark):
+            remarks[finding.text] += finding.count
         else:
-            yield one
+            yield finding
     for text, count in remarks.items():
         yield Remark(text, count)
 
@@ -62,17 +62,17 @@ def _findings(span: Span, tally: Tally) -> Iterator[Finding]:
     of = {"account": span.account, "conversation": span.conversation, "since": span.since}
     for page in rows.pages(of, PAGE):
         tally.conversations += len(page)
-        yield from rows.look(page, span.since)
+        yield from rows.check(page, span.since)
         opened = rows.open_chats(page)
         tally.open_chats += len(opened)
-        yield from chats.look(opened, page)
+        yield from chats.compare(opened, page)
     yield from rows.stuck_rows(span.account, span.conversation)
     if span.conversation is None:
         for account in accounts:
             tally.lists += 1
-            yield from provider_lists.look(account, span.since)
+            yield from provider_lists.compare(account, span.since)
 
 
 def _accounts(span: Span) -> Iterator[ChannelAccount]:
-    found = ChannelAccount.objects.filter(enabled=True).order_by("kind", "name").defer(*UNLOADED)
-    return (found if span.account is None else found.filter(pk=span.account)).iterator()
+    accounts = ChannelAccount.objects.filter(enabled=True).order_by("kind", "name").defer(*UNLOADED)
+    return (accounts if span.account is None else accounts.filter(pk=span.account)).iterator()

@@ -76,11 +76,11 @@ class Known:
 
 
 Reading = Sequence[Item] | Exception
-#: What is wrong, with which item or message, when that was said.
+#: What is wrong, with which item or message, and when that was sent.
 Difference = tuple[Kind, str, datetime | None]
 
 
-def look(opened: Sequence[OpenChat], page: Page) -> Iterator[Finding]:
+def compare(opened: Sequence[OpenChat], page: Page) -> Iterator[Finding]:
     """Yield how the open chats of a page differ from Connect's transcripts: three queries, calls one by one.
 
     The database is read first: what counts as relayed by then must be in a transcript that is read afterwards.
@@ -89,9 +89,10 @@ def look(opened: Sequence[OpenChat], page: Page) -> Iterator[Finding]:
         return
     known = _known([chat.contact for chat in opened])
     readings = asyncio.run(_read_all(opened))
-    failed = {chat.contact: one for chat, one in zip(opened, readings, strict=True) if isinstance(one, Exception)}
-    still_open = {row[0] for row in read_tuples(STILL_OPEN, {"contacts": list(failed)})}
-    for chat, reading in zip(opened, readings, strict=True):
+    both = list(zip(opened, readings, strict=True))
+    failed = [chat.contact for chat, reading in both if isinstance(reading, Exception)]
+    still_open = {row[0] for row in read_tuples(STILL_OPEN, {"contacts": failed})}
+    for chat, reading in both:
         if not isinstance(reading, Exception):
             for kind, name, at in differences(known[chat.contact], reading):
                 yield _gap(kind, name, at, chat, page[chat.conversation])
@@ -102,8 +103,8 @@ def look(opened: Sequence[OpenChat], page: Page) -> Iterator[Finding]:
 def differences(known: Known, items: Sequence[Item]) -> Iterator[Difference]:
     """Yield what only one side has, and what stands in another order. Pure, but for the clock."""
     # What an earlier chat said, which this one continues, belongs to that one.
-    own = (item for item in items if not item.related_contact_id)
-    ordered = sorted(own, key=moment)
+    of_this_chat = (item for item in items if not item.related_contact_id)
+    ordered = sorted(of_this_chat, key=moment)
     settled_by = datetime.now(UTC) - SETTLED - _clock_behind(known, ordered)
     yield from _said(known, ordered, settled_by)
     yield from _relayed(known, ordered, settled_by)
@@ -114,21 +115,22 @@ def _clock_behind(known: Known, items: Sequence[Item]) -> timedelta:
 
     Zero where both have nothing in common.
     """
-    noted = {one.item: one.noted_at for one in known.messages}
+    noted = {message.item: message.noted_at for message in known.messages}
     apart = [at - moment(item) for item in items if (at := noted.get(item.id[:64])) is not None]
     return min(min(apart, default=timedelta()), CLOCKS_DIFFER)
 
 
 def _said(known: Known, items: Sequence[Item], settled_by: datetime) -> Iterator[Difference]:
     """Compare what Connect's side said."""
-    ours = {one.item: one for one in known.messages if one.direction == "out" and not is_reply(one.item or "")}
+    outbound = (message for message in known.messages if message.direction == "out")
+    ours = {message.item: message for message in outbound if not is_reply(message.item or "")}
     read = (meaning(item) for item in items)
-    said = [one.item for one in read if isinstance(one, Said)]
+    said = [meant.item for meant in read if isinstance(meant, Said)]
     for item in said:
         if item.id[:64] not in ours and moment(item) < settled_by:
             yield Kind.NOT_HERE, item.id, moment(item)
     ids = {item.id[:64] for item in items}
-    for message in (one for item, one in ours.items() if item not in ids):
+    for message in (message for item, message in ours.items() if item not in ids):
         yield Kind.NOT_SAID, str(message.id), None
     yield from _misplaced([ours[item.id[:64]] for item in said if item.id[:64] in ours])
 
@@ -136,31 +138,33 @@ def _said(known: Known, items: Sequence[Item], settled_by: datetime) -> Iterator
 def _relayed(known: Known, items: Sequence[Item], settled_by: datetime) -> Iterator[Difference]:
     """Compare what was relayed. What Connect passed on to nobody has failed: it is missing nowhere."""
     sent = [
-        Relayed(one.id, one.sequence, one.item, shown(one.text)[: one.relayed])
-        for one in known.messages
-        if one.direction == "in" and one.error_code != NotPassed.code
+        Relayed(message.id, message.sequence, message.item, shown(message.text)[: message.relayed])
+        for message in known.messages
+        if message.direction == "in" and message.error_code != NotPassed.code
     ]
-    unpassed = {one.item for one in known.messages if one.error_code == NotPassed.code} | dict(rejections(items)).keys()
-    own = [item for item in items if item.participant_role == "CUSTOMER" and item.type == "MESSAGE"]
-    found = match(sent, [item for item in own if item.id not in unpassed and not _is_ours(item, known.items)])
-    for item in found.strangers:
+    rejected = {message.item for message in known.messages if message.error_code == NotPassed.code}
+    rejected |= dict(rejections(items)).keys()
+    from_customer = [item for item in items if item.participant_role == "CUSTOMER" and item.type == "MESSAGE"]
+    relayed = [item for item in from_customer if item.id not in rejected and not _is_ours(item, known.items)]
+    matched = match(sent, relayed)
+    for item in matched.strangers:
         if moment(item) < settled_by:
             yield Kind.NOT_OURS, item.id, moment(item)
-    for one in sent:
-        if one.left:
-            yield Kind.NOT_IN_CONNECT, str(one.id), None
-        elif one.rewritten:
-            yield Kind.REWRITTEN, str(one.id), None
-    yield from _misplaced(list(found.places))
+    for message in sent:
+        if message.left:
+            yield Kind.NOT_IN_CONNECT, str(message.id), None
+        elif message.rewritten:
+            yield Kind.REWRITTEN, str(message.id), None
+    yield from _misplaced(list(matched.places))
 
 
 def _misplaced(places: Sequence[Stored | Relayed]) -> Iterator[Difference]:
     """Yield the messages that stand before others in Connect and after them here."""
     lowest = places[-1].sequence if places else 0
-    for one in reversed(places):
-        if one.sequence > lowest:
-            yield Kind.ORDER, str(one.id), None
-        lowest = min(lowest, one.sequence)
+    for message in reversed(places):
+        if message.sequence > lowest:
+            yield Kind.ORDER, str(message.id), None
+        lowest = min(lowest, message.sequence)
 
 
 def _gap(kind: Kind, name: str, at: datetime | None, chat: OpenChat, account: uuid.UUID) -> Gap:
@@ -169,21 +173,21 @@ def _gap(kind: Kind, name: str, at: datetime | None, chat: OpenChat, account: uu
 
 
 def _is_ours(item: Item, items: Collection[str]) -> bool:
-    """Return whether this is our own word to the agent. Connect may have rewritten it; no customer can imitate it."""
+    """Return whether this is our own notice to the agent. Connect may have rewritten it; no customer can imitate it."""
     return item.id in items or is_marked(item.content)
 
 
 def _known(contacts: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, Known]:
     known: defaultdict[uuid.UUID, Known] = defaultdict(Known)
-    for one in read_rows(Stored, STORED, {"contacts": contacts}):
-        known[one.contact].messages.append(one)
+    for message in read_rows(Stored, STORED, {"contacts": contacts}):
+        known[message.contact].messages.append(message)
     for contact, item in read_tuples(NOTICES, {"contacts": contacts}):
         known[contact].items.add(item)
     return known
 
 
-class _Gentle(RateLimiter):
-    """Half the pace that Connect allows by default; less where it says 429."""
+class _HalfRate(RateLimiter):
+    """Half the rate that Connect allows by default; less where it answers 429."""
 
     async def acquire(self) -> None:
         await asyncio.sleep(APART)
@@ -192,7 +196,7 @@ class _Gentle(RateLimiter):
 
 async def _read_all(opened: Sequence[OpenChat]) -> list[Reading]:
     """Read the chats' transcripts one by one, over the connections that their bridges have."""
-    participants, limiter = AwsParticipants(participant_endpoint()), _Gentle(FLOORS["transcript"])
+    participants, limiter = AwsParticipants(participant_endpoint()), _HalfRate(FLOORS["transcript"])
     try:
         return [await _reading(read_transcript(participants, limiter, chat.token)) for chat in opened]
     finally:
@@ -202,8 +206,8 @@ async def _read_all(opened: Sequence[OpenChat]) -> list[Reading]:
 async def _reading(transcript: Awaitable[Any]) -> Reading:
     try:
         async with asyncio.timeout(READ_WITHIN):
-            found: Sequence[Item] = await transcript
-            return found
+            items: Sequence[Item] = await transcript
+            return items
     except (GatewayError, TimeoutError) as failure:
         return failure
 

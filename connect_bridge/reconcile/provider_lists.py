@@ -44,7 +44,7 @@ SELECT o.id, o.conversation_id, o.settled_at, s.provider_message_id
 """
 
 
-def look(account: ChannelAccount, since: datetime) -> Iterator[Finding]:
+def compare(account: ChannelAccount, since: datetime) -> Iterator[Finding]:
     """Ask one account's provider; yield what only one side has. Three queries and a call or two."""
     since = max(since, account.created_at)
     try:
@@ -62,15 +62,15 @@ def _compared(ready: Account, since: datetime) -> Iterator[Finding]:
     inbound, channel = missed_messages.compare(ready, since), ready.channel
     if inbound is not None:
         yield from _reach(ready, "came in", complete=inbound.complete)
-        for one in inbound.unknown:
-            yield Gap(kind=Kind.NOT_TAKEN_IN, id=one.key.partition(":")[2], account=ready.id, at=one.at)
+        for entry in inbound.unknown:
+            yield Gap(kind=Kind.NOT_TAKEN_IN, id=entry.key.partition(":")[2], account=ready.id, at=entry.at)
     if isinstance(channel, ListsSent):
         until = timezone.now() - missed_messages.SETTLED
         listed = channel.list_sent(since - CLOCKS_DIFFER)
         yield from _reach(ready, "went out", complete=listed.complete)
-        yield from _unknown(ready, [one for one in listed.messages if since <= one.at <= until])
+        yield from _unknown(ready, [sent for sent in listed.messages if since <= sent.at <= until])
         if listed.complete:
-            yield from _unlisted(ready, {clean(one.message_id, 256) for one in listed.messages}, since, until)
+            yield from _unlisted(ready, {clean(sent.message_id, 256) for sent in listed.messages}, since, until)
     elif inbound is None:
         yield Remark(f"{channel.label} lists nothing: what it did not bring, or did not deliver, cannot be compared")
 
@@ -82,19 +82,19 @@ def _reach(ready: Account, what: str, *, complete: bool) -> Iterator[Trouble]:
 
 def _unknown(ready: Account, listed: Sequence[ListedSend]) -> Iterator[Gap]:
     """Yield what was sent and is not known here, neither as our send nor by an echo as one past us."""
-    ids = [clean(one.message_id, 256) for one in listed]
-    given = {"account": ready.id, "ids": ids, "keys": [key_of("m", one) for one in ids]}
-    known = {row[0] for row in read_tuples(KNOWN, given)}
-    for one, name in zip(listed, ids, strict=True):
-        if name not in known:
-            yield Gap(kind=Kind.SENT_UNKNOWN, id=name, account=ready.id, at=one.at)
+    ids = [clean(sent.message_id, 256) for sent in listed]
+    params = {"account": ready.id, "ids": ids, "keys": [key_of("m", message_id) for message_id in ids]}
+    known = {row[0] for row in read_tuples(KNOWN, params)}
+    for sent, message_id in zip(listed, ids, strict=True):
+        if message_id not in known:
+            yield Gap(kind=Kind.SENT_UNKNOWN, id=message_id, account=ready.id, at=sent.at)
 
 
 def _unlisted(ready: Account, listed: set[str], since: datetime, until: datetime) -> Iterator[Gap]:
     """Yield the sends of which the provider lists not one of the ids that it gave them."""
-    taken: dict[uuid.UUID, tuple[uuid.UUID, datetime, set[str]]] = {}
+    accepted: dict[uuid.UUID, tuple[uuid.UUID, datetime, set[str]]] = {}
     for entry, conversation, at, name in read_tuples(TAKEN, {"account": ready.id, "since": since, "until": until}):
-        taken.setdefault(entry, (conversation, at, set()))[2].add(name)
-    for entry, (conversation, at, names) in taken.items():
+        accepted.setdefault(entry, (conversation, at, set()))[2].add(name)
+    for entry, (conversation, at, names) in accepted.items():
         if not names & listed:
             yield Gap(kind=Kind.NOT_LISTED, id=str(entry), account=ready.id, conversation=conversation, at=at)

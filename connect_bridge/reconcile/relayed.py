@@ -31,7 +31,7 @@ class Relayed:
     rewritten: bool = False
     earlier: str = ""
 
-    def is_told_by(self, item: Item) -> bool:
+    def is_ended_by(self, item: Item) -> bool:
         """Take the item if it has this message's id, which is that of the last part."""
         if not self.left or item.id != self.item:
             return False
@@ -60,7 +60,7 @@ class Relayed:
         if not missing or (self.item is not None and not self.ended):
             return False
         parts = [split_text(missing, limit)[0] for limit in (FOR_BOT, FOR_AGENT)]
-        part = min(parts, key=lambda one: abs(len(one) - len(item.content)))
+        part = min(parts, key=lambda part: abs(len(part) - len(item.content)))
         rest = _after(missing, part) or ""
         self.left, self.earlier = ("", rest) if self.earlier else (rest, "")
         self.rewritten = True
@@ -103,22 +103,22 @@ class Matched:
 
 def match(sent: Sequence[Relayed], items: Sequence[Item]) -> Matched:
     """Match messages, by sequence, with the customer's items, by Connect's time."""
-    by_item = {one.item: one for one in sent if one.item is not None}
+    by_item = {message.item: message for message in sent if message.item is not None}
     owners: list[Relayed | None] = []
     for item in items:
         named = by_item.get(item.id)
         if named is not None:
-            owners.append(named if named.is_told_by(item) else None)
+            owners.append(named if named.is_ended_by(item) else None)
         else:
-            owners.append(next((one for one in sent if one.goes_on_with(item)), None))
+            owners.append(next((message for message in sent if message.goes_on_with(item)), None))
     for place, (item, owner) in enumerate(zip(items, owners, strict=True)):
         if owner is None:
-            owners[place] = next((one for one in _between(sent, owners, place) if one.may_be(item)), None)
+            owners[place] = next((message for message in _between(sent, owners, place) if message.may_be(item)), None)
     return Matched(list(zip(items, owners, strict=True)))
 
 
 def _between(sent: Sequence[Relayed], owners: Sequence[Relayed | None], place: int) -> Iterator[Relayed]:
     """Yield the messages that can stand at this place: not before what stands before it, nor after what follows."""
-    before = next((one.sequence for one in reversed(owners[:place]) if one is not None), 0)
-    after = next((one.sequence for one in owners[place + 1 :] if one is not None), None)
-    return (one for one in sent if one.sequence >= before and (after is None or one.sequence <= after))
+    before = next((message.sequence for message in reversed(owners[:place]) if message is not None), 0)
+    after = next((message.sequence for message in owners[place + 1 :] if message is not None), None)
+    return (message for message in sent if message.sequence >= before and (after is None or message.sequence <= after))

@@ -99,17 +99,17 @@ def pages(of: Mapping[str, Any], most: int) -> Iterator[Page]:
         after = max(page)
 
 
-def look(page: Page, since: datetime) -> Iterator[Finding]:
+def check(page: Page, since: datetime) -> Iterator[Finding]:
     """Yield what is wrong with a page's rows: four queries."""
-    given = {"page": list(page), "since": since, "unheard": ENDED_UNHEARD}
-    for conversation, first, last, at in read_tuples(HOLES, given):
+    params = {"page": list(page), "since": since, "unheard": ENDED_UNHEARD}
+    for conversation, first, last, at in read_tuples(HOLES, params):
         numbers = f"number {first}" if first == last else f"numbers {first} to {last}"
         yield _gap(Kind.HOLE, page, conversation, conversation, at, detail=numbers)
     for kind, query in ((Kind.NO_SEND, NO_SEND), (Kind.NO_ID, NO_ID)):
-        for row, conversation, at in read_tuples(query, given):
+        for row, conversation, at in read_tuples(query, params):
             yield _gap(kind, page, row, conversation, at)
     uncompared = 0
-    for conversation, contact, at, unheard in read_tuples(ENDED, given):
+    for conversation, contact, at, unheard in read_tuples(ENDED, params):
         if unheard:
             yield _gap(Kind.ENDED_UNHEARD, page, contact, conversation, at)
         uncompared += not unheard
@@ -124,12 +124,12 @@ def open_chats(page: Page) -> list[OpenChat]:
 
 def stuck_rows(account: uuid.UUID | None, conversation: uuid.UUID | None) -> Iterator[Finding]:
     """Yield what has not come to an end after a minute, the oldest of each kind."""
-    found = stuck.find_stuck(STUCK_KINDS, stuck.MOST_SHOWN)
-    for row in found.rows:
+    stuck_now = stuck.find_stuck(STUCK_KINDS, stuck.MOST_SHOWN)
+    for row in stuck_now.rows:
         if account in (None, row.account) and conversation in (None, row.conversation):
             yield _stuck(row)
-    if found.total > len(found.rows):
-        yield Remark("more rows are stuck: manage.py stuck", found.total - len(found.rows))
+    if stuck_now.total > len(stuck_now.rows):
+        yield Remark("more rows are stuck: manage.py stuck", stuck_now.total - len(stuck_now.rows))
 
 
 def _gap(kind: Kind, page: Page, row: object, conversation: uuid.UUID, at: datetime | None, detail: str = "") -> Gap:

@@ -144,4 +144,4 @@ class Talk:
 @pytest.fixture
 def silent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no messenger be asked."""
-    monkeypatch.setattr("connect_bridge.reconcile.provider_lists.look", lambda *_: iter(()))
+    monkeypatch.setattr("connect_bridge.reconcile.provider_lists.compare", lambda *_: iter(()))
