@@ -45,18 +45,18 @@ def run(
         _without_helpers(url)
         os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
         django.setup()
-        found = Found(messages=messages)
+        findings = Findings(messages=messages)
         fresh = not _is_made(url)
         if fresh:
             _populate(url, messages)
         counted = _count(messages)
-        found.tell(**(counted if fresh else {}), **_raw(url))
-        _pages(rounds, found)
-        found.tell(**_live(url, seconds, rate))
-    return found
+        findings.tell(**(counted if fresh else {}), **_raw(url))
+        _pages(rounds, findings)
+        findings.tell(**_live(url, seconds, rate))
+    return findings
 
 
-class Found(dict[str, object]):
+class Findings(dict[str, object]):
     """What was measured; printed as it comes, since all of it takes long."""
 
     def tell(self, **more: object) -> None:
@@ -79,10 +79,10 @@ def _is_made(url: str) -> bool:
 def _populate(url: str, messages: int) -> None:
     began = time.monotonic()
     chats = messages // EACH
-    given = {"chats": chats, "people": max(10, chats // 6), "each": EACH, "days": DAYS}
+    params = {"chats": chats, "people": max(10, chats // 6), "each": EACH, "days": DAYS}
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in filter(str.strip, POPULATE.split(";\n")):
-            connection.execute((statement % given).encode())
+            connection.execute((statement % params).encode())
     print(f"  {messages:,} messages made in {time.monotonic() - began:.0f} s", flush=True)
 
 
@@ -114,7 +114,7 @@ def _raw(url: str) -> dict[str, object]:
     return {"28 days of volume without rollups": _ms(median(times))}
 
 
-def _pages(rounds: int, found: Found) -> None:
+def _pages(rounds: int, findings: Findings) -> None:
     from django.contrib.auth.models import User
     from django.test import Client
 
@@ -130,29 +130,29 @@ def _pages(rounds: int, found: Found) -> None:
     for span in RANGES:
         query, name = (f"range={span}", span) if span != "since" else (_ninety_days(), "90d")
         times = [watch.get(f"/dashboards/?{query}") for _ in range(rounds)]
-        found.tell(**{f"overview, {name}: p50": written(p50(times)), f"overview, {name}: p95": written(p95(times))})
+        findings.tell(**{f"overview, {name}: p50": written(p50(times)), f"overview, {name}: p95": written(p95(times))})
         for key in TILES:
             times = [watch.get(f"/api/v1/metrics/{key}/?{query}") for _ in range(rounds)]
             slowest.append((p95(times), f"{key}, {name}"))
     slowest.sort(key=lambda pair: -pair[0].processors)
-    found.tell(**{f"panel {name}: p95": written(spent) for spent, name in slowest[:5]})
-    over = sum(one.processors > PANEL for one, _ in slowest)
-    found.tell(**{f"panels over 100 ms of processors, of {len(slowest)}": over})
-    found.tell(**{"median panel: p95": written(slowest[len(slowest) // 2][0])})
-    found.tell(**_more_pages(watch, min(rounds, 10), [*PAGES, "chats"]))
+    findings.tell(**{f"panel {name}: p95": written(spent) for spent, name in slowest[:5]})
+    over = sum(spent.processors > PANEL for spent, _ in slowest)
+    findings.tell(**{f"panels over 100 ms of processors, of {len(slowest)}": over})
+    findings.tell(**{"median panel: p95": written(slowest[len(slowest) // 2][0])})
+    findings.tell(**_more_pages(watch, min(rounds, 10), [*PAGES, "chats"]))
 
 
 def _more_pages(watch: Watch, rounds: int, pages: list[str]) -> dict[str, object]:
     """Time whole drill-downs, and panels by one facet among what another one chose: for those no rollup is kept."""
     whole = [(p95([watch.get(f"/dashboards/{name}/?{_ninety_days()}") for _ in range(rounds)]), name) for name in pages]
     spent, name = max(whole, key=lambda pair: pair[0].processors)
-    found: dict[str, object] = {f"slowest drill-down, {name}, 90d: p95": written(spent)}
+    findings: dict[str, object] = {f"slowest drill-down, {name}, 90d: p95": written(spent)}
     two = {"sentiment": "&queue=Queue 3&agent=Agent 11", "by_agent": "&queue=Queue 3"}
     for key, chosen in two.items():
         for query, span in (("range=7d", "7d"), ("range=28d", "28d"), (_ninety_days(), "90d")):
             times = [watch.get(f"/api/v1/metrics/{key}/?{query}{chosen}") for _ in range(rounds)]
-            found[f"panel {key}{chosen.replace('&', ', ')}, {span}: p95"] = written(p95(times))
-    return found
+            findings[f"panel {key}{chosen.replace('&', ', ')}, {span}: p95"] = written(p95(times))
+    return findings
 
 
 def _ninety_days() -> str:

@@ -42,10 +42,10 @@ def run(messages: int = 2_000, seconds: float = 30.0, rate: int = 20) -> dict[st
         until_answers(world)
         django.setup()
         talks = _talks()
-        found = {**_backlog(talks, messages), **_trickle(talks, messages, seconds, rate), **_again(talks, messages)}
-    for name, value in found.items():
+        findings = {**_backlog(talks, messages), **_trickle(talks, messages, seconds, rate), **_again(talks, messages)}
+    for name, value in findings.items():
         print(f"  {name:<58} {value}")
-    return found
+    return findings
 
 
 def _talks() -> list[Any]:
@@ -132,7 +132,7 @@ def _told(name: str, messages: int, work: Any) -> dict[str, object]:
 
     before = spent()
     work()
-    calls, units, throttled = (after - one for after, one in zip(spent(), before, strict=True))
+    calls, units, throttled = (now - then for now, then in zip(spent(), before, strict=True))
     per = 1000 / messages
     return {
         f"{name}: calls for 1,000 messages": round(calls * per, 1),

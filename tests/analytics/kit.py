@@ -49,16 +49,16 @@ class FakeEngine:
 
     def key_phrases(self, text: str, language: str) -> list[KeyPhrase]:
         self.phrased.append(text)
-        found = []
+        phrases = []
         for word in ("late parcel", "rude agent"):
             start = text.find(word)
             while start >= 0:
-                found.append(KeyPhrase(f"the {word}", start, start + len(word), 0.9))
+                phrases.append(KeyPhrase(f"the {word}", start, start + len(word), 0.9))
                 start = text.find(word, start + 1)
-        return found
+        return phrases
 
 
-def said(text: str, conversation: Any = None, **more: Any) -> Message:
+def customer_wrote(text: str, conversation: Any = None, **more: Any) -> Message:
     """Store a customer's message with these words of their own."""
     conversation = conversation or ConversationFactory(identity__locale=more.pop("locale", "en"))
     original = {"event": "message", "text": text, "message_id": "m"}

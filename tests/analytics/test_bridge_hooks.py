@@ -19,15 +19,15 @@ from tests.factories import ContactFactory, ConversationFactory, MessageFactory
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def scored(contact: Contact, score: int, **given: Any) -> Message:
-    message = MessageFactory(conversation=contact.conversation, contact=contact, text="broken kettle", **given)
+def scored(contact: Contact, score: int, **more: Any) -> Message:
+    message = MessageFactory(conversation=contact.conversation, contact=contact, text="broken kettle", **more)
     values = {"state": "scored", "label": "negative", "score": score, "key": message.pk, "phrases_due": True}
     Sentiment.objects.update_or_create(message=message, defaults={**values, "due_at": message.created_at})
     Phrase.objects.create(message=message, text="broken kettle")
     return message
 
 
-def told(contact: Contact) -> dict[str, str]:
+def attributes_for(contact: Contact) -> dict[str, str]:
     async def read(connection: Any) -> dict[str, str]:
         known = await context_of(connection, contact.conversation_id)
         return await attributes_of(connection, known, contact.pk)
@@ -38,13 +38,13 @@ def told(contact: Contact) -> dict[str, str]:
 def test_a_new_chat_tells_the_sentiment_of_the_last_one_on_whatever_channel() -> None:
     now = datetime.now(UTC)
     first = ContactFactory(state="ended")
-    who = first.conversation.identity
-    other = ConversationFactory(account__kind="messenger", identity__customer=who.customer)
+    identity = first.conversation.identity
+    other = ConversationFactory(account__kind="messenger", identity__customer=identity.customer)
     last = ContactFactory(conversation=other, state="ended")
     scored(first, 9_000, created_at=now - timedelta(days=2))
     scored(last, -2_000, created_at=now - timedelta(hours=2))
     scored(last, -6_000, created_at=now - timedelta(hours=1))
-    attributes = told(first)
+    attributes = attributes_for(first)
     assert attributes["last_sentiment"] == "-0.40"
     assert attributes["last_sentiment_at"] == (now - timedelta(hours=1)).isoformat(timespec="seconds")
 

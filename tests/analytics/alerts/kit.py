@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from analytics.models import AlertRule, Sentiment
 from analytics.rollups.update import refresh
-from tests.analytics.kit import said
+from tests.analytics.kit import customer_wrote
 from tests.factories import ContactFactory, ConversationFactory
 
 RULE_FORM = {
@@ -36,12 +36,12 @@ class WebhookServer:
 
     def __init__(self) -> None:
         self.statuses: list[int] = []
-        self.taken: list[Any] = []
+        self.received: list[Any] = []
         hook = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                hook.taken.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                hook.received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
                 self.send_response(hook.statuses.pop(0) if hook.statuses else 200)
                 self.end_headers()
 
@@ -64,7 +64,7 @@ def chats(number: int, score: Any, hours_ago: float = 0) -> None:
     for _ in range(number):
         conversation = ConversationFactory()
         contact = ContactFactory(conversation=conversation, requested_at=at)
-        message = said("words of a customer", conversation, contact=contact, created_at=at)
+        message = customer_wrote("words of a customer", conversation, contact=contact, created_at=at)
         state = {"state": "scored", "score": score.value, "label": score.label, "language": "en", "due_at": at}
         Sentiment.objects.create(message=message, **state, **shares)
     while refresh().changes:  # type: ignore[union-attr]

@@ -34,7 +34,7 @@ def test_a_rule_is_tried_saved_muted_changed_and_deleted(settings: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "said"),
+    ("field", "value", "reason"),
     [
         ("clears_at", "40", "good side"),
         ("emails", "", "at least one way"),
@@ -46,7 +46,7 @@ def test_a_rule_is_tried_saved_muted_changed_and_deleted(settings: Any) -> None:
         ("deviations", "99", "from 0 (any value) to 20"),
     ],
 )
-def test_a_rule_that_cannot_be_is_refused_with_a_reason(field: str, value: str, said: str) -> None:
+def test_a_rule_that_cannot_be_is_refused_with_a_reason(field: str, value: str, reason: str) -> None:
     answer = login(*RIGHTS).post("/dashboards/alerts/new/", {**RULE_FORM, field: value})
-    assert said in answer.content.decode()
+    assert reason in answer.content.decode()
     assert not AlertRule.objects.exists()

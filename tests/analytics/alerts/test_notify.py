@@ -40,7 +40,7 @@ def test_everybody_is_told_without_words_of_customers(hook: WebhookServer, monke
     (letter,) = mail.outbox
     assert letter.to == ["ana@example.com", "bob@example.com"]
     assert letter.subject == "[Parley] Angry: firing"
-    (posted,) = hook.taken
+    (posted,) = hook.received
     assert (posted["state"], posted["value"], posted["n"], len(posted["worst"])) == ("firing", 1.0, 3, 3)
     assert "words of a customer" not in f"{letter.body}{posted}"
     assert "/dashboards/chat/" in letter.body

@@ -29,43 +29,43 @@ class Canary:
         self.server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.server.getsockname()[1]
         self.connects = 0
-        self.answer: Callable[[socket.socket], None] = lambda taken: taken.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        self.answer: Callable[[socket.socket], None] = lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
         self.thread = threading.Thread(target=self._take, daemon=True)
         self.thread.start()
 
     def _take(self) -> None:
         while True:
             try:
-                taken, _ = self.server.accept()
+                connection, _ = self.server.accept()
             except OSError:
                 return
             self.connects += 1
-            with taken:
-                taken.recv(65_536)
+            with connection:
+                connection.recv(65_536)
                 with suppress(OSError):
-                    self.answer(taken)
+                    self.answer(connection)
 
 
 @pytest.fixture
 def canary() -> Iterator[Canary]:
-    made = Canary()
-    yield made
-    made.server.shutdown(socket.SHUT_RDWR)
-    made.server.close()
-    made.thread.join(10)
+    listener = Canary()
+    yield listener
+    listener.server.shutdown(socket.SHUT_RDWR)
+    listener.server.close()
+    listener.thread.join(10)
 
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     """Names and their addresses, in place of the resolver's."""
-    known: dict[str, list[str]] = {}
+    addresses: dict[str, list[str]] = {}
     real = socket.getaddrinfo
 
     def look_up(host: str, port: int, *rest: Any, **more: Any) -> Any:
-        return [found for one in known.get(host, [host]) for found in real(one, port, *rest, **more)]
+        return [answer for address in addresses.get(host, [host]) for answer in real(address, port, *rest, **more)]
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    return known
+    return addresses
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ def test_no_redirect_is_followed_and_no_proxy_used(
     settings.ALERT_WEBHOOK_HOSTS = [f"127.0.0.1:{canary.port}"]
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
-    canary.answer = lambda taken: taken.sendall(elsewhere.encode())
+    canary.answer = lambda connection: connection.sendall(elsewhere.encode())
 
     with pytest.raises(outgoing_addresses.NotTaken, match="307"):
         outgoing_addresses.post_json(f"http://127.0.0.1:{canary.port}/hook", {"a": 1})
@@ -206,9 +206,9 @@ def test_an_answer_that_drips_is_cut(settings: Any, canary: Canary, monkeypatch:
     monkeypatch.setattr(outgoing_addresses, "TOTAL", 0.4)
     over = threading.Event()
 
-    def drip(taken: socket.socket) -> None:
+    def drip(connection: socket.socket) -> None:
         while not over.wait(0.05):
-            taken.sendall(b"H")
+            connection.sendall(b"H")
 
     canary.answer = drip
     begun = time.monotonic()

@@ -66,7 +66,7 @@ def test_an_alert_that_nobody_answers_for_tells_nobody_until_it_is_taken_over(wh
     evaluate(rule.pk, timezone.now())
 
     assert notify.deliver_due() == 1
-    assert (mail.outbox, hook.taken) == ([], [])
+    assert (mail.outbox, hook.received) == ([], [])
     event = AlertEvent.objects.get()
     assert (event.told, event.due_at) == ([], None)
     assert why in event.trouble
@@ -85,7 +85,7 @@ def test_an_alert_that_nobody_answers_for_tells_nobody_until_it_is_taken_over(wh
     evaluate(rule.pk, timezone.now())
     AlertEvent.objects.filter(rule=rule).update(due_at=timezone.now(), trouble="")
     notify.deliver_due()
-    assert len(hook.taken) == 1
+    assert len(hook.received) == 1
 
 
 def test_what_is_saved_by_somebody_else_stays_its_owners() -> None:
@@ -106,9 +106,9 @@ def test_an_alert_watches_no_agent_whom_its_owner_may_not_see() -> None:
 
 
 @pytest.mark.parametrize(
-    ("addresses", "told"), [("Left@example.com", []), ("left@example.com ana@example.com", ["ana@example.com"])]
+    ("addresses", "recipients"), [("Left@example.com", []), ("left@example.com ana@example.com", ["ana@example.com"])]
 )
-def test_numbers_do_not_go_to_somebody_who_is_deactivated(settings: Any, addresses: str, told: list[str]) -> None:
+def test_numbers_do_not_go_to_somebody_who_is_deactivated(settings: Any, addresses: str, recipients: list[str]) -> None:
     settings.EMAIL_URL = "smtp://"
     User.objects.create_user("left", "left@example.com", is_active=False)
     rule = rule_of(emails=addresses)
@@ -119,7 +119,7 @@ def test_numbers_do_not_go_to_somebody_who_is_deactivated(settings: Any, address
     notify.deliver_due()
     reports.send_due()
 
-    assert [letter.to for letter in mail.outbox] == ([told, told] if told else [])
+    assert [letter.to for letter in mail.outbox] == ([recipients, recipients] if recipients else [])
     page = login(*RIGHTS).get("/dashboards/alerts/").content.decode()
-    assert ("nobody gets it" in page) is (not told)
-    assert ("NobodyLeft" in page) is (not told)
+    assert ("nobody gets it" in page) is (not recipients)
+    assert ("NobodyLeft" in page) is (not recipients)

@@ -21,7 +21,7 @@ def test_a_report_goes_out_once_a_day_with_its_numbers(settings: Any) -> None:
     settings.EMAIL_URL = "smtp://"
     chats(3, BAD)
     client = login(*RIGHTS)
-    here = timezone.localtime()
+    local_now = timezone.localtime()
     client.post(
         "/dashboards/reports/new/",
         {"name": "Daily", "weekday": "", "hour": "0", "query": "range=24h", "emails": "ana@example.com"},
@@ -34,7 +34,7 @@ def test_a_report_goes_out_once_a_day_with_its_numbers(settings: Any) -> None:
     names = [name for name, _, _ in letter.attachments]
     assert "sentiment.csv" in names
     assert Export.objects.get().what == "report Daily"
-    Report.objects.update(weekday=(here.weekday() + 1) % 7, sent_at=None)
+    Report.objects.update(weekday=(local_now.weekday() + 1) % 7, sent_at=None)
     assert reports.send_due() == 0
 
 

@@ -27,11 +27,11 @@ NORMAL = Standing(State.NORMAL)
 
 
 def states(bounds: Bounds, values: list[tuple[float | None, int]], usual: list[float] | None = None) -> list[str]:
-    standing, found = NORMAL, []
+    standing, reached = NORMAL, []
     for value in values:
         standing = step(bounds, standing, value, usual or [])
-        found.append(standing.state)
-    return found
+        reached.append(standing.state)
+    return reached
 
 
 @pytest.mark.parametrize(

@@ -64,16 +64,16 @@ def story() -> list[bytes]:
 
 
 def test_any_order_of_the_same_events_tells_the_same() -> None:
-    told = set()
+    rows = set()
     for order in itertools.islice(itertools.permutations(story()), 0, 120, 7):
         contact = ContactFactory(initial_contact_id="c-1", contact_id="c-1")
         for raw in (*order, order[0]):
             assert store_event(parse_event(raw)) is EventOutcome.STORED
         detail = ContactDetail.objects.get(contact=contact)
-        told.add((detail.queue, detail.queued_at, detail.agent, detail.agent_at, detail.completed_at, detail.reason))
+        rows.add((detail.queue, detail.queued_at, detail.agent, detail.agent_at, detail.completed_at, detail.reason))
         contact.delete()
     after = [START + timedelta(minutes=minutes) for minutes in (1, 5, 20)]
-    assert told == {("q-2", after[0], "a-1", after[1], after[2], "AGENT_DISCONNECT")}
+    assert rows == {("q-2", after[0], "a-1", after[1], after[2], "AGENT_DISCONNECT")}
 
 
 def test_numbers_follow_what_the_events_tell() -> None:

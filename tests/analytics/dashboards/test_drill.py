@@ -21,7 +21,7 @@ from analytics.tiles.catalogue import make
 from analytics.tiles.dashboard_data import DashboardData
 from connect_bridge.models import Contact, OutboxEntry
 from tests.analytics.dashboards.kit import login
-from tests.analytics.kit import said
+from tests.analytics.kit import customer_wrote
 from tests.factories import ContactFactory, ConversationFactory, MessageFactory, OutboxEntryFactory
 
 pytestmark = pytest.mark.django_db
@@ -46,14 +46,14 @@ def chat(begun: datetime, *speakers: str, ended: datetime | None, agent: str = "
         ended_at=ended,
         bot=not agent,
     )
-    for number, who in enumerate(speakers):
+    for number, speaker in enumerate(speakers):
         at = begun + timedelta(minutes=number)
         times = {"created_at": at, "occurred_at": at}
-        if who == "customer":
-            said("words", contact.conversation, contact=contact, **times)
+        if speaker == "customer":
+            customer_wrote("words", contact.conversation, contact=contact, **times)
         else:
             more = {"status": "accepted", "settled_at": at} | failing
-            role = {"role": "AGENT" if who == "agent" else "CUSTOM_BOT"}
+            role = {"role": "AGENT" if speaker == "agent" else "CUSTOM_BOT"}
             MessageFactory(conversation=contact.conversation, contact=contact, direction="out", **times, **role, **more)
     return contact
 
@@ -75,7 +75,7 @@ def day(_afternoon: Any) -> dict[str, Contact]:
         ),
     }
     for name in ("over midnight", "open since yesterday"):
-        said("still here", chats[name].conversation, contact=chats[name], created_at=nine, occurred_at=nine)
+        customer_wrote("still here", chats[name].conversation, contact=chats[name], created_at=nine, occurred_at=nine)
     sent = chats["failed"].messages.get(direction="out")
     OutboxEntryFactory(message=sent, provider_code="63016", state=OutboxEntry.State.DEAD)
     while refresh().changes:  # type: ignore[union-attr]
@@ -83,33 +83,33 @@ def day(_afternoon: Any) -> dict[str, Contact]:
     return chats
 
 
-def numbers() -> DashboardData:
+def data() -> DashboardData:
     return DashboardData(parse({"range": "today"}, timezone.now()))
 
 
 def names(day: dict[str, Contact], pick: Pick) -> set[str]:
     known = {contact.pk: name for name, contact in day.items()}
-    return {known[line.contact] for line in chat_queries.chats(numbers(), 100, pick)}
+    return {known[line.contact] for line in chat_queries.chats(data(), 100, pick)}
 
 
 @pytest.mark.parametrize("outcome", [name for name in OUTCOMES if name not in ("", "open", "negative")])
 def test_as_many_chats_as_the_number_says(day: dict[str, Contact], outcome: str) -> None:
-    assert len(names(day, Pick(outcome=outcome))) == numbers().total[outcome]
+    assert len(names(day, Pick(outcome=outcome))) == data().total[outcome]
 
 
 def test_chats_of_a_range_are_those_that_were_requested_in_it(day: dict[str, Contact]) -> None:
-    assert len(names(day, Pick())) == numbers().total["chats"] == 5
+    assert len(names(day, Pick())) == data().total["chats"] == 5
     assert names(day, Pick(outcome="abandoned")) == {"abandoned"}
     assert names(day, Pick(outcome="contained")) == {"contained"}
 
 
 def test_what_is_open_is_open_now_whenever_it_began(day: dict[str, Contact]) -> None:
     assert names(day, Pick(outcome="open")) == {"open", "open since yesterday"}
-    assert make("active", numbers()).value == 2
+    assert make("active", data()).value == 2
 
 
 def test_a_failures_code_leads_to_its_chats(day: dict[str, Contact]) -> None:
-    tile = make("failures", numbers())
+    tile = make("failures", data())
     assert [(row.label, row.n) for row in tile.rows] == [("63016", 1)]
     assert "code=63016" in tile.rows[0].link
     assert names(day, Pick(code="63016")) == {"failed"}
@@ -120,12 +120,12 @@ def test_an_hour_of_the_week_leads_to_the_chats_that_began_in_it(day: dict[str, 
     settings.TIME_ZONE = "Asia/Kolkata"
     assert names(day, Pick(slot="Wed-14")) == {"handled", "abandoned"}
     assert names(day, Pick(slot="Tue-14")) == set()
-    row = next(row for row in make("heat", numbers()).rows if row.label == "Wed 14:00")
+    row = next(row for row in make("heat", data()).rows if row.label == "Wed 14:00")
     assert "slot=Wed-14" in row.link
 
 
 @pytest.mark.parametrize(
-    ("given", "parameters"),
+    ("params", "parameters"),
     [
         ({"outcome": "handled", "phrase": "late"}, {"outcome": "handled", "phrase": "late"}),
         ({"outcome": "'; DROP TABLE", "slot": "Wed-24"}, {}),
@@ -133,8 +133,8 @@ def test_an_hour_of_the_week_leads_to_the_chats_that_began_in_it(day: dict[str, 
         ({"slot": "Foo-09", "code": "a\x00b"}, {"code": "ab"}),
     ],
 )
-def test_a_choice_is_read_from_the_address_and_goes_back(given: dict[str, str], parameters: dict[str, str]) -> None:
-    assert chat_selection.parse(given).parameters == parameters
+def test_a_choice_is_read_from_the_address_and_goes_back(params: dict[str, str], parameters: dict[str, str]) -> None:
+    assert chat_selection.parse(params).parameters == parameters
 
 
 def test_the_export_has_the_chats_of_the_page(day: dict[str, Contact]) -> None:
@@ -158,7 +158,7 @@ def test_the_export_has_the_chats_of_the_page(day: dict[str, Contact]) -> None:
 @pytest.mark.usefixtures("_afternoon")
 @pytest.mark.parametrize("key", ["abandonment", "unanswered", "deflection", "containment", "negative", "courses"])
 def test_a_title_or_a_row_leads_to_the_chats(key: str) -> None:
-    tile = make(key, numbers())
+    tile = make(key, data())
     assert "/dashboards/chats/" in tile.drill or all("/dashboards/chats/" in row.link for row in tile.rows)
 
 

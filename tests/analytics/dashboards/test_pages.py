@@ -21,7 +21,7 @@ from analytics.tiles.registry import OVERVIEW, PAGES, TILES
 from channels_app.models import ChannelAccount
 from connect_bridge.operations.account_status import account_statuses
 from tests.analytics.dashboards.kit import RIGHTS, login
-from tests.analytics.kit import BAD, GOOD, said
+from tests.analytics.kit import BAD, GOOD, customer_wrote
 from tests.factories import ChannelAccountFactory, ContactFactory, ConversationFactory, MessageFactory
 
 pytestmark = pytest.mark.django_db
@@ -42,7 +42,7 @@ def story() -> Any:
     begun = timezone.now() - timedelta(minutes=3)
     contact = ContactFactory(conversation=conversation, requested_at=begun, agent_name="Ann", bot=False)
     for number, score in enumerate((BAD, GOOD, BAD)):
-        message = said(f"=secret words {number}", conversation, contact=contact, created_at=begun)
+        message = customer_wrote(f"=secret words {number}", conversation, contact=contact, created_at=begun)
         shares = {name: getattr(score, name) for name in ("positive", "negative", "neutral", "mixed")}
         common = {"state": "scored", "score": score.value, "label": score.label, "language": "en", "due_at": begun}
         Sentiment.objects.create(message=message, **common, **shares)
@@ -84,15 +84,18 @@ def test_the_overview_calls_each_account_what_the_page_of_channels_calls_it(mana
 
     page = manager.get("/dashboards/").content.decode()
 
-    for one in account_statuses(ChannelAccount.objects.all()):
-        assert re.search(rf"{one.account.name}.*?{one.state}", page, re.DOTALL), one.account.name
-    assert {str(one.state) for one in account_statuses(ChannelAccount.objects.all())} >= {"Not set up", "Switched off"}
+    for status in account_statuses(ChannelAccount.objects.all()):
+        assert re.search(rf"{status.account.name}.*?{status.state}", page, re.DOTALL), status.account.name
+    assert {str(status.state) for status in account_statuses(ChannelAccount.objects.all())} >= {
+        "Not set up",
+        "Switched off",
+    }
 
 
 def tile(page: str, key: str) -> str:
-    found = re.search(rf'id="tile-{key}".*?<strong class="value number">(.*?)</strong>', page, re.DOTALL)
-    assert found, key
-    return found[1]
+    match = re.search(rf'id="tile-{key}".*?<strong class="value number">(.*?)</strong>', page, re.DOTALL)
+    assert match, key
+    return match[1]
 
 
 def test_the_api_gives_the_numbers_of_the_page(manager: Client, story: Any) -> None:
@@ -241,16 +244,16 @@ def _broken(_data: Any) -> Any:
     raise RuntimeError("a secret in an error")
 
 
-def test_a_range_of_ones_own_stands_in_the_bar(manager: Client) -> None:
-    def said(query: str) -> str:
+def test_a_range_of_ones_own_stands_in_the_filter_bar(manager: Client) -> None:
+    def shown_range(query: str) -> str:
         page = manager.get(f"/dashboards/?range=custom&{query}").content.decode()
-        found = re.search(r'<summary class="button tight" aria-current="true">(.*?)</summary>', page)
-        assert found
-        return found[1]
+        match = re.search(r'<summary class="button tight" aria-current="true">(.*?)</summary>', page)
+        assert match
+        return match[1]
 
-    assert said("since=2026-11-02&until=2026-11-15") == "2 Nov \N{EN DASH} 15 Nov 2026"
-    assert said("since=2025-12-31&until=2026-01-01") == "31 Dec 2025 \N{EN DASH} 1 Jan 2026"
-    assert said("since=2026-11-02&until=2026-11-02") == "2 Nov 2026"
+    assert shown_range("since=2026-11-02&until=2026-11-15") == "2 Nov \N{EN DASH} 15 Nov 2026"
+    assert shown_range("since=2025-12-31&until=2026-01-01") == "31 Dec 2025 \N{EN DASH} 1 Jan 2026"
+    assert shown_range("since=2026-11-02&until=2026-11-02") == "2 Nov 2026"
     page = manager.get("/dashboards/?range=custom&since=2026-11-02&until=2026-11-15").content.decode()
     assert 'name="since" value="2026-11-02"' in page
     assert 'aria-current="true"' not in manager.get("/dashboards/?range=7d").content.decode()
@@ -278,8 +281,8 @@ def test_every_tile_can_be_exported_with_its_formula(manager: Client, story: Any
 
 
 def test_a_view_is_saved_shared_pinned_and_deleted(manager: Client, story: Any) -> None:
-    given = {"name": "Mine", "page": "overview", "query": "range=7d&compare=off", "pinned": "on", "shared": "on"}
-    manager.post("/dashboards/views/", given)
+    values = {"name": "Mine", "page": "overview", "query": "range=7d&compare=off", "pinned": "on", "shared": "on"}
+    manager.post("/dashboards/views/", values)
     view = SavedView.objects.get()
     assert manager.get("/dashboards/").headers["Location"] == f"/dashboards/?range=7d&compare=off&view={view.id}"
     page = manager.get(f"/dashboards/?range=7d&compare=off&view={view.id}").content.decode()

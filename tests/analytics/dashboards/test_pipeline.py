@@ -29,7 +29,7 @@ from connect_bridge import aws
 from connect_bridge.signals import CommittedSignal, contact_ended, message_settled, message_stored
 from sandbox import demo
 from sandbox.world.settings import Settings
-from tests.analytics.kit import FakeEngine, said, score_of
+from tests.analytics.kit import FakeEngine, customer_wrote, score_of
 from tests.sandbox.kit import RunningWorld, running
 
 
@@ -69,7 +69,7 @@ def test_a_throttled_call_says_so(world: RunningWorld) -> None:
 def test_one_task_counts_scores_and_counts_again(world: RunningWorld, settings: Any) -> None:
     settings.SENTIMENT_LINGER = 0
     settings.SENTIMENT_ENGINE = "simulated"
-    message = said("This is terrible, my parcel is late and I am furious", created_at=timezone.now())
+    message = customer_wrote("This is terrible, my parcel is late and I am furious", created_at=timezone.now())
     tasks.refresh()
     assert score_of(message).label == "negative"
     assert score_of(message).engine == "simulated"
@@ -83,9 +83,9 @@ def test_one_task_counts_scores_and_counts_again(world: RunningWorld, settings: 
 def test_what_waits_is_come_back_for_by_one_task_alone(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     settings.SENTIMENT_LINGER = 600
     again: list[dict[str, Any]] = []
-    monkeypatch.setattr(tasks.refresh, "apply_async", lambda **given: again.append(given))
+    monkeypatch.setattr(tasks.refresh, "apply_async", lambda **options: again.append(options))
     monkeypatch.setattr(scoring, "_engine", FakeEngine())
-    said("good things")
+    customer_wrote("good things")
     tasks.refresh()
     tasks.refresh()
     assert len(again) == 1
@@ -93,7 +93,7 @@ def test_what_waits_is_come_back_for_by_one_task_alone(monkeypatch: pytest.Monke
 
 def test_news_become_one_hint_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[Any] = []
-    monkeypatch.setattr(tasks.refresh, "apply_async", lambda **given: sent.append(given))
+    monkeypatch.setattr(tasks.refresh, "apply_async", lambda **options: sent.append(options))
     monkeypatch.setattr(receivers, "_last", -receivers.PAUSE)
     for _ in range(5):
         receivers.refresh_soon(conversation_id=1, message_id=2)
@@ -105,7 +105,7 @@ def test_what_the_bridge_tells_has_the_dashboards_brought_up_to_date(
     monkeypatch: pytest.MonkeyPatch, signal: CommittedSignal
 ) -> None:
     sent: list[Any] = []
-    monkeypatch.setattr(tasks.refresh, "apply_async", lambda **given: sent.append(given))
+    monkeypatch.setattr(tasks.refresh, "apply_async", lambda **options: sent.append(options))
     monkeypatch.setattr(receivers, "_last", -receivers.PAUSE)
     signal.send_robust(None, conversation_id=1)
     assert len(sent) == 1
@@ -114,7 +114,7 @@ def test_what_the_bridge_tells_has_the_dashboards_brought_up_to_date(
 @pytest.mark.django_db
 def test_a_change_of_the_zone_has_everything_counted_anew(settings: Any) -> None:
     settings.SENTIMENT_ENABLED = False
-    said("hello")
+    customer_wrote("hello")
     tasks.refresh()
     settings.TIME_ZONE = "Asia/Kolkata"
     tasks.refresh()
@@ -175,7 +175,7 @@ def snapshot() -> list[Any]:
 @pytest.mark.django_db
 def test_a_rebuild_gives_the_same_numbers_and_mends_wrong_ones() -> None:
     for number in range(4):
-        said(f"good {number}", created_at=timezone.now() - timedelta(hours=7 * number))
+        customer_wrote(f"good {number}", created_at=timezone.now() - timedelta(hours=7 * number))
     while refresh().changes:  # type: ignore[union-attr]
         pass
     before = snapshot()
@@ -188,11 +188,11 @@ def test_a_rebuild_gives_the_same_numbers_and_mends_wrong_ones() -> None:
 
 @pytest.mark.django_db
 def test_a_rebuild_does_not_lose_hours_whose_messages_were_deleted() -> None:
-    message = said("good", created_at=timezone.now() - timedelta(days=40))
+    message = customer_wrote("good", created_at=timezone.now() - timedelta(days=40))
     old = message.contact
     assert old
     type(old).objects.filter(pk=old.pk).update(requested_at=message.created_at)
-    said("good")
+    customer_wrote("good")
     while refresh().changes:  # type: ignore[union-attr]
         pass
     message.delete()
@@ -208,7 +208,7 @@ def test_scoring_by_command_takes_what_is_old_and_can_be_run_again(monkeypatch: 
     engine = FakeEngine()
     monkeypatch.setattr(scoring, "_engine", engine)
     for number in range(3):
-        said(f"bad {number}", created_at=timezone.now() - timedelta(days=30))
+        customer_wrote(f"bad {number}", created_at=timezone.now() - timedelta(days=30))
     while refresh().changes:  # type: ignore[union-attr]
         pass
     assert not Sentiment.objects.exists(), "a month ago: not scored by itself"
@@ -224,7 +224,7 @@ def test_scoring_by_command_takes_what_is_old_and_can_be_run_again(monkeypatch: 
 
 @pytest.mark.django_db
 def test_scoring_by_command_says_first_what_it_would_cost() -> None:
-    said("bad", created_at=timezone.now() - timedelta(days=30))
+    customer_wrote("bad", created_at=timezone.now() - timedelta(days=30))
     out = io.StringIO()
     call_command("scoresentiment", "--dry-run", stdout=out)
     assert "1 without a score, 0 waiting" in out.getvalue()

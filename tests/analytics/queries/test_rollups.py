@@ -29,8 +29,8 @@ questions = st.fixed_dictionaries(
 )
 
 
-def nonzero(found: dict[Any, dict[str, int]]) -> dict[Any, dict[str, int]]:
-    kept = {group: {name: number for name, number in sums.items() if number} for group, sums in found.items()}
+def nonzero(groups: dict[Any, dict[str, int]]) -> dict[Any, dict[str, int]]:
+    kept = {group: {name: number for name, number in sums.items() if number} for group, sums in groups.items()}
     return {group: sums for group, sums in kept.items() if sums}
 
 
@@ -49,11 +49,11 @@ def test_rollups_and_facts_answer_alike(data: Any, settings: Any) -> None:
         for chat in data.draw(st.lists(histories.chats, min_size=1, max_size=4), label="chats"):
             story.write(chat)
         refresh()
-        for asked in data.draw(st.lists(questions, min_size=3, max_size=6), label="questions"):
+        for options in data.draw(st.lists(questions, min_size=3, max_size=6), label="questions"):
             start, end = sorted((data.draw(moments), data.draw(moments)))
             if data.draw(st.booleans(), label="whole days"):
                 start, end = day_of(start), day_of(end)
-            question = Question(start=hour_of(start), end=hour_of(end), **asked)
+            question = Question(start=hour_of(start), end=hour_of(end), **options)
             assert nonzero(rollups.sums(question)) == nonzero(chat_facts.sums(question))
             assert rollups.bins(question, DIGESTS[:6]) == chat_facts.bins(question, DIGESTS[:6])
 
@@ -103,9 +103,9 @@ def test_values_of_a_facet_are_told_alike(facet: str) -> None:
     days = Question(
         start=midnight(START.date()), end=midnight(START.date() + timedelta(days=4)), facet=facet, by=("value",)
     )
-    found = nonzero(rollups.sums(days))
-    assert len(found) >= 1
-    assert found == nonzero(chat_facts.sums(days))
+    sums = nonzero(rollups.sums(days))
+    assert len(sums) >= 1
+    assert sums == nonzero(chat_facts.sums(days))
 
 
 @pytest.mark.parametrize(("day", "hours"), [("2026-03-29", 23), ("2026-10-25", 25), ("2026-06-01", 24)])
@@ -113,8 +113,8 @@ def test_days_of_clock_change_have_their_own_number_of_hours(settings: Any, day:
     settings.TIME_ZONE = "Europe/Madrid"
     first = datetime.fromisoformat(day).date()
     start, end = midnight(first), midnight(first + timedelta(days=1))
-    found = hours_between(start, end)
-    assert len(found) == len(set(found)) == hours
+    beginnings = hours_between(start, end)
+    assert len(beginnings) == len(set(beginnings)) == hours
     assert days_between(start, end) == [start]
 
 

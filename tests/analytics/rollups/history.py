@@ -157,19 +157,21 @@ class History:
             self._change_message(what, self.messages[which % len(self.messages)])
 
     def _change_message(self, what: str, message: Message) -> None:
-        mine = Message.objects.filter(pk=message.pk)
+        own_messages = Message.objects.filter(pk=message.pk)
         if what == "score" and message.direction == "in":
-            given = {"state": "scored", "label": "negative", "score": -9000, "language": "en", "due_at": self.start}
+            score = {"state": "scored", "label": "negative", "score": -9000, "language": "en", "due_at": self.start}
             shares = {"negative": 0.9, "positive": 0.0, "neutral": 0.05, "mixed": 0.05}
-            Sentiment.objects.update_or_create(message=message, defaults={**given, **shares})
+            Sentiment.objects.update_or_create(message=message, defaults={**score, **shares})
         elif what == "move" and message.direction == "in":
-            mine.filter(contact=None).update(
+            own_messages.filter(contact=None).update(
                 contact=message.conversation.contacts.first(), relayed_at=message.created_at, status="relayed"
             )
         elif what == "settle" and message.direction == "out":
-            mine.filter(status="stored").update(status="accepted", settled_at=message.created_at + timedelta(hours=3))
+            own_messages.filter(status="stored").update(
+                status="accepted", settled_at=message.created_at + timedelta(hours=3)
+            )
         elif what == "receipt" and message.direction == "out":
-            mine.filter(status="accepted").update(status="failed", error_code="rejected")
+            own_messages.filter(status="accepted").update(status="failed", error_code="rejected")
 
     def _change_chat(self, what: str, which: int) -> None:
         if not self.contacts:

@@ -136,23 +136,23 @@ class Oracle:
         self._handling(contact, stays, detail, count, time)
         self._rating([m.sentiment.score for m in messages if m.direction == "in" and self._scored(m)], start, count)
 
-    def _course(self, contact: Contact, said: list[str], joined: Any, queued_at: Any, count: Any) -> None:
+    def _course(self, contact: Contact, speakers: list[str], joined: Any, queued_at: Any, count: Any) -> None:
         start, closed = contact.requested_at, contact.state == "ended"
-        words = [who for who in said if who != "auto"]
-        handled = joined is not None or "agent" in said
+        words = [speaker for speaker in speakers if speaker != "auto"]
+        handled = joined is not None or "agent" in speakers
         waited = queued_at is not None or not words or words[-1] != "bot"
-        told = {
+        counts = {
             "closed": closed,
-            "bot_chats": "bot" in said,
+            "bot_chats": "bot" in speakers,
             "handled": handled,
             "queued": handled or queued_at is not None or (closed and waited),
             "abandoned": closed and not handled and waited,
             "deflected": closed and not handled and not waited,
         }
-        for name, true in told.items():
+        for name, true in counts.items():
             if true:
                 count(start, name)
-        if told["deflected"]:
+        if counts["deflected"]:
             later = Contact.objects.filter(conversation=contact.conversation, requested_at__gt=start)
             if not later.filter(requested_at__lt=contact.ended_at + timedelta(hours=24)).exists():
                 count(start, "contained")
@@ -172,22 +172,22 @@ class Oracle:
     def _responses(self, messages: Any, start: Any, joined: Any, queued_at: Any, count: Any, time: Any) -> None:
         first = True
         while messages:
-            asked = next((m for m in messages if m.direction == "in"), None)
-            if asked is None:
+            question = next((m for m in messages if m.direction == "in"), None)
+            if question is None:
                 return
-            later = [m for m in messages if m.sequence > asked.sequence]
-            taken = [m for m in later if speaker(m) == "agent" and m.status in ("accepted", "delivered", "read")]
-            if not taken:
+            later = [m for m in messages if m.sequence > question.sequence]
+            answers = [m for m in later if speaker(m) == "agent" and m.status in ("accepted", "delivered", "read")]
+            if not answers:
                 return
-            answer = taken[0]
+            answer = answers[0]
             if answer.settled_at:
-                time(asked.created_at, "reply", answer.settled_at - asked.created_at)
+                time(question.created_at, "reply", answer.settled_at - question.created_at)
                 if first:
                     count(start, "answered")
-                    time(start, "first_response", answer.settled_at - asked.created_at)
+                    time(start, "first_response", answer.settled_at - question.created_at)
                     if joined:
-                        time(start, "queue_wait", joined - (queued_at or asked.created_at))
-                        time(start, "agent_delay", answer.settled_at - max(joined, asked.created_at))
+                        time(start, "queue_wait", joined - (queued_at or question.created_at))
+                        time(start, "agent_delay", answer.settled_at - max(joined, question.created_at))
             first = False
             messages = [m for m in messages if m.sequence > answer.sequence]
 

@@ -97,8 +97,8 @@ def test_a_percentile_of_nothing_is_nothing() -> None:
 def test_office_hours_count_what_lies_in_them(settings: Any, hours: str, start: str, end: str, opened: float) -> None:
     settings.TIME_ZONE, settings.OFFICE_HOURS = "Europe/Madrid", hours
     zone = organisation_zone()
-    given = [datetime.fromisoformat(text).replace(tzinfo=zone) for text in (start, end)]
-    span = office_hours.open_between(*(moment.astimezone(UTC) for moment in given))
+    moments = [datetime.fromisoformat(text).replace(tzinfo=zone) for text in (start, end)]
+    span = office_hours.open_between(*(moment.astimezone(UTC) for moment in moments))
     expected = opened if hours else 24.0
     assert span == timedelta(hours=expected)
 

@@ -31,12 +31,12 @@ MOMENTS = [
 
 def counted(grain: str) -> dict[Any, dict[str, int]]:
     """Return what the rollups say, without the facets that have tests of their own."""
-    found = {}
+    sums_of_rows = {}
     for row in Rollup.objects.filter(grain=grain).exclude(facet__in=("phrase", "code")):
         sums = {name: getattr(row, name) for name in MEASURES if getattr(row, name)}
         if sums:
-            found[row.facet, row.at, row.account_id, row.value] = sums
-    return found
+            sums_of_rows[row.facet, row.at, row.account_id, row.value] = sums
+    return sums_of_rows
 
 
 def by_day(sums: dict[Any, Counter[str]], zone: str) -> dict[Any, Counter[str]]:
@@ -48,16 +48,16 @@ def by_day(sums: dict[Any, Counter[str]], zone: str) -> dict[Any, Counter[str]]:
 
 
 def plain(sums: dict[Any, Counter[str]]) -> dict[Any, dict[str, int]]:
-    found = {key: {name: number for name, number in counts.items() if number} for key, counts in sums.items()}
-    return {key: counts for key, counts in found.items() if counts}
+    nonzero = {key: {name: number for name, number in counts.items() if number} for key, counts in sums.items()}
+    return {key: counts for key, counts in nonzero.items() if counts}
 
 
 def digests(grain: str) -> dict[Any, dict[str, dict[int, int]]]:
-    found: dict[Any, dict[str, dict[int, int]]] = defaultdict(lambda: defaultdict(dict))
+    by_key: dict[Any, dict[str, dict[int, int]]] = defaultdict(lambda: defaultdict(dict))
     for row in RollupBin.objects.filter(rollup__grain=grain).select_related("rollup"):
         key = (row.rollup.facet, row.rollup.at, row.rollup.account_id, row.rollup.value)
-        found[key][DIGESTS[row.digest]][row.bin] = row.count
-    return found
+        by_key[key][DIGESTS[row.digest]][row.bin] = row.count
+    return by_key
 
 
 #: Digests that are kept of queues and agents, and all of them.
@@ -76,18 +76,18 @@ def same_durations(oracle: Oracle, zone: str) -> None:
     """Compare every digest with the durations themselves: how many there are, and where the percentiles lie."""
     for (grain, facet), names in KEPT.items():
         true: dict[Any, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-        for (of, at, account, value), several in oracle.durations.items():
+        for (of, at, account, value), by_digest in oracle.durations.items():
             start = at if grain == "h" else day_start(at, ZoneInfo(zone))
             for name in names if of == facet else ():
-                if several.get(name):
-                    true[start, account, value][name].extend(several[name])
-        found = {key[1:]: bins for key, bins in digests(grain).items() if key[0] == facet}
-        assert {key: set(bins) - {"first_response_office"} for key, bins in found.items()} == {
-            key: set(several) for key, several in true.items()
+                if by_digest.get(name):
+                    true[start, account, value][name].extend(by_digest[name])
+        stored = {key[1:]: bins for key, bins in digests(grain).items() if key[0] == facet}
+        assert {key: set(bins) - {"first_response_office"} for key, bins in stored.items()} == {
+            key: set(by_digest) for key, by_digest in true.items()
         }
-        for key, several in true.items():
-            for name, values in several.items():
-                same_percentiles(found[key][name], values)
+        for key, by_digest in true.items():
+            for name, values in by_digest.items():
+                same_percentiles(stored[key][name], values)
 
 
 def same_percentiles(bins: dict[int, int], values: list[float]) -> None:

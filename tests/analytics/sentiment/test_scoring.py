@@ -17,7 +17,7 @@ from analytics.sentiment.engine import EngineError, ItemFailed, Refused, Throttl
 from connect_bridge.models import Message
 from connect_bridge.privacy.hooks import erasers
 from connect_bridge.privacy.retention import retain
-from tests.analytics.kit import FakeEngine, said, score_of
+from tests.analytics.kit import FakeEngine, customer_wrote, score_of
 from tests.factories import ContactFactory, ConversationFactory, MessageFactory
 
 pytestmark = pytest.mark.django_db
@@ -43,7 +43,7 @@ def test_a_message_is_scored_with_its_four_probabilities_engine_model_and_langua
     engine: FakeEngine, settings: Any
 ) -> None:
     settings.SENTIMENT_ENGINE = "an engine"
-    message = said("this is bad")
+    message = customer_wrote("this is bad")
     refresh()
     waited()
     scoring.run(engine)
@@ -58,7 +58,7 @@ def test_only_words_of_the_customers_own_are_scored() -> None:
     conversation = ConversationFactory()
     contact = ContactFactory(conversation=conversation)
     MessageFactory(conversation=conversation, contact=contact, direction="out", text="good")
-    said(" ", conversation)
+    customer_wrote(" ", conversation)
     MessageFactory(conversation=conversation, contact=contact, original={"event": "reaction", "text": "x"})
     refresh()
     assert not Sentiment.objects.exists()
@@ -89,7 +89,7 @@ def customer_words(contact: Any, number: int) -> Message:
 
 
 def test_a_batch_waits_for_others_and_not_for_long(engine: FakeEngine) -> None:
-    said("one good thing")
+    customer_wrote("one good thing")
     refresh()
     assert scoring.run(engine).waiting == 1
     assert engine.calls == 0
@@ -99,7 +99,7 @@ def test_a_batch_waits_for_others_and_not_for_long(engine: FakeEngine) -> None:
 
 def test_what_was_scored_before_is_never_asked_for_again(engine: FakeEngine) -> None:
     for _ in range(3):
-        said("the same bad words")
+        customer_wrote("the same bad words")
         refresh()
         waited()
         scoring.run(engine)
@@ -109,8 +109,8 @@ def test_what_was_scored_before_is_never_asked_for_again(engine: FakeEngine) -> 
 
 
 def test_the_same_words_twice_in_one_batch_are_one_document(engine: FakeEngine) -> None:
-    said("hello good people")
-    said("hello good people")
+    customer_wrote("hello good people")
+    customer_wrote("hello good people")
     refresh()
     waited()
     assert scoring.run(engine).scored == 2
@@ -118,8 +118,8 @@ def test_the_same_words_twice_in_one_batch_are_one_document(engine: FakeEngine) 
 
 
 def test_each_language_has_its_own_batch(engine: FakeEngine) -> None:
-    said("good", locale="en_GB")
-    said("bueno", locale="es_ES")
+    customer_wrote("good", locale="en_GB")
+    customer_wrote("bueno", locale="es_ES")
     refresh()
     waited()
     scoring.run(engine)
@@ -127,7 +127,7 @@ def test_each_language_has_its_own_batch(engine: FakeEngine) -> None:
 
 
 def test_a_language_that_the_engine_does_not_know_is_not_scored_and_never_neutral(engine: FakeEngine) -> None:
-    message = said("hyvää huomenta", locale="fi_FI")
+    message = customer_wrote("hyvää huomenta", locale="fi_FI")
     refresh()
     waited()
     scoring.run(engine)
@@ -149,7 +149,7 @@ def test_the_language_is_told_by_the_text_or_asked_for_or_the_default(
     engine: FakeEngine, text: str, language: str, told_by: str, calls: int
 ) -> None:
     engine.detected = "it"
-    message = said(text, locale="")
+    message = customer_wrote(text, locale="")
     refresh()
     waited()
     scoring.run(engine)
@@ -160,11 +160,11 @@ def test_the_language_is_told_by_the_text_or_asked_for_or_the_default(
 
 def test_a_language_once_known_holds_for_the_conversation(engine: FakeEngine) -> None:
     conversation = ConversationFactory(identity__locale="")
-    said("Guten Tag, ich habe eine Frage und bitte", conversation)
+    customer_wrote("Guten Tag, ich habe eine Frage und bitte", conversation)
     refresh()
     waited()
     scoring.run(engine)
-    short = said("hm", conversation)
+    short = customer_wrote("hm", conversation)
     refresh()
     waited()
     scoring.run(engine)
@@ -173,7 +173,7 @@ def test_a_language_once_known_holds_for_the_conversation(engine: FakeEngine) ->
 
 def test_a_long_text_is_split_and_its_parts_count_by_their_length(engine: FakeEngine, settings: Any) -> None:
     settings.SENTIMENT_SPLIT_CHARACTERS = 40
-    message = said("This is bad and bad and bad and bad, ok. " + "good. " * 3)
+    message = customer_wrote("This is bad and bad and bad and bad, ok. " + "good. " * 3)
     refresh()
     waited()
     scoring.run(engine)
@@ -184,7 +184,7 @@ def test_a_long_text_is_split_and_its_parts_count_by_their_length(engine: FakeEn
 
 
 def test_an_item_that_failed_is_asked_for_again_alone(engine: FakeEngine) -> None:
-    failing, fine = said("some bad words"), said("some good words")
+    failing, fine = customer_wrote("some bad words"), customer_wrote("some good words")
     engine.failures["some bad words"] = ItemFailed("INTERNAL_SERVER_ERROR", final=False)
     refresh()
     waited()
@@ -198,7 +198,7 @@ def test_an_item_that_failed_is_asked_for_again_alone(engine: FakeEngine) -> Non
 
 
 def test_what_the_engine_refuses_for_good_is_not_scored(engine: FakeEngine) -> None:
-    message = said("some bad words")
+    message = customer_wrote("some bad words")
     engine.failures["some bad words"] = ItemFailed("INVALID_REQUEST", final=True)
     refresh()
     waited()
@@ -208,7 +208,7 @@ def test_what_the_engine_refuses_for_good_is_not_scored(engine: FakeEngine) -> N
 
 @pytest.mark.parametrize(("failure", "least"), [(Throttled(), 2), (EngineError(), 2), (Refused(), 250)])
 def test_a_call_that_fails_makes_the_texts_wait(engine: FakeEngine, failure: EngineError, least: int) -> None:
-    message = said("some bad words")
+    message = customer_wrote("some bad words")
     refresh()
     waited()
     engine.trouble = [failure]
@@ -253,7 +253,7 @@ def test_a_full_pass_without_a_full_batch_goes_all_the_same(
 ) -> None:
     settings.SENTIMENT_LINGER = 0
     monkeypatch.setattr(scoring, "MOST", 2)
-    first, second = said("some bad words"), said("other bad words")
+    first, second = customer_wrote("some bad words"), customer_wrote("other bad words")
     refresh()
     scoring.run(engine)
     assert {score_of(first).state, score_of(second).state} == {"scored"}
@@ -261,11 +261,11 @@ def test_a_full_pass_without_a_full_batch_goes_all_the_same(
 
 def test_above_the_cap_of_the_day_texts_wait_for_the_next(engine: FakeEngine, settings: Any) -> None:
     settings.SENTIMENT_DAILY_UNITS = 4
-    first = said("some bad words")
+    first = customer_wrote("some bad words")
     refresh()
     waited()
     scoring.run(engine)
-    second = said("some good words")
+    second = customer_wrote("some good words")
     refresh()
     waited()
     tally = scoring.run(engine)
@@ -276,7 +276,7 @@ def test_above_the_cap_of_the_day_texts_wait_for_the_next(engine: FakeEngine, se
 
 
 def test_numbers_and_addresses_do_not_leave_the_house(engine: FakeEngine) -> None:
-    said("bad: ann@example.com, +34 600 000 001, order 12345")
+    customer_wrote("bad: ann@example.com, +34 600 000 001, order 12345")
     refresh()
     waited()
     scoring.run(engine)
@@ -284,37 +284,41 @@ def test_numbers_and_addresses_do_not_leave_the_house(engine: FakeEngine) -> Non
 
 
 def test_phrases_of_negative_messages_alone_travel_together(engine: FakeEngine) -> None:
-    one, two, three = said("bad: the late parcel"), said("bad: late parcel, rude agent"), said("good, no late parcel")
+    first, second, good = (
+        customer_wrote("bad: the late parcel"),
+        customer_wrote("bad: late parcel, rude agent"),
+        customer_wrote("good, no late parcel"),
+    )
     refresh()
     waited()
     scoring.run(engine)
     assert key_phrases.run(engine) == 1
-    found = sorted((phrase.message_id, phrase.text) for phrase in Phrase.objects.all())
-    assert found == sorted([(one.id, "late parcel"), (two.id, "late parcel"), (two.id, "rude agent")])
-    assert three.id not in {message for message, _ in found}
+    phrases = sorted((phrase.message_id, phrase.text) for phrase in Phrase.objects.all())
+    assert phrases == sorted([(first.id, "late parcel"), (second.id, "late parcel"), (second.id, "rude agent")])
+    assert good.id not in {message for message, _ in phrases}
     assert key_phrases.run(engine) == 0
 
 
 def test_words_that_were_asked_about_before_take_their_phrases_over(engine: FakeEngine) -> None:
-    first, twin = said("bad: the late parcel"), said("bad: the late parcel")
+    first, twin = customer_wrote("bad: the late parcel"), customer_wrote("bad: the late parcel")
     refresh()
     waited()
     scoring.run(engine)
     assert key_phrases.run(engine) == 1
     assert engine.phrased == ["bad: the late parcel"], "the same words once"
-    later, other = said("bad: the late parcel"), said("bad: a rude agent")
+    later, other = customer_wrote("bad: the late parcel"), customer_wrote("bad: a rude agent")
     refresh()
     waited()
     scoring.run(engine)
     assert key_phrases.run(engine) == 1
     assert engine.phrased[1:] == ["bad: a rude agent"]
-    found = {(phrase.message_id, phrase.text) for phrase in Phrase.objects.all()}
-    assert found == {(one.id, "late parcel") for one in (first, twin, later)} | {(other.id, "rude agent")}
+    phrases = {(phrase.message_id, phrase.text) for phrase in Phrase.objects.all()}
+    assert phrases == {(message.id, "late parcel") for message in (first, twin, later)} | {(other.id, "rude agent")}
     assert not Sentiment.objects.filter(phrases_due=True).exists()
 
 
 def test_erased_words_leave_no_phrase_and_change_no_count(engine: FakeEngine) -> None:
-    message = said("bad: the late parcel")
+    message = customer_wrote("bad: the late parcel")
     refresh()
     waited()
     scoring.run(engine)
@@ -332,7 +336,7 @@ def test_erased_words_leave_no_phrase_and_change_no_count(engine: FakeEngine) ->
 
 
 def test_words_that_were_erased_while_they_waited_are_not_asked_for(engine: FakeEngine) -> None:
-    message = said("bad things")
+    message = customer_wrote("bad things")
     refresh()
     Message.objects.filter(pk=message.pk).update(text="[erased]", original=None)
     waited()
@@ -341,7 +345,7 @@ def test_words_that_were_erased_while_they_waited_are_not_asked_for(engine: Fake
 
 
 def test_erasure_and_retention_take_phrases_along(engine: FakeEngine, settings: Any) -> None:
-    message = said("bad: the late parcel", created_at=timezone.now() - timedelta(hours=30))
+    message = customer_wrote("bad: the late parcel", created_at=timezone.now() - timedelta(hours=30))
     refresh()
     waited()
     scoring.run(engine)

@@ -15,7 +15,7 @@ from analytics.thresholds import BAND
 from analytics.tiles.catalogue import make
 from analytics.tiles.dashboard_data import DashboardData
 from analytics.tiles.definitions.comparison import band_of
-from tests.analytics.kit import BAD, GOOD, PLAIN, said
+from tests.analytics.kit import BAD, GOOD, PLAIN, customer_wrote
 from tests.factories import ChannelAccountFactory, ContactFactory, ConversationFactory
 
 
@@ -25,7 +25,7 @@ def chats(agent: str, score: Any, number: int) -> None:
         conversation = ConversationFactory(account=account)
         begun = timezone.now() - timedelta(minutes=3)
         contact = ContactFactory(conversation=conversation, requested_at=begun, agent_name=agent, bot=False)
-        message = said("words", conversation, contact=contact, created_at=begun)
+        message = customer_wrote("words", conversation, contact=contact, created_at=begun)
         shares = {name: getattr(score, name) for name in ("positive", "negative", "neutral", "mixed")}
         state = {"state": "scored", "score": score.value, "label": score.label, "language": "en", "due_at": begun}
         Sentiment.objects.create(message=message, **state, **shares)

@@ -18,7 +18,7 @@ from analytics.tiles import catalogue, definitions
 from analytics.tiles.registry import OVERVIEW, PAGES, REPORT, TILES, tile
 from analytics.tiles.tile import Tile
 from tests.analytics.dashboards.kit import RIGHTS, login
-from tests.analytics.kit import said
+from tests.analytics.kit import customer_wrote
 
 pytestmark = pytest.mark.django_db
 
@@ -69,7 +69,7 @@ def _greetings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 @pytest.mark.usefixtures("_greetings")
 def test_a_tile_in_a_file_of_its_own_is_everywhere_without_another_edit() -> None:
     client = login(*RIGHTS)
-    said("hello")
+    customer_wrote("hello")
     for path in ("", "hours/"):
         page = client.get(f"/dashboards/{path}?range=24h").content.decode()
         assert 'id="tile-greetings"' in page
