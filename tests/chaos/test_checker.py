@@ -2,82 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pytest
 
 from tests.chaos.checker import judge
-from tests.chaos.evidence import FORGED, Evidence, Line, Stored, say
+from tests.chaos.checker_kit import Story
+from tests.chaos.evidence import FORGED, say
 from tests.chaos.report import summary, takeovers
 
-ADDRESSES = {0: "page-0", 1: "page-1"}
 AGREE = "j transcripts agree"
-
-
-class Story:
-    """A run in which a customer writes three messages and an agent answers each, told so that it can go wrong."""
-
-    def __init__(self) -> None:
-        self.ledger: list[dict[str, Any]] = []
-        self.journal: list[dict[str, Any]] = []
-        self.messages: list[dict[str, Any]] = []
-        self.sends: list[dict[str, Any]] = []
-        self.waiting = {"intake": 0, "relay": 0, "outbox": 0}
-        self.contacts = [{"initial_contact_id": "chat", "state": "connected", "reason": ""}]
-        attributes = {"channel_address": "page-0"}
-        self.world("connect.StartChatContact", contact_id="chat", attributes=attributes, status=200)
-        for number in (1, 2, 3):
-            self.round(number)
-
-    def world(self, what: str, **fields: Any) -> None:
-        self.ledger.append({"what": what, **fields})
-
-    def round(self, number: int) -> None:
-        text, mid = say(0, 1, number), f"m{number}"
-        self.world("phone.message", text=text, message_id=mid)
-        self.world("webhook.messenger", event="message", text=text, message_id=mid, status=200, forged=False)
-        self.frame(f"in{number}", "CUSTOMER", text)
-        self.frame(f"out{number}", "AGENT", f"re: {text}")
-        self.world("graph.send", text=f"re: {text}", status=200, cut=False)
-        self.arrive(f"re: {text}")
-        self.store(f"in{number}", "in", text, "relayed")
-        self.store(f"out{number}", "out", f"re: {text}", "accepted")
-
-    def frame(self, item: str, role: str, text: str, at: int | None = None) -> None:
-        line = {"what": "ws.frame", "item_id": item, "initial_contact_id": "chat", "role": role, "type": "MESSAGE"}
-        self.ledger.insert(len(self.ledger) if at is None else at, {**line, "text": text, "sockets": 1})
-
-    def arrive(self, text: str, customer: str = "5550001", address: str = "page-0") -> None:
-        self.world("phone.received", address=address, customer_id=customer, text=text)
-
-    def store(self, item: str, direction: str, text: str, status: str) -> None:
-        row = {"item": item, "direction": direction, "text": text, "status": status, "sequence": len(self.messages)}
-        self.messages.append(row)
-        if direction == "out":
-            self.sends.append({"item": item, "state": "accepted", "error_code": ""})
-
-    def find(self, what: str, **fields: Any) -> dict[str, Any]:
-        return next(one for one in self.ledger if one["what"] == what and fields.items() <= one.items())
-
-    def evidence(self) -> Evidence:
-        stored = Stored(messages=self.messages, sends=self.sends, contacts=self.contacts, waiting=self.waiting)
-        return Evidence(_lines(self.ledger), _lines(self.journal), stored, ADDRESSES)
-
-    def broken(self) -> set[str]:
-        return judge(self.evidence()).rules
-
-
-def _lines(rows: list[Mapping[str, Any]]) -> list[Line]:
-    return [
-        Line(n, float(one.get("at", n)), one["what"], {key: one[key] for key in one if key not in ("what", "at")})
-        for n, one in enumerate(rows)
-    ]
-
-
-@pytest.fixture
-def story() -> Story:
-    return Story()
 
 
 def test_a_run_that_keeps_every_promise_breaks_none(story: Story):
@@ -116,27 +48,6 @@ def test_an_attack_that_is_answered_200_is_unexpected(story: Story):
     assert story.broken() == set()
     story.journal.append({"what": "attack", "answers": [200, 401]})
     assert story.broken() == {"b nothing unexpected"}
-
-
-def test_what_the_customer_received_and_nobody_said_is_out_of_the_blue(story: Story):
-    story.arrive("Buy now!")
-    assert story.broken() == {"b nothing out of the blue"}
-
-
-def test_what_parley_tells_the_agent_is_for_the_agent_alone(story: Story):
-    story.frame("notice", "CUSTOM_BOT", f"Not delivered: {say(0, 1, 2)}")
-    story.frame("marked", "CUSTOMER", f"[Parley: not delivered] {say(0, 1, 2)}")
-    assert story.broken() == set()
-    story.arrive("Not delivered")
-    assert story.broken() == {"b nothing out of the blue"}
-
-
-def test_an_agents_answer_to_a_notice_is_no_copy_of_what_it_quotes(story: Story):
-    answer = f"re: [Parley: not delivered] The customer did not get: {say(0, 1, 2)}"
-    story.frame("answer", "AGENT", answer)
-    story.arrive(answer)
-    story.store("answer", "out", answer, "accepted")
-    assert story.broken() == set()
 
 
 def test_what_the_agent_sees_twice_is_doubled(story: Story):
@@ -191,102 +102,6 @@ def test_parts_in_their_order_are_one_message(story: Story):
     story.frame("part 1", "CUSTOMER", " ".join(text.split()[:2]))
     story.frame("part 2", "CUSTOMER", " ".join(text.split()[2:]))
     assert story.broken() == set()
-
-
-def test_what_an_agent_said_and_nobody_captured_is_lost(story: Story):
-    story.ledger.remove(story.find("phone.received", text=f"re: {say(0, 1, 2)}"))
-    story.messages.pop(3)
-    assert story.broken() == {"e nothing lost on the way out"}
-
-
-def test_what_is_shown_as_accepted_and_never_arrived_is_lost(story: Story):
-    story.ledger.remove(story.find("phone.received", text=f"re: {say(0, 1, 2)}"))
-    assert story.broken() == {"e nothing lost on the way out"}
-
-
-@pytest.mark.parametrize("status", ["failed", "uncertain"])
-def test_what_never_arrived_and_is_shown_so_is_not_lost(story: Story, status: str):
-    story.ledger.remove(story.find("phone.received", text=f"re: {say(0, 1, 2)}"))
-    story.messages[3]["status"] = status
-    assert story.broken() == set()
-
-
-def test_of_two_that_say_the_same_the_one_that_failed_is_not_missed(story: Story):
-    for number in (8, 9):
-        story.frame(f"bye{number}", "SYSTEM", "Goodbye.")
-        story.store(f"bye{number}", "out", "Goodbye.", "accepted")
-    story.arrive("Goodbye.")
-    assert story.broken() == {"e nothing lost on the way out"}
-    story.messages[-2]["status"] = "failed"  # the first, so that the copy is the second's
-    assert story.broken() == set()
-
-
-def test_what_nobody_could_hear_before_the_chat_ended_is_not_lost_if_that_is_shown(story: Story):
-    story.frame("bye", "SYSTEM", "Goodbye.")
-    assert story.broken() == {"e nothing lost on the way out"}
-    story.contacts[0]["reason"] = "The chat ended while nobody listened: what was said last may be missing"
-    assert story.broken() == set()
-
-
-def test_what_the_world_swallowed_is_not_lost_if_the_chat_ended_before_anybody_could_compare(story: Story):
-    story.frame("bye", "SYSTEM", "Goodbye.")
-    story.world("connect.ended", initial_contact_id="chat")
-    assert story.broken() == {"e nothing lost on the way out"}
-    story.ledger[-2]["deaf"] = ["CUSTOMER"]
-    assert story.broken() == set()
-    story.ledger[-1]["at"] = len(story.ledger) + 200.0
-    assert story.broken() == {"e nothing lost on the way out"}
-    story.ledger[-1]["at"] = len(story.ledger) + 1.0
-    story.world("participant.GetTranscript", initial_contact_id="chat", status=200, reset=True)
-    assert story.broken() == set()
-    story.ledger[-1]["reset"] = False
-    assert story.broken() == {"e nothing lost on the way out"}
-
-
-def test_what_could_still_be_read_before_the_chat_ended_is_lost(story: Story):
-    story.frame("bye", "SYSTEM", "Goodbye.")
-    story.world("participant.GetTranscript", initial_contact_id="chat", status=200)
-    story.contacts[0]["reason"] = "The chat ended while nobody listened: what was said last may be missing"
-    assert story.broken() == {"e nothing lost on the way out"}
-
-
-def test_what_a_bridge_read_and_died_before_storing_was_heard_by_nobody(story: Story):
-    story.frame("bye", "SYSTEM", "Goodbye.")
-    story.world("participant.GetTranscript", initial_contact_id="chat", status=200)
-    story.contacts[0]["reason"] = "The chat ended while nobody listened: what was said last may be missing"
-    story.journal.append({"what": "fault.kill", "process": "bridge1", "at": len(story.ledger) - 0.5})
-    assert story.broken() == set()
-
-
-def test_a_second_copy_without_a_word_is_doubled(story: Story):
-    story.arrive(f"re: {say(0, 1, 2)}")
-    assert story.broken() == {"f doubled only after doubt"}
-
-
-def test_a_second_copy_that_nothing_explains_is_doubled_even_if_it_is_shown(story: Story):
-    story.arrive(f"re: {say(0, 1, 2)}")
-    story.messages[3]["status"] = "uncertain"
-    assert story.broken() == {"f doubled only after doubt"}
-
-
-def test_a_second_copy_after_a_lost_answer_is_excused_if_it_is_shown(story: Story):
-    story.arrive(f"re: {say(0, 1, 2)}")
-    story.messages[3]["status"] = "uncertain"
-    story.find("graph.send", text=f"re: {say(0, 1, 2)}")["cut"] = True
-    assert story.broken() == set()
-
-
-def test_a_second_copy_after_a_worker_died_is_excused_if_it_is_shown(story: Story):
-    story.arrive(f"re: {say(0, 1, 2)}")
-    story.sends[1]["possible_duplicate"] = True
-    story.journal.append({"what": "fault.kill", "process": "worker"})
-    assert story.broken() == set()
-
-
-def test_what_arrives_in_another_order_than_it_was_said_is_out_of_order(story: Story):
-    one, two = (story.find("phone.received", text=f"re: {say(0, 1, number)}") for number in (1, 2))
-    one["text"], two["text"] = two["text"], one["text"]
-    assert story.broken() == {"d in order for the customer"}
 
 
 def test_what_reaches_another_tenants_agent_crosses_tenants(story: Story):

@@ -19,7 +19,7 @@ from tests.sandbox.messengers_kit import (
 )
 
 ZOE_X, ZOE_FB, ZOE_WA = (CUSTOMERS[kind]["id"] for kind in ("twitter", "messenger", "whatsapp"))
-BRAND = ADDRESSES["twitter"]
+PAGE, NUMBER, BRAND = ADDRESSES["messenger"], ADDRESSES["whatsapp"], ADDRESSES["twitter"]
 
 
 def x_client(lab: Lab, **other: str) -> tweepy.Client:
@@ -66,3 +66,10 @@ async def opened(lab: Lab, kind: str, **more: Any) -> None:
     await lab.register(kind, **more)
     await lab.write(kind, "hi")
     lab.receiver.got.clear()
+
+
+async def sent(lab: Lab, kind: str, content: dict[str, Any], **more: Any) -> Any:
+    """Write on a phone; return what the webhook got: JSON, or the form."""
+    await lab.write(kind, content, **more)
+    hook = lab.receiver.got[-1]
+    return hook.form if kind == "whatsapp" else hook.json

@@ -8,55 +8,8 @@ from typing import Any
 import pytest
 
 from sandbox.world.accounts import Phones
-from tests.sandbox.messengers_kit import ADDRESSES, CREDENTIALS, CUSTOMERS, Lab, messengers
-
-PAGE, NUMBER, BRAND = ADDRESSES["messenger"], ADDRESSES["whatsapp"], ADDRESSES["twitter"]
-
-
-async def sent(lab: Lab, kind: str, content: dict[str, Any], **more: Any) -> Any:
-    """Write on a phone; return what the webhook got: JSON, or the form."""
-    await lab.write(kind, content, **more)
-    hook = lab.receiver.got[-1]
-    return hook.form if kind == "whatsapp" else hook.json
-
-
-async def test_x_text_in_account_activity() -> None:
-    async with messengers() as lab:
-        await lab.register("twitter")
-        body = await sent(lab, "twitter", {"type": "text", "text": "hi"})
-        event = body["direct_message_events"][0]
-        assert (body["for_user_id"], event["type"]) == (BRAND, "message_create")
-        create = event["message_create"]
-        assert create["sender_id"] == CUSTOMERS["twitter"]["id"]
-        assert create["target"] == {"recipient_id": BRAND}
-        assert create["message_data"]["text"] == "hi"
-        assert body["users"][create["sender_id"]]["screen_name"] == "zoe"
-        assert event["created_timestamp"].isdecimal()
-
-
-async def test_x_text_in_x_activity() -> None:
-    async with messengers() as lab:
-        await lab.register("twitter", shape="xaa")
-        data = (await sent(lab, "twitter", {"type": "text", "text": "hi"}))["data"]
-        assert (data["event_type"], data["filter"]) == ("dm.received", {"user_id": BRAND})
-        assert int(data["event_uuid"])
-        event = data["payload"]["direct_message_events"][0]
-        assert event["message_create"]["message_data"]["text"] == "hi"
-        user = data["payload"]["users"][CUSTOMERS["twitter"]["id"]]["data"]
-        assert (user["username"], user["name"]) == ("zoe", "Zoë Ünal")
-
-
-async def test_x_escapes_three_characters_once_wherever_it_hands_text_out() -> None:
-    async with messengers() as lab:
-        await lab.register("twitter")
-        person = {**CUSTOMERS["twitter"], "name": "Zoë & Co"}
-        body = await sent(lab, "twitter", {"type": "text", "text": "1 < 2 & 3 > 2 &lt;"}, **{"from": person})
-        data = body["direct_message_events"][0]["message_create"]["message_data"]
-        assert data["text"] == "1 &lt; 2 &amp; 3 &gt; 2 &amp;lt;"
-        assert body["users"][person["id"]]["name"] == "Zoë &amp; Co"
-        echo = await sent(lab, "twitter", {"type": "echo", "text": "A & B"})
-        assert echo["direct_message_events"][0]["message_create"]["message_data"]["text"] == "A &amp; B"
-        assert [bubble["text"] for bubble in await lab.thread("twitter")] == ["1 < 2 & 3 > 2 &lt;", "A & B"]
+from tests.sandbox.messengers_clients_kit import NUMBER, PAGE, sent
+from tests.sandbox.messengers_kit import CREDENTIALS, CUSTOMERS, messengers
 
 
 @pytest.mark.parametrize("kind", ["reaction", "edit", "unsend", "referral", "opt_in", "read", "handover"])
@@ -68,67 +21,6 @@ async def test_what_is_not_written_opens_no_window(kind: str) -> None:
         before = account.find(CUSTOMERS["messenger"]["id"]).last_inbound
         await lab.write("messenger", {"type": kind, "text": "x", "to": "m_1"})
         assert account.find(CUSTOMERS["messenger"]["id"]).last_inbound == before
-
-
-async def test_x_chat_carries_only_ciphertext() -> None:
-    async with messengers() as lab:
-        await lab.register("twitter")
-        data = (await sent(lab, "twitter", {"type": "text", "text": "top secret"}, shape="chat"))["data"]
-        assert data["event_type"] == "chat.received"
-        assert data["payload"]["conversation_id"] == f"{CUSTOMERS['twitter']['id']}:{BRAND}"
-        assert len(base64.b64decode(data["payload"]["encoded_event"])) == 160
-        assert "top secret" not in json.dumps(data)
-
-
-@pytest.mark.parametrize(
-    ("content", "where"),
-    [
-        ("typing", "direct_message_indicate_typing_events"),
-        ("read", "direct_message_mark_read_events"),
-        ("opt_in", "follow_events"),
-        ("revoke", "user_event"),
-    ],
-)
-async def test_x_events_that_are_no_message(content: str, where: str) -> None:
-    async with messengers() as lab:
-        await lab.register("twitter")
-        assert where in await sent(lab, "twitter", {"type": content})
-        assert await lab.thread("twitter") == []
-
-
-async def test_x_event_that_nobody_knows() -> None:
-    async with messengers() as lab:
-        await lab.register("twitter")
-        body = await sent(lab, "twitter", {"type": "unsupported"})
-        assert "direct_message_hologram_events" in body
-        assert "direct_message_events" not in body
-
-
-async def test_x_photo_is_private() -> None:
-    async with messengers() as lab:
-        await lab.register("twitter")
-        body = await sent(lab, "twitter", {"type": "image", "text": "look"})
-        data = body["direct_message_events"][0]["message_create"]["message_data"]
-        media = data["attachment"]["media"]
-        assert media["type"] == "photo"
-        assert data["text"] == f"look {media['url']}"
-        assert data["text"][slice(*media["indices"])] == media["url"]
-        async with lab.http.get(media["media_url_https"]) as answer:
-            assert answer.status == 401
-        headers = {"Authorization": "Bearer " + CREDENTIALS["twitter"]["oauth2_token"]}
-        async with lab.http.get(media["media_url_https"], headers=headers) as answer:
-            assert (await answer.read()).startswith(b"\x89PNG")
-
-
-async def test_x_location_and_quick_reply() -> None:
-    async with messengers() as lab:
-        await lab.register("twitter")
-        body = await sent(lab, "twitter", {"type": "location", "latitude": 1.5, "longitude": 2.5})
-        where = body["direct_message_events"][0]["message_create"]["message_data"]["attachment"]["location"]
-        assert where["shared_coordinate"]["coordinates"]["coordinates"] == [2.5, 1.5]
-        body = await sent(lab, "twitter", {"type": "quick_reply", "title": "Yes", "payload": "YES"})
-        data = body["direct_message_events"][0]["message_create"]["message_data"]
-        assert data["quick_reply_response"] == {"type": "options", "metadata": "YES"}
 
 
 MESSENGER = [
@@ -206,61 +98,6 @@ async def test_messenger_file_is_served_by_its_url() -> None:
         url = body["entry"][0]["messaging"][0]["message"]["attachments"][0]["payload"]["url"]
         async with lab.http.get(url) as answer:
             assert await answer.read() == b"abc"
-
-
-WHATSAPP = [
-    ({"type": "text", "text": "hi"}, {"Body": "hi", "NumMedia": "0", "MessageType": "text"}),
-    ({"type": "voice"}, {"NumMedia": "1", "MessageType": "audio", "MediaContentType0": "audio/ogg", "Body": ""}),
-    ({"type": "contact", "name": "Bo"}, {"MediaContentType0": "text/vcard", "MessageType": "contacts"}),
-    ({"type": "location", "latitude": 1.5, "name": "Shop"}, {"Latitude": "1.5", "Label": "Shop"}),
-    (
-        {"type": "quick_reply", "title": "Yes", "payload": "Y"},
-        {"ButtonText": "Yes", "ButtonPayload": "Y", "Body": "Yes"},
-    ),
-    ({"type": "list_reply", "title": "Tea", "payload": "1"}, {"ListTitle": "Tea", "ListId": "1"}),
-    ({"type": "reply", "text": "this", "to": "SM1"}, {"OriginalRepliedMessageSid": "SM1"}),
-    ({"type": "opt_out"}, {"Body": "STOP", "OptOutType": "STOP"}),
-    ({"type": "opt_in"}, {"Body": "START", "OptOutType": "START"}),
-    ({"type": "forwarded", "text": "fw"}, {"Forwarded": "true"}),
-    ({"type": "referral", "text": "hi", "ref": "C"}, {"ReferralCtwaClid": "C"}),
-    ({"type": "unsupported"}, {"MessageType": "hologram", "Body": ""}),
-    ({"type": "form", "payload": {"name": "Ann"}}, {"InteractiveData": '{"name": "Ann"}', "Body": ""}),
-    ({"type": "raw", "payload": {"From": "odd", "X": ["1", "2"]}}, {"From": "odd"}),
-]
-
-
-@pytest.mark.parametrize(("content", "expected"), WHATSAPP, ids=lambda value: str(value)[:40])
-async def test_whatsapp_forms(content: dict[str, Any], expected: dict[str, str]) -> None:
-    async with messengers() as lab:
-        await lab.register("whatsapp")
-        form = await sent(lab, "whatsapp", content)
-        assert expected.items() <= form.items()
-        if content["type"] != "raw":
-            assert form["From"] == "whatsapp:" + CUSTOMERS["whatsapp"]["id"]
-            assert (form["To"], form["WaId"]) == ("whatsapp:" + NUMBER, CUSTOMERS["whatsapp"]["id"][1:])
-            assert form["ExternalUserId"].startswith("whatsapp:US.")
-
-
-async def test_whatsapp_user_without_a_number() -> None:
-    async with messengers() as lab:
-        await lab.register("whatsapp")
-        person = {"id": "DE.13491208655302741918", "name": "Ann", "username": "ann"}
-        form = await sent(lab, "whatsapp", {"type": "text", "text": "hi"}, **{"from": person})
-        assert form["From"] == form["ExternalUserId"] == "whatsapp:DE.13491208655302741918"
-        assert form["ProfileUsername"] == "ann"
-        assert "WaId" not in form
-
-
-async def test_whatsapp_media_wants_credentials_and_redirects() -> None:
-    async with messengers() as lab:
-        await lab.register("whatsapp")
-        form = await sent(lab, "whatsapp", {"type": "image"})
-        async with lab.http.get(form["MediaUrl0"]) as answer:
-            assert answer.status == 401
-        basic = base64.b64encode(f"{form['AccountSid']}:twilio-token".encode()).decode()
-        async with lab.http.get(form["MediaUrl0"], headers={"Authorization": f"Basic {basic}"}) as answer:
-            assert [step.status for step in answer.history] == [307]
-            assert (await answer.read()).startswith(b"\x89PNG")
 
 
 async def test_raw_bytes_go_out_as_they_are() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from sandbox.world.documented import Evidence, Here, Rule, kinder, same, unsure
 
 CONTACTS = "tests/sandbox/test_contacts.py::"
+JOINING = "tests/sandbox/test_custom_participants.py::"
 START = "API Reference, StartChatContact"
 CUSTOM = "administrator guide, chat-customize-flow"
 FORBIDDEN = f"{CONTACTS}test_what_the_model_forbids_is_refused_with_its_errors"
-PRESENT = f"{CONTACTS}test_no_custom_participant_while_an_agent_or_a_lex_bot_is_there"
+PRESENT = f"{JOINING}test_no_custom_participant_while_an_agent_or_a_lex_bot_is_there"
 
 
 RULES: tuple[Rule, ...] = (
@@ -69,7 +70,7 @@ RULES: tuple[Rule, ...] = (
         "StartContactStreaming",
         "Two topics a contact at most",
         "administrator guide, service quotas",
-        f"{CONTACTS}test_a_contact_streams_to_two_topics_at_most",
+        f"{JOINING}test_a_contact_streams_to_two_topics_at_most",
     ),
     kinder(
         "StartContactStreaming",
@@ -100,7 +101,7 @@ RULES: tuple[Rule, ...] = (
         "Streaming must be on",
         CUSTOM,
         "400 InvalidRequestException",
-        f"{CONTACTS}test_no_custom_participant_without_streaming",
+        f"{JOINING}test_no_custom_participant_without_streaming",
     ),
     unsure(
         "CreateParticipant",
@@ -115,19 +116,19 @@ RULES: tuple[Rule, ...] = (
         "CreateParticipantConnection should be called within 15 seconds",
         CUSTOM,
         "then the participant is gone, and their token dead (403)",
-        f"{CONTACTS}test_a_custom_participant_connects_in_time_or_is_gone",
+        f"{JOINING}test_a_custom_participant_connects_in_time_or_is_gone",
     ),
     same(
         "CreateParticipant",
         "Only the role CUSTOM_BOT, and with a DisplayName",
         "API Reference, CreateParticipant",
-        f"{CONTACTS}test_a_custom_participant_has_its_role_and_a_name",
+        f"{JOINING}test_a_custom_participant_has_its_role_and_a_name",
     ),
     same(
         "CreateParticipant",
         "One custom participant in a chat: 402 ServiceQuotaExceededException",
         "administrator guide, feature specifications",
-        f"{CONTACTS}test_one_custom_bot_may_join_and_nobody_else",
+        f"{JOINING}test_one_custom_bot_may_join_and_nobody_else",
     ),
     same(
         "GetCurrentMetricData",

@@ -53,7 +53,7 @@ RULES: tuple[Rule, ...] = (
         "CreateParticipantConnection",
         "ConnectParticipant for a customer only after StartContactStreaming",
         "administrator guide, chat-message-streaming",
-        "tests/sandbox/test_contacts.py::test_a_customer_is_connected_without_a_socket_only_while_streaming",
+        "tests/sandbox/test_custom_participants.py::test_a_customer_is_connected_without_a_socket_only_while_streaming",
     ),
     same(
         "CreateParticipantConnection",

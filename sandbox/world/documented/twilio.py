@@ -161,7 +161,7 @@ RULES: tuple[Rule, ...] = (
         evidence=Evidence.UNVERIFIED,
         here=Here.SAME,
         does="InteractiveData and an empty Body",
-        test="tests/sandbox/test_messengers_kinds.py::test_whatsapp_forms",
+        test="tests/sandbox/test_messengers_kinds_whatsapp.py::test_whatsapp_forms",
     ),
     Rule(
         call="incoming message",
@@ -170,6 +170,6 @@ RULES: tuple[Rule, ...] = (
         evidence=Evidence.DOCUMENT,
         here=Here.SAME,
         does="From=whatsapp:US…",
-        test="tests/sandbox/test_messengers_kinds.py::test_whatsapp_user_without_a_number",
+        test="tests/sandbox/test_messengers_kinds_whatsapp.py::test_whatsapp_user_without_a_number",
     ),
 )

@@ -145,7 +145,7 @@ RULES: tuple[Rule, ...] = (
         evidence=Evidence.REPORT,
         here=Here.SAME,
         does="escaped in webhooks, in echoes and in the list of messages",
-        test="tests/sandbox/test_messengers_kinds.py::test_x_escapes_three_characters_once_wherever_it_hands_text_out",
+        test="tests/sandbox/test_messengers_kinds_x.py::test_x_escapes_three_characters_once_wherever_it_hands_text_out",
     ),
     Rule(
         call="dm.sent",
@@ -154,7 +154,7 @@ RULES: tuple[Rule, ...] = (
         evidence=Evidence.DOCUMENT,
         here=Here.SAME,
         does="an echo with source_app_id and apps",
-        test="tests/sandbox/test_messengers_kinds.py::test_x_escapes_three_characters_once_wherever_it_hands_text_out",
+        test="tests/sandbox/test_messengers_kinds_x.py::test_x_escapes_three_characters_once_wherever_it_hands_text_out",
     ),
     Rule(
         call="chat.received",
@@ -163,6 +163,6 @@ RULES: tuple[Rule, ...] = (
         evidence=Evidence.DOCUMENT,
         here=Here.SAME,
         does="random bytes",
-        test="tests/sandbox/test_messengers_kinds.py::test_x_chat_carries_only_ciphertext",
+        test="tests/sandbox/test_messengers_kinds_x.py::test_x_chat_carries_only_ciphertext",
     ),
 )
