@@ -10,7 +10,7 @@ from celery import shared_task
 from channels_app.accounts import provider_checks
 from channels_app.errors import AccountProblem
 from channels_app.models import ChannelAccount
-from channels_app.recovery import missed_messages
+from channels_app.recovery import missed_messages, schedule
 
 #: Seconds between two sweeps, and after which a task of one is dropped: the next sweep names the account again.
 SWEEP_EVERY = 30.0
@@ -19,14 +19,14 @@ SWEEP_EVERY = 30.0
 @shared_task  # type: ignore[untyped-decorator] # celery is not typed
 def look_for_missed() -> None:
     """Name the accounts whose provider is to be asked now for what it did not deliver."""
-    for account in missed_messages.due():
+    for account in schedule.due():
         ask_provider.apply_async(args=[str(account)], expires=SWEEP_EVERY)
 
 
 @shared_task  # type: ignore[untyped-decorator] # celery is not typed
 def ask_provider(account: str) -> None:
     """Ask one account's provider, if it is the account's turn."""
-    missed_messages.look(uuid.UUID(account))
+    missed_messages.ask_provider(uuid.UUID(account))
 
 
 @shared_task  # type: ignore[untyped-decorator] # celery is not typed

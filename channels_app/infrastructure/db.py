@@ -1,7 +1,7 @@
-"""How every process of ours reaches PostgreSQL: one policy for each connection, each pool, and straight psycopg.
+"""How every process of ours reaches PostgreSQL: one policy for Django's connections, for pools and for plain psycopg.
 
-A database that fell silent (its host died, its address moved) is given up after nine seconds, tried again every second
-or two for as long as it is away, and used at once when it is back. Nothing here waits longer after a longer outage.
+A database that does not answer (its host died, its address moved) is given up after nine seconds and tried again every
+second or two until it is back. A longer outage does not make anything here wait longer afterwards.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ POLICY: Mapping[str, Any] = {
 #: (psycopg's own doubles its pauses for five minutes), and after what time a connection is replaced anyway.
 POOL: Mapping[str, Any] = {"min_size": 1, "timeout": 5.0, "reconnect_timeout": 1.0, "max_lifetime": 1800.0}
 
-#: Seconds for which a pool is silent after it has said why it cannot connect.
-SAYS_EVERY = 10.0
+#: Seconds between two log lines of a pool that cannot connect.
+WARNING_SECONDS = 10.0
 
 Connection = psycopg.Connection[Any]
 AsyncConnection = psycopg.AsyncConnection[Any]
@@ -53,17 +53,17 @@ def with_options(parameters: Mapping[str, Any], options: str) -> dict[str, Any]:
 
 
 class Pool(ConnectionPool[Connection]):
-    """A pool that keeps trying while the database is away, and hands out no connection that is known to be dead."""
+    """A pool that keeps trying while the database is unreachable, and never returns a connection known to be dead."""
 
-    def __init__(self, **given: Any) -> None:
-        super().__init__(**{**POOL, **given})
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**POOL, **options})
 
     def getconn(self, timeout: float | None = None) -> Connection:
-        """Give a connection. Raises psycopg.OperationalError after `timeout` seconds."""
+        """Return a connection. Raises psycopg.OperationalError after `timeout` seconds."""
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
         while True:
             connection = super().getconn(deadline - time.monotonic())
-            if not _has_news(connection) or self._answers(connection):
+            if not _is_readable(connection) or self._answers(connection):
                 return connection
             self.putconn(connection)
 
@@ -77,7 +77,7 @@ class Pool(ConnectionPool[Connection]):
         return True
 
     def reconnect_failed(self) -> None:
-        """Begin the next round at once: a caller may be waiting, and the next one shall not have to."""
+        """Start the next round of connecting at once: a caller may be waiting."""
         super().reconnect_failed()
         if not self.closed:
             self.check()
@@ -86,15 +86,15 @@ class Pool(ConnectionPool[Connection]):
 class AsyncPool(AsyncConnectionPool[AsyncConnection]):
     """The same for asyncio."""
 
-    def __init__(self, **given: Any) -> None:
-        super().__init__(**{**POOL, **given})
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**POOL, **options})
 
     async def getconn(self, timeout: float | None = None) -> AsyncConnection:  # noqa: ASYNC109 - the library's
-        """Give a connection. Raises psycopg.OperationalError after `timeout` seconds."""
+        """Return a connection. Raises psycopg.OperationalError after `timeout` seconds."""
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
         while True:
             connection = await super().getconn(deadline - time.monotonic())
-            if not _has_news(connection) or await self._answers(connection):
+            if not _is_readable(connection) or await self._answers(connection):
                 return connection
             await self.putconn(connection)
 
@@ -108,16 +108,16 @@ class AsyncPool(AsyncConnectionPool[AsyncConnection]):
         return True
 
     async def reconnect_failed(self) -> None:
-        """Begin the next round at once."""
+        """Start the next round of connecting at once."""
         await super().reconnect_failed()
         if not self.closed:
             await self.check()
 
 
-def _has_news(connection: AnyConnection) -> bool:
-    """Say whether the server said something to a connection that asked nothing: mostly that it ends. Asks nobody.
+def _is_readable(connection: AnyConnection) -> bool:
+    """Return whether an idle connection has data to read, which mostly means that the server closed it.
 
-    That costs no round trip, and sees all that one would see of a connection that keepalives look after.
+    This costs no round trip. With keepalives on, a round trip would find out no more.
     """
     if connection.closed:
         return True
@@ -127,18 +127,18 @@ def _has_news(connection: AnyConnection) -> bool:
 
 
 class Seldom(logging.Filter):
-    """Lets a pool's warnings through every ten seconds: it tries every second, and an outage may last a night."""
+    """Lets one warning of a pool through every ten seconds: it tries every second, and an outage may last a night."""
 
     def __init__(self) -> None:
         super().__init__()
         self._next = 0.0
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Say whether this one is let through."""
+        """Return whether this record is let through."""
         if record.levelno != logging.WARNING:
             return True
         now = time.monotonic()
         due = now >= self._next
         if due:
-            self._next = now + SAYS_EVERY
+            self._next = now + WARNING_SECONDS
         return due

@@ -1,9 +1,9 @@
 """Named places at which a test may kill, stall or break a process; in production they do nothing at all.
 
-The names are those of the failure model in docs/reliability.md: I for the way in, O for the way out, D for the copy in
-DynamoDB. A process obeys PARLEY_FAILPOINTS, a list such as "I6:exit:2,O5:sleep:1:25": die without a word at the second
-pass of I6; stand still for 25 seconds at the first pass of O5. `error` raises what the place is prepared for. Settings
-refuse the variable unless Parley runs for this machine alone.
+The names are those of the failure model in docs/reliability.md: I for inbound, O for outbound, D for the copy in
+DynamoDB. A process obeys PARLEY_FAILPOINTS, a list such as "I6:exit:2,O5:sleep:1:25": exit at once at the second pass
+of I6; sleep for 25 seconds at the first pass of O5. `error` raises the exception that the place is prepared for.
+Settings refuse the variable unless Parley runs for this machine alone.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ PLACES: Mapping[str, str] = {
     "O12": "a channel works on a message",
     "D1": "DynamoDB has taken copies of messages, and we have not written it down",
 }
-#: As if by `kill -9`, but here and now.
+#: The exit code of `kill -9`.
 KILLED = 137
-#: Seconds to stand still when the specification does not say: longer than a bridge's lease and a claim.
-STILL = 25.0
+#: Seconds to sleep by default: longer than a bridge's lease and a claim.
+SLEEP_SECONDS = 25.0
 
 
 class FailpointReached(Exception):
@@ -66,12 +66,12 @@ class Action:
     name: str
     verb: str
     passage: int = 1
-    seconds: float = STILL
+    seconds: float = SLEEP_SECONDS
 
 
 def parse(text: str) -> list[Action]:
     """Read PARLEY_FAILPOINTS. Raises ImproperlyConfigured, naming what is wrong."""
-    return [_action(one.strip()) for one in text.split(",") if one.strip()]
+    return [_action(item.strip()) for item in text.split(",") if item.strip()]
 
 
 def _action(text: str) -> Action:

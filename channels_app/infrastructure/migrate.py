@@ -11,14 +11,14 @@ from django.db import connection
 
 from channels_app.models import ChannelAccount
 
-#: Any number that nothing else in this database locks by.
-MIGRATING = 7_027_539
-#: Seconds between two looks at whether another process is done.
-LOOK_AGAIN = 0.2
+#: The advisory lock: a number that nothing else in this database locks by.
+LOCK = 7_027_539
+#: Seconds between two attempts to get the lock while another process migrates.
+RETRY_SECONDS = 0.2
 
 
 def migrate() -> None:
-    """Apply what is missing; whoever comes second waits and finds nothing left to do. Raises OperationalError."""
+    """Apply missing migrations; a second process waits and finds nothing left to do. Raises OperationalError."""
     with _alone():
         _apply()
 
@@ -26,7 +26,7 @@ def migrate() -> None:
 def migrate_if_new() -> None:
     """Migrate a database that has none of our tables yet; leave any other as it is. Raises OperationalError.
 
-    While another process migrates, the first tables are there and the last columns are not: that one is waited for.
+    It waits for another process that migrates: meanwhile the first tables exist and the last columns do not.
     """
     with _alone():
         if ChannelAccount._meta.db_table not in connection.introspection.table_names():
@@ -39,17 +39,17 @@ def _apply() -> None:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    # Asked for again and again: a session that waits inside pg_advisory_lock would hold up CREATE INDEX CONCURRENTLY.
-    while not _ask("SELECT pg_try_advisory_lock(%s)"):
-        time.sleep(LOOK_AGAIN)
+    # Tried again and again: a session that waits inside pg_advisory_lock would hold up CREATE INDEX CONCURRENTLY.
+    while not _query("SELECT pg_try_advisory_lock(%s)"):
+        time.sleep(RETRY_SECONDS)
     try:
         yield
     finally:
-        _ask("SELECT pg_advisory_unlock(%s)")
+        _query("SELECT pg_advisory_unlock(%s)")
 
 
-def _ask(query: str) -> bool:
+def _query(query: str) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute(query, [MIGRATING])
+        cursor.execute(query, [LOCK])
         (answer,) = cursor.fetchone()
         return bool(answer)

@@ -1,7 +1,7 @@
 """Read stored webhooks again with today's code: what could not be read, was not known, or broke the router.
 
-Goes through the intake's own core. An event that is there already is left alone by its key, so it may be repeated. The
-one exception is an event that was set aside: nothing ever came of it, so it gets another life.
+Uses the intake's own core. An event that is stored already is left alone by its key, so reading again may be repeated.
+The one exception is an event that was set aside: nothing ever came of it, so it becomes pending again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from channels_app.webhooks.store import store
 Delivery = WebhookDelivery.State
 Entry = InboundEntry.State
 
-#: Another life for events that were set aside, as they are read now.
+#: Makes events that were set aside pending again, as they are read now.
 REVIVE = """
 UPDATE channels_app_inboundentry e
    SET event = n.event::jsonb, type = n.type, sender = n.sender, shard = n.shard, state = 'pending', outcome = '',
@@ -40,7 +40,7 @@ UPDATE channels_app_inboundentry e
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What reading one delivery again comes to.
+    """The result of reading one delivery again.
 
     `fresh` events are new, `revived` ones had been set aside, `known` ones are left alone. `messages` of the first two
     are for agents. `problem` says why nothing could be read.
@@ -67,23 +67,23 @@ def choose(
     account: uuid.UUID | None = None,
     ids: Collection[uuid.UUID] = (),
 ) -> QuerySet[WebhookDelivery]:
-    """Return the deliveries that are meant, the oldest first; with a quarantined event, one counts as quarantined."""
-    wanted = Q(state__in=states)
+    """Return the chosen deliveries, the oldest first; one with a quarantined event counts as quarantined."""
+    chosen = Q(state__in=states)
     if Delivery.QUARANTINED in states:
-        wanted |= Q(pk__in=InboundEntry.objects.filter(state=Entry.QUARANTINED).values("delivery"))
+        chosen |= Q(pk__in=InboundEntry.objects.filter(state=Entry.QUARANTINED).values("delivery"))
     if ids:
-        wanted &= Q(pk__in=ids)
+        chosen &= Q(pk__in=ids)
     if since is not None:
-        wanted &= Q(received_at__gte=since)
+        chosen &= Q(received_at__gte=since)
     if until is not None:
-        wanted &= Q(received_at__lt=until)
+        chosen &= Q(received_at__lt=until)
     if account is not None:
-        wanted &= Q(account=account)
-    return WebhookDelivery.objects.filter(wanted).order_by("received_at", "pk")
+        chosen &= Q(account=account)
+    return WebhookDelivery.objects.filter(chosen).order_by("received_at", "pk")
 
 
 def read_again(deliveries: QuerySet[WebhookDelivery], *, act: bool) -> Iterator[Reading]:
-    """Yield what becomes of each delivery; store it only if told to `act`, one transaction for each."""
+    """Yield what becomes of each delivery; store it only with `act`, one transaction for each."""
     reader = _Reader(act=act)
     for pk in list(deliveries.values_list("pk", flat=True)):
         yield reader.read(pk)
@@ -114,15 +114,15 @@ class _Reader:
         if isinstance(account, str):
             return Reading(delivery=pk, account=delivery.account_id, problem=account)
         parsed = replace(parse_webhook(account, _webhook(account, delivery), delivery.request_id), id=pk)
-        found = self._sort(parsed)
-        problem = _store(delivery, parsed, found) if self._act else _unreadable(parsed)
+        events = self._sort(parsed)
+        problem = _store(delivery, parsed, events) if self._act else _unreadable(parsed)
         return Reading(
             delivery=pk,
             account=delivery.account_id,
-            fresh=len(found.fresh),
-            revived=len(found.set_aside),
-            known=found.known,
-            messages=sum(map(_is_for_agents, (*found.fresh, *found.set_aside))),
+            fresh=len(events.fresh),
+            revived=len(events.set_aside),
+            known=events.known,
+            messages=sum(map(_is_for_agents, (*events.fresh, *events.set_aside))),
             problem=problem,
         )
 
@@ -138,9 +138,9 @@ class _Reader:
 
     def _sort(self, parsed: ParsedDelivery) -> _Sorted:
         entries = {entry.key: entry for entry in reversed(parsed.entries)}
-        here = InboundEntry.objects.filter(account=parsed.account, key__in=entries).values_list("key", "state")
-        states = dict(here) | {
-            key: self._counted[one] for key in entries if (one := (parsed.account, key)) in self._counted
+        stored = InboundEntry.objects.filter(account=parsed.account, key__in=entries).values_list("key", "state")
+        states = dict(stored) | {
+            key: self._counted[event] for key in entries if (event := (parsed.account, key)) in self._counted
         }
         fresh = tuple(entry for key, entry in entries.items() if key not in states)
         revived = tuple(
@@ -173,15 +173,15 @@ def _is_for_agents(entry: EntryRow) -> bool:
     return entry.state == Entry.PENDING and describe(decode_event(entry.event)) is not None
 
 
-def _store(delivery: WebhookDelivery, parsed: ParsedDelivery, found: _Sorted) -> str:
-    """Store what is new, revive what was set aside, and judge the delivery anew; return why not, "" if done."""
+def _store(delivery: WebhookDelivery, parsed: ParsedDelivery, events: _Sorted) -> str:
+    """Store new events, revive those that were set aside, set the delivery's state anew; return why not, "" if done."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             store(parsed)
-            cursor.execute(REVIVE, _revived(parsed.account, found.set_aside))
+            cursor.execute(REVIVE, _revived(parsed.account, events.set_aside))
     except DataError as problem:
         return f"could not be stored: {type(problem).__name__}"
-    if found.fresh or found.set_aside or not parsed.entries:
+    if events.fresh or events.set_aside or not parsed.entries:
         delivery.state, delivery.reason = parsed.state, parsed.reason
     elif delivery.state == Delivery.QUARANTINED and not delivery.entries.exists():
         delivery.state, delivery.reason = Delivery.DUPLICATE, ""  # another delivery brought the same events

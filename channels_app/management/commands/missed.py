@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from channels_app.channel import ChecksSubscription
 from channels_app.models import ChannelAccount
-from channels_app.recovery import missed_messages
+from channels_app.recovery import missed_messages, schedule
 from channels_app.registry import channels
 
 
@@ -27,15 +27,13 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, **options: Any) -> None:
-        rows = ChannelAccount.objects.filter(enabled=True, kind__in=missed_messages.able_kinds()).order_by(
-            "kind", "name"
-        )
+        rows = ChannelAccount.objects.filter(enabled=True, kind__in=schedule.able_kinds()).order_by("kind", "name")
         if options["account"]:
             rows = rows.filter(pk=_id(options["account"]))
             if not rows.exists():
                 raise CommandError("No enabled account with this id can be asked. manage.py doctor lists the accounts.")
         looks = (
-            missed_messages.look(pk, now=True, subscribe=options["subscribe"])
+            missed_messages.ask_provider(pk, now=True, subscribe=options["subscribe"])
             for pk in rows.values_list("pk", flat=True)
         )
         found = [look for look in looks if look is not None]
@@ -46,7 +44,7 @@ class Command(BaseCommand):
                 self._print(look)
         sys.exit(3 if any(look.trouble for look in found) else 0)
 
-    def _print(self, look: missed_messages.Found) -> None:
+    def _print(self, look: missed_messages.CheckResult) -> None:
         self.stdout.write(
             f"{look.account.kind:10} {look.account.name:24} {look.messages} found  {look.trouble}".rstrip()
         )
@@ -59,7 +57,7 @@ def _id(text: str) -> str:
         raise CommandError("--account takes the id of an account, as `addaccount` printed it.") from None
 
 
-def _json(look: missed_messages.Found) -> dict[str, Any]:
+def _json(look: missed_messages.CheckResult) -> dict[str, Any]:
     account = look.account
     shown = {"id": str(account.pk), "kind": account.kind, "name": account.name}
     return {**shown, "found": look.messages, "trouble": look.trouble}

@@ -15,7 +15,7 @@ from django.conf import settings
 from psycopg.sql import SQL, Identifier
 
 from channels_app.infrastructure.db import connect_parameters
-from channels_app.infrastructure.migrate import MIGRATING
+from channels_app.infrastructure.migrate import LOCK
 
 NEW = "parley_test_never_migrated"
 #: Sessions that ask whether it is their turn to migrate.
@@ -53,13 +53,13 @@ def manage(database_url: str, *arguments: str) -> subprocess.CompletedProcess[st
 
 def test_who_comes_while_another_migrates_waits_until_that_one_is_done(new_database: str) -> None:
     with psycopg.connect(new_database, autocommit=True) as other, ThreadPoolExecutor() as threads:
-        other.execute("SELECT pg_advisory_lock(%s)", [MIGRATING])
+        other.execute("SELECT pg_advisory_lock(%s)", [LOCK])
         other.execute("CREATE TABLE channels_app_channelaccount (id uuid)")  # its first table, and no more yet
         waits = threads.submit(manage, new_database, *ADD, "N1", "--set=number=+34600000001")
         while not waits.done() and not other.execute(ASKS).fetchall():
             time.sleep(0.05)
         other.execute("DROP TABLE channels_app_channelaccount")
-        other.execute("SELECT pg_advisory_unlock(%s)", [MIGRATING])
+        other.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
         done = waits.result()
 
     assert done.returncode == 0, done.stderr

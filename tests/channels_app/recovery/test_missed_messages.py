@@ -16,7 +16,7 @@ from channels_app import account as accounts
 from channels_app import errors, tasks
 from channels_app.channel import Channel
 from channels_app.models import ChannelAccount, ChannelLog, InboundCheck, InboundEntry, WebhookDelivery
-from channels_app.recovery import missed_messages
+from channels_app.recovery import missed_messages, schedule
 from channels_app.toolkit.payloads import key_of
 from channels_app.toolkit.text import TextLimit
 from channels_app.types import (
@@ -95,7 +95,7 @@ class FakeChannel(Channel[FakeConfig]):
 def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
     found = Provider()
     bound = type("BoundChannel", (FakeChannel,), {"provider": found})
-    for module in (missed_messages, accounts):
+    for module in (schedule, accounts):
         monkeypatch.setattr(module, "channels", lambda: {"fake": bound, "mute": Channel})
     return found
 
@@ -124,7 +124,7 @@ def keys() -> list[str]:
 
 def test_what_was_not_delivered_is_taken_in_in_order_and_marked(account: ChannelAccount, provider: Provider) -> None:
     late, early = provider.got("late", 3), provider.got("early", 5)
-    found = missed_messages.look(account.pk)
+    found = missed_messages.ask_provider(account.pk)
     assert found is not None
     assert found.messages == 2
     assert keys() == [early, late]
@@ -136,34 +136,34 @@ def test_what_was_not_delivered_is_taken_in_in_order_and_marked(account: Channel
 def test_what_arrived_is_left_alone_and_not_even_fetched(account: ChannelAccount, provider: Provider) -> None:
     here = provider.got("here")
     InboundEntryFactory(delivery__account=account, key=here, state="done")
-    found = missed_messages.look(account.pk)
+    found = missed_messages.ask_provider(account.pk)
     assert (found and found.messages, provider.fetched) == (0, [])
     assert WebhookDelivery.objects.filter(polled=True).count() == 0
 
 
 def test_a_second_look_finds_nothing_again(account: ChannelAccount, provider: Provider) -> None:
     provider.got("once")
-    missed_messages.look(account.pk)
-    found = missed_messages.look(account.pk, now=True)
+    missed_messages.ask_provider(account.pk)
+    found = missed_messages.ask_provider(account.pk, now=True)
     assert (found and found.messages, len(keys()), check_of(account).found) == (0, 1, 1)
 
 
 def test_a_webhook_that_comes_meanwhile_is_not_doubled_and_no_gap(account: ChannelAccount, provider: Provider) -> None:
     key = provider.got("racing")
     provider.meanwhile = lambda key: InboundEntryFactory(delivery__account=account, key=key)
-    found = missed_messages.look(account.pk)
+    found = missed_messages.ask_provider(account.pk)
     assert (found and found.messages, keys()) == (0, [key])
 
 
 def test_what_is_fresh_is_left_to_its_webhook(account: ChannelAccount, provider: Provider) -> None:
     provider.got("fresh", minutes=0.5)
-    missed_messages.look(account.pk)
+    missed_messages.ask_provider(account.pk)
     assert keys() == []
 
 
 def test_the_next_look_begins_before_the_end_of_the_last(account: ChannelAccount, provider: Provider) -> None:
-    missed_messages.look(account.pk)
-    missed_messages.look(account.pk, now=True)
+    missed_messages.ask_provider(account.pk)
+    missed_messages.ask_provider(account.pk, now=True)
     first, second = provider.asked
     assert second - first == pytest.approx(missed_messages.FURTHEST - missed_messages.OVERLAP, abs=timedelta(seconds=5))
     assert datetime.now(UTC) - second == pytest.approx(
@@ -174,26 +174,26 @@ def test_the_next_look_begins_before_the_end_of_the_last(account: ChannelAccount
 def test_what_was_written_before_the_account_was_set_up_is_not_fetched(provider: Provider) -> None:
     account = ChannelAccountFactory(kind="fake", credentials={"token": "t"})
     provider.got("old", minutes=30)
-    missed_messages.look(account.pk)
+    missed_messages.ask_provider(account.pk)
     assert keys() == []
 
 
 def test_a_look_that_failed_is_repeated_from_where_it_began(account: ChannelAccount, provider: Provider) -> None:
-    missed_messages.look(account.pk)
+    missed_messages.ask_provider(account.pk)
     reached = check_of(account).complete_until
     provider.fails = errors.Unavailable("Try later.")
-    missed_messages.look(account.pk, now=True)
+    missed_messages.ask_provider(account.pk, now=True)
     check = check_of(account)
     assert (check.complete_until, check.trouble, check.refused) == (reached, "unavailable: Try later.", False)
     provider.fails = None
-    missed_messages.look(account.pk, now=True)
+    missed_messages.ask_provider(account.pk, now=True)
     assert check_of(account).trouble == ""
 
 
 def test_a_message_that_cannot_be_fetched_keeps_no_other_back(account: ChannelAccount, provider: Provider) -> None:
     bad, good = provider.got("bad", 5), provider.got("good", 3)
     provider.broken[bad] = KeyError("uri")
-    missed_messages.look(account.pk)
+    missed_messages.ask_provider(account.pk)
     check = check_of(account)
     assert keys() == [good]
     assert check.complete_until is None
@@ -202,7 +202,7 @@ def test_a_message_that_cannot_be_fetched_keeps_no_other_back(account: ChannelAc
 
 def test_a_bug_in_a_channel_is_noted_and_stays_there(account: ChannelAccount, provider: Provider) -> None:
     provider.fails = ValueError("secret words")
-    found = missed_messages.look(account.pk)
+    found = missed_messages.ask_provider(account.pk)
     assert found is not None
     assert found.trouble == "Parley failed while it asked: ValueError"
 
@@ -210,7 +210,7 @@ def test_a_bug_in_a_channel_is_noted_and_stays_there(account: ChannelAccount, pr
 def test_a_provider_that_wants_to_be_left_alone_is(account: ChannelAccount, provider: Provider) -> None:
     later = datetime.now(UTC) + timedelta(hours=1)
     provider.fails = errors.Throttled("Slow down.", retry_at=later)
-    missed_messages.look(account.pk)
+    missed_messages.ask_provider(account.pk)
     assert check_of(account).due_at == later
 
 
@@ -219,18 +219,18 @@ def test_refused_credentials_are_tried_seldom_until_they_are_saved_anew(
     account: ChannelAccount, provider: Provider, failure: errors.SendFailed
 ) -> None:
     provider.fails = failure
-    missed_messages.look(account.pk)
+    missed_messages.ask_provider(account.pk)
     check = check_of(account)
     assert check.refused
     assert check.due_at - datetime.now(UTC) > timedelta(hours=5)
-    assert missed_messages.due() == []
+    assert schedule.due() == []
     account.save()
-    assert missed_messages.due() == [account.pk]
+    assert schedule.due() == [account.pk]
 
 
 def test_credentials_that_cannot_be_read_are_told(provider: Provider) -> None:
     account = ChannelAccountFactory(kind="fake", credentials={"tokken": "hunter2"})
-    found = missed_messages.look(account.pk)
+    found = missed_messages.ask_provider(account.pk)
     assert found is not None
     assert found.trouble.startswith("account: the stored credentials do not fit")
     assert "hunter2" not in found.trouble
@@ -242,16 +242,16 @@ def test_turns_come_every_few_minutes_and_not_all_at_once(
     settings.INBOUND_POLL_SECONDS = 1000.0
     waits = set()
     for _ in range(5):
-        missed_messages.look(account.pk, now=True)
+        missed_messages.ask_provider(account.pk, now=True)
         waits.add(round((check_of(account).due_at - datetime.now(UTC)).total_seconds()))
     assert len(waits) > 1
     assert all(895 <= wait <= 1105 for wait in waits)
-    assert missed_messages.due() == []
+    assert schedule.due() == []
 
 
 def test_who_comes_second_finds_the_turn_taken(account: ChannelAccount, provider: Provider) -> None:
-    assert missed_messages.look(account.pk) is not None
-    assert missed_messages.look(account.pk) is None
+    assert missed_messages.ask_provider(account.pk) is not None
+    assert missed_messages.ask_provider(account.pk) is None
     assert len(provider.asked) == 1
 
 
@@ -261,9 +261,9 @@ def test_nobody_is_asked_who_should_not_be(provider: Provider, settings: Setting
         kind="mute" if "cannot" in why else "fake", credentials={"token": "t"}, enabled=why != "disabled"
     )
     settings.INBOUND_POLL_SECONDS = 0 if why == "switched off" else 300
-    assert missed_messages.due() == []
+    assert schedule.due() == []
     if why != "switched off":
-        assert missed_messages.look(account.pk, now=True) is None
+        assert missed_messages.ask_provider(account.pk, now=True) is None
 
 
 def test_a_sweep_names_each_account_whose_turn_it_is(account: ChannelAccount, provider: Provider) -> None:
@@ -282,14 +282,14 @@ def test_a_lost_subscription_is_told_and_taken_up_only_when_told_to(
     account: ChannelAccount, provider: Provider
 ) -> None:
     provider.lacking = "Not subscribed to messages."
-    missed_messages.look(account.pk)
+    missed_messages.ask_provider(account.pk)
     assert (check_of(account).trouble, provider.lacking) == ("Not subscribed to messages.",) * 2
-    missed_messages.look(account.pk, now=True, subscribe=True)
+    missed_messages.ask_provider(account.pk, now=True, subscribe=True)
     assert (check_of(account).trouble, provider.lacking) == ("", "")
 
 
 def test_only_looks_that_brought_something_are_in_the_channel_log(account: ChannelAccount, provider: Provider) -> None:
-    missed_messages.look(account.pk)
+    missed_messages.ask_provider(account.pk)
     assert ChannelLog.objects.count() == 0
 
 
@@ -297,7 +297,7 @@ def test_a_list_that_is_too_long_is_logged(
     account: ChannelAccount, provider: Provider, caplog: pytest.LogCaptureFixture
 ) -> None:
     provider.complete = False
-    missed_messages.look(account.pk)
+    missed_messages.ask_provider(account.pk)
     assert "too long to reach back" in caplog.text
 
 

@@ -64,7 +64,7 @@ def test_what_no_webhook_brought_is_taken_in_once(world: RunningWorld, settings:
     account = account_on(world, kind, settings)
     for text in ("one", "two", "three"):
         write(world, kind, text)
-    first, second = missed_messages.look(account.pk), missed_messages.look(account.pk, now=True)
+    first, second = missed_messages.ask_provider(account.pk), missed_messages.ask_provider(account.pk, now=True)
     assert (first and first.messages, first and first.trouble) == (3, "")
     assert (second and second.messages) == 0
     assert sorted(texts()) == ["one", "three", "two"]
@@ -75,7 +75,7 @@ def test_what_no_webhook_brought_is_taken_in_once(world: RunningWorld, settings:
 def test_its_webhook_that_comes_after_all_is_a_duplicate(world: RunningWorld, settings: Any, kind: str) -> None:
     account = account_on(world, kind, settings)
     write(world, kind, "late")
-    missed_messages.look(account.pk)
+    missed_messages.ask_provider(account.pk)
     message = InboundEntry.objects.get().event["message_id"]
     post = (
         twilio(account, whatsapp_fields(account, MessageSid=message, Body="late"))
@@ -92,13 +92,13 @@ def test_a_provider_that_is_down_is_asked_again_for_all_of_it(world: RunningWorl
     account = account_on(world, kind, settings)
     write(world, kind, "during the outage")
     world.world.faults.on.append(Fault(name="error5xx", times=1))
-    failed, mended = missed_messages.look(account.pk), missed_messages.look(account.pk, now=True)
+    failed, mended = missed_messages.ask_provider(account.pk), missed_messages.ask_provider(account.pk, now=True)
     assert (failed and failed.trouble.partition(":")[0]) == "unavailable"
     assert (mended and mended.messages, mended and mended.trouble) == (1, "")
 
 
 def test_a_page_that_meta_gave_up_is_told(world: RunningWorld, settings: Any) -> None:
     account = account_on(world, "messenger", settings)
-    found = missed_messages.look(account.pk)
+    found = missed_messages.ask_provider(account.pk)
     assert "not subscribed" in InboundCheck.objects.get().trouble
     assert found is not None

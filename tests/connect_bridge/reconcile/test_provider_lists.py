@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def conversation_on(world: RunningWorld, kind: str) -> Conversation:
     account = account_on(world, kind)
     write(world, kind, "Hi")
-    looked = missed_messages.look(account.pk, now=True)
+    looked = missed_messages.ask_provider(account.pk, now=True)
     assert looked is not None
     InboundEntry.objects.update(state="done")
     identity = CUSTOMERS[kind]["id"]
@@ -63,7 +63,7 @@ def test_what_no_webhook_brought_is_named_and_not_taken_in(world: RunningWorld, 
     before = InboundEntry.objects.count()
     (named,) = gaps_of()
     assert InboundEntry.objects.count() == before
-    missed_messages.look(account.pk, now=True)
+    missed_messages.ask_provider(account.pk, now=True)
     assert named == ("not_taken_in", InboundEntry.objects.latest("id").event["message_id"])
     InboundEntry.objects.update(state="done")
     assert gaps_of() == []
