@@ -30,8 +30,8 @@ def words_in(raw: Any) -> list[str]:
 
 def _words(raw: Any) -> Iterator[str]:
     if isinstance(raw, list):
-        for one in raw:
-            yield from _words(one)
+        for item in raw:
+            yield from _words(item)
     elif isinstance(raw, dict):
         yield from (raw[name].strip() for name in _TELLING if isinstance(raw.get(name), str) and raw[name].strip())
         for value in raw.values():
@@ -45,11 +45,11 @@ def answers_in(text: str) -> tuple[tuple[str, str], ...]:
     Pairs of a label and a value count as such: {"label": "Name", "value": "Ann"} is Name: Ann.
     """
     try:
-        found: Any = read_object(text.encode())
+        value: Any = read_object(text.encode())
     except Unusable:
-        found = _list(text)
-    pairs = list(_answers("", found)) if found is not None else []
-    return tuple(pairs[:MOST]) if found is not None else ((("", text),) if text.strip() else ())
+        value = _list(text)
+    pairs = list(_answers("", value)) if value is not None else []
+    return tuple(pairs[:MOST]) if value is not None else ((("", text),) if text.strip() else ())
 
 
 def answers_of(raw: Any) -> tuple[tuple[str, str], ...]:
@@ -60,35 +60,35 @@ def answers_of(raw: Any) -> tuple[tuple[str, str], ...]:
 def _list(text: str) -> Any:
     """Return the JSON array, None if it is none or too deep."""
     try:
-        found = read_object(f'{{"": {text}}}'.encode())[""]
+        value = read_object(f'{{"": {text}}}'.encode())[""]
     except (Unusable, KeyError):
         return None
-    return found if isinstance(found, list) else None
+    return value if isinstance(value, list) else None
 
 
 def _answers(name: str, value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         yield from _answers_by_name(value)
     elif isinstance(value, list):
-        single = not any(isinstance(one, (dict, list)) for one in value)
-        for one in [", ".join(map(_shown, value))] if single else value:
-            yield from _answers(name, one)
+        single = not any(isinstance(item, (dict, list)) for item in value)
+        for item in [", ".join(map(_shown, value))] if single else value:
+            yield from _answers(name, item)
     elif isinstance(value, str) and value.startswith(("{", "[")):
         yield from ((question or name, answer) for question, answer in answers_in(value))
     elif _shown(value).strip():
         yield name, _shown(value)
 
 
-def _answers_by_name(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    if (inner := found.get("response_json") or found.get(str(found.get("type")))) and isinstance(inner, (dict, str)):
+def _answers_by_name(fields: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if (inner := fields.get("response_json") or fields.get(str(fields.get("type")))) and isinstance(inner, (dict, str)):
         yield from _answers("", inner)
         return
-    asked = next((found[key] for key in _QUESTIONS if isinstance(found.get(key), str)), "")
-    given = next((key for key in _GIVEN if key in found), "")
-    if asked and given:
-        yield from _answers(asked, found[given])
+    question = next((fields[key] for key in _QUESTIONS if isinstance(fields.get(key), str)), "")
+    answer_key = next((key for key in _GIVEN if key in fields), "")
+    if question and answer_key:
+        yield from _answers(question, fields[answer_key])
         return
-    for key, inner in found.items():
+    for key, inner in fields.items():
         if key not in _NOT_FOR_PEOPLE:
             yield from _answers(key, inner)
 

@@ -93,13 +93,13 @@ class Graph:
 
     def unsubscribed(self, page: str, needed: Sequence[str]) -> str:
         """Return which of the fields our app does not get of the Page, "" if it gets all ("Page subscribed_apps")."""
-        lacking = [name for name in needed if name not in self._subscribed(page)]
-        return f"The app is not subscribed to the Page's {', '.join(lacking)}." if lacking else ""
+        missing = [name for name in needed if name not in self._subscribed(page)]
+        return f"The app is not subscribed to the Page's {', '.join(missing)}." if missing else ""
 
     def subscribe(self, page: str, needed: Sequence[str], wanted: Sequence[str] = ()) -> None:
         """Subscribe our app to the fields, besides those that it has: Meta replaces the whole list."""
         had, path = self._subscribed(page), f"{page}/subscribed_apps"
-        self.with_fields(lambda told: self.call("POST", path, subscribed_fields=told), [*had, *needed], wanted)
+        self.with_fields(lambda fields: self.call("POST", path, subscribed_fields=fields), [*had, *needed], wanted)
 
     @staticmethod
     def with_fields(ask: Callable[[str], Any], needed: Sequence[str], wanted: Sequence[str]) -> None:
@@ -131,8 +131,8 @@ def _refusal(response: requests.Response, error: dict[str, Any]) -> SendFailed:
 
 def _number(raw: Any) -> str:
     """Return a code as text, "" for none. It comes as a number or as text; 0 is none."""
-    found = number(raw)
-    return str(int(found)) if found else ""
+    code = number(raw)
+    return str(int(code)) if code else ""
 
 
 def _access_regained(headers: Mapping[str, str]) -> datetime | None:
@@ -155,5 +155,5 @@ def referral(raw: Any) -> str:
     """Return what led the customer here: our own ref, the ad, the source ("Webhook events: messaging_referrals")."""
     ad, product = text_at(raw, "ad_id"), text_at(raw, "product", "id")
     title = text_at(raw, "ads_context_data", "ad_title")
-    told = (text_at(raw, "ref"), title, ad and f"ad {ad}", product and f"product {product}", text_at(raw, "source"))
-    return " · ".join(filter(None, told))
+    parts = (text_at(raw, "ref"), title, ad and f"ad {ad}", product and f"product {product}", text_at(raw, "source"))
+    return " · ".join(filter(None, parts))

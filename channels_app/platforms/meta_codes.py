@@ -61,11 +61,11 @@ def meaning(code: str, subcode: str, words: str, *, transient: bool) -> type[Sen
     exact = CODES.get(f"{code}/{subcode}") or _BY_SUBCODE.get(subcode) or _BY_SUBCODE.get(code)
     if exact is not None:
         return exact
-    said = next((kind for pattern, kind in _WORDS if pattern.search(words)), None)
-    known = (said if code in _GENERAL else None) or CODES.get(code)
-    if transient and (known is None or code == "100"):
+    by_words = next((kind for pattern, kind in _WORDS if pattern.search(words)), None)
+    kind_of_error = (by_words if code in _GENERAL else None) or CODES.get(code)
+    if transient and (kind_of_error is None or code == "100"):
         return Unavailable
-    return known
+    return kind_of_error
 
 
 SCOPES = ("pages_messaging", "pages_manage_metadata")

@@ -47,8 +47,8 @@ def parts_of(message: Any) -> Iterator[Part]:
         yield Part(kind=PartKind.STORY, media_ref=text_at(story, "url"), detail="in reply to a story")
     yield from (_part(message, raw) for raw in attachments)
     if message.get("text") is None and not attachments and not story and "quick_reply" not in message:
-        told = {name: value for name, value in message.items() if name not in ("mid", "reply_to", "metadata")}
-        yield Part(kind=PartKind.UNSUPPORTED, name=" · ".join(words_in(told)))
+        fields = {name: value for name, value in message.items() if name not in ("mid", "reply_to", "metadata")}
+        yield Part(kind=PartKind.UNSUPPORTED, name=" · ".join(words_in(fields)))
 
 
 def _part(message: Any, raw: Any) -> Part:
@@ -77,14 +77,14 @@ def _other_words(kind: PartKind, raw: Any, address: str) -> list[str]:
 
 
 def _attachments(message: Any) -> list[Any]:
-    found = object_at(message, "attachments")
-    return [found] if found else list_at(message, "attachments")
+    single = object_at(message, "attachments")
+    return [single] if single else list_at(message, "attachments")
 
 
 def _sticker(message: Any, raw: Any) -> str:
     """Return the sticker's id: Meta has put it into the payload and into the message, as a number or as text."""
-    found = object_at(raw, "payload").get("sticker_id") or message.get("sticker_id")
-    return str(found) if isinstance(found, (int, str)) else ""
+    sticker = object_at(raw, "payload").get("sticker_id") or message.get("sticker_id")
+    return str(sticker) if isinstance(sticker, (int, str)) else ""
 
 
 def app_of(message: Any) -> str:
@@ -97,8 +97,8 @@ def app_of(message: Any) -> str:
 
 def owner_changed(name: str, raw: Any) -> str:
     """Return in words what a handover event tells ("Webhook events: messaging_handovers")."""
-    told = object_at(raw)
-    new, before, asks = (_app(told.get(f"{whose}_owner_app_id")) for whose in ("new", "previous", "requested"))
+    event = object_at(raw)
+    new, before, asks = (_app(event.get(f"{role}_owner_app_id")) for role in ("new", "previous", "requested"))
     return {
         "request_thread_control": f"{asks} asks to answer a customer",
         "app_roles": "the roles of the Page's apps changed",
@@ -115,14 +115,14 @@ def feedback(raw: Any) -> tuple[tuple[str, str], ...]:
 
     Sources: "Customer Feedback Template", "Webhook events: response_feedback".
     """
-    if said := text_at(raw, "feedback"):
-        return (("", said),)
-    told: list[tuple[str, str]] = []
+    if text := text_at(raw, "feedback"):
+        return (("", text),)
+    answers: list[tuple[str, str]] = []
     for screen in list_at(raw, "feedback_screens"):
         for name, question in object_at(screen, "questions").items():
             label, most = _SCORES.get(text_at(question, "type"), (name, ""))
             score = object_at(question).get("payload")
             if isinstance(score, (str, int)) and str(score).strip():
-                told.append((label if most else "", f"{score}{most}"))
-            told.append(("", text_at(question, "follow_up", "payload")))
-    return tuple(pair for pair in told if pair[1].strip())
+                answers.append((label if most else "", f"{score}{most}"))
+            answers.append(("", text_at(question, "follow_up", "payload")))
+    return tuple(pair for pair in answers if pair[1].strip())

@@ -56,15 +56,15 @@ def referred(about: About, raw: Any) -> InboundEvent:
 
 
 def reaction(about: About, raw: Any) -> InboundEvent:
-    given, called = payloads.read_as(_Reaction, raw), text_at(raw, "reaction")
-    emoji = text_at(raw, "emoji") or _REACTIONS.get(called, called or "…")
-    emoji, name, key = emoji if given.action == "react" else "", short_id(given.mid), hash_key("x", about.raw)
+    fields, named = payloads.read_as(_Reaction, raw), text_at(raw, "reaction")
+    emoji = text_at(raw, "emoji") or _REACTIONS.get(named, named or "…")
+    emoji, name, key = emoji if fields.action == "react" else "", short_id(fields.mid), hash_key("x", about.raw)
     return types.Reacted(key=key, sender=about.sender, occurred_at=about.occurred_at, message_id=name, emoji=emoji)
 
 
 def rated(about: About, raw: Any) -> InboundEvent:
-    said, key, name = meta_contents.feedback(raw), hash_key("f", about.raw), short_id(text_at(raw, "mid"))
-    return types.Rated(key=key, sender=about.sender, occurred_at=about.occurred_at, message_id=name, answers=said)
+    answers, key, name = meta_contents.feedback(raw), hash_key("f", about.raw), short_id(text_at(raw, "mid"))
+    return types.Rated(key=key, sender=about.sender, occurred_at=about.occurred_at, message_id=name, answers=answers)
 
 
 def filled_in(noun: str, about: About, raw: Any) -> InboundEvent:

@@ -68,31 +68,31 @@ class Setup:
         )
 
     def _token(self) -> Checked:
-        told = self._debugged()
-        expires = _moment(told.get("expires_at"))
-        if not told.get("is_valid"):
-            said = text_at(told, "error", "message") or "Meta calls the token invalid."
-            code = str(object_at(told, "error").get("code", ""))
+        token = self._debugged()
+        expires = _moment(token.get("expires_at"))
+        if not token.get("is_valid"):
+            said = text_at(token, "error", "message") or "Meta calls the token invalid."
+            code = str(object_at(token, "error").get("code", ""))
             return Checked(ok=False, said=said, fix=NEW_TOKEN, code=code)
-        whose = text_at(told, "profile_id")
-        if whose and whose != self._page:
+        page = text_at(token, "profile_id")
+        if page and page != self._page:
             fix = "Enter the Page's own token, or the other Page's id."
-            return Checked(ok=False, said="The token belongs to another Page.", fix=fix, ours=self._page, theirs=whose)
+            return Checked(ok=False, said="The token belongs to another Page.", fix=fix, ours=self._page, theirs=page)
         ends = f"It expires on {expires:%Y-%m-%d}." if expires else "It does not expire."
         return Checked(ok=True, said=f"Meta knows the token. {ends}", expires_at=expires)
 
     def _permissions(self) -> Checked:
-        told = self._debugged()
-        lacking = [one for one in SCOPES if one not in list_at(told, "scopes")]
-        expires = _moment(told.get("data_access_expires_at"))
-        if lacking:
-            said = f"The token lacks {' and '.join(lacking)}."
+        token = self._debugged()
+        missing = [scope for scope in SCOPES if scope not in list_at(token, "scopes")]
+        expires = _moment(token.get("data_access_expires_at"))
+        if missing:
+            said = f"The token lacks {' and '.join(missing)}."
             return Checked(ok=False, said=said, fix=NEW_TOKEN, ours=", ".join(SCOPES), expires_at=expires)
         return Checked(ok=True, said=f"The token has {' and '.join(SCOPES)}.", expires_at=expires)
 
     def _callback(self) -> Checked:
         rows = list_at(self._as_app().call("GET", f"{self._app_id()}/subscriptions"), "data")
-        row = next((one for one in rows if text_at(one, "object") == "page"), None)
+        row = next((each for each in rows if text_at(each, "object") == "page"), None)
         theirs = text_at(row, "callback_url")
         if row is None or theirs != self._url:
             said = "The app sends what happens on Pages elsewhere." if theirs else "The app has no webhook for Pages."
@@ -102,9 +102,9 @@ class Setup:
         return Checked(ok=True, said="The app sends what happens on Pages to our address.")
 
     def _subscription(self) -> Checked:
-        lacking = self._graph.unsubscribed(self._page, self._needed)
-        if lacking:
-            return Checked(ok=False, said=lacking, fix=_SUBSCRIBE)
+        missing = self._graph.unsubscribed(self._page, self._needed)
+        if missing:
+            return Checked(ok=False, said=missing, fix=_SUBSCRIBE)
         return Checked(ok=True, said="The Page is subscribed to the app, with everything that is needed.")
 
     def _debugged(self) -> dict[str, Any]:
@@ -112,10 +112,10 @@ class Setup:
         return object_at(self._as_app().call("GET", "debug_token", input_token=token), "data")
 
     def _app_id(self) -> str:
-        found = text_at(self._graph.call("GET", "app", fields="id"), "id")
-        if not found:
+        app = text_at(self._graph.call("GET", "app", fields="id"), "id")
+        if not app:
             raise SendFailed("Meta does not say which app the token belongs to")
-        return found
+        return app
 
     def _as_app(self) -> meta.Graph:
         """Speak as the app, with the token "id|secret"."""
@@ -123,6 +123,6 @@ class Setup:
         return meta.Graph(self._http, Secret(f"{self._app_id()}|{secret.reveal()}"), secret)
 
 
-def _moment(told: Any) -> datetime | None:
+def _moment(stamp: Any) -> datetime | None:
     """Read Unix seconds; 0 is Meta's word for never."""
-    return datetime.fromtimestamp(told, UTC) if isinstance(told, int) and 0 < told < 2**40 else None
+    return datetime.fromtimestamp(stamp, UTC) if isinstance(stamp, int) and 0 < stamp < 2**40 else None

@@ -69,10 +69,10 @@ def status_of(form: Mapping[str, str]) -> str:
     A channel's own receipt says so in EventType, which may be ahead of the status beside it: read is read.
     """
     event = form.get("EventType", "").lower()
-    told = (form.get("MessageStatus") or form.get("SmsStatus") or "").lower()
-    if event in STATUSES and (not told or (event == "read" and told in ("sent", "delivered"))):
+    status = (form.get("MessageStatus") or form.get("SmsStatus") or "").lower()
+    if event in STATUSES and (not status or (event == "read" and status in ("sent", "delivered"))):
         return event
-    return told or "received"
+    return status or "received"
 
 
 def media_type(request: WebhookRequest) -> str:
@@ -97,8 +97,8 @@ def verify(request: WebhookRequest, auth_token: Secret) -> VerifiedWebhook:
         raise BadRequest("content_type")
     url = f"{request.url}?{request.query}" if request.query else request.url
     try:
-        said: Any = request.body.decode() if kind == JSON else _pairs(request.body)
-        genuine = RequestValidator(auth_token.reveal()).validate(url, said, signature)
+        content: Any = request.body.decode() if kind == JSON else _pairs(request.body)
+        genuine = RequestValidator(auth_token.reveal()).validate(url, content, signature)
     except Exception:  # noqa: BLE001 - the validator raises TypeError and more on what Twilio never sends
         genuine = False
     if not genuine or (kind == JSON and "bodySHA256=" not in request.query):  # it lets an empty body pass without
@@ -132,7 +132,7 @@ def message_sid(form: Mapping[str, str]) -> str:
     return sid
 
 
-class _Seam:
+class _SdkHttp:
     """The HTTP client that Twilio's SDK is given: ours. It keeps what the SDK's exceptions drop.
 
     That is the headers and, of a list that was refused, everything.
@@ -142,15 +142,15 @@ class _Seam:
         self._http = http
         self.headers: Mapping[str, str] = {}
         self.status = 0
-        self.said: dict[str, Any] = {}
+        self.error: dict[str, Any] = {}
 
     def request(self, method: str, uri: str, params: Any = None, data: Any = None, **options: Any) -> Response:
-        wanted = {name: options.get(name) for name in ("headers", "auth")}
+        passed_on = {name: options.get(name) for name in ("headers", "auth")}
         is_json = (options.get("headers") or {}).get("Content-Type") == JSON
         body = {"json": data} if is_json else {"data": data}
-        response = self._http.request(method, uri, params=params, **body, **wanted)
+        response = self._http.request(method, uri, params=params, **body, **passed_on)
         self.headers, self.status = response.headers, response.status_code
-        self.said = {} if response.ok else _json(response.content)
+        self.error = {} if response.ok else _json(response.content)
         return Response(response.status_code, response.text, response.headers)
 
 
@@ -164,30 +164,30 @@ def _json(body: bytes) -> dict[str, Any]:
 @contextmanager
 def client(http: Http, account_sid: str, auth_token: Secret) -> Iterator[Client]:
     """Lend Twilio's SDK for one call; its exceptions leave as SendFailed, a senseless answer as UnknownOutcome."""
-    seam = _Seam(http)
+    sdk_http = _SdkHttp(http)
     try:
-        yield Client(account_sid, auth_token.reveal(), http_client=seam)
+        yield Client(account_sid, auth_token.reveal(), http_client=sdk_http)
     except TwilioException as problem:
-        raise _refusal(seam, getattr(problem, "msg", "") or getattr(problem, "detail", "")) from None
+        raise _refusal(sdk_http, getattr(problem, "msg", "") or getattr(problem, "detail", "")) from None
     except (ValueError, KeyError, TypeError, AttributeError):  # the SDK stumbled over the answer
-        if seam.status >= HTTPStatus.BAD_REQUEST:
-            raise _refusal(seam, "") from None
+        if sdk_http.status >= HTTPStatus.BAD_REQUEST:
+            raise _refusal(sdk_http, "") from None
         raise UnknownOutcome("Twilio answered, but not whether it took the message") from None
 
 
-def _refusal(seam: _Seam, words: str) -> SendFailed:
-    said = seam.said
-    code = code_of(said.get("code"))
-    words = words or text_at(said, "message") or text_at(said, "detail") or text_at(said, "title")
-    return refusal(seam.status, words, code, kind=CODES.get(code), retry_at=retry_at(seam.headers))
+def _refusal(sdk_http: _SdkHttp, words: str) -> SendFailed:
+    error = sdk_http.error
+    code = code_of(error.get("code"))
+    words = words or text_at(error, "message") or text_at(error, "detail") or text_at(error, "title")
+    return refusal(sdk_http.status, words, code, kind=CODES.get(code), retry_at=retry_at(sdk_http.headers))
 
 
 def code_of(raw: Any) -> str:
     """Return an error code as text, "" for none: Twilio writes it as a number or as text, and none as 0 or nothing."""
-    found = number(raw)
-    if found is None:
+    code = number(raw)
+    if code is None:
         return raw.strip() if isinstance(raw, str) else ""
-    return str(int(found)) if found else ""
+    return str(int(code)) if code else ""
 
 
 def read_file(http: Http, account_sid: str, auth_token: Secret, url: str, most: int) -> bytes:
@@ -199,19 +199,19 @@ def read_file(http: Http, account_sid: str, auth_token: Secret, url: str, most: 
     path = _MEDIA_PATH.search(url)
     if path is None or f"/{account_sid}/" not in path[0]:
         raise InvalidContent("not the address of a file of this account's")
-    asked = http.request("GET", f"{API.addresses[0]}{path[0]}", auth=(account_sid, auth_token.reveal()), stream=True)
-    place = urljoin(asked.url or "", asked.headers.get("location", ""))
-    if asked.is_redirect and _is_twilios(place, asked.url or ""):
-        asked.close()
-        asked = http.request("GET", place, stream=True)
+    answer = http.request("GET", f"{API.addresses[0]}{path[0]}", auth=(account_sid, auth_token.reveal()), stream=True)
+    place = urljoin(answer.url or "", answer.headers.get("location", ""))
+    if answer.is_redirect and _is_twilios(place, answer.url or ""):
+        answer.close()
+        answer = http.request("GET", place, stream=True)
     try:
-        if asked.status_code != HTTPStatus.OK:
-            raise refusal(asked.status_code, "the file is not there", "")
-        return next(asked.iter_content(most), b"")
+        if answer.status_code != HTTPStatus.OK:
+            raise refusal(answer.status_code, "the file is not there", "")
+        return next(answer.iter_content(most), b"")
     except requests.RequestException as failure:
         raise outcome_of(failure) from None
     finally:
-        asked.close()
+        answer.close()
 
 
 def _is_twilios(place: str, api: str) -> bool:
@@ -228,10 +228,10 @@ def find_sent(client: Client, ends: Mapping[str, str], text: str, since: datetim
     What is listed as failed did not arrive, and so is not found.
     """
     listed = client.messages.list(**ends, limit=NEWEST, page_size=NEWEST)
-    recent = [one for one in listed if one.date_created >= since]
-    taken = [one for one in recent if STATUSES.get(str(one.status)) is not ReceiptStatus.FAILED]
-    found = [one.sid for one in taken if " ".join((one.body or "").split()) == " ".join(text.split())]
-    return FoundSent(message_ids=tuple(reversed(found)), complete=len(listed) < NEWEST or len(recent) < len(listed))
+    recent = [message for message in listed if message.date_created >= since]
+    not_failed = [message for message in recent if STATUSES.get(str(message.status)) is not ReceiptStatus.FAILED]
+    ids = [message.sid for message in not_failed if " ".join((message.body or "").split()) == " ".join(text.split())]
+    return FoundSent(message_ids=tuple(reversed(ids)), complete=len(listed) < NEWEST or len(recent) < len(listed))
 
 
 def list_received(client: Client, address: str, since: datetime) -> ListedInbound:
@@ -239,30 +239,40 @@ def list_received(client: Client, address: str, since: datetime) -> ListedInboun
 
     DateSent is not asked for: of what came in, it is when Twilio called our webhook ("Messages resource").
     """
-    found: list[Listed] = []
-    for count, one in enumerate(client.messages.stream(to=address, limit=MOST_LISTED, page_size=PAGE), start=1):
-        if one.date_created < since:
+    messages: list[Listed] = []
+    for count, message in enumerate(client.messages.stream(to=address, limit=MOST_LISTED, page_size=PAGE), start=1):
+        if message.date_created < since:
             break
-        if one.direction == "inbound":
-            form = {"MessageSid": one.sid, "SmsSid": one.sid, "SmsStatus": "received", "AccountSid": one.account_sid}
-            said = {"From": one.from_, "To": one.to, "Body": one.body or "", "NumMedia": one.num_media or "0"}
-            found.append(Listed(key=key_of("m", one.sid), at=one.date_created, raw=form | said))
+        if message.direction == "inbound":
+            form = {
+                "MessageSid": message.sid,
+                "SmsSid": message.sid,
+                "SmsStatus": "received",
+                "AccountSid": message.account_sid,
+            }
+            content = {
+                "From": message.from_,
+                "To": message.to,
+                "Body": message.body or "",
+                "NumMedia": message.num_media or "0",
+            }
+            messages.append(Listed(key=key_of("m", message.sid), at=message.date_created, raw=form | content))
         if count == MOST_LISTED:
-            return ListedInbound(messages=tuple(found), complete=False)
-    return ListedInbound(messages=tuple(found), complete=True)
+            return ListedInbound(messages=tuple(messages), complete=False)
+    return ListedInbound(messages=tuple(messages), complete=True)
 
 
 def list_sent(client: Client, address: str, since: datetime) -> ListedSent:
     """Return what our address sent, whatever became of it; the newest comes first, as above."""
-    found: list[ListedSend] = []
-    for count, one in enumerate(client.messages.stream(from_=address, limit=MOST_LISTED, page_size=PAGE), start=1):
-        if one.date_created < since:
+    messages: list[ListedSend] = []
+    for count, message in enumerate(client.messages.stream(from_=address, limit=MOST_LISTED, page_size=PAGE), start=1):
+        if message.date_created < since:
             break
-        if one.direction != "inbound":
-            found.append(ListedSend(message_id=one.sid, at=one.date_created))
+        if message.direction != "inbound":
+            messages.append(ListedSend(message_id=message.sid, at=message.date_created))
         if count == MOST_LISTED:
-            return ListedSent(messages=tuple(found), complete=False)
-    return ListedSent(messages=tuple(found), complete=True)
+            return ListedSent(messages=tuple(messages), complete=False)
+    return ListedSent(messages=tuple(messages), complete=True)
 
 
 def as_form(client: Client, url: str, listed: Listed) -> VerifiedWebhook:

@@ -77,7 +77,7 @@ def _signed(consumer_secret: Secret, data: bytes) -> str:
     return "sha256=" + base64.b64encode(hmac_sha256(consumer_secret, data)).decode()
 
 
-class _Seam:
+class _SdkSession:
     """The session that tweepy is given: ours. It keeps the answer, over which tweepy may stumble."""
 
     def __init__(self, session: requests.Session) -> None:
@@ -96,7 +96,7 @@ def client(http: Http, keys: dict[str, str], bearer: str = "") -> Iterator[tweep
     `bearer` is the app's own token, for calls that take no user's.
     """
     client = tweepy.Client(bearer_token=bearer or None, **keys, return_type=dict)
-    client.session = seam = _Seam(http.session)
+    client.session = session = _SdkSession(http.session)
     try:
         yield client
     except tweepy.HTTPException as problem:
@@ -104,8 +104,8 @@ def client(http: Http, keys: dict[str, str], bearer: str = "") -> Iterator[tweep
     except requests.RequestException as failure:
         raise outcome_of(failure) from None
     except (ValueError, TypeError, AttributeError):  # tweepy stumbled over the answer
-        if seam.answer is not None and not seam.answer.ok:
-            raise _refusal(seam.answer) from None
+        if session.answer is not None and not session.answer.ok:
+            raise _refusal(session.answer) from None
         raise UnknownOutcome("X answered, but not whether it took the message") from None
 
 
@@ -132,12 +132,16 @@ def find_sent(http: Http, keys: dict[str, str], ends: tuple[str, str], text: str
         answer = tweets.get_direct_message_events(
             participant_id=them, dm_event_fields=fields, event_types="MessageCreate", max_results=NEWEST
         )
-        listed = [(one, datetime.fromisoformat(text_at(one, "created_at"))) for one in list_at(answer, "data")]
-    recent, said = [one for one, at in listed if at >= since], words_of(text)
-    ours = (one for one in recent if text_at(one, "sender_id") == us and words_of(plain(text_at(one, "text"))) == said)
-    found = tuple(text_at(one, "id") for one in ours)
+        listed = [(event, datetime.fromisoformat(text_at(event, "created_at"))) for event in list_at(answer, "data")]
+    recent, words = [event for event, at in listed if at >= since], words_of(text)
+    ours = (
+        event
+        for event in recent
+        if text_at(event, "sender_id") == us and words_of(plain(text_at(event, "text"))) == words
+    )
+    ids = tuple(text_at(event, "id") for event in ours)
     complete = not text_at(answer, "meta", "next_token") or len(recent) < len(listed)
-    return FoundSent(message_ids=found[::-1], complete=complete)
+    return FoundSent(message_ids=ids[::-1], complete=complete)
 
 
 def list_received(http: Http, keys: dict[str, str], us: str, since: datetime) -> ListedInbound:
@@ -145,22 +149,26 @@ def list_received(http: Http, keys: dict[str, str], us: str, since: datetime) ->
 
     What X encrypts is not in this list ("Direct Messages lookup"; "X Chat").
     """
-    found, complete = _recent(http, keys, since)
-    ours = tuple(one for one in found if _to_us_alone(us, one.raw["event"]))
+    recent, complete = _recent(http, keys, since)
+    ours = tuple(message for message in recent if _to_us_alone(us, message.raw["event"]))
     return ListedInbound(messages=ours, complete=complete)
 
 
 def list_sent(http: Http, keys: dict[str, str], us: str, since: datetime) -> ListedSent:
     """Return what we wrote to single users, from the same list: it has both directions."""
-    found, complete = _recent(http, keys, since)
-    ours = (one for one in found if text_at(one.raw["event"], "sender_id") == us and _of_two(us, one.raw["event"]))
-    sends = tuple(ListedSend(message_id=text_at(one.raw["event"], "id"), at=one.at) for one in ours)
+    recent, complete = _recent(http, keys, since)
+    ours = (
+        message
+        for message in recent
+        if text_at(message.raw["event"], "sender_id") == us and _of_two(us, message.raw["event"])
+    )
+    sends = tuple(ListedSend(message_id=text_at(message.raw["event"], "id"), at=message.at) for message in ours)
     return ListedSent(messages=sends, complete=complete)
 
 
 def _recent(http: Http, keys: dict[str, str], since: datetime) -> tuple[list[Listed], bool]:
     """Return all direct messages since then, of both directions, and whether the list reached back that far."""
-    asked: dict[str, Any] = {
+    params: dict[str, Any] = {
         "dm_event_fields": ["id", "text", "sender_id", "created_at", "dm_conversation_id", "attachments", "entities"],
         "expansions": ["sender_id", "attachments.media_keys"],
         "media_fields": ["media_key", "type", "url", "preview_image_url", "variants"],
@@ -168,24 +176,24 @@ def _recent(http: Http, keys: dict[str, str], since: datetime) -> tuple[list[Lis
         "event_types": "MessageCreate",
         "max_results": NEWEST,
     }
-    found: list[Listed] = []
+    messages: list[Listed] = []
     with client(http, keys) as tweets:
         for _ in range(MOST_PAGES):
-            answer = tweets.get_direct_message_events(**asked)
-            page = [_listed(one, object_at(answer, "includes")) for one in list_at(answer, "data")]
-            found += [one for one in page if one.at >= since]
-            asked["pagination_token"] = text_at(answer, "meta", "next_token")
-            if not asked["pagination_token"] or any(one.at < since for one in page):
-                return found, True
-    return found, False
+            answer = tweets.get_direct_message_events(**params)
+            page = [_listed(message, object_at(answer, "includes")) for message in list_at(answer, "data")]
+            messages += [message for message in page if message.at >= since]
+            params["pagination_token"] = text_at(answer, "meta", "next_token")
+            if not params["pagination_token"] or any(message.at < since for message in page):
+                return messages, True
+    return messages, False
 
 
 def _listed(event: dict[str, Any], includes: dict[str, Any]) -> Listed:
     writer, files = text_at(event, "sender_id"), list_at(event, "attachments", "media_keys")
     raw = {
         "event": event,
-        "user": next((one for one in list_at(includes, "users") if text_at(one, "id") == writer), {}),
-        "media": next((one for one in list_at(includes, "media") if text_at(one, "media_key") in files), {}),
+        "user": next((entry for entry in list_at(includes, "users") if text_at(entry, "id") == writer), {}),
+        "media": next((entry for entry in list_at(includes, "media") if text_at(entry, "media_key") in files), {}),
     }
     at = datetime.fromisoformat(text_at(event, "created_at"))
     return Listed(key=key_of("m", text_at(event, "id")), at=at, raw=raw)
@@ -211,17 +219,24 @@ def as_activity(us: str, url: str, listed: Listed) -> VerifiedWebhook:
         own = (
             text_at(link, "url") for link in list_at(event, "entities", "urls") if _OWN in text_at(link, "expanded_url")
         )
-        clips = [{"bitrate": one.get("bit_rate"), "url": one.get("url")} for one in list_at(media, "variants")]
+        clips = [
+            {"bitrate": variant.get("bit_rate"), "url": variant.get("url")} for variant in list_at(media, "variants")
+        ]
         file = {
             "type": text_at(media, "type"),
             "url": next(own, ""),
             "media_url_https": text_at(media, "url") or text_at(media, "preview_image_url"),
         }
         data["attachment"] = {"type": "media", "media": file | ({"video_info": {"variants": clips}} if clips else {})}
-    said = {"target": {"recipient_id": us}, "sender_id": text_at(event, "sender_id"), "message_data": data}
+    created = {"target": {"recipient_id": us}, "sender_id": text_at(event, "sender_id"), "message_data": data}
     stamp = str(int(listed.at.timestamp() * 1000))
-    message = {"type": "message_create", "id": text_at(event, "id"), "created_timestamp": stamp, "message_create": said}
-    users = {said["sender_id"]: listed.raw["user"]}
+    message = {
+        "type": "message_create",
+        "id": text_at(event, "id"),
+        "created_timestamp": stamp,
+        "message_create": created,
+    }
+    users = {created["sender_id"]: listed.raw["user"]}
     body = json.dumps({"for_user_id": us, "direct_message_events": [message], "users": users}).encode()
     headers = {"content-type": "application/json"}
     return VerifiedWebhook(WebhookRequest(method="POST", url=url, headers=headers, body=body))
@@ -234,8 +249,8 @@ def _refusal(response: requests.Response) -> SendFailed:
     except Unusable:
         body = {}
     problems = [body, *filter(None, map(object_at, list_at(body, "errors")))]
-    codes = [_code(one.get("code")) or text_at(one, "type").rpartition("/")[2] for one in problems]
-    words = [text_at(one, name) for one in problems for name in _SAYING]
+    codes = [_code(problem.get("code")) or text_at(problem, "type").rpartition("/")[2] for problem in problems]
+    words = [text_at(problem, name) for problem in problems for name in _SAYING]
     code, kind = meaning(codes, words)
     used_up = [name for name in _OF_A_DAY if response.headers.get(f"x-{name}-remaining") == "0"]
     again = retry_at(response.headers, *(f"x-{name}-reset" for name in (*used_up, "rate-limit")))
@@ -243,8 +258,8 @@ def _refusal(response: requests.Response) -> SendFailed:
 
 
 def _code(raw: Any) -> str:
-    found = number(raw)
-    return str(int(found)) if found else ""
+    code = number(raw)
+    return str(int(code)) if code else ""
 
 
 def chat_link(address: str, greeting: str, code: str) -> str:

@@ -46,25 +46,25 @@ class Setup:
 
     def register(self) -> str:
         """Register our address unless X has it, have X check it, subscribe the account."""
-        known = self._our_webhook()
-        if known is None:
-            known = self._app("POST", "/2/webhooks", json={"url": self._url})
-            known = known.get("data") or known
-            did = "registered the address"
+        webhook = self._our_webhook()
+        if webhook is None:
+            webhook = self._app("POST", "/2/webhooks", json={"url": self._url})
+            webhook = webhook.get("data") or webhook
+            done = "registered the address"
         else:
-            self._app("PUT", f"/2/webhooks/{text_at(known, 'id')}")
-            did = "had X check the address again"
-        if not self._subscribed(text_at(known, "id")):
-            self._user("POST", _all(text_at(known, "id")))
-            did += ", subscribed the account"
-        return f"Parley {did}."
+            self._app("PUT", f"/2/webhooks/{text_at(webhook, 'id')}")
+            done = "had X check the address again"
+        if not self._subscribed(text_at(webhook, "id")):
+            self._user("POST", _all(text_at(webhook, "id")))
+            done += ", subscribed the account"
+        return f"Parley {done}."
 
     def _credentials(self) -> Checked:
-        who = self._user("GET", "/2/users/me")
-        found, name = text_at(who, "data", "id"), text_at(who, "data", "username")
-        if found != self._us:
+        user = self._user("GET", "/2/users/me")
+        user_id, name = text_at(user, "data", "id"), text_at(user, "data", "username")
+        if user_id != self._us:
             fix = "Enter the user id that the access token belongs to, or the other account's token."
-            return Checked(ok=False, said=f"The token belongs to @{name}.", fix=fix, ours=self._us, theirs=found)
+            return Checked(ok=False, said=f"The token belongs to @{name}.", fix=fix, ours=self._us, theirs=user_id)
         return Checked(ok=True, said=f"X knows the keys: they are @{name}'s.")
 
     def _may_read(self) -> Checked:
@@ -73,9 +73,9 @@ class Setup:
 
     def _webhook(self) -> Checked:
         hooks = list_at(self._app("GET", "/2/webhooks"), "data")
-        ours = next((one for one in hooks if text_at(one, "url") == self._url), None)
+        ours = next((hook for hook in hooks if text_at(hook, "url") == self._url), None)
         if ours is None:
-            theirs = ", ".join(text_at(one, "url") for one in hooks) or "none"
+            theirs = ", ".join(text_at(hook, "url") for hook in hooks) or "none"
             return Checked(
                 ok=False, said="X has no webhook with our address.", fix=_REGISTER, ours=self._url, theirs=theirs
             )
@@ -92,7 +92,7 @@ class Setup:
 
     def _our_webhook(self) -> Any:
         hooks = list_at(self._app("GET", "/2/webhooks"), "data")
-        return next((one for one in hooks if text_at(one, "url") == self._url), None)
+        return next((hook for hook in hooks if text_at(hook, "url") == self._url), None)
 
     def _subscribed(self, hook: str) -> bool:
         """Ask for Account Activity, then for X Activity: either brings direct messages."""
@@ -130,7 +130,7 @@ def _all(hook: str) -> str:
 
 def _json(answer: Any) -> dict[str, Any]:
     try:
-        found = answer.json()
+        body = answer.json()
     except (ValueError, AttributeError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return body if isinstance(body, dict) else {}

@@ -106,11 +106,11 @@ class Messenger(setup_by_api.SetUpByApi, Channel[Config]):
         for entry in entries:
             page, fields = text_at(entry, "id"), object_at(entry)
             for name in filter(fields.__contains__, ("messaging", "standby", "changes")):
-                found = fields[name]
+                events = fields[name]
                 read: Any = {"messaging": self._item, "standby": standing_by}.get(name, self._change)
                 if page != self.address:
                     read = partial(payloads.misaddressed, self.address, page)
-                yield from ((read, raw) for raw in (found if isinstance(found, list) else [found]))
+                yield from ((read, raw) for raw in (events if isinstance(events, list) else [events]))
 
     def _change(self, raw: Any) -> InboundEvent:
         """Read an event that comes by the name of its field: the pages on single events show them so."""

@@ -96,16 +96,16 @@ class Twitter(setup_by_api.SetUpByApi, Channel[Config]):
     def _activity(self, raw: Any) -> Iterator[Piece]:
         """X Activity: one event in an envelope. `filter.user_id` is whose activity it is."""
         name, payload = text_at(raw, "event_type"), object_at(raw, "payload")
-        whose, verb = text_at(raw, "filter", "user_id") or self.address, name.rpartition(".")[2]
+        user, verb = text_at(raw, "filter", "user_id") or self.address, name.rpartition(".")[2]
         read: Any = partial(payloads.unrecognised, self.address, name)
-        if name in ("profile.update.handle", "profile.update.screenname") and whose != self.address:
-            read = partial(x_events.renamed, whose, verb)
+        if name in ("profile.update.handle", "profile.update.screenname") and user != self.address:
+            read = partial(x_events.renamed, user, verb)
         elif name == "oauth.revoke":
-            read = partial(x_events.revoked, self.address, text_at(payload, "user_id") or whose)
-        elif whose != self.address:
-            read = partial(payloads.misaddressed, self.address, whose)
+            read = partial(x_events.revoked, self.address, text_at(payload, "user_id") or user)
+        elif user != self.address:
+            read = partial(payloads.misaddressed, self.address, user)
         elif any(key.endswith("_events") for key in payload):
-            yield from self._arrays(payload, whose)
+            yield from self._arrays(payload, user)
             return
         elif name in ("chat.received", "chat.sent"):
             read = partial(x_events.encrypted, self.address)
@@ -113,7 +113,7 @@ class Twitter(setup_by_api.SetUpByApi, Channel[Config]):
             read = partial(x_events.relation, self.address, verb)
         yield read, payload
 
-    def _arrays(self, payload: dict[str, Any], whose: str) -> Iterator[Piece]:
+    def _arrays(self, payload: dict[str, Any], user: str) -> Iterator[Piece]:
         """Account Activity, and what X Activity wraps for direct messages: arrays of events by name."""
         users, revoking = object_at(payload, "users"), text_at(payload, "user_event", "revoke", "source", "user_id")
         relation = partial(x_events.relation, self.address, "")
@@ -126,10 +126,10 @@ class Twitter(setup_by_api.SetUpByApi, Channel[Config]):
         }
         for name, raw in payload.items():
             read = readers.get(name, partial(payloads.unrecognised, self.address, name))
-            if name != "user_event" and whose != self.address:
-                read = partial(payloads.misaddressed, self.address, whose)
+            if name != "user_event" and user != self.address:
+                read = partial(payloads.misaddressed, self.address, user)
             if name not in ("for_user_id", "users", "apps"):
-                yield from ((read, one) for one in (raw if isinstance(raw, list) else [raw]))
+                yield from ((read, event) for event in (raw if isinstance(raw, list) else [raw]))
 
     def _message(self, users: dict[str, Any], apps: dict[str, Any], raw: Any) -> InboundEvent:
         if text_at(raw, "type") not in ("", "message_create"):

@@ -99,8 +99,8 @@ class WhatsApp(setup_by_api.SetUpByApi, Channel[Config]):
         ourselves = reader == PREFIX + self.address
         them = {name: value for name, value in form.items() if not name.startswith(("WaId", "Profile", "External"))}
         sender = Sender(external_id=self.address) if ourselves else sender_of(them, reader)
-        said, parts = form.get("Body", ""), tuple(parts_of(form))
-        return types.Echoed(key=key_of("m", sid), sender=sender, message_id=sid, text=said, parts=parts)
+        text, parts = form.get("Body", ""), tuple(parts_of(form))
+        return types.Echoed(key=key_of("m", sid), sender=sender, message_id=sid, text=text, parts=parts)
 
     def _receipt(self, form: Mapping[str, str], sid: str, status: str, correlation: str) -> InboundEvent:
         if status not in twilio.STATUSES:
@@ -132,9 +132,9 @@ class WhatsApp(setup_by_api.SetUpByApi, Channel[Config]):
         """GET Messages.json by To and From. A message that is queued has no DateSent, so that is not asked for."""
         with self._client() as client:
             ends = {"to": PREFIX + message.recipient, "from_": PREFIX + self.address}
-            found = twilio.find_sent(client, ends, message.text, since)
+            sent = twilio.find_sent(client, ends, message.text, since)
         # Twilio may list a message to a user id under the number: then that it lists none says nothing.
-        return found if PHONE.fullmatch(message.recipient) else msgspec.structs.replace(found, complete=False)
+        return sent if PHONE.fullmatch(message.recipient) else msgspec.structs.replace(sent, complete=False)
 
     def list_inbound(self, since: datetime) -> types.ListedInbound:
         """GET Messages.json by To: Twilio gives up on a webhook after 15 s, by default after one repetition."""
