@@ -4,44 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
-import random
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from channels_app.infrastructure.backoff import full_jitter
 from channels_app.infrastructure.failpoints import failpoint
 from channels_app.toolkit.text import TextLimit
-from connect_bridge.connect.gateway import (
-    Connection,
-    GatewayError,
-    Invalid,
-    Item,
-    Refused,
-    Throttled,
-    Unreachable,
-    described,
-)
+from connect_bridge.connect.gateway import GatewayError, Item, Refused, Unreachable, described
 from connect_bridge.connect.participant_api import CustomerConnection
-from connect_bridge.connect.websocket import MISSED_HEARTBEATS, ChatSocket
 from connect_bridge.listening.chat_transcript import ChatTranscript
 from connect_bridge.listening.echoes import OwnEchoes
 from connect_bridge.listening.item_processor import ItemProcessor
+from connect_bridge.listening.live_socket import LiveSocket
 from connect_bridge.listening.rejected_messages import RejectedMessages
 from connect_bridge.runtime import BridgeRuntime
-from connect_bridge.storage.chats import CHAT_CONNECTED, CHAT_SWEPT, Chat
-from people.encryption import seal
+from connect_bridge.storage.chats import CHAT_SWEPT, Chat
 
 log = logging.getLogger(__name__)
 
-#: A new socket is opened when half of the old one's life is over, or later, but these seconds before its end. Those
-#: that were opened together are not renewed together: Connect takes six connections a second.
-RENEW_BEFORE = 90.0
-#: Seconds. A socket is not renewed sooner, whatever our clock thinks of its end.
-RENEW_AFTER = 20.0
 #: Connect lets nobody read the transcript of a chat that is over, so all that can be done is to say so.
 ENDED_UNHEARD = "The chat ended while nobody listened: what was said last may be missing"
 #: Seconds to wait before the first, and at most before any, new attempt to reconnect or sweep.
@@ -66,15 +48,12 @@ class Listener:
     over: str = ""
     caught_up: asyncio.Event = field(default_factory=asyncio.Event)
     echoes: OwnEchoes = field(default_factory=OwnEchoes)
-    connection: CustomerConnection = field(init=False)
     processor: ItemProcessor = field(init=False)
     transcript: ChatTranscript = field(init=False)
     _rejected: RejectedMessages = field(init=False)
-    _socket: ChatSocket | None = None
+    _live: LiveSocket = field(init=False)
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _closed: bool = False
     _recovering: asyncio.Task[None] | None = None
-    _renew_at: float = math.inf
     _sweep_at: float = 0.0
     #: Whether something may have been said that neither a socket nor the transcript has brought yet.
     _gap: bool = False
@@ -82,8 +61,6 @@ class Listener:
     def __post_init__(self) -> None:
         for note in self.chat.agent_notes:
             self.echoes.note_agent_note(note)
-        limiter = self.runtime.limiters.of(self.chat.instance_id, "send_message")
-        self.connection = CustomerConnection(self.runtime.participants, limiter)
         self._rejected = RejectedMessages(self.runtime, self.chat.contact)
         self.transcript = ChatTranscript(self.runtime, self.chat)
         self.processor = ItemProcessor(
@@ -95,16 +72,22 @@ class Listener:
             echoes=self.echoes,
             rejected=self._rejected,
         )
+        self._live = LiveSocket(self.runtime, self.chat, self.processor.add, self._on_lost)
 
     # ── asked by others ──────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
+    def connection(self) -> CustomerConnection:
+        """What sends into the chat."""
+        return self._live.connection
+
+    @property
     def listening(self) -> bool:
-        return self._socket is not None and not self._is_done
+        return self._live.is_open and not self._is_done
 
     @property
     def is_to_renew(self) -> bool:
-        return self.listening and time.monotonic() >= self._renew_at
+        return self.listening and self._live.is_to_renew
 
     @property
     def is_to_sweep(self) -> bool:
@@ -128,11 +111,11 @@ class Listener:
         async with self._one_at_a_time:
             if self._is_done:
                 raise Unreachable("nobody listens to this chat any more")
-            self._gap |= backfill and self._socket is None
+            self._gap |= backfill and not self._live.is_open
             try:
                 await self._open(backfill=backfill)
             finally:
-                if self._socket is not None and not self.caught_up.is_set():
+                if self._live.is_open and not self.caught_up.is_set():
                     self._recover()
 
     async def fill(self) -> None:
@@ -142,7 +125,7 @@ class Listener:
 
     async def renew(self) -> None:
         """Open a new socket before the old one's address expires. A failure is tried again at a later look."""
-        self._renew_at = time.monotonic() + RECONNECT_MOST
+        self._live.postpone_renewal(RECONNECT_MOST)
         try:
             await self.open(backfill=True)
         except Exception as failure:  # noqa: BLE001 - one chat's trouble must not keep the others waiting
@@ -159,9 +142,7 @@ class Listener:
 
     def close(self) -> None:
         """Stop listening; the contact stays as it is. What has come is still stored."""
-        self._closed = True
-        self._drop(self._socket)
-        self._socket = None
+        self._live.close()
         if self._recovering is not None:
             self._recovering.cancel()
 
@@ -173,7 +154,7 @@ class Listener:
         A failure is tried again once, and more often if they were perhaps not: a gap was never filled, or heartbeats
         are unanswered.
         """
-        self._gap |= self._socket is not None and self._socket.missed >= MISSED_HEARTBEATS
+        self._gap |= self._live.is_unanswered
         for attempt in range(LOOKS_BACK if self._gap else 2):
             try:
                 return await self._read_transcript()
@@ -192,7 +173,7 @@ class Listener:
 
     @property
     def _is_done(self) -> bool:
-        return self._closed or self.processor.ended
+        return self._live.closed or self.processor.ended
 
     async def _open(self, *, backfill: bool) -> None:
         with self.processor.held():
@@ -222,65 +203,29 @@ class Listener:
         items = await self.transcript.read(self.connection.token)
         if self.transcript.unfinished:
             self.processor.note_traffic()  # so that another look comes: the frame that would tell may be lost
-        if self._socket is not None:
+        if self._live.is_open:
             self._gap = False
         return items
 
     async def _reconnect(self) -> None:
         """Open another connection and note it. Raises Refused if the chat is over, and any other GatewayError."""
-        connection = await self._change_sockets()
-        sealed, expires = seal(connection.token), connection.token_expires_at
-        params = {"contact": self.chat.contact, "token": sealed, "expires": expires}
-        await self.runtime.execute(CHAT_CONNECTED, params)
+        connection = await self._live.replace()
+        self.caught_up.clear()
+        await self._live.write_down(connection)
 
     async def _settle(self) -> None:
         await self.processor.settled()
-        if self._socket is not None:
+        if self._live.is_open:
             self.caught_up.set()
-
-    async def _change_sockets(self) -> Connection:
-        async with self.runtime.opening:
-            connection = await self._connect()
-            socket = await ChatSocket.open(connection.socket_url, self.processor.add, self._on_lost)
-        failpoint("O3")
-        if self._closed or not socket.alive:
-            socket.close()
-            raise Unreachable("the chat's websocket closed at once")
-        former, self._socket = self._socket, socket
-        self.caught_up.clear()
-        self.runtime.wheel.add(socket)
-        self._drop(former)
-        self.connection.token = connection.token
-        self._renew_at = time.monotonic() + _seconds_to_renewal(connection.socket_expires_at)
-        return connection
-
-    async def _connect(self) -> Connection:
-        limiter = self.runtime.limiters.of(self.chat.instance_id, "connect")
-        await limiter.acquire()
-        try:
-            return await self.runtime.participants.connect(self.chat.participant_token)
-        except Throttled as busy:
-            limiter.throttled(busy.retry_after)
-            raise
-        except Invalid as refusal:
-            raise Unreachable(str(refusal)) from None  # no message is to blame
 
     def _finish(self, reason: str) -> None:
         self.over = self.over or reason
         self.on_end()
 
-    def _drop(self, socket: ChatSocket | None) -> None:
-        if socket is not None:
-            self.runtime.wheel.remove(socket)
-            socket.close()
-
-    def _on_lost(self, socket: ChatSocket) -> None:
-        self.runtime.wheel.remove(socket)
-        if socket is self._socket:
-            failpoint("O1")
-            self._socket, self._gap = None, True
-            self.caught_up.clear()
-            self._recover()
+    def _on_lost(self) -> None:
+        self._gap = True
+        self.caught_up.clear()
+        self._recover()
 
     def _recover(self) -> None:
         if not self._is_done and (self._recovering is None or self._recovering.done()):
@@ -291,7 +236,7 @@ class Listener:
         while not (self._is_done or self.caught_up.is_set()):
             try:
                 async with self._one_at_a_time:
-                    await (self._open(backfill=True) if self._socket is None else self._fill())
+                    await (self._fill() if self._live.is_open else self._open(backfill=True))
             except Refused:
                 self._finish(ENDED_UNHEARD)
                 return
@@ -300,9 +245,3 @@ class Listener:
                 log.log(level, "contact %s: reconnect failed: %s", self.chat.contact, described(failure))
                 await asyncio.sleep(full_jitter(failures, RECONNECT_FIRST, RECONNECT_MOST))
                 failures += 1
-
-
-def _seconds_to_renewal(expires_at: datetime) -> float:
-    """Return when to open the next socket: some time in the second half of this one's life, but never at once."""
-    life = (expires_at - datetime.now(UTC)).total_seconds()
-    return max(RENEW_AFTER, random.uniform(life / 2, max(life / 2, life - RENEW_BEFORE)))  # noqa: S311 - to spread them

@@ -10,7 +10,7 @@ import pytest
 
 from connect_bridge.connect.gateway import Invalid, Refused, Unreachable
 from connect_bridge.connect.websocket import MISSED_HEARTBEATS
-from connect_bridge.listening import chat_transcript, item_processor
+from connect_bridge.listening import chat_transcript, item_processor, live_socket
 from connect_bridge.listening import listener as listener_module
 from connect_bridge.listening.listener import ENDED_UNHEARD
 from tests.connect_bridge.listening.kit import START, OneChat, happened, said, soon
@@ -295,8 +295,8 @@ async def test_news_that_the_database_did_not_take_are_noted_later(monkeypatch):
 
 def test_sockets_that_were_opened_together_are_not_renewed_together_nor_at_once():
     in_an_hour = datetime.now(UTC) + timedelta(hours=1)
-    moments = [listener_module._seconds_to_renewal(in_an_hour) for _ in range(1000)]
+    moments = [live_socket._seconds_to_renewal(in_an_hour) for _ in range(1000)]
     assert min(moments) >= 1799
-    assert max(moments) <= 3600 - listener_module.RENEW_BEFORE
+    assert max(moments) <= 3600 - live_socket.RENEW_BEFORE
     assert max(moments) - min(moments) > 1000
-    assert listener_module._seconds_to_renewal(datetime.now(UTC) - timedelta(hours=2)) == listener_module.RENEW_AFTER
+    assert live_socket._seconds_to_renewal(datetime.now(UTC) - timedelta(hours=2)) == live_socket.RENEW_AFTER

@@ -66,7 +66,7 @@ def test_what_only_the_transcript_tells_counts_too(aws, bridge, phone):
     aws.world.settings.refuses_in_flight = {"swear": "FAILED"}
     phone.write("swear")
     until(lambda: status_of("swear") == ("relayed", ""), "its relay")
-    line = next(iter(bridge.conversations.relays.values())).listener._socket
+    line = next(iter(bridge.conversations.relays.values())).listener._live.socket
     line.subscribed.get_loop().call_soon_threadsafe(line._transport.disconnect, False)  # noqa: FBT003 - not gracefully
     until(lambda: status_of("swear") == NOT_PASSED, "the failure")
     assert agent.said() == ["Hello"]

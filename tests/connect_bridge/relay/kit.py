@@ -32,7 +32,7 @@ async def _another_line(bridge):
     """Cut the chat's websocket and wait for the next one, over a new connection."""
     listener = next(iter(bridge.conversations.relays.values())).listener
     former = listener.connection.token
-    listener._socket._transport.disconnect(graceful=False)
+    listener._live.socket._transport.disconnect(graceful=False)
     await soon(lambda: listener.connection.token != former and listener.caught_up.is_set())
 
 
