@@ -136,8 +136,8 @@ def has_region() -> bool:
 
 def credentials_source() -> str | None:
     """Return where the SDK finds credentials, by its own word for that; None if it finds none."""
-    found = boto3.session.Session(region_name=region()).get_credentials()
-    return None if found is None else str(found.method)
+    credentials = boto3.session.Session(region_name=region()).get_credentials()
+    return None if credentials is None else str(credentials.method)
 
 
 def aws_client(service: str, **options: Any) -> Any:

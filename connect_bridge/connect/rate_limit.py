@@ -53,14 +53,14 @@ class RateLimiter:
 
     `rate` is that of all `bridges` together when it was last cut; `floor` is Amazon's documented default quota: it
     never goes below that. `unshared`: the seconds that a 429 asked us to wait, which the others do not know of yet;
-    `tell` is called when there is such news.
+    `notify` is called when there is such news.
     """
 
     floor: float
     rate: float | None = None
     bridges: int = 1
     unshared: float | None = None
-    tell: Callable[[], None] = lambda: None
+    notify: Callable[[], None] = lambda: None
     _cut_at: float = field(default_factory=lambda: time.monotonic())  # noqa: PLW0108 - looked up late: tests set the clock
     _gate: asyncio.Lock = field(default_factory=asyncio.Lock)
     _next: float = 0.0
@@ -99,7 +99,7 @@ class RateLimiter:
         elif not retry_after:
             return
         self.unshared = max(self.unshared or 0.0, retry_after)
-        self.tell()
+        self.notify()
 
     def adopt(self, known: SharedRate) -> None:
         """Go on with what all bridges know, unless we know better and have not said so yet."""
@@ -129,7 +129,7 @@ class RateLimiters:
     def of(self, instance_id: str, operation: str) -> RateLimiter:
         limiter = self._limiters.get((instance_id, operation))
         if limiter is None:
-            limiter = self._limiters[instance_id, operation] = RateLimiter(FLOORS[operation], tell=self.news.set)
+            limiter = self._limiters[instance_id, operation] = RateLimiter(FLOORS[operation], notify=self.news.set)
         return limiter
 
     @property

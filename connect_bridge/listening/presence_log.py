@@ -11,7 +11,7 @@ from connect_bridge.connect.items import Reading
 from connect_bridge.connect.presence import RENAMED, ParticipantEvent, Presence
 from connect_bridge.runtime import BridgeRuntime
 from connect_bridge.storage.chats import CHAT_EVENTS, CHAT_NEWS, Chat
-from connect_bridge.storage.side_events import TELL
+from connect_bridge.storage.side_events import SHOW_HELD_BACK
 
 
 @dataclass(slots=True)
@@ -40,9 +40,9 @@ class PresenceLog:
         Raises psycopg.Error.
         """
         events = [
-            (item.id, one) for item, one in zip(items, readings, strict=True) if isinstance(one, ParticipantEvent)
+            (item.id, event) for item, event in zip(items, readings, strict=True) if isinstance(event, ParticipantEvent)
         ]
-        moves = [(item, one) for item, one in events if self._presence.take(one) and one.kind != RENAMED]
+        moves = [(item, event) for item, event in events if self._presence.take(event) and event.kind != RENAMED]
         if moves:
             await self.runtime.execute(CHAT_EVENTS, self._rows(moves))
         await self._note_segment(items)
@@ -59,7 +59,7 @@ class PresenceLog:
             self._written_agent, chat.bot, chat.contact_id = persons.agent, bot, segment
         self._held_back |= bot
         if self._held_back and not bot:
-            await self.runtime.execute(TELL, {"contact": chat.contact})
+            await self.runtime.execute(SHOW_HELD_BACK, {"contact": chat.contact})
             self._held_back = False
 
     def _rows(self, moves: Sequence[tuple[str, ParticipantEvent]]) -> dict[str, Any]:

@@ -105,24 +105,24 @@ async def capture(connection: psycopg.AsyncConnection[Any], batches: Sequence[Ba
         await connection.execute(LOCK_IN_ORDER, [list({batch.conversation for batch in batches})])
         rows = await (await connection.execute(CAPTURE, params)).fetchall()
     new = {row[0] for row in rows}
-    return [[one.id for one in batch.captured if one.id in new] for batch in batches]
+    return [[captured.id for captured in batch.captured if captured.id in new] for batch in batches]
 
 
 def _columns(batches: Sequence[Batch]) -> dict[str, list[Any]]:
-    lines = [(batch, one) for batch in batches for one in batch.captured]
-    parts = [(one.id, number, text) for _, one in lines for number, text in enumerate(one.parts)]
+    lines = [(batch, captured) for batch in batches for captured in batch.captured]
+    parts = [(captured.id, number, text) for _, captured in lines for number, text in enumerate(captured.parts)]
     return {
         "ord": list(range(len(lines))),
-        "id": [one.id for _, one in lines],
+        "id": [captured.id for _, captured in lines],
         "conversation": [batch.conversation for batch, _ in lines],
         "contact": [batch.contact for batch, _ in lines],
-        "item": [one.item_id[:64] for _, one in lines],
-        "role": [one.role[:16] for _, one in lines],
-        "author": [one.author[:256] for _, one in lines],
-        "type": [one.content_type[:100] for _, one in lines],
-        "text": [one.text for _, one in lines],
-        "original": [None if one.original is None else Jsonb(one.original) for _, one in lines],
-        "occurred": [one.occurred_at for _, one in lines],
+        "item": [captured.item_id[:64] for _, captured in lines],
+        "role": [captured.role[:16] for _, captured in lines],
+        "author": [captured.author[:256] for _, captured in lines],
+        "type": [captured.content_type[:100] for _, captured in lines],
+        "text": [captured.text for _, captured in lines],
+        "original": [None if captured.original is None else Jsonb(captured.original) for _, captured in lines],
+        "occurred": [captured.occurred_at for _, captured in lines],
         "part_id": [uuid.uuid4() for _ in parts],
         "part_of": [message for message, _, _ in parts],
         "part": [number for _, number, _ in parts],

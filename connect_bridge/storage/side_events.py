@@ -70,13 +70,13 @@ WITH chat AS (
 SELECT owner_id, chat.listening FROM conversation, chat
 """  # noqa: S608 - a constant
 #: The chat that it was for ended before it could be shown there.
-NOTED = "UPDATE connect_bridge_message SET status = 'noted' WHERE id = %(id)s AND status = 'stored'"
+NOTE_ALONE = "UPDATE connect_bridge_message SET status = 'noted' WHERE id = %(id)s AND status = 'stored'"
 #: No person is in the chat that it is for: it waits for one, and holds nothing up.
-HELD_BACK = """
+HOLD_BACK = """
 UPDATE connect_bridge_message SET status = 'noted', contact_id = %(contact)s WHERE id = %(id)s AND status = 'stored'
 """
 #: A person is there now. What was erased meanwhile, or has expired, has lost its original, and is not shown.
-TELL = f"""
+SHOW_HELD_BACK = f"""
 WITH shown AS (
     UPDATE connect_bridge_message SET status = 'stored', due_at = NULL
      WHERE contact_id = %(contact)s AND status = 'noted' AND content_type = '{SIDE_EVENT}' AND original IS NOT NULL
@@ -153,8 +153,8 @@ async def note(execute: Callable[[str, Any], Awaitable[int]], message: uuid.UUID
     An agent who comes while this is being written sees it, too. `execute` runs one statement by itself.
     """
     if chat is None:
-        await execute(NOTED, {"id": message})
+        await execute(NOTE_ALONE, {"id": message})
         return
-    await execute(HELD_BACK, {"id": message, "contact": chat.contact})
+    await execute(HOLD_BACK, {"id": message, "contact": chat.contact})
     if not chat.bot:
-        await execute(TELL, {"contact": chat.contact})
+        await execute(SHOW_HELD_BACK, {"contact": chat.contact})
