@@ -13,7 +13,7 @@ from channels_app.infrastructure.rows import read_rows, read_tuples
 from connect_bridge.listening.listener import ENDED_UNHEARD
 from connect_bridge.operations import stuck
 from connect_bridge.operations.stuck import StuckRow
-from connect_bridge.reconcile.findings import Finding, Gap, Kind, Remark, Words
+from connect_bridge.reconcile.findings import Explanation, Finding, Gap, Kind, Remark
 from people.encryption import unseal
 
 #: Conversation → account, of one page.
@@ -138,6 +138,6 @@ def _gap(kind: Kind, page: Page, row: object, conversation: uuid.UUID, at: datet
 
 
 def _stuck(row: StuckRow) -> Gap:
-    words = Words(str(row.kind), "it has not come to an end", row.why.rstrip("."), row.next.rstrip("."))
+    words = Explanation(str(row.kind), "it has not come to an end", row.why.rstrip("."), row.next.rstrip("."))
     at, conversation = row.since, row.conversation
     return Gap(kind=Kind.STUCK, id=row.id, account=row.account, conversation=conversation, at=at, words=words)

@@ -10,11 +10,11 @@ import pytest
 from connect_bridge.bridge.process import Bridge
 from sandbox.world.settings import Settings
 from tests.connect_bridge.kit import Phone, bridging
-from tests.connect_bridge.outbox.kit import heard, messenger
+from tests.connect_bridge.outbox.kit import messenger, settled_signals
 from tests.factories import ChannelAccountFactory
 from tests.sandbox.kit import RunningWorld, running
 
-__all__ = ["heard", "messenger"]
+__all__ = ["messenger", "settled_signals"]
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def _line(finding: Finding, tally: Tally) -> str:
     """Return a finding as one line: what, where, the likely cause, what to do."""
     match finding:
         case Gap():
-            words = finding.told
+            words = finding.explanation
             where = ", ".join(
                 filter(None, (*_where(finding), tally.names.get(finding.account) if finding.account else ""))
             )
@@ -108,7 +108,7 @@ def _line(finding: Finding, tally: Tally) -> str:
 
 
 def _where(gap: Gap) -> Iterator[str]:
-    yield f"{gap.told.noun} {gap.id}"
+    yield f"{gap.explanation.noun} {gap.id}"
     if gap.chat:
         yield f"chat {gap.chat}"
     if gap.conversation is not None and str(gap.conversation) != gap.id:
@@ -118,7 +118,7 @@ def _where(gap: Gap) -> Iterator[str]:
 
 
 def _fix(gap: Gap) -> str:
-    return gap.told.fix.replace("ACCOUNT", str(gap.account))
+    return gap.explanation.fix.replace("ACCOUNT", str(gap.account))
 
 
 def _json(span: Span, tally: Tally, findings: list[Finding]) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def _json(span: Span, tally: Tally, findings: list[Finding]) -> dict[str, Any]:
 
 
 def _gap(gap: Gap, tally: Tally) -> dict[str, Any]:
-    words = gap.told
+    words = gap.explanation
     return {
         "kind": gap.kind,
         "id": gap.id,

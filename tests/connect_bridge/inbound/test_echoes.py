@@ -96,7 +96,7 @@ def test_news_that_comes_just_as_its_send_is_written_down_is_ours_or_told_again(
     """The send is settled after one of the statements that the news is handled with."""
     conversation = talk()
     message = say(conversation, "hello")
-    news = echo("m-1", text="hello") if what == "echo" else receipt("read", watermark=9_999_999_999_999)
+    event = echo("m-1", text="hello") if what == "echo" else receipt("read", watermark=9_999_999_999_999)
     looked, settled = threading.Event(), threading.Event()
 
     class Interrupted(psycopg.AsyncConnection[Any]):
@@ -110,21 +110,21 @@ def test_news_that_comes_just_as_its_send_is_written_down_is_ours_or_told_again(
                 await asyncio.to_thread(settled.wait, 20)
             return found
 
-    async def hear() -> Joined | None:
+    async def apply_alone() -> Joined | None:
         async with await Interrupted.connect(**connect_parameters()) as connection:
-            joined = await apply_receipt(connection, conversation.account_id, conversation.id, news)
+            joined = await apply_receipt(connection, conversation.account_id, conversation.id, event)
         looked.set()
         return joined
 
     def meanwhile() -> None:
-        heard.append(pool.submit(asyncio.run, hear()))
+        applied.append(pool.submit(asyncio.run, apply_alone()))
         assert looked.wait(20)
 
-    heard: list[Any] = []
+    applied: list[Any] = []
     with ThreadPoolExecutor(1) as pool:
         messenger.meanwhile = meanwhile
         sender.drain(conversation.id)
         settled.set()
-    joined = heard[0].result()
+    joined = applied[0].result()
     assert joined in (None, Joined.OURS)
     assert joined is None or status_of(message) == ("read" if what == "watermark" else "accepted")

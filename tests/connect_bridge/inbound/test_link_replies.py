@@ -39,8 +39,8 @@ def ana(messenger: Any) -> Identity:
 
 
 def said_to(identity: Identity) -> list[str]:
-    told = Message.objects.filter(conversation__identity=identity, direction="out").order_by("sequence")
-    return list(told.values_list("text", flat=True))
+    sent = Message.objects.filter(conversation__identity=identity, direction="out").order_by("sequence")
+    return list(sent.values_list("text", flat=True))
 
 
 def code_of(identity: Identity) -> str:

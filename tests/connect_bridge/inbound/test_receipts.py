@@ -184,10 +184,10 @@ def test_a_receipt_waits_for_the_part_that_is_being_settled(messenger: FakeMesse
     with ThreadPoolExecutor(1) as thread, psycopg.connect(**connect_parameters()) as settling:
         settling.execute(queries.LOCK_PARTS, [message.id])
         settling.execute(queries.ACCEPTED, given)
-        told = thread.submit(apply, conversation, event)
+        applied = thread.submit(apply, conversation, event)
         time.sleep(0.2)
         settling.commit()
-        assert told.result(5) is Joined.OURS
+        assert applied.result(5) is Joined.OURS
     assert states_of(message) == ["accepted", "accepted", "accepted"]
 
 

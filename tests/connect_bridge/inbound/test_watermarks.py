@@ -67,10 +67,10 @@ def test_a_watermark_that_comes_while_we_send_is_told_again(messenger: FakeMesse
 def test_a_watermark_from_before_the_send_under_way_need_not_wait_for_it(messenger: FakeMessenger) -> None:
     conversation = talk()
     say(conversation, "hello")
-    told: list[Joined | None] = []
-    messenger.meanwhile = lambda: told.append(apply(conversation, receipt("read", watermark=1_000)))
+    outcomes: list[Joined | None] = []
+    messenger.meanwhile = lambda: outcomes.append(apply(conversation, receipt("read", watermark=1_000)))
     sender.drain(conversation.id)
-    assert told == [Joined.OURS]
+    assert outcomes == [Joined.OURS]
 
 
 def test_a_watermark_of_somebody_we_never_wrote_to_is_not_ours(messenger: FakeMessenger) -> None:

@@ -106,16 +106,16 @@ def messenger(monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> Iterat
 
 
 @pytest.fixture
-def heard() -> Iterator[list[dict[str, Any]]]:
-    """Give what is heard on message_settled."""
-    news: list[dict[str, Any]] = []
+def settled_signals() -> Iterator[list[dict[str, Any]]]:
+    """Give what message_settled sends."""
+    signals: list[dict[str, Any]] = []
 
-    def hear(**named: Any) -> None:
-        news.append(named)
+    def receive(**named: Any) -> None:
+        signals.append(named)
 
-    message_settled.connect(hear)
-    yield news
-    message_settled.disconnect(hear)
+    message_settled.connect(receive)
+    yield signals
+    message_settled.disconnect(receive)
 
 
 def talk(**account: Any) -> Conversation:

@@ -41,11 +41,11 @@ def cut_the_workers_connections() -> None:
 
 def test_many_workers_send_each_message_once_in_order_and_one_at_a_time(messenger: FakeMessenger) -> None:
     conversation = talk()
-    said = [say(conversation, f"{number}") for number in range(12)]
+    messages = [say(conversation, f"{number}") for number in range(12)]
     messenger.meanwhile = lambda: time.sleep(0.01)
     for _ in range(20):
         drain_in_threads(*[conversation] * 6)
-        if states_of(said[-1])[0] == "accepted":
+        if states_of(messages[-1])[0] == "accepted":
             break
     assert messenger.texts == [str(number) for number in range(12)]
     assert messenger.most_at_once == {conversation.recipient: 1}
@@ -83,11 +83,11 @@ def test_an_entry_that_a_person_revives_waits_for_the_one_that_is_being_sent(mes
 
 def test_one_task_sends_for_many_conversations_side_by_side(messenger: FakeMessenger) -> None:
     conversations = [talk() for _ in range(4)]
-    said = [say(conversation, "hello") for conversation in conversations]
+    messages = [say(conversation, "hello") for conversation in conversations]
     together = threading.Barrier(4)
     messenger.meanwhile = lambda: together.wait(5)
     tasks.drain([str(conversation.id) for conversation in conversations])
-    assert [states_of(message) for message in said] == [["accepted", "accepted"]] * 4
+    assert [states_of(message) for message in messages] == [["accepted", "accepted"]] * 4
 
 
 def test_a_slow_send_holds_no_database_connection_in_a_transaction(messenger: FakeMessenger) -> None:
@@ -108,7 +108,7 @@ def test_a_slow_send_holds_no_database_connection_in_a_transaction(messenger: Fa
 
 
 def test_what_a_dead_worker_had_claimed_becomes_uncertain_and_the_rest_goes_on(
-    messenger: FakeMessenger, heard: list[dict[str, Any]], caplog: pytest.LogCaptureFixture
+    messenger: FakeMessenger, settled_signals: list[dict[str, Any]], caplog: pytest.LogCaptureFixture
 ) -> None:
     conversation = talk()
     orphan, later = say(conversation, "orphan"), say(conversation, "later")
@@ -121,7 +121,7 @@ def test_what_a_dead_worker_had_claimed_becomes_uncertain_and_the_rest_goes_on(
     assert states_of(orphan) == ["uncertain", "uncertain"]
     assert "may have taken the message or not" in orphan.error_detail
     assert str(orphan.id) in caplog.text
-    assert [(news["message_id"], news["status"]) for news in heard] == [(orphan.id, "uncertain")]
+    assert [(signal["message_id"], signal["status"]) for signal in settled_signals] == [(orphan.id, "uncertain")]
     sender.drain(conversation.id)
     assert messenger.texts == ["later"]
     assert states_of(later) == ["accepted", "accepted"]

@@ -44,8 +44,8 @@ def test_the_class_of_a_failure_is_the_same_by_callback_and_as_an_answer(messeng
     messenger.will_answer(kind("Not now.", provider_code=code))
     Identity.objects.update(suppressed_at=None)
     sender.drain(conversation.id)
-    told = [(m.status, m.error_code, m.error_detail) for m in Message.objects.filter(pk__in=[later.pk, answered.pk])]
-    assert told == [("failed", code, "Not now.")] * 2
+    shown = [(m.status, m.error_code, m.error_detail) for m in Message.objects.filter(pk__in=[later.pk, answered.pk])]
+    assert shown == [("failed", code, "Not now.")] * 2
     kept = [(e.state, e.error_code, e.provider_code) for m in (later, answered) for e in entries_of(m)]
     assert kept == [("dead", code, code)] * 2
 
@@ -248,13 +248,13 @@ def untold(message: Message) -> Untold:
 def test_the_agent_reads_the_same_by_callback_and_as_an_answer(messenger: FakeMessenger, code: str) -> None:
     kind = next(one for one in SendFailed.__subclasses__() if one.code == code)
     conversation, other = talk(), talk(name="other")
-    told, answered = accepted(conversation, messenger, "mid"), say(other, "part mid")
+    shown, answered = accepted(conversation, messenger, "mid"), say(other, "part mid")
     fail(conversation, code, "mid")
     messenger.will_answer(kind("Not now.", provider_code=code))
     sender.drain(other.id)
-    assert wording(untold(told)) == wording(untold(answered))
-    assert "did not take it" not in wording(untold(told))
-    assert f"Not now. ({code})" in wording(untold(told))
+    assert wording(untold(shown)) == wording(untold(answered))
+    assert "did not take it" not in wording(untold(shown))
+    assert f"Not now. ({code})" in wording(untold(shown))
 
 
 def test_an_unknown_refusal_is_told_in_the_messengers_words(messenger: FakeMessenger) -> None:

@@ -32,9 +32,9 @@ def waiting(**more: object) -> Message:
 @pytest.mark.django_db
 def test_it_only_says_what_would_go() -> None:
     failed(), waiting(), failed(hours=50)
-    told = replay("relay", "--since", "2h")
-    assert (told["messages"], told["dry_run"]) == (2, True)
-    assert {one["error"] for one in told["by"]} == {"connect_invalid", "connect_set_up"}
+    printed = replay("relay", "--since", "2h")
+    assert (printed["messages"], printed["dry_run"]) == (2, True)
+    assert {one["error"] for one in printed["by"]} == {"connect_invalid", "connect_set_up"}
     assert Message.objects.filter(status="failed").count() == 2
     assert "2 messages would go to Amazon Connect." in replay_text("relay", "--since", "2h")
 
@@ -43,14 +43,14 @@ def test_it_only_says_what_would_go() -> None:
 def test_what_failed_begins_anew_and_what_waits_is_due_with_its_story_kept() -> None:
     one = failed(conversation=ConversationFactory(active=False))
     two = waiting()
-    told = replay("relay", "--since", "2h", "--yes")
+    printed = replay("relay", "--since", "2h", "--yes")
     one.refresh_from_db(), two.refresh_from_db()
     assert (one.status, one.error_code, one.attempts, one.settled_at) == ("stored", "", 0, None)
     assert one.conversation.__class__.objects.get(pk=one.conversation_id).active
     assert (two.status, two.error_code, two.attempts) == ("stored", "connect_set_up", 9)
     assert two.due_at is not None
     assert two.due_at <= timezone.now()
-    entry = Replay.objects.get(pk=told["replay"])
+    entry = Replay.objects.get(pk=printed["replay"])
     assert (entry.verb, set(entry.rows)) == ("relay", {str(one.pk), str(two.pk)})
 
 

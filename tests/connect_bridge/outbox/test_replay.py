@@ -32,9 +32,9 @@ def failed(
 ) -> OutboxEntry:
     """Make a send that failed so many hours ago, to a customer who wrote so many hours ago."""
     account = more.pop("account", None) or ChannelAccountFactory()
-    heard = timezone.now() - timedelta(hours=silent_for)
+    last_inbound_at = timezone.now() - timedelta(hours=silent_for)
     message = more.pop("message", None) or MessageFactory(
-        conversation=ConversationFactory(account=account, last_inbound_at=heard),
+        conversation=ConversationFactory(account=account, last_inbound_at=last_inbound_at),
         direction="out",
         status="failed" if state == "dead" else "uncertain",
     )
@@ -48,19 +48,19 @@ def states() -> list[str]:
 
 def test_it_only_says_what_it_would_do() -> None:
     failed()
-    told = replay("retry", "--since", "2h")
-    assert (told["dry_run"], told["messages"], states()) == (True, 1, ["dead"])
+    printed = replay("retry", "--since", "2h")
+    assert (printed["dry_run"], printed["messages"], states()) == (True, 1, ["dead"])
     assert Replay.objects.count() == 0
 
 
 def test_yes_sends_again_and_puts_it_on_record() -> None:
     entry = failed()
-    told = replay("retry", "--since", "2h", "--yes", "--by", "ana")
+    printed = replay("retry", "--since", "2h", "--yes", "--by", "ana")
     entry.refresh_from_db()
     record = Replay.objects.get()
     assert (entry.state, Message.objects.get().status) == ("pending", "stored")
     assert (record.by, record.verb, record.rows) == ("ana", "retry", [str(entry.pk)])
-    assert (told["replay"], record.counts["entries"]) == (str(record.pk), 1)
+    assert (printed["replay"], record.counts["entries"]) == (str(record.pk), 1)
 
 
 def test_what_failed_before_is_left() -> None:
@@ -96,8 +96,8 @@ def test_the_dead_half_of_a_message_whose_other_half_may_have_arrived_is_left_to
 
 def test_what_the_messenger_is_still_asked_for_waits_for_its_answer() -> None:
     failed(state="uncertain", look_at=timezone.now())
-    told = replay("retry", "--since", "2h", "--state", "uncertain", "--may-arrive-twice", "--yes", code=3)
-    assert (told["left_out"], states()) == ({"looked_for": 1}, ["uncertain"])
+    printed = replay("retry", "--since", "2h", "--state", "uncertain", "--may-arrive-twice", "--yes", code=3)
+    assert (printed["left_out"], states()) == ({"looked_for": 1}, ["uncertain"])
 
 
 def test_where_the_window_is_closed_nothing_goes_unless_told_so() -> None:
@@ -133,8 +133,8 @@ def test_one_account_or_one_entry_alone() -> None:
 def test_all_parts_of_a_message_count_as_one() -> None:
     first = failed()
     failed(message=first.message, part=1, code="earlier_part")
-    told = replay("retry", "--since", "2h", "--yes")
-    assert (told["messages"], told["entries"], states()) == (1, 2, ["pending", "pending"])
+    printed = replay("retry", "--since", "2h", "--yes")
+    assert (printed["messages"], printed["entries"], states()) == (1, 2, ["pending", "pending"])
 
 
 def test_it_asks_the_database_as_often_for_many_as_for_one(django_assert_max_num_queries: Any) -> None:
@@ -150,11 +150,11 @@ def test_a_person_is_told_how_many_customers_it_reaches_and_what_is_left_out() -
     failed(account=account)
     failed(account=account, code="auth")
     failed(account=account, silent_for=30)
-    told = replay_text("retry", "--since", "2h")
-    assert "2 messages would reach customers." in told
-    assert "1 left out: its reply window is closed; --closed-windows" in told
-    assert "Acme (whatsapp)" in told
-    assert "This was a dry run: --yes does it." in told
+    printed = replay_text("retry", "--since", "2h")
+    assert "2 messages would reach customers." in printed
+    assert "1 left out: its reply window is closed; --closed-windows" in printed
+    assert "Acme (whatsapp)" in printed
+    assert "This was a dry run: --yes does it." in printed
 
 
 def test_nothing_is_meant_without_a_time_or_an_id() -> None:
@@ -199,8 +199,8 @@ def test_webhooks_are_read_again_and_that_is_on_record() -> None:
     unread(READABLE)
     assert replay("reprocess", "--since", "2h")["messages"] == 1
     assert Replay.objects.count() == 0
-    told = replay("reprocess", "--since", "2h", "--yes")
-    assert (told["fresh"], told["messages"]) == (1, 1)
+    printed = replay("reprocess", "--since", "2h", "--yes")
+    assert (printed["fresh"], printed["messages"]) == (1, 1)
     assert (Replay.objects.get().verb, len(Replay.objects.get().rows)) == ("reprocess", 1)
     assert replay("reprocess", "--since", "2h", "--yes")["deliveries"] == 0
 

@@ -81,13 +81,13 @@ def test_the_providers_ids_are_kept_where_receipts_look_for_them(messenger: Fake
 
 
 def test_the_rest_of_the_house_hears_that_a_message_was_accepted(
-    messenger: FakeMessenger, heard: list[dict[str, Any]]
+    messenger: FakeMessenger, settled_signals: list[dict[str, Any]]
 ) -> None:
     message = say(talk(), "in two ", "parts")
     sender.drain(message.conversation_id)
-    (news,) = heard
-    assert (news["conversation_id"], news["message_id"]) == (message.conversation_id, message.id)
-    assert news["status"] == "accepted"
+    (signal,) = settled_signals
+    assert (signal["conversation_id"], signal["message_id"]) == (message.conversation_id, message.id)
+    assert signal["status"] == "accepted"
 
 
 def test_a_receiver_that_fails_on_the_news_harms_nobody_and_its_words_are_not_logged(

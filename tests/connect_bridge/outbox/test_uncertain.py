@@ -70,20 +70,20 @@ def lose(messenger: FakeMessenger, conversation: Conversation, *parts: str) -> M
 
 
 def test_what_the_messenger_has_is_accepted_and_receipts_find_it(
-    messenger: FakeMessenger, listing: Listing, heard: list[dict[str, Any]]
+    messenger: FakeMessenger, listing: Listing, settled_signals: list[dict[str, Any]]
 ) -> None:
     message = lose(messenger, talk())
     assert uncertain.probe_due() == 0
     let_uncertain_pass(5)
     listing.shows("m-lost")
-    heard.clear()
+    settled_signals.clear()
     assert uncertain.probe_due() == 1
     assert states_of(message) == ["accepted", "accepted"]
     (entry,) = entries_of(message)
     assert SentId.objects.get().provider_message_id == "m-lost"
     assert (entry.provider_message_ids, entry.error_code, entry.possible_duplicate) == (["m-lost"], "", False)
     assert message.provider_message_id == "m-lost"
-    assert [news["status"] for news in heard] == ["accepted"]
+    assert [signal["status"] for signal in settled_signals] == ["accepted"]
     assert messenger.texts == ["hello"]
 
 

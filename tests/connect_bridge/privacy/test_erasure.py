@@ -263,9 +263,9 @@ def test_the_export_has_everything_and_is_on_record(ana: Customer, admin_client:
     document = json.loads(b"".join(answer.streaming_content))
     assert [one["external_id"] for one in document["identities"]] == [PHONE, PSID]
     assert {alias["value"] for alias in document["identities"][0]["aliases"]} == {PHONE, BSUID}
-    said = [line["text"] for chat in document["conversations"] for line in chat["messages"]]
-    assert "canary-answer" in said
-    assert len(said) == 4
+    output = [line["text"] for chat in document["conversations"] for line in chat["messages"]]
+    assert "canary-answer" in output
+    assert len(output) == 4
     assert document["merges"][0]["reason"] == "Canaria"
     record = PrivacyRequest.objects.get()
     assert (record.verb, record.by, record.counts) == ("export", "admin", {"messages": 4})
@@ -296,8 +296,8 @@ def test_the_api_erases_and_answers_with_counts(ana: Customer, admin_client: Cli
 
 def test_the_page_erases_only_who_was_meant_twice(ana: Customer, admin_client: Client) -> None:
     path = f"/customers/{ana.pk}/erase/"
-    said = admin_client.post(path, {}, follow=True).content.decode()
-    assert "tick the box" in said
+    output = admin_client.post(path, {}, follow=True).content.decode()
+    assert "tick the box" in output
     assert traces(dumped())
     done = admin_client.post(path, {"sure": "1"}, follow=True).content.decode()
     assert "Erased on all channels" in done

@@ -186,12 +186,12 @@ def test_the_comparison_names_what_differs_lacks_and_is_too_much(table: Table, c
     table.write([altered, surplus], [key_of(chat.pk, 3)])
     with pytest.raises(SystemExit) as ended:
         call_command("projection", "compare")
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert ended.value.code == 1
-    assert f"different: conversation {chat.pk}, message 1" in said
-    assert f"missing: conversation {chat.pk}, message 3" in said
-    assert f"surplus: conversation {chat.pk}, message 99" in said
-    assert "3 differences; 3 messages are the same." in said
+    assert f"different: conversation {chat.pk}, message 1" in output
+    assert f"missing: conversation {chat.pk}, message 3" in output
+    assert f"surplus: conversation {chat.pk}, message 99" in output
+    assert "3 differences; 3 messages are the same." in output
 
     call_command("projection", "rebuild")
     assert "5 messages copied, 1 deleted" in capsys.readouterr().out
@@ -263,10 +263,12 @@ def test_killed_in_the_middle_again_and_again_the_copy_is_the_database(
             MessageFactory.create_batch(20, conversation=chat, text=f"after {number}")
             Message.objects.filter(conversation=chat, text="before").update(status="relayed", author=str(number))
     assert any(left), "no process was killed before it was done"
-    said: list[bytes] = []
+    output: list[bytes] = []
     where = surroundings(dynamo) | {"DATABASE_URL": database_url}
-    until(lambda: said.append(_compared(where)) or said[-1], "an answer of the table")  # it is slow on a slow machine
-    assert said[-1] == f"0 differences; {Message.objects.count()} messages are the same.\n".encode()
+    until(
+        lambda: output.append(_compared(where)) or output[-1], "an answer of the table"
+    )  # it is slow on a slow machine
+    assert output[-1] == f"0 differences; {Message.objects.count()} messages are the same.\n".encode()
     for chat in chats:
         assert len(texts(table, chat)) == 330
 
@@ -284,9 +286,9 @@ def _begin_and_kill(where: dict[str, str]) -> int:
 def _compared(where: dict[str, str]) -> bytes:
     """Return what comparing says; nothing if the table did not answer in time."""
     done = _projection("compare", where, stdout=subprocess.PIPE)
-    said, _ = done.communicate(timeout=PATIENCE)
-    assert done.returncode == (0 if said else 1)
-    return said
+    output, _ = done.communicate(timeout=PATIENCE)
+    assert done.returncode == (0 if output else 1)
+    return output
 
 
 def _projection(verb: str, where: dict[str, str], **given: Any) -> subprocess.Popen[bytes]:

@@ -89,20 +89,20 @@ def _held(message: Any) -> Any:
 
 
 def test_what_a_pause_holds_up_for_more_than_a_quarter_of_an_hour_is_given_up_at_once(
-    messenger: FakeMessenger, heard: list[dict[str, Any]]
+    messenger: FakeMessenger, settled_signals: list[dict[str, Any]]
 ) -> None:
     first = talk()
     second = beside(first)
     messenger.will_answer(too_fast(3 * 3600))
     said = [say(first, "one"), say(second, "two", " and more")]
     sender.drain(first.id)
-    heard.clear()
+    settled_signals.clear()
     sender.sweep()
     assert messenger.texts == ["one"]
     assert [states_of(message) for message in said] == [["failed", "dead"], ["failed", "dead", "dead"]]
     assert said[1].error_code == "throttled"
     assert said[1].error_detail == "Gave up: the messenger takes nothing from this account for 180 min."
-    assert [news["message_id"] for news in heard] == [said[1].id]
+    assert [signal["message_id"] for signal in settled_signals] == [said[1].id]
 
 
 def test_a_message_that_comes_near_the_end_of_a_long_pause_waits_for_it(messenger: FakeMessenger) -> None:
