@@ -61,7 +61,7 @@ DIGESTS = (
     "bridge_out",
 )
 
-#: A percentile is at most so far off: two per cent.
+#: How far off a percentile is at most: two per cent.
 ACCURACY = 0.02
 #: Digests that say something about an agent or a queue; the others are the bridge's own.
 OF_PEOPLE = tuple(range(6))
@@ -97,7 +97,7 @@ def percentile(bins: Mapping[int, int], share: float) -> float | None:
 
 
 def merged(several: Iterable[Mapping[int, int]]) -> dict[int, int]:
-    """Return one digest of several: that is what makes percentiles of percentiles needless."""
+    """Return one digest of several. Bins add up; percentiles would not."""
     whole: dict[int, int] = {}
     for bins in several:
         for number, count in bins.items():

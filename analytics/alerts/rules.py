@@ -1,4 +1,4 @@
-"""When an alert fires: Normal → Pending → Firing and back, plus No data and Error. Pure but for reading the numbers.
+"""When an alert fires: Normal → Pending → Firing and back, plus No data and Error.
 
 A rule fires if its value is out of bounds, from enough chats or messages, and (where it says so) far off what this hour
 of the week usually brings, so many evaluations in a row. It clears when the value is back inside the clearing bound.

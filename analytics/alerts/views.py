@@ -24,7 +24,7 @@ from analytics.models import AlertEvent, AlertRule, Report
 from analytics.queries.filters import BadFilter
 
 MOST_EVENTS = 30
-#: What a new rule begins with, in people's units: a good first one, that does not flutter.
+#: Initial values of a new rule, in people's units; it does not switch back and forth on small samples.
 FIRST_RULE = {"metric": "negative", "threshold": 30, "clears_at": 22, "minimum": 10, "deviations": 3, "evaluations": 2}
 #: Hours for which a rule can be silenced.
 SILENCES = (1, 8, 24, 168)

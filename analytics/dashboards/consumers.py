@@ -10,7 +10,7 @@ from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from analytics.dashboards.access import VIEW
 from analytics.dashboards.live import GROUP
 
-#: Codes with which we close: not logged in, not permitted.
+#: Codes of closed connections: not logged in, not permitted.
 NOBODY, FORBIDDEN = 4401, 4403
 
 

@@ -27,11 +27,11 @@ from analytics.tiles.tile import Tile
 from people.privacy import Sight, sight_of
 from people.streaming import streamed
 
-#: A spreadsheet takes what begins so for a formula: by its plain form, so that full-width and small ones count, too.
+#: A spreadsheet takes what begins so for a formula. Compared in normal form (NFKC), so full-width and small ones count.
 FORMULA = frozenset("=+-@\t\r\n\u2212")
-#: Quotes, and kinds of what nobody sees: neither keeps a formula behind it from being one.
+#: Quotes, and categories of invisible characters: behind either, a formula is still one.
 _QUOTES, _UNSEEN = frozenset("\"'"), frozenset(["Cc", "Cf", "Zl", "Zp", "Zs", "Mn"])
-#: Rows that the database hands over at once.
+#: Rows that are fetched from the database at a time.
 CHUNK = 2_000
 
 CHATS = """
@@ -51,7 +51,7 @@ SELECT m.id, m.contact_id, m.conversation_id, a.kind, a.name, m.created_at, m.di
   LEFT JOIN analytics_sentiment s ON s.message_id = m.id
  WHERE {where} {of} ORDER BY m.created_at, m.sequence
 """
-#: Messages of a range came in it; those behind a choice of chats are all that belong to these.
+#: Without a selection of chats: the messages of the range. With one: all messages of those chats.
 IN_RANGE = "m.created_at >= %(start)s AND m.created_at < %(end)s"
 COLUMNS = {
     "chats": "contact conversation channel account started_at ended_at outcome queue agent language scored_messages "

@@ -1,4 +1,4 @@
-"""What was concluded from conversations. Most of it can be made again from the messages."""
+"""What was computed from conversations. Most of it can be computed again from the messages."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class AlertEvent(models.Model):
 
 
 class Report(models.Model):
-    """Numbers that go out by e-mail by themselves, every day or once a week, at an hour of the organisation's zone."""
+    """Numbers that are sent by e-mail every day or once a week, at an hour of the organisation's zone."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="reports")

@@ -1,4 +1,4 @@
-"""What Amazon Connect itself tells of chats and queues."""
+"""What Amazon Connect itself reports of chats and queues."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from connect_bridge.models import Contact
 
 
 class ContactDetail(models.Model):
-    """What Amazon Connect's own contact events told about a chat. They come unordered, late, twice, or not at all."""
+    """What Amazon Connect's contact events reported about a chat. They come unordered, late, twice, or not at all."""
 
     contact = models.OneToOneField(Contact, on_delete=models.CASCADE, primary_key=True, related_name="detail")
     queue = models.CharField(max_length=256, blank=True)
@@ -26,7 +26,7 @@ class ContactDetail(models.Model):
 
 
 class QueueNow(models.Model):
-    """What GetCurrentMetricData last said about a queue."""
+    """The latest answer of GetCurrentMetricData about a queue."""
 
     instance_id = models.CharField(max_length=100)
     queue_id = models.CharField(max_length=256)

@@ -9,7 +9,7 @@ from django.db import models
 
 
 class SavedView(models.Model):
-    """A dashboard as somebody set it: the query of its URL, for themselves or for all."""
+    """The query of a dashboard's URL under a name, for its owner or for everybody."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="views")

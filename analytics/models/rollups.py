@@ -8,7 +8,7 @@ from analytics.measures import MEASURES
 
 
 class Change(models.Model):
-    """Something of this chat, or of a conversation outside any chat, changed: what was concluded is out of date.
+    """A chat, or what a conversation has outside any chat, changed: its numbers are out of date.
 
     Written by triggers of the database in the transaction of the change itself, so none is missed, whoever wrote.
     """
@@ -114,7 +114,7 @@ class RollupBin(models.Model):
 
 
 class RollupState(models.Model):
-    """How far the rollups are, in one row."""
+    """How fresh the rollups are, in one row."""
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     zone = models.CharField(max_length=64)

@@ -11,7 +11,7 @@ from connect_bridge.models import Message
 class Sentiment(models.Model):
     """The score of one customer message. `score` is P(positive) - P(negative) in 1/SCALE (see thresholds.py).
 
-    `key` is a keyed digest of the text: what was scored once is known by it and costs nothing a second time.
+    `key` is a keyed digest of the text: a text that was scored before is found by it and not paid for again.
     """
 
     class State(models.TextChoices):

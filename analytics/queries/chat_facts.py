@@ -16,7 +16,7 @@ from analytics.rollups.time_buckets import day_of
 
 
 class Counts(msgspec.Struct):
-    """Of a chat's facts what sums need: the rest is not read at all."""
+    """The part of a chat's facts that sums need; the rest is not decoded."""
 
     account: uuid.UUID
     queue: str = ""
@@ -28,7 +28,7 @@ class Counts(msgspec.Struct):
 
 
 class Durations(msgspec.Struct):
-    """Of a chat's facts what digests need."""
+    """The part of a chat's facts that digests need."""
 
     account: uuid.UUID
     queue: str = ""
@@ -49,7 +49,7 @@ SELECT counted FROM analytics_chatfact
 
 
 def sums(question: Question) -> dict[tuple[Any, ...], dict[str, int]]:
-    """Return what rollups.sums returns."""
+    """Answer as rollups.sums does, from the facts of single chats."""
     nothing = dict.fromkeys(question.measures, 0)
     groups: dict[tuple[Any, ...], dict[str, int]] = {} if question.by else {(): dict(nothing)}
     for facts in map(_counts.decode, _facts(question)):
@@ -62,7 +62,7 @@ def sums(question: Question) -> dict[tuple[Any, ...], dict[str, int]]:
 
 
 def bins(question: Question, digests: Sequence[str]) -> dict[tuple[Any, ...], Any]:
-    """Return what rollups.bins returns."""
+    """Answer as rollups.bins does, from the facts of single chats."""
     places = {DIGESTS.index(name) for name in digests}
 
     def rows() -> Iterator[tuple[tuple[Any, ...], int, int, int]]:

@@ -94,19 +94,19 @@ class Pick(msgspec.Struct, frozen=True):
 
     @property
     def parameters(self) -> dict[str, str]:
-        """Return what is chosen, as the URL has it."""
+        """Return the selection as parameters of the URL."""
         return {name: value for name in NAMES if (value := getattr(self, name))}
 
     @property
     def described(self) -> dict[str, str]:
-        """Return what else than the outcome is chosen, in words."""
+        """Return the selection without its outcome, as text for people."""
         slot = f"began {self.slot.replace('-', ' ')}:00" if self.slot else ""
         texts = {"phrase": f"phrase: {self.phrase}", "code": f"failed with: {self.code}", "slot": slot}
         return {name: texts[name] for name in texts if getattr(self, name)}
 
 
 def parse(params: Mapping[str, str]) -> Pick:
-    """Read a choice; what nobody offers is no choice."""
+    """Read a selection from URL parameters; values that no page offers are ignored."""
     texts = {name: params.get(name, "")[:_MOST_CHARACTERS].replace("\x00", "") for name in NAMES}
     if texts["outcome"] not in OUTCOMES:
         texts["outcome"] = ""

@@ -1,4 +1,4 @@
-"""What a dashboard looks at: a range of hours, and whose. All of it comes from the URL and goes back into it."""
+"""What a dashboard shows: a range of hours, and of which chats. All of it is in the URL."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MOST_CHARACTERS = 256
 
 
 class BadFilter(ValueError):
-    """A parameter that we cannot read: `field` says which, the text how to write it."""
+    """A parameter that cannot be read: `field` names it, the text says how to write it."""
 
     def __init__(self, field: str, text: str) -> None:
         super().__init__(text)
@@ -67,7 +67,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def done(self) -> datetime:
-        """Up to where all hours are over."""
+        """The end of the last hour that is over."""
         return max(self.start, min(self.end, hour_of(self.now)))
 
     @property

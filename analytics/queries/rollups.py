@@ -83,7 +83,7 @@ def _where(question: Question, facet: str) -> tuple[str, dict[str, Any]]:
 
 
 def _in_days(question: Question, group: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the group by day: where a range begins or ends within a day, hours are read, which are of that day."""
+    """Return the group by day: where a range begins or ends within a day, its hours are read and belong to that day."""
     if question.hourly or question.whole_days or "at" not in question.by:
         return group
     return tuple(day_of(value) if name == "at" else value for name, value in zip(question.by, group, strict=True))

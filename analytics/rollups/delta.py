@@ -1,4 +1,4 @@
-"""What is to be added to the rollups, by hour and day, account and facet."""
+"""What must be added to the rollups, by hour and day, account and facet."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Facet = Rollup.Facet
 Grain = Rollup.Grain
 #: (grain, facet, at, account, value)
 Key = tuple[str, str, datetime, uuid.UUID, str]
-#: For which facets durations are kept, and by what: there are many bins.
+#: The facets for which durations are kept, by hour or day: there are many bins.
 DIGEST_GRAINS: Mapping[str, tuple[str, ...]] = {
     Facet.ACCOUNT: (Grain.HOUR, Grain.DAY),
     Facet.QUEUE: (Grain.HOUR, Grain.DAY),
@@ -52,25 +52,25 @@ class Delta:
                     self._add(key, counts, sign)
 
     def sums(self) -> dict[Key, dict[str, int]]:
-        """Return what is not nothing."""
+        """Return the sums by key, without those where everything is 0."""
         return {key: dict(counts) for key, counts in self._sums.items() if any(counts.values())}
 
     def bins(self) -> dict[Key, list[tuple[int, int, int]]]:
-        """Return (digest, bin, count) by key, what is not nothing."""
+        """Return (digest, bin, count) by key, without counts of 0."""
         bins = {key: [(*place, n) for place, n in counts.items() if n] for key, counts in self._bins.items()}
         return {key: counts for key, counts in bins.items() if counts}
 
     def _add_phrases(self, facts: Facts, sign: int) -> None:
-        """Count the chat for each of its phrases: by the day alone, they are many."""
+        """Count the chat for each of its phrases; by day only, because there are many."""
         for hour, counts in facts.hours.items():
             whole = {name: counts[name] for name in CHAT_MEASURES if name in counts} if "rated" in counts else {}
             for phrase in facts.phrases if whole else ():
                 self._add((Grain.DAY, Facet.PHRASE, day_of(hour), facts.account, phrase), whole, sign)
 
     def _add_digests(self, facet: str, value: str, facts: Facts, sign: int) -> None:
-        """Add durations: of accounts all, of queues and agents what is theirs, of agents by the day.
+        """Add durations: of accounts all; of queues and agents those that say something about them, of agents by day.
 
-        Whoever asks for less than that reads the facts of the chats themselves (queries/chat_facts.py).
+        Finer questions are answered from the facts of the chats themselves (queries/chat_facts.py).
         """
         grains = DIGEST_GRAINS.get(facet, ())
         for (grain, *key), digests in _hours_and_days(facet, facts.account, value, facts.bins):

@@ -1,4 +1,4 @@
-"""Loads chats with all that the numbers need of them: four queries for any number of chats."""
+"""Loads chats with all that the numbers need: a fixed number of queries for any number of chats."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _JOINS = """
   LEFT JOIN channels_app_inboundentry e ON e.id = m.entry_id
   LEFT JOIN analytics_sentiment s ON s.message_id = m.id
 """
-#: What asks for nothing (reactions, edits, our own side's words from elsewhere) is no message in the numbers.
+#: Reactions, edits, and what our side wrote elsewhere ask for no answer: they are no messages in the numbers.
 MESSAGES_OF_CHATS = f"""
 SELECT {_MESSAGE} FROM connect_bridge_message m {_JOINS}
  WHERE m.contact_id = ANY(%s) AND m.content_type <> '{SIDE_EVENT}' ORDER BY m.sequence

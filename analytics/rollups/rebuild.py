@@ -1,4 +1,4 @@
-"""Counts everything anew: what was concluded is thrown away, and every chat is marked as changed."""
+"""Counts everything anew: deletes all sums and facts, and marks every chat as changed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def forgets() -> datetime | None:
 
 
 def begin() -> int:
-    """Throw away what was counted and mark all chats; return how many there are to count."""
+    """Delete what was counted and mark all chats; return how many there are to count. One transaction."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         for statement in EMPTY:

@@ -38,7 +38,7 @@ DELETE FROM analytics_change c USING names n
    AND c.id IN (SELECT id FROM taken)
 RETURNING c.conversation_id, c.contact_id
 """
-#: A chat that begins says something about the one before: its customer came back.
+#: When a chat begins, the one before is counted anew: its customer came back.
 BEFORE = """
 SELECT DISTINCT ON (t.id) t.conversation_id, p.id
   FROM connect_bridge_contact t

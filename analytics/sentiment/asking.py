@@ -1,4 +1,4 @@
-"""Asks the engine about batches, and writes down answers, costs and failures. No transaction is open meanwhile."""
+"""Asks the engine about batches, and stores answers, costs and failures. No transaction is open during a call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Amazon Comprehend through boto3: one client for all threads, one attempt for each call; retries are scoring's."""
+"""Amazon Comprehend through boto3: one client for all threads, one attempt for each call; scoring retries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the engine is asked and what that costs, by day (UTC), and the cap of the day."""
+"""Calls of the engine and what they cost, by day (UTC), and the cap of the day."""
 
 from __future__ import annotations
 

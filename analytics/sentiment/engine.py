@@ -43,7 +43,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def value(self) -> int:
-        """Return P(positive) - P(negative) in 1/10,000."""
+        """Return P(positive) - P(negative) in 1/SCALE."""
         return round((self.positive - self.negative) * SCALE)
 
 
@@ -74,7 +74,7 @@ class Throttled(EngineError):
 
 
 class Refused(EngineError):
-    """It will not answer such a call before somebody mends something: credentials, permissions, the region."""
+    """It will not answer such a call before somebody changes something: credentials, permissions, the region."""
 
     code = "refused"
 
@@ -100,7 +100,7 @@ def units(text: str) -> int:
 
 
 def masked(text: str) -> str:
-    """Return the text without addresses and long numbers, which say nothing about a mood."""
+    """Return the text without addresses and long numbers, which say nothing about sentiment."""
     for pattern in _IDENTIFYING:
         text = pattern.sub("#", text)
     return text

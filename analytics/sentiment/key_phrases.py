@@ -1,4 +1,4 @@
-"""What negative messages speak about: their key phrases. Many short texts travel as one document, so a call is rare."""
+"""What negative messages are about: their key phrases. Many short texts are sent as one document, so calls are few."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST = 400
 DOCUMENT_BYTES = 90_000
 #: Between two messages of a document: no phrase runs across it.
 BREAK = "\n\n"
-#: Under this score a phrase is a guess.
+#: Phrases with a lower score are ignored.
 LEAST_SCORE = 0.6
 MOST_CHARACTERS = 100
 _ARTICLES = re.compile(

@@ -1,6 +1,6 @@
-"""In which language a text is, as far as its script and its small words tell without asking anybody.
+"""The language of a text, as far as its script and its most frequent words show it.
 
-Most messages tell it plainly; only the others are asked for, which saves a call each.
+That is enough for most messages; only for the others is the engine asked, at a call each.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def from_locale(locale: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return the language if the text tells it plainly, else ""."""
+    """Return the language if the text shows it clearly, else ""."""
     for language, script in _SCRIPTS:
         if script.search(text):
             return language

@@ -35,7 +35,7 @@ def prepare(claimed: Sequence[Pending], analyser: Analyser, tally: Tally) -> lis
 
 
 def key_of(text: str, locale: str) -> uuid.UUID:
-    """Return what a text is known by: nobody without our key can try texts against it."""
+    """Return the digest by which a text is found again. It is keyed: nobody else can try texts against it."""
     return uuid.UUID(bytes=salted_hmac("analytics.score", f"{locale}\n{text}", algorithm="sha256").digest()[:16])
 
 
@@ -52,7 +52,7 @@ def _text(pending: Pending, analyser: Analyser, tally: Tally) -> Text:
 
 
 def _language(pending: Pending, words: str, analyser: Analyser, tally: Tally) -> tuple[str, str]:
-    """Return the language and who told it: channel, text, conversation, engine, or nobody (the default)."""
+    """Return the language and its source: channel, text, conversation, engine, or default."""
     if language := from_locale(pending.locale):
         return language, "channel"
     if language := plain(words):

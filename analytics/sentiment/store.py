@@ -1,4 +1,4 @@
-"""The SQL of scoring: what is claimed, put back, settled, and known from before."""
+"""The SQL of scoring: queue, claim, put back, settle, and find earlier scores."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def queue(messages: Sequence[uuid.UUID]) -> None:
 
 
 def claim(most: int) -> list[Pending]:
-    """Take what is due, the oldest first, so that no other worker does. Who dies meanwhile gives it back by itself."""
+    """Claim what is due, the oldest first, for CLAIM_SECONDS: a worker that dies meanwhile loses its claim by then."""
     with connection.cursor() as cursor:
         cursor.execute(CLAIM, [most])
         rows = cursor.fetchall()
@@ -115,7 +115,7 @@ def put_back(texts: Sequence[Pending]) -> None:
 
 
 def put_off(texts: Sequence[Pending], due_at: datetime, why: str) -> None:
-    """Let texts wait."""
+    """Let texts wait until a moment, and write down why."""
     _execute(PUT_OFF, [due_at, why[:100], [text.message for text in texts]])
 
 

@@ -51,8 +51,8 @@ SELECT a.id, h.settled, h.failed, h.received
          AND r.at > %(now)s - interval '2 hours') h ON true
  ORDER BY a.kind, a.name
 """
-#: Conversations in which the customer has the last word, with a window that is not over for long. What asks for nothing
-#: is no word; what our side said elsewhere is an answer.
+#: Conversations in which the customer has the last word and whose window closed lately, or not yet. Reactions and edits
+#: are no words; what our side wrote elsewhere is an answer.
 WINDOWS = f"""
 SELECT c.id, c.account_id, i.display_name, i.handle, c.last_inbound_at, m.direction, m.sequence
   FROM connect_bridge_conversation c JOIN customers_identity i ON i.id = c.identity_id
