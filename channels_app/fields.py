@@ -9,7 +9,7 @@ from cryptography.fernet import InvalidToken
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 
-from people.encryption import cipher, seal, unseal
+from people.encryption import cipher, decrypt_text, encrypt_text
 
 
 def decrypt(token: bytes) -> dict[str, Any]:
@@ -49,10 +49,10 @@ class EncryptedTextField(models.TextField[Any, Any]):
     """A text as Fernet ciphertext; an empty one stays empty, so that it can be seen which rows hold one."""
 
     def from_db_value(self, value: Any, *_: Any) -> str | None:
-        return None if value is None else unseal(value)
+        return None if value is None else decrypt_text(value)
 
     def get_prep_value(self, value: Any) -> Any:
-        return value if value is None else seal(str(value))
+        return value if value is None else encrypt_text(str(value))
 
     def get_lookup(self, lookup_name: str) -> Any:
         if lookup_name == "isnull":

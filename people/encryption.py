@@ -1,4 +1,4 @@
-"""How what is secret is kept at rest: Fernet under keys of which the first encrypts and all decrypt."""
+"""Encryption of secrets in the database: Fernet, under keys of which the first encrypts and all decrypt."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ def cipher() -> MultiFernet:
     return _cipher(tuple(settings.FIELD_ENCRYPTION_KEYS))
 
 
-#: How whatever Fernet encrypts begins.
-_SEALED = "gAAAA"
+#: How every text begins that Fernet encrypted.
+_FERNET_PREFIX = "gAAAA"
 
 
-def seal(text: str) -> str:
-    """Return a text as it is kept; an empty one stays empty."""
+def encrypt_text(text: str) -> str:
+    """Return a text as it is stored; an empty one stays empty."""
     return cipher().encrypt(text.encode()).decode() if text else ""
 
 
-def unseal(kept: str) -> str:
-    """Return the text inside; what was written before texts were sealed, as it is.
+def decrypt_text(stored: str) -> str:
+    """Return a stored text in the clear; one that was stored before texts were encrypted, as it is.
 
-    Raises ImproperlyConfigured if no key opens it.
+    Raises ImproperlyConfigured if no key decrypts it.
     """
-    if not kept.startswith(_SEALED):
-        return kept
+    if not stored.startswith(_FERNET_PREFIX):
+        return stored
     try:
-        return cipher().decrypt(kept.encode()).decode()
+        return cipher().decrypt(stored.encode()).decode()
     except InvalidToken:
         raise ImproperlyConfigured(
             "None of FIELD_ENCRYPTION_KEYS opens a chat's token. Likely a key was replaced instead of put first: add "
@@ -53,7 +53,7 @@ def unseal(kept: str) -> str:
 
 
 def is_current(token: bytes) -> bool:
-    """Say whether the first of FIELD_ENCRYPTION_KEYS opens it."""
+    """Return whether the first of FIELD_ENCRYPTION_KEYS decrypts it."""
     try:
         _cipher((settings.FIELD_ENCRYPTION_KEYS[0],)).decrypt(bytes(token))
     except InvalidToken:

@@ -20,7 +20,7 @@ from people.typed import posted_text
 
 M = TypeVar("M", bound=Model)
 
-#: What lets somebody in, or do more, is given by somebody and never by a look into the past.
+#: Rights and passwords are given by a person, never by putting an old value back.
 NEVER_PUT_BACK = frozenset(
     {"is_superuser", "is_staff", "is_active", "password", "groups", "user_permissions", "permissions", "last_login"}
 )
@@ -29,12 +29,12 @@ MOST_CHANGES = 100
 
 
 class AuditedAdmin(ModelAdmin[M]):
-    """Whoever may see the row, or the audit, sees its history; whoever may change it may put a change back."""
+    """Shows a row's history to those who may see it, or the audit; those who may change it may put a change back."""
 
     change_form_after_template = "people/reason.html"
     # A page of rows, counted once: with the count of all beside each search and filter, long lists take too long.
     list_per_page = 50
-    #: Columns that no field of the form has by that name, and that it writes all the same.
+    #: Columns that the form writes although none of its fields has their name.
     behind_the_form: tuple[str, ...] = ()
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
@@ -56,7 +56,7 @@ class AuditedAdmin(ModelAdmin[M]):
         model: Any = self.model
         try:
             rows = model.history.filter(**{model._meta.pk.attname: key}).order_by("-history_date", "-history_id")
-            changes = [change_of(model, one) for one in rows[:MOST_CHANGES]]
+            changes = [change_of(model, change) for change in rows[:MOST_CHANGES]]
         except (ValidationError, ValueError):
             raise Http404 from None  # no id of such a row
         if row is None and not changes:
@@ -73,19 +73,19 @@ class AuditedAdmin(ModelAdmin[M]):
 
     def _put_back(self, request: HttpRequest, row: Any) -> HttpResponse:
         """Set the fields of one change to what they were before it, through the form. What changed since stays."""
-        pk, wanted = type(row)._meta.pk.attname, request.POST.get("change", "")
-        if not (wanted.isascii() and wanted.isdigit() and len(wanted) < len(str(2**31))):
+        pk, requested = type(row)._meta.pk.attname, request.POST.get("change", "")
+        if not (requested.isascii() and requested.isdigit() and len(requested) < len(str(2**31))):
             raise Http404
-        change = get_object_or_404(type(row).history, history_id=wanted, **{pk: row.pk})
+        change = get_object_or_404(type(row).history, history_id=requested, **{pk: row.pk})
         form_class = self.get_form(request, row, change=True)
-        wanted_fields, left = self._offered(form_class, change.differs)
-        for name in wanted_fields:
+        names, left = self._offered(form_class, change.differs)
+        for name in names:
             setattr(row, name, change.differs[name][0])
         form = _as_sent(form_class, row)
-        if not wanted_fields or not form.is_valid():
-            why = f"Only what the form offers you can be put back, not: {', '.join(left)}."
-            told = " ".join(f"{name}: {' '.join(map(str, said))}" for name, said in form.errors.items())
-            self.message_user(request, f"Not put back. {told if wanted_fields else why}", messages.ERROR)
+        if not names or not form.is_valid():
+            reason = f"Only what the form offers you can be put back, not: {', '.join(left)}."
+            errors = " ".join(f"{name}: {' '.join(map(str, texts))}" for name, texts in form.errors.items())
+            self.message_user(request, f"Not put back. {errors if names else reason}", messages.ERROR)
             return HttpResponseRedirect(request.path)
         kept = form.save(commit=False)
         because(kept, f"put back what was before {timezone.localtime(change.history_date):%Y-%m-%d %H:%M:%S}")
@@ -95,14 +95,14 @@ class AuditedAdmin(ModelAdmin[M]):
         return HttpResponseRedirect(request.path)
 
     def _offered(self, form_class: Any, differs: dict[str, Any]) -> tuple[list[str], list[str]]:
-        """Return what of a change whoever asks could set in the form, and the rest. Rights and secrets are the rest."""
+        """Return the fields of a change that the user's form offers, and the others, among them rights and secrets."""
         fields = {self.model._meta.get_field(name) for name in differs}
         offered = {*form_class.base_fields, *self.behind_the_form} - NEVER_PUT_BACK
-        good = {field.attname for field in fields if field.name in offered}
-        return [name for name in differs if name in good], [name for name in differs if name not in good]
+        in_form = {field.attname for field in fields if field.name in offered}
+        return [name for name in differs if name in in_form], [name for name in differs if name not in in_form]
 
 
 def _as_sent(form_class: Any, row: Any) -> Any:
-    """Return the row's form as if somebody had sent it with what the row says now."""
+    """Return the row's form as if it had been submitted with the row's present values."""
     shown = form_class(instance=row)
     return form_class(data={name: shown[name].value() for name in shown.fields}, instance=row)

@@ -1,4 +1,4 @@
-"""What every page of people's has: a second factor where it is required, a policy that the browser enforces."""
+"""Middleware: second factors, sessions of the company's directory, encrypted requests, content security policies."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from django.urls import reverse
 
 from people.directory import from_directory, is_over
 
-Next = Callable[[HttpRequest], HttpResponse]
+GetResponse = Callable[[HttpRequest], HttpResponse]
 
-#: Where somebody without a second factor may go, to get one or to leave.
+#: Where somebody without a second factor may go: to set one up, or to sign out.
 OPEN_PATHS = ("/accounts/", "/admin/logout/", "/static/", "/-/", "/webhooks/")
-#: Ways in of Parley's own. Whoever comes from the company's directory gets none.
+#: Pages of Parley's own ways to sign in. People of the company's directory get none.
 LOCAL_MEANS = ("/accounts/password/", "/accounts/2fa/webauthn/add/")
-#: Where a credential comes with each request: in the clear it is refused, not redirected, for it has been told by then.
+#: Where each request carries a credential: unencrypted it is refused, not redirected, for the credential was readable.
 NEVER_PLAIN = ("/api/", "/connect/")
 #: Unfold evaluates expressions in its markup and sets styles there. Nothing else is let through, and nothing from
 #: elsewhere. The API's documentation sets styles, too.
@@ -38,17 +38,17 @@ POLICIES = {
     ),
 }
 _HEADER = "Content-Security-Policy"
-#: In a session whose person has a second factor, as far as was seen.
+#: Set in a session once its user was seen to have a second factor.
 HAS_FACTOR = "has_second_factor"
 
 
 class SecondFactor:
-    """With REQUIRE_MFA, whoever signed in with a password gets no further without a second factor.
+    """With REQUIRE_MFA, sends users who signed in with a password and have no second factor to set one up.
 
-    Who came through the company's directory has met its rules there.
+    Users of the company's directory have met its rules there.
     """
 
-    def __init__(self, get_response: Next) -> None:
+    def __init__(self, get_response: GetResponse) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
@@ -61,18 +61,18 @@ class SecondFactor:
         if request.path.startswith(OPEN_PATHS) or request.session.get(HAS_FACTOR):
             return True
         methods = request.session.get("account_authentication_methods", [])
-        if any(one.get("method") == "socialaccount" for one in methods):
+        if any(method.get("method") == "socialaccount" for method in methods):
             return True
-        known = Authenticator.objects.filter(user=request.user.pk).exclude(type="recovery_codes").exists()
-        if known:
+        has_factor = Authenticator.objects.filter(user=request.user.pk).exclude(type="recovery_codes").exists()
+        if has_factor:
             request.session[HAS_FACTOR] = True
-        return bool(known)
+        return bool(has_factor)
 
 
 class Directory:
-    """Ends the sessions of people of the company's directory in time; gives them no local means."""
+    """Ends sessions of the company's directory once they have lasted long enough; refuses local passwords."""
 
-    def __init__(self, get_response: Next) -> None:
+    def __init__(self, get_response: GetResponse) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
@@ -85,16 +85,16 @@ class Directory:
 
 
 class Encrypted:
-    """Refuses what carries a credential and came in the clear, where Parley is reached over HTTPS.
+    """Refuses unencrypted requests with a credential, where Parley is reached over HTTPS.
 
-    The machine itself may still ask without a proxy between.
+    The machine itself may still call without a proxy in between.
     """
 
-    def __init__(self, get_response: Next) -> None:
+    def __init__(self, get_response: GetResponse) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.path.startswith(NEVER_PLAIN) and self._came_in_the_clear(request):
+        if request.path.startswith(NEVER_PLAIN) and self._is_unencrypted(request):
             return JsonResponse(
                 {
                     "error": "https_required",
@@ -104,7 +104,7 @@ class Encrypted:
             )
         return self._get_response(request)
 
-    def _came_in_the_clear(self, request: HttpRequest) -> bool:
+    def _is_unencrypted(self, request: HttpRequest) -> bool:
         if not settings.PUBLIC_BASE_URL.startswith("https://") or request.is_secure():
             return False
         forwarded = settings.SECURE_PROXY_SSL_HEADER and request.META.get(settings.SECURE_PROXY_SSL_HEADER[0])
@@ -114,7 +114,7 @@ class Encrypted:
 class Policy:
     """Sends the policies of the pages that django-csp's own, which is strict, would break."""
 
-    def __init__(self, get_response: Next) -> None:
+    def __init__(self, get_response: GetResponse) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""For whom a page is made, as far as what it says of persons goes, and that nobody keeps a copy of it."""
+"""Middleware: whom a response is for, which decides what it shows of persons; and that no cache keeps a copy."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from django.http import HttpRequest, HttpResponse
 
 from people.privacy import set_viewer
 
-Next = Callable[[HttpRequest], HttpResponse]
+GetResponse = Callable[[HttpRequest], HttpResponse]
 
-#: What says nothing of anybody: our own files, and the words of the admin's scripts.
+#: Responses without anything about persons: our own files, and the texts of the admin's scripts.
 KEPT = ("/static/", "/admin/jsi18n/")
 
 
 class Viewing:
-    """Lets whatever is written of a person know who will read it; see `people.privacy.current_sight`."""
+    """Remembers the viewer while a response is made; see `people.privacy.current_sight`."""
 
-    def __init__(self, get_response: Next) -> None:
+    def __init__(self, get_response: GetResponse) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:

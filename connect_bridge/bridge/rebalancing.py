@@ -15,7 +15,7 @@ from channels_app.infrastructure.db import AsyncConnection
 from connect_bridge.relay.relay import Relay
 from connect_bridge.runtime import BridgeRuntime
 from connect_bridge.storage import ownership
-from people.encryption import unseal
+from people.encryption import decrypt_text
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class Rebalancer:
         ours = {relay.conversation: relay.listener.connection.token for relay in relays if relay.listener is not None}
         async with self.runtime.pool.connection() as connection:
             tokens = await connection.execute(ownership.LAST_TOKENS.encode(), {"conversations": list(ours)})
-            return {row[0] for row in await tokens.fetchall() if unseal(row[1]) == ours[row[0]]}
+            return {row[0] for row in await tokens.fetchall() if decrypt_text(row[1]) == ours[row[0]]}
 
 
 async def quiesce(relays: Sequence[Relay]) -> None:

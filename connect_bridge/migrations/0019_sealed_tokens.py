@@ -3,7 +3,7 @@
 from django.db import migrations
 
 import channels_app.fields
-from people.encryption import seal, unseal
+from people.encryption import decrypt_text, encrypt_text
 
 BATCH = 500
 COLUMNS = ("participant_token", "connection_token")
@@ -31,11 +31,11 @@ def _rewrite(schema_editor, translate, held):
 
 
 def encrypt(apps, schema_editor):
-    _rewrite(schema_editor, seal, "{column} NOT LIKE 'gAAAA%%'")
+    _rewrite(schema_editor, encrypt_text, "{column} NOT LIKE 'gAAAA%%'")
 
 
 def decrypt(apps, schema_editor):
-    _rewrite(schema_editor, unseal, "{column} LIKE 'gAAAA%%'")
+    _rewrite(schema_editor, decrypt_text, "{column} LIKE 'gAAAA%%'")
 
 
 class Migration(migrations.Migration):

@@ -14,7 +14,7 @@ from connect_bridge.listening.listener import ENDED_UNHEARD
 from connect_bridge.operations import stuck
 from connect_bridge.operations.stuck import StuckRow
 from connect_bridge.reconcile.findings import Explanation, Finding, Gap, Kind, Remark
-from people.encryption import unseal
+from people.encryption import decrypt_text
 
 #: Conversation → account, of one page.
 Page = Mapping[uuid.UUID, uuid.UUID]
@@ -30,7 +30,7 @@ class OpenChat(msgspec.Struct, frozen=True, kw_only=True):
     token: str
 
     def __post_init__(self) -> None:
-        msgspec.structs.force_setattr(self, "token", unseal(self.token))
+        msgspec.structs.force_setattr(self, "token", decrypt_text(self.token))
 
     def __repr__(self) -> str:
         return f"<OpenChat {self.contact}>"

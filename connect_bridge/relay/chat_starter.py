@@ -39,7 +39,7 @@ from connect_bridge.storage.account_settings import Rule
 from connect_bridge.storage.chats import Chat, Origin
 from connect_bridge.storage.relaying import Pending
 from customers.identify import introduce
-from people.encryption import seal
+from people.encryption import encrypt_text
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ class ChatStarter:
             "contact": chat.contact,
             "contact_id": started.contact_id,
             "participant": started.participant_id,
-            "token": seal(started.participant_token),
+            "token": encrypt_text(started.participant_token),
             "instance": chat.instance_id,
             "flow": chat.flow_id,
         }

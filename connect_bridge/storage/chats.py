@@ -15,7 +15,7 @@ from psycopg.rows import class_row
 
 from channels_app.infrastructure.db import AsyncConnection
 from connect_bridge.models import OPEN_IN_SQL
-from people.encryption import unseal
+from people.encryption import decrypt_text
 
 #: `first_message` is still to be written down as relayed, by whoever has the chat now: it went as the InitialMessage.
 #: `events` are those of the persons in it, as rows of ParticipantEvent; `zone` is the account's. `agent_notes`: the
@@ -106,7 +106,10 @@ class Chat(msgspec.Struct, kw_only=True):
     agent_notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        self.participant_token, self.connection_token = unseal(self.participant_token), unseal(self.connection_token)
+        self.participant_token, self.connection_token = (
+            decrypt_text(self.participant_token),
+            decrypt_text(self.connection_token),
+        )
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from django.db import connection
 
 from connect_bridge.models import Contact
 from connect_bridge.reconcile import rows
-from people.encryption import seal, unseal
+from people.encryption import decrypt_text, encrypt_text
 from tests.factories import ContactFactory
 
 pytestmark = pytest.mark.django_db
@@ -54,7 +54,7 @@ def test_the_migration_encrypts_what_lies_in_clear_and_can_be_taken_back() -> No
 
 
 def test_what_an_older_release_wrote_is_read_too() -> None:
-    assert unseal("a token in clear") == "a token in clear"
+    assert decrypt_text("a token in clear") == "a token in clear"
 
 
 def test_keys_are_rotated_over_them(settings) -> None:
@@ -69,8 +69,8 @@ def test_keys_are_rotated_over_them(settings) -> None:
 
 
 def test_a_token_that_no_key_opens_says_what_to_do(settings) -> None:
-    sealed = seal("p")
+    sealed = encrypt_text("p")
     settings.FIELD_ENCRYPTION_KEYS = ["another"]
 
     with pytest.raises(ImproperlyConfigured, match="add the former key"):
-        unseal(sealed)
+        decrypt_text(sealed)
