@@ -15,7 +15,7 @@ from connect_bridge.connect.participant_api import CustomerConnection
 from connect_bridge.connect.websocket import MISSED_HEARTBEATS, ChatSocket
 from connect_bridge.runtime import BridgeRuntime
 from connect_bridge.storage.chats import CHAT_CONNECTED, Chat
-from people.encryption import seal
+from people.encryption import encrypt_text
 
 #: A new socket is opened when half of the old one's life is over, or later, but these seconds before its end. Those
 #: that were opened together are not renewed together: Connect takes six connections a second.
@@ -78,8 +78,8 @@ class LiveSocket:
 
     async def write_down(self, connection: Connection) -> None:
         """Note the connection, so that other bridges see that this chat is listened to."""
-        sealed, expires = seal(connection.token), connection.token_expires_at
-        params = {"contact": self.chat.contact, "token": sealed, "expires": expires}
+        encrypted, expires = encrypt_text(connection.token), connection.token_expires_at
+        params = {"contact": self.chat.contact, "token": encrypted, "expires": expires}
         await self.runtime.execute(CHAT_CONNECTED, params)
 
     def close(self) -> None:
