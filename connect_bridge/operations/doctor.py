@@ -47,12 +47,12 @@ def _database() -> Iterable[Finding]:
         version = connection.cursor().execute("SHOW server_version").fetchone()[0]
         pending = pending_migrations()
     except Error as problem:
-        said = str(problem).strip().splitlines()[0]
-        return [Finding("database", Level.FAILURE, said, "start PostgreSQL, or correct DATABASE_URL")]
-    said = f"PostgreSQL {version.split()[0]}, {pending} pending migrations"
+        detail = str(problem).strip().splitlines()[0]
+        return [Finding("database", Level.FAILURE, detail, "start PostgreSQL, or correct DATABASE_URL")]
+    detail = f"PostgreSQL {version.split()[0]}, {pending} pending migrations"
     if pending:
-        return [Finding("database", Level.FAILURE, said, "run manage.py migrate (serve does it by itself)")]
-    return [Finding("database", Level.OK, said)]
+        return [Finding("database", Level.FAILURE, detail, "run manage.py migrate (serve does it by itself)")]
+    return [Finding("database", Level.OK, detail)]
 
 
 def _clock() -> Finding:
@@ -62,8 +62,8 @@ def _clock() -> Finding:
         seconds = (timezone.now() - cursor.fetchone()[0]).total_seconds()
     if abs(seconds) <= CLOCKS_DIFFER:
         return Finding("clock", Level.OK, "as the database's")
-    said = f"{abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} the database's"
-    return Finding("clock", Level.WARNING, said, "let NTP set the clocks of this machine and of the database's")
+    detail = f"{abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} the database's"
+    return Finding("clock", Level.WARNING, detail, "let NTP set the clocks of this machine and of the database's")
 
 
 def _secrets() -> Iterator[Finding]:
@@ -71,17 +71,17 @@ def _secrets() -> Iterator[Finding]:
         if os.environ.get(name) or os.environ.get(f"{name}_FILE"):
             yield Finding(name, Level.OK, "set")
             continue
-        said = f"made by this machine, in {settings.VAR_DIR / 'secrets'}"
+        detail = f"made by this machine, in {settings.VAR_DIR / 'secrets'}"
         level = Level.OK if settings.IS_LOCAL else Level.FAILURE
-        yield Finding(name, level, said, "" if settings.IS_LOCAL else f"set {name}, the same for every process")
+        yield Finding(name, level, detail, "" if settings.IS_LOCAL else f"set {name}, the same for every process")
 
 
 def _public_url() -> Finding:
     url = settings.PUBLIC_BASE_URL
     if url.startswith("https://"):
         return Finding("public URL", Level.OK, url)
-    said = f"{url} is not HTTPS: messengers will refuse it"
-    return Finding("public URL", Level.WARNING, said, "set PUBLIC_BASE_URL=https://… (fine on a laptop)")
+    detail = f"{url} is not HTTPS: messengers will refuse it"
+    return Finding("public URL", Level.WARNING, detail, "set PUBLIC_BASE_URL=https://… (fine on a laptop)")
 
 
 def _broker() -> Finding:
@@ -90,8 +90,8 @@ def _broker() -> Finding:
         with current_app.connection_for_write(connect_timeout=3) as broker:
             broker.ensure_connection(max_retries=1, interval_start=0.1)
     except (BrokerError, OSError) as problem:
-        said = f"{transport} does not answer ({type(problem).__name__})"
-        return Finding("broker", Level.FAILURE, said, "start it, or correct CELERY_BROKER_URL")
+        detail = f"{transport} does not answer ({type(problem).__name__})"
+        return Finding("broker", Level.FAILURE, detail, "start it, or correct CELERY_BROKER_URL")
     return Finding("broker", Level.OK, f"{transport} answers")
 
 
@@ -128,13 +128,13 @@ def _processes(status: SystemStatus) -> Iterator[Finding]:
         if age is not None and age <= SILENT_AFTER:
             yield Finding(name, Level.OK, f"heartbeat {age:.0f} s ago")
         else:
-            said = "never heard of" if age is None else f"silent for {age:.0f} s"
-            yield Finding(name, Level.FAILURE, said, f"run {command}, or manage.py serve for all")
+            detail = "never heard of" if age is None else f"silent for {age:.0f} s"
+            yield Finding(name, Level.FAILURE, detail, f"run {command}, or manage.py serve for all")
     for name, age, rows in (
         ("intake", status.intake_age, status.intake_rows),
         ("relay", status.relay_age, status.relay_rows),
         ("outbox", status.outbox_age, status.outbox_rows),
     ):
         level = Level.WARNING if age > SILENT_AFTER else Level.OK
-        said = f"{rows} waiting" + (f", the oldest for {age:.0f} s" if rows else "")
-        yield Finding(name, level, said, "look at the log of the bridge and the worker" if level != Level.OK else "")
+        detail = f"{rows} waiting" + (f", the oldest for {age:.0f} s" if rows else "")
+        yield Finding(name, level, detail, "look at the log of the bridge and the worker" if level != Level.OK else "")

@@ -35,11 +35,11 @@ def routing() -> Finding:
     ]
     if accounts and not unrouted:
         return Finding("Connect routing", Level.OK, "every account names its instance and contact flow")
-    said = (
+    detail = (
         f"no instance or contact flow for {', '.join(unrouted)}" if unrouted else "no default instance and contact flow"
     )
     fix = "set CONNECT_INSTANCE_ID and CONNECT_CONTACT_FLOW_ID, or both on the account"
-    return Finding("Connect routing", Level.FAILURE if unrouted else Level.WARNING, said, fix)
+    return Finding("Connect routing", Level.FAILURE if unrouted else Level.WARNING, detail, fix)
 
 
 def credentials() -> Iterator[Finding]:
@@ -82,9 +82,9 @@ def _expiry(name: str, health: AccountHealth) -> Iterator[Finding]:
     if ends is None or ends - now > WARN_BEFORE:
         return
     over = ends <= now
-    said = f"{'ended' if over else 'ends'} on {ends:%d %B %Y, %H:%M} UTC"
+    detail = f"{'ended' if over else 'ends'} on {ends:%d %B %Y, %H:%M} UTC"
     fix = "get a new token from the provider and put it in: Channels → the account → Credentials"
-    yield Finding(f"{name}: token", Level.FAILURE if over else Level.WARNING, said, fix)
+    yield Finding(f"{name}: token", Level.FAILURE if over else Level.WARNING, detail, fix)
 
 
 def _problem_with(key: UUID, kind: str) -> str:

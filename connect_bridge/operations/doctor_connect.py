@@ -26,6 +26,7 @@ from connect_bridge.aws import (
 from connect_bridge.models import Message
 from connect_bridge.operations.findings import Finding, Level
 from connect_bridge.operations.stuck_reasons import NEEDS_A_PERSON
+from people.durations import duration
 
 #: One attempt, and not for long: a person waits.
 PATIENCE: Mapping[str, Any] = {"connect_timeout": 4, "read_timeout": 10, "retries": ONE_ATTEMPT}
@@ -54,14 +55,14 @@ def way_out() -> Iterator[Finding]:
 
 def waiting() -> Iterator[Finding]:
     """Yield what customers' messages wait for that somebody has to mend."""
-    wanted = Message.objects.filter(direction="in", status="stored", error_code__in=NEEDS_A_PERSON)
-    for row in wanted.values("error_code").annotate(
+    waiting_messages = Message.objects.filter(direction="in", status="stored", error_code__in=NEEDS_A_PERSON)
+    for row in waiting_messages.values("error_code").annotate(
         number=Count("id"), oldest=Min("created_at"), said=Min("error_detail")
     ):
-        told = explain(row["error_code"])
-        minutes = (timezone.now() - row["oldest"]).total_seconds() / 60
-        said = f"{row['number']} waiting, the oldest for {minutes:.0f} min. {told.happened} {row['said']}"
-        yield Finding("customers' messages", Level.FAILURE, said, told.fix)
+        explanation = explain(row["error_code"])
+        age = duration(timezone.now() - row["oldest"])
+        detail = f"{row['number']} waiting, the oldest for {age}. {explanation.happened} {row['said']}"
+        yield Finding("customers' messages", Level.FAILURE, detail, explanation.fix)
 
 
 def routes() -> Iterator[Finding]:
@@ -72,16 +73,16 @@ def routes() -> Iterator[Finding]:
         try:
             client = client or aws_client("connect", **PATIENCE)
             with aws_errors("DescribeContactFlow"):
-                found = client.describe_contact_flow(InstanceId=instance, ContactFlowId=flow)["ContactFlow"]
+                flow_there = client.describe_contact_flow(InstanceId=instance, ContactFlowId=flow)["ContactFlow"]
         except AwsNoWayOut as problem:
             yield Finding(name, Level.FAILURE, str(problem), "correct the variable, or leave it out")
         except AwsRefused as refusal:
             yield _refused(name, refusal)
         except AwsUnanswered as failure:
-            said = f"Amazon Connect does not answer: {failure.reason}"
-            yield Finding(name, Level.FAILURE, said, "check AWS_REGION and the network; see “way out” above")
+            detail = f"Amazon Connect does not answer: {failure.reason}"
+            yield Finding(name, Level.FAILURE, detail, "check AWS_REGION and the network; see “way out” above")
         else:
-            yield _judged(name, found)
+            yield _judged(name, flow_there)
 
 
 def _refused(name: str, refusal: AwsRefused) -> Finding:
@@ -105,13 +106,13 @@ def _judged(name: str, flow: Mapping[str, str]) -> Finding:
 
 def _routes() -> dict[tuple[str, str], set[str]]:
     """Return who names which instance and flow."""
-    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    users_by_route: dict[tuple[str, str], set[str]] = defaultdict(set)
     accounts = ChannelAccount.objects.filter(enabled=True).defer("credentials", "former_credentials")
-    instances = {one.pk: one.connect_instance_id or settings.CONNECT_INSTANCE_ID for one in accounts}
+    instances = {account.pk: account.connect_instance_id or settings.CONNECT_INSTANCE_ID for account in accounts}
     for account in accounts:
         flow = account.connect_contact_flow_id or settings.CONNECT_CONTACT_FLOW_ID
-        found[instances[account.pk], flow].add(account.name)
+        users_by_route[instances[account.pk], flow].add(account.name)
     rules = RoutingRule.objects.filter(enabled=True, account__in=instances).exclude(connect_contact_flow_id="")
     for rule in rules.values_list("account", "account__name", "connect_contact_flow_id"):
-        found[instances[rule[0]], rule[2]].add(f"{rule[1]} (rule)")
-    return {route: users for route, users in found.items() if all(route)}
+        users_by_route[instances[rule[0]], rule[2]].add(f"{rule[1]} (rule)")
+    return {route: users for route, users in users_by_route.items() if all(route)}

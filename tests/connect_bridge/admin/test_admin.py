@@ -132,8 +132,8 @@ def reachable(client: Client, here: object, there: object) -> bool:
     page = client.get(change_page(here)).content.decode()
     content = page[page.index('id="content-main"') :]
     lists = re.findall(r'href="(/admin/[^"]+\?[^"]+)"', content)
-    found = (client.get(address.replace("&amp;", "&")).content.decode() for address in lists)
-    return change_page(there) in content or any(change_page(there) in each for each in found)
+    pages = (client.get(address.replace("&amp;", "&")).content.decode() for address in lists)
+    return change_page(there) in content or any(change_page(there) in each for each in pages)
 
 
 def test_a_call_to_the_provider_leads_to_what_was_sent_and_back(admin_client: Client) -> None:

@@ -26,8 +26,10 @@ def rows(api: Client, name: str, **parameters: object) -> list[dict[str, Any]]:
 
 
 def one_of_each() -> None:
-    one, other = IdentityFactory(), IdentityFactory()
-    low, high = sorted((one.home_id, other.home_id))
-    Merge.objects.create(low_id=low, high_id=high, method="person", made_at=one.created_at, undone_at=one.created_at)
-    make_link_code(one.home_id, one.pk, by="ana")
-    Consent.objects.create(identity=one, purpose="marketing", granted=True, source="api", at=one.created_at)
+    identity, other = IdentityFactory(), IdentityFactory()
+    low, high = sorted((identity.home_id, other.home_id))
+    Merge.objects.create(
+        low_id=low, high_id=high, method="person", made_at=identity.created_at, undone_at=identity.created_at
+    )
+    make_link_code(identity.home_id, identity.pk, by="ana")
+    Consent.objects.create(identity=identity, purpose="marketing", granted=True, source="api", at=identity.created_at)

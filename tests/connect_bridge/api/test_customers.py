@@ -54,30 +54,30 @@ def test_an_unknown_parameter_is_refused_by_name(api: Client, name: str) -> None
 @pytest.mark.parametrize(
     ("verb", "permission"),
     [
-        (lambda api, one, other: post(api, f"customers/{one}/merge", other=other), "merge_customer"),
-        (lambda api, one, other: post(api, f"customers/{one}/keep-apart", other=other), "merge_customer"),
-        (lambda api, one, _: patch(api, f"customers/{one}", locale="es"), "change_customer"),
-        (lambda api, one, _: post(api, "link-codes", customer=one), "add_linkcode"),
+        (lambda api, customer, other: post(api, f"customers/{customer}/merge", other=other), "merge_customer"),
+        (lambda api, customer, other: post(api, f"customers/{customer}/keep-apart", other=other), "merge_customer"),
+        (lambda api, customer, _: patch(api, f"customers/{customer}", locale="es"), "change_customer"),
+        (lambda api, customer, _: post(api, "link-codes", customer=customer), "add_linkcode"),
     ],
 )
 def test_a_verb_needs_its_own_permission(verb: Any, permission: str) -> None:
-    one, other = (str(IdentityFactory().customer_id) for _ in range(2))
+    customer, other = (str(IdentityFactory().customer_id) for _ in range(2))
     user = User.objects.create_user("ana", is_staff=True)
     client = Client()
     client.force_login(user)
     may = Permission.objects.filter(codename__in=["view_customer", "view_linkcode"])
     user.user_permissions.set(may)
-    assert verb(client, one, other).status_code == 403
+    assert verb(client, customer, other).status_code == 403
     user.user_permissions.set(may | Permission.objects.filter(codename=permission))
-    assert verb(client, one, other).status_code in (200, 201, 204)
+    assert verb(client, customer, other).status_code in (200, 201, 204)
 
 
 def test_a_customer_is_found_by_what_messengers_call_them(api: Client) -> None:
     ana = IdentityFactory(kind="whatsapp", external_id="ES.1", handle="ana")
     IdentityAlias.objects.create(identity=ana, kind="whatsapp", type="phone", value="+34600")
     IdentityFactory()
-    for asked in ({"phone": "+34600"}, {"handle": "ana"}, {"external_id": "ES.1"}):
-        assert [row["id"] for row in rows(api, "customers", **asked)] == [str(ana.customer_id)], asked
+    for params in ({"phone": "+34600"}, {"handle": "ana"}, {"external_id": "ES.1"}):
+        assert [row["id"] for row in rows(api, "customers", **params)] == [str(ana.customer_id)], params
 
 
 def test_facts_are_replaced_and_their_names_are_connects(api: Client) -> None:
@@ -93,21 +93,21 @@ def test_facts_are_replaced_and_their_names_are_connects(api: Client) -> None:
 
 
 def test_an_id_that_is_not_shown_any_more_is_not_changed(api: Client) -> None:
-    one, other = (str(IdentityFactory().customer_id) for _ in range(2))
-    post(api, f"customers/{one}/merge", other=other)
+    customer, other = (str(IdentityFactory().customer_id) for _ in range(2))
+    post(api, f"customers/{customer}/merge", other=other)
     assert patch(api, f"customers/{other}", locale="es").json()["error"] == "not_shown"
 
 
 def test_a_decision_made_elsewhere_counts_for_all_identities_of_a_channel(api: Client) -> None:
-    one = IdentityFactory()
-    IdentityFactory(customer=one.customer, home=one.customer)
-    IdentityFactory(customer=one.customer, home=one.customer, kind="twitter")
-    body = {"customer": str(one.customer_id), "channel": "whatsapp", "purposes": ["marketing"], "granted": True}
+    identity = IdentityFactory()
+    IdentityFactory(customer=identity.customer, home=identity.customer)
+    IdentityFactory(customer=identity.customer, home=identity.customer, kind="twitter")
+    body = {"customer": str(identity.customer_id), "channel": "whatsapp", "purposes": ["marketing"], "granted": True}
     answer = post(api, "consents", **body, evidence={"form": "shop", "ip": "none"})
     assert answer.status_code == 201
     assert len(answer.json()) == Consent.objects.count() == 2
     assert Consent.objects.first().evidence == {"form": "shop", "ip": "none"}
-    assert len(rows(api, "consents", customer=str(one.customer_id), purpose="marketing")) == 2
+    assert len(rows(api, "consents", customer=str(identity.customer_id), purpose="marketing")) == 2
 
 
 @pytest.mark.parametrize(
@@ -127,9 +127,9 @@ def test_a_decision_about_nobody_or_nothing_is_refused(api: Client, body: dict[s
 def test_suggestions_are_told_with_their_reasons(api: Client) -> None:
     ana = IdentityFactory(kind="twitter", handle="ana_lopez")
     other = IdentityFactory(kind="instagram", handle="Ana_Lopez")
-    [found] = api.get(f"/api/v1/customers/{ana.customer_id}/suggestions/").json()
-    assert found["customer"] == str(other.customer_id)
-    assert found["speaks_for"] == [{"weight": 0.5, "text": "the same handle, @ana_lopez"}]
+    [suggestion] = api.get(f"/api/v1/customers/{ana.customer_id}/suggestions/").json()
+    assert suggestion["customer"] == str(other.customer_id)
+    assert suggestion["speaks_for"] == [{"weight": 0.5, "text": "the same handle, @ana_lopez"}]
 
 
 def test_the_schema_describes_every_verb(admin_client: Client) -> None:

@@ -20,7 +20,7 @@ def test_a_link_code_comes_with_links_to_every_account_that_can_be_linked_to(api
     ChannelAccountFactory(kind="twitter", enabled=False)
     identity = IdentityFactory(kind="messenger")
     handed = post(api, "link-codes", identity=str(identity.pk), greeting="Hi!").json()
-    code, links = handed["code"], {one["kind"]: one["url"] for one in handed["links"]}
+    code, links = handed["code"], {link["kind"]: link["url"] for link in handed["links"]}
     assert links["whatsapp"].startswith("https://wa.me/34911?text=Hi%21%20PARLEY-")
     assert links["messenger"] == f"https://m.me/2001?ref={code}"
     compose = parse_qs(urlsplit(links["twitter"]).query)

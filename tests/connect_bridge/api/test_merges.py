@@ -18,7 +18,7 @@ def test_two_customers_are_merged_and_the_merge_is_undone(api: Client) -> None:
     assert merged.json()["customer"] == str(older.customer_id)
 
     shown = api.get(f"/api/v1/customers/{older.customer_id}/").json()
-    assert {one["id"] for one in shown["identities"]} == {str(older.pk), str(younger.pk)}
+    assert {identity["id"] for identity in shown["identities"]} == {str(older.pk), str(younger.pk)}
     hidden = api.get(f"/api/v1/customers/{younger.customer_id}/").json()
     assert (hidden["merged_into"], hidden["identities"]) == (str(older.customer_id), [])
     assert [row["id"] for row in rows(api, "customers", merged="false")] == [str(older.customer_id)]
@@ -33,9 +33,9 @@ def test_two_customers_are_merged_and_the_merge_is_undone(api: Client) -> None:
 
 
 def test_who_is_one_already_is_told_without_a_merge(api: Client) -> None:
-    one, other = (str(IdentityFactory().customer_id) for _ in range(2))
-    post(api, f"customers/{one}/merge", other=other)
-    assert post(api, f"customers/{other}/merge", other=one).json() == {"customer": one, "merge": None}
+    first, other = (str(IdentityFactory().customer_id) for _ in range(2))
+    post(api, f"customers/{first}/merge", other=other)
+    assert post(api, f"customers/{other}/merge", other=first).json() == {"customer": first, "merge": None}
 
 
 @pytest.mark.parametrize(
@@ -60,11 +60,11 @@ def test_nobody_is_merged_with_somebody_who_is_not_there(api: Client) -> None:
 
 
 def test_a_trusted_system_says_who_is_one_person_and_answers_for_it(api: Client) -> None:
-    one, two, three = IdentityFactory.create_batch(3)
-    named = [{"kind": each.kind, "external_id": each.external_id} for each in (one, two, three)]
+    first, second, third = IdentityFactory.create_batch(3)
+    named = [{"kind": each.kind, "external_id": each.external_id} for each in (first, second, third)]
     answer = post(api, "merges", identities=named, system="crm", reference="4711")
-    assert answer.json()["customer"] == str(one.customer_id)
-    assert set(Identity.objects.values_list("customer", flat=True)) == {one.customer_id}
+    assert answer.json()["customer"] == str(first.customer_id)
+    assert set(Identity.objects.values_list("customer", flat=True)) == {first.customer_id}
     merge = Merge.objects.first()
     assert (merge.method, merge.evidence["system"], merge.evidence["reference"]) == ("assertion", "crm", "4711")
 
@@ -76,9 +76,9 @@ def test_a_word_about_somebody_whom_nobody_knows_changes_nothing(api: Client) ->
 
 
 def test_a_word_that_a_person_denied_is_a_conflict_and_nothing_of_it_is_kept(api: Client) -> None:
-    one, two, three = IdentityFactory.create_batch(3)
-    post(api, f"customers/{one.customer_id}/keep-apart", other=str(three.customer_id))
-    named = [{"kind": each.kind, "external_id": each.external_id} for each in (one, two, three)]
+    first, second, third = IdentityFactory.create_batch(3)
+    post(api, f"customers/{first.customer_id}/keep-apart", other=str(third.customer_id))
+    named = [{"kind": each.kind, "external_id": each.external_id} for each in (first, second, third)]
     answer = post(api, "merges", identities=named, system="crm")
     assert (answer.status_code, answer.json()["error"]) == (409, "kept_apart")
     assert not Merge.objects.exists()

@@ -116,31 +116,31 @@ def test_a_row_that_is_not_there_is_not_found(api: Client, key: str) -> None:
 
 
 def test_messages_are_filtered_by_conversation_and_status(api: Client) -> None:
-    wanted = MessageFactory(status=Message.Status.RELAYED)
-    MessageFactory(conversation=wanted.conversation)
+    expected = MessageFactory(status=Message.Status.RELAYED)
+    MessageFactory(conversation=expected.conversation)
     MessageFactory(status=Message.Status.RELAYED)
 
-    found = rows(api, "messages", conversation=wanted.conversation.pk, status="relayed")
+    listed = rows(api, "messages", conversation=expected.conversation.pk, status="relayed")
 
-    assert [row["id"] for row in found] == [str(wanted.pk)]
+    assert [row["id"] for row in listed] == [str(expected.pk)]
 
 
 def test_conversations_are_filtered_by_customer(api: Client) -> None:
-    wanted = ConversationFactory()
+    expected = ConversationFactory()
     ConversationFactory()
 
-    found = rows(api, "conversations", customer=wanted.identity.customer.pk)
+    listed = rows(api, "conversations", customer=expected.identity.customer.pk)
 
-    assert [row["id"] for row in found] == [str(wanted.pk)]
+    assert [row["id"] for row in listed] == [str(expected.pk)]
 
 
 def test_the_dead_of_the_outbox_are_found(api: Client) -> None:
-    wanted = OutboxEntryFactory(state=OutboxEntry.State.DEAD, error_detail="24 h are over")
+    expected = OutboxEntryFactory(state=OutboxEntry.State.DEAD, error_detail="24 h are over")
     OutboxEntryFactory()
 
-    (found,) = rows(api, "outbox", state="dead")
+    (listed,) = rows(api, "outbox", state="dead")
 
-    assert (found["id"], found["error_detail"]) == (str(wanted.pk), "24 h are over")
+    assert (listed["id"], listed["error_detail"]) == (str(expected.pk), "24 h are over")
 
 
 def test_pages_follow_one_another_without_gap_or_repeat(api: Client) -> None:

@@ -39,15 +39,15 @@ class Past:
     chats: dict[str, Conversation]
     other: Identity
 
-    def says(self, kind: str, text: str, at: datetime, **given: Any) -> Message:
-        return MessageFactory(conversation=self.chats[kind], text=text, created_at=at, occurred_at=at, **given)
+    def says(self, kind: str, text: str, at: datetime, **fields: Any) -> Message:
+        return MessageFactory(conversation=self.chats[kind], text=text, created_at=at, occurred_at=at, **fields)
 
 
-def identity(kind: str, name: str, **given: Any) -> Identity:
+def identity(kind: str, name: str, **fields: Any) -> Identity:
     customer = CustomerFactory(display_name=name)
     key = name_key(name)
     now = timezone.now()
-    return IdentityFactory(customer=customer, kind=kind, display_name=name, name_key=key, last_seen_at=now, **given)
+    return IdentityFactory(customer=customer, kind=kind, display_name=name, name_key=key, last_seen_at=now, **fields)
 
 
 def ana() -> Past:
@@ -59,12 +59,12 @@ def ana() -> Past:
         "twitter": identity("twitter", "Ana L.", external_id="1700000000000000099", handle="ana_lopez"),
     }
     chats = {}
-    for kind, who in names.items():
+    for kind, identity_row in names.items():
         account = ChannelAccountFactory(kind=kind, name=f"Acme on {kind.capitalize()}")
         hours = {"messenger": 30, "whatsapp": 2, "twitter": 200}[kind]
         written = now - timedelta(hours=hours)
         chats[kind] = ConversationFactory(
-            account=account, identity=who, last_inbound_at=written, last_message_at=written
+            account=account, identity=identity_row, last_inbound_at=written, last_message_at=written
         )
     IdentityAlias.objects.create(identity=names["whatsapp"], kind="whatsapp", type="phone", value="+34600112233")
     IdentityChange.objects.create(
@@ -94,14 +94,14 @@ def _talk(past: Past, now: datetime) -> None:
         started_at=yesterday,
         ended_at=yesterday + timedelta(minutes=30),
     )
-    said = [
+    messages = [
         ("messenger", "¡Hola! ¿Dónde está mi pedido?", {"status": "relayed"}),
         ("messenger", "Thank you for writing to Acme.", {"direction": "out", "role": "SYSTEM", "status": "delivered"}),
         ("messenger", "Hello Ana, one moment.", {"direction": "out", "author": "Ada", "status": "read"}),
         ("messenger", "It left yesterday.", {"direction": "out", "author": "Ada", "status": "delivered"}),
     ]
-    for minute, (kind, text, given) in enumerate(said):
-        past.says(kind, text, yesterday + timedelta(minutes=minute), contact=chat, **given)
+    for minute, (kind, text, fields) in enumerate(messages):
+        past.says(kind, text, yesterday + timedelta(minutes=minute), contact=chat, **fields)
     today = now - timedelta(hours=2)
     open_page = ContactFactory(
         conversation=past.chats["whatsapp"], agent_name="Ben", requested_at=today, started_at=today
@@ -154,7 +154,7 @@ def open_page(client: Client, past: Past, **query: Any) -> str:
     return html.unescape(answer.content.decode())
 
 
-def lines(page: str) -> list[str]:
+def texts_on(page: str) -> list[str]:
     return re.findall(r'<div class="text" dir="auto">(.*?)</div>', page, re.DOTALL)
 
 

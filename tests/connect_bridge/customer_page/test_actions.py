@@ -20,8 +20,8 @@ def test_two_are_joined_with_a_preview_a_reason_and_a_way_back(admin_client: Cli
     assert 'go to <bdi class="mono">+34600112233</bdi>, as before' in preview
     assert "The same full name" in preview
 
-    done = admin_client.post(path, {"reason": "she said so"}, follow=True)
-    page = html.unescape(done.content.decode())
+    answer = admin_client.post(path, {"reason": "she said so"}, follow=True)
+    page = html.unescape(answer.content.decode())
     assert "Now one customer" in page
     merge = Merge.objects.get(reason="she said so")
     assert (merge.made_by, merge.method) == ("admin", "person")
@@ -35,13 +35,13 @@ def test_two_are_joined_with_a_preview_a_reason_and_a_way_back(admin_client: Cli
 
 def test_a_merge_is_taken_apart_later_for_good(admin_client: Client, past: Past) -> None:
     merge = Merge.objects.get(method="person")
-    given = {"customer": str(past.customer.pk), "reason": "two sisters", "keep_apart": "1"}
-    admin_client.post(f"/customers/merges/{merge.pk}/undo/", given)
+    form = {"customer": str(past.customer.pk), "reason": "two sisters", "keep_apart": "1"}
+    admin_client.post(f"/customers/merges/{merge.pk}/undo/", form)
     twitter = past.chats["twitter"].identity
     twitter.refresh_from_db()
     assert twitter.customer_id == twitter.home_id
     assert Apart.objects.get().reason == "two sisters"
-    again = admin_client.post(f"/customers/merges/{merge.pk}/undo/", given, follow=True)
+    again = admin_client.post(f"/customers/merges/{merge.pk}/undo/", form, follow=True)
     assert "undone already" in html.unescape(again.content.decode())
 
 
@@ -52,8 +52,8 @@ def test_a_dismissed_suggestion_is_gone(admin_client: Client, past: Past) -> Non
 
 def test_a_link_code_is_shown_once_with_links_to_the_other_channels(admin_client: Client, past: Past) -> None:
     identity = past.chats["messenger"].identity
-    done = admin_client.post(f"/customers/{past.customer.pk}/code/", {"identity": str(identity.pk)}, follow=True)
-    page = html.unescape(done.content.decode())
+    answer = admin_client.post(f"/customers/{past.customer.pk}/code/", {"identity": str(identity.pk)}, follow=True)
+    page = html.unescape(answer.content.decode())
     assert "https://wa.me/" in page
     assert "https://m.me/" not in page
     assert link_codes_in(page)

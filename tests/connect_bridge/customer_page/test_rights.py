@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from people.models import TranscriptRead
-from tests.connect_bridge.customer_page.kit import Past, client_of, lines
+from tests.connect_bridge.customer_page.kit import Past, client_of, texts_on
 
 pytestmark = pytest.mark.django_db
 
@@ -28,8 +28,8 @@ def test_who_reads_with_numbers_hidden_finds_nothing_by_searching_for_them(past:
     past.says("whatsapp", "My card is 4111 1111 1111 1111", datetime.now(UTC))
     viewer = client_of("Viewer")
     page = html.unescape(viewer.get(f"/customers/{past.customer.pk}/", {"q": "4111"}).content.decode())
-    assert "4111" not in "".join(lines(page))
-    assert len(lines(page)) == 8
+    assert "4111" not in "".join(texts_on(page))
+    assert len(texts_on(page)) == 8
 
 
 def test_a_stranger_is_sent_to_sign_in(past: Past) -> None:

@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from connect_bridge.customer_page.timeline_queries import PAGE
 from connect_bridge.models import Contact, Message
 from customers.models import Identity
-from tests.connect_bridge.customer_page.kit import Past, lines, many, open_page
+from tests.connect_bridge.customer_page.kit import Past, many, open_page, texts_on
 from tests.factories import IdentityFactory, MessageFactory
 
 pytestmark = pytest.mark.django_db
@@ -26,15 +26,15 @@ def test_one_stream_holds_all_channels_in_order_with_days_chats_and_hand_overs(
     admin_client: Client, past: Past
 ) -> None:
     page = open_page(admin_client, past)
-    said = lines(page)
-    assert said[:4] == [
+    texts = texts_on(page)
+    assert texts[:4] == [
         "¡Hola! ¿Dónde está mi pedido?",
         "Thank you for writing to Acme.",
         "Hello Ana, one moment.",
         "It left yesterday.",
     ]
-    assert said[4].startswith("It still has not arrived.")
-    assert len(said) == 7
+    assert texts[4].startswith("It still has not arrived.")
+    assert len(texts) == 7
     assert len(re.findall('class="between day"', page)) >= 2
     assert "Chat on Messenger ·" in page
     assert "Chat on Messenger ended ·" in page
@@ -57,15 +57,15 @@ def test_one_stream_holds_all_channels_in_order_with_days_chats_and_hand_overs(
 )
 def test_filters_and_search_leave_what_fits(admin_client: Client, past: Past, query, expected) -> None:
     page = open_page(admin_client, past, **query)
-    said = lines(page)
-    assert len(said) == len(expected)
-    assert all(text.startswith(begin) for text, begin in zip(said, expected, strict=True))
+    texts = texts_on(page)
+    assert len(texts) == len(expected)
+    assert all(text.startswith(begin) for text, begin in zip(texts, expected, strict=True))
     assert ("Nothing fits these filters" in page) is not expected
 
 
 def test_one_chat_can_be_read_alone(admin_client: Client, past: Past) -> None:
     contact = Contact.objects.get(state="ended")
-    assert len(lines(open_page(admin_client, past, contact=contact.pk))) == 4
+    assert len(texts_on(open_page(admin_client, past, contact=contact.pk))) == 4
 
 
 def test_pages_follow_one_another_without_gap_or_repeat(admin_client: Client, past: Past) -> None:
@@ -74,7 +74,7 @@ def test_pages_follow_one_another_without_gap_or_repeat(admin_client: Client, pa
     address, seen = f"/customers/{past.customer.pk}/", []
     while address:
         page = html.unescape(admin_client.get(address).content.decode())
-        seen = lines(page) + seen
+        seen = texts_on(page) + seen
         older = re.search(r'href="(\?[^"]*before=[^"]+)">Older', page)
         address = f"/customers/{past.customer.pk}/{older[1]}" if older else ""
     assert len(seen) == total
@@ -87,17 +87,17 @@ def test_the_way_back_is_the_way_there(admin_client: Client, past: Past) -> None
     older = parse_qs(urlsplit(re.search(r'href="(\?[^"]*before=[^"]+)">Older', latest)[1]).query)["before"][0]
     before = open_page(admin_client, past, before=older)
     newer = parse_qs(urlsplit(re.search(r'href="(\?[^"]*after=[^"]+)">Newer', before)[1]).query)["after"][0]
-    assert lines(open_page(admin_client, past, after=newer)) == lines(latest)
+    assert texts_on(open_page(admin_client, past, after=newer)) == texts_on(latest)
 
 
 def test_a_link_to_a_message_opens_its_page_around_it(admin_client: Client, past: Past) -> None:
     many(past, 5 * PAGE)
-    wanted = Message.objects.get(text__startswith="Line 40 of")
-    page = open_page(admin_client, past, at=wanted.pk)
-    said = lines(page)
-    assert said[PAGE // 2].startswith("Line 40 of") or len(said) < PAGE
-    assert f'id="m-{wanted.pk}"' in page
-    assert f'data-target="m-{wanted.pk}"' in page
+    message = Message.objects.get(text__startswith="Line 40 of")
+    page = open_page(admin_client, past, at=message.pk)
+    texts = texts_on(page)
+    assert texts[PAGE // 2].startswith("Line 40 of") or len(texts) < PAGE
+    assert f'id="m-{message.pk}"' in page
+    assert f'data-target="m-{message.pk}"' in page
 
 
 def test_a_day_on_the_map_opens_at_its_beginning(admin_client: Client, past: Past) -> None:

@@ -75,9 +75,9 @@ def tell(text: str = "hello", **account) -> Story:
 def decide(identity: Identity, text: str) -> None:
     """Leave what somebody decided about who a customer is, and what they allow."""
     low, high = sorted((identity.home, CustomerFactory(display_name=text[:200])), key=lambda customer: customer.pk)
-    given = {"low": low, "high": high, "reason": text[:300]}
-    Merge.objects.create(**given, method="person", made_at=timezone.now(), made_by=text[:150], evidence={"a": text})
-    Apart.objects.create(**given, at=timezone.now(), by=text[:150])
+    pair = {"low": low, "high": high, "reason": text[:300]}
+    Merge.objects.create(**pair, method="person", made_at=timezone.now(), made_by=text[:150], evidence={"a": text})
+    Apart.objects.create(**pair, at=timezone.now(), by=text[:150])
     make_link_code(identity.home_id, identity.pk, by=text)
     Consent.objects.create(
         identity=identity, purpose="marketing", granted=True, source="api", topic=text[:64], at=timezone.now()

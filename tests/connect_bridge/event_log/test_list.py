@@ -64,15 +64,15 @@ def test_the_list_is_filtered(admin_client: Client, query: dict[str, str], expec
     }
     names = {str(row.pk): name for name, row in rows.items()}
 
-    assert {names[one] for one in listed_ids(admin_client, **query)} == expected
+    assert {names[key] for key in listed_ids(admin_client, **query)} == expected
 
 
 def test_one_account_can_be_listed_alone(admin_client: Client) -> None:
-    mine = dead_send()
+    send = dead_send()
     dead_send()
-    account = str(mine.conversation.account.pk)
+    account = str(send.conversation.account.pk)
 
-    assert listed_ids(admin_client, account=account) == [str(mine.pk)]
+    assert listed_ids(admin_client, account=account) == [str(send.pk)]
 
 
 def test_older_pages_follow(admin_client: Client, monkeypatch) -> None:

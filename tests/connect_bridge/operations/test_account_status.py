@@ -157,16 +157,16 @@ def test_a_refusal_that_is_not_about_credentials_asks_for_none(code: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("days", "state", "said"), [(8, State.LIVE, ""), (3, State.LIVE, "ends on"), (-1, State.RECONNECT, "ended on")]
+    ("days", "state", "notice"), [(8, State.LIVE, ""), (3, State.LIVE, "ends on"), (-1, State.RECONNECT, "ended on")]
 )
-def test_one_hears_of_a_token_before_it_ends(days: int, state: State, said: str) -> None:
+def test_one_hears_of_a_token_before_it_ends(days: int, state: State, notice: str) -> None:
     account = working_account()
     health(account, expires_at=NOW() + timedelta(days=days))
 
     status = status_of(account)
 
     assert status.state == state
-    assert (said in status.notice) if said else not status.notice
+    assert (notice in status.notice) if notice else not status.notice
 
 
 def test_a_longer_silence_than_usual_is_quiet() -> None:

@@ -21,11 +21,11 @@ pytestmark = pytest.mark.django_db
 
 
 def test_many_accounts_take_as_many_queries_as_one(django_assert_num_queries) -> None:
-    one = [working_account()]
-    add_failed_sends(one[0], "blocked")
+    few_accounts = [working_account()]
+    add_failed_sends(few_accounts[0], "blocked")
     with CaptureQueriesContext(connection) as few:
-        account_statuses(one)
-    many = [*one, *(working_account() for _ in range(5))]
+        account_statuses(few_accounts)
+    many = [*few_accounts, *(working_account() for _ in range(5))]
 
     with django_assert_num_queries(len(few)):
         assert len(account_statuses(many)) == 6
@@ -98,4 +98,4 @@ def test_every_error_that_can_happen_is_explained() -> None:
 
     codes = (below(errors.SendFailed) | below(gateway.GatewayError)) - {"failed", "connect"}
     assert codes - set(KNOWN) == set()
-    assert all(one.advice for one in channels().values())
+    assert all(channel.advice for channel in channels().values())

@@ -30,10 +30,10 @@ def test_a_set_up_that_connect_refuses_is_told_with_its_words() -> None:
 def test_a_refused_set_up_shows_however_much_was_written_after_it_and_elsewhere() -> None:
     account, words = working_account(), "Amazon Connect refused StartChatContact: ResourceNotFoundException (404)"
     refused = ConversationFactory(account=account, last_message_at=ago(minutes=4))
-    told = {"error_code": "connect_set_up", "error_detail": words}
+    refusal = {"error_code": "connect_set_up", "error_detail": words}
     for number in range(1, 16):
-        given = told if number == 1 else {}
-        MessageFactory(conversation=refused, sequence=number, created_at=ago(minutes=5, seconds=-number), **given)
+        fields = refusal if number == 1 else {}
+        MessageFactory(conversation=refused, sequence=number, created_at=ago(minutes=5, seconds=-number), **fields)
     for _ in range(25):
         other = ConversationFactory(account=account, last_message_at=NOW())
         MessageFactory(conversation=other, status="relayed", relayed_at=NOW())

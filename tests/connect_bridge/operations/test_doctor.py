@@ -28,7 +28,7 @@ def _amazon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "never-shown")
 
 
-def found(check: str) -> findings.Finding:
+def finding_of(check: str) -> findings.Finding:
     return next(finding for finding in doctor.diagnose() if finding.check == check)
 
 
@@ -71,14 +71,14 @@ def test_every_complaint_comes_with_a_fix() -> None:
 def test_an_account_whose_key_is_gone_is_named(settings: Settings) -> None:
     ChannelAccountFactory(name="Acme on WhatsApp")
     settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
-    assert "add the former key behind the new one" in found("Acme on WhatsApp").said
+    assert "add the former key behind the new one" in finding_of("Acme on WhatsApp").said
 
 
 @pytest.mark.django_db
 def test_an_account_without_a_credential_is_named_but_not_its_secrets() -> None:
     ChannelAccountFactory(name="Acme on WhatsApp")
     ChannelAccount.objects.update(credentials={"account_sid": "AC1", "auth_token": "hunter2"})
-    finding = found("Acme on WhatsApp")
+    finding = finding_of("Acme on WhatsApp")
     assert finding.level is Level.FAILURE
     assert "hunter2" not in finding.said
 
@@ -87,9 +87,9 @@ def test_an_account_without_a_credential_is_named_but_not_its_secrets() -> None:
 def test_an_account_without_routing_fails(settings: Settings) -> None:
     settings.CONNECT_INSTANCE_ID = settings.CONNECT_CONTACT_FLOW_ID = ""
     ChannelAccountFactory(name="routed", connect_instance_id="i", connect_contact_flow_id="f")
-    assert found("Connect routing").level is Level.OK
+    assert finding_of("Connect routing").level is Level.OK
     ChannelAccountFactory(name="lost", connect_instance_id="i")
-    assert (found("Connect routing").level, found("Connect routing").said) == (
+    assert (finding_of("Connect routing").level, finding_of("Connect routing").said) == (
         Level.FAILURE,
         "no instance or contact flow for lost",
     )
@@ -98,7 +98,7 @@ def test_an_account_without_routing_fails(settings: Settings) -> None:
 @pytest.mark.django_db
 def test_secrets_that_this_machine_made_will_not_do_in_production(settings: Settings) -> None:
     settings.IS_LOCAL = False
-    assert (found("SECRET_KEY").level, found("FIELD_ENCRYPTION_KEYS").level) == (Level.FAILURE, Level.FAILURE)
+    assert (finding_of("SECRET_KEY").level, finding_of("FIELD_ENCRYPTION_KEYS").level) == (Level.FAILURE, Level.FAILURE)
 
 
 @pytest.mark.django_db
@@ -120,14 +120,14 @@ def test_no_secret_is_ever_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("minutes", "said"), [(5, "s ahead of the database's"), (-60, "s behind the database's")])
-def test_a_clock_that_is_wrong_is_told(minutes: int, said: str) -> None:
+@pytest.mark.parametrize(("minutes", "expected"), [(5, "s ahead of the database's"), (-60, "s behind the database's")])
+def test_a_clock_that_is_wrong_is_told(minutes: int, expected: str) -> None:
     with time_machine.travel(datetime.now(UTC) + timedelta(minutes=minutes)):
-        clock = found("clock")
+        clock = finding_of("clock")
     seconds, _, words = clock.said.partition(" ")
-    assert (clock.level, words) == (Level.WARNING, said)
+    assert (clock.level, words) == (Level.WARNING, expected)
     assert abs(int(seconds) - abs(minutes) * 60) <= 15  # a busy machine takes its time between two looks at a clock
-    assert found("clock").level is Level.OK
+    assert finding_of("clock").level is Level.OK
 
 
 @pytest.mark.django_db
@@ -143,10 +143,10 @@ def test_what_a_provider_said_is_wrong_is_told_with_both_sides_and_a_fix() -> No
         account=account, points=[{**point, "ours": "https://a", "theirs": "https://b", "fix": "F"}]
     )
 
-    told = found("Acme: Webhook URL")
+    finding = finding_of("Acme: Webhook URL")
 
-    assert (told.level, told.fix) == (Level.FAILURE, "F")
-    assert "Ours: https://a. Theirs: https://b." in told.said
+    assert (finding.level, finding.fix) == (Level.FAILURE, "F")
+    assert "Ours: https://a. Theirs: https://b." in finding.said
 
 
 @pytest.mark.django_db
@@ -155,9 +155,9 @@ def test_a_token_that_ends_is_told_a_week_before(days: int, level: Level | None)
     ends = timezone.now() + timedelta(days=days)
     AccountHealth.objects.create(account=ChannelAccountFactory(name="Acme"), expires_at=ends)
 
-    told = [finding.level for finding in doctor.diagnose() if finding.check == "Acme: token"]
+    levels = [finding.level for finding in doctor.diagnose() if finding.check == "Acme: token"]
 
-    assert told == ([level] if level else [])
+    assert levels == ([level] if level else [])
 
 
 @pytest.fixture
@@ -171,18 +171,18 @@ def connect(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[Non
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("flow", "level", "said"),
+    ("flow", "level", "expected"),
     [
         ("", Level.OK, "is there and published"),
         ("deleted", Level.FAILURE, "ResourceNotFoundException"),
         ("draft", Level.FAILURE, "ContactFlowNotPublishedException"),
     ],
 )
-def test_connect_is_asked_for_every_flow(connect: None, flow: str, level: Level, said: str) -> None:
+def test_connect_is_asked_for_every_flow(connect: None, flow: str, level: Level, expected: str) -> None:
     ChannelAccountFactory(name="Acme", connect_contact_flow_id=flow)
     (finding,) = doctor_connect.routes()
     assert (finding.check, finding.level) == ("flow of Acme", level)
-    assert said in finding.said
+    assert expected in finding.said
     assert bool(finding.fix) == (level is not Level.OK)
 
 
@@ -190,7 +190,7 @@ def test_connect_is_asked_for_every_flow(connect: None, flow: str, level: Level,
 def test_a_rules_flow_is_looked_for_too(connect: None) -> None:
     account = ChannelAccountFactory(name="Acme")
     RoutingRule.objects.create(account=account, words="bill", connect_contact_flow_id="deleted")
-    assert [one.level for one in doctor_connect.routes()] == [Level.FAILURE, Level.OK]
+    assert [finding.level for finding in doctor_connect.routes()] == [Level.FAILURE, Level.OK]
 
 
 @pytest.mark.django_db

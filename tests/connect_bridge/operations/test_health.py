@@ -98,9 +98,9 @@ def test_prometheus_can_read_the_metrics(client: Client) -> None:
 
 @pytest.mark.django_db
 def test_what_came_only_because_we_asked_is_counted_for_each_channel(client: Client) -> None:
-    for kind, found, trouble in (("twitter", 2, ""), ("twitter", 3, "No."), ("whatsapp", 0, "")):
+    for kind, count, trouble in (("twitter", 2, ""), ("twitter", 3, "No."), ("whatsapp", 0, "")):
         account = ChannelAccountFactory(kind=kind)
-        InboundCheck.objects.create(account=account, due_at=timezone.now(), found=found, trouble=trouble)
+        InboundCheck.objects.create(account=account, due_at=timezone.now(), found=count, trouble=trouble)
     families = {
         family.name: family for family in text_string_to_metric_families(client.get("/-/metrics/").content.decode())
     }
@@ -136,12 +136,12 @@ ELSEWHERE = (
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("where", ELSEWHERE)
-@pytest.mark.parametrize("said", ["", "Bearer ", "Bearer wrong", "Basic cmlnaHQ6", "Token right", "right"])
+@pytest.mark.parametrize("header", ["", "Bearer ", "Bearer wrong", "Basic cmlnaHQ6", "Token right", "right"])
 @pytest.mark.parametrize("token", ["", "right"])
-def test_a_stranger_learns_one_word(where: dict[str, str], said: str, token: str, settings: Settings) -> None:
+def test_a_stranger_learns_one_word(where: dict[str, str], header: str, token: str, settings: Settings) -> None:
     settings.MONITORING_TOKEN = token
     InboundEntryFactory(created_at=timezone.now() - LONG_AGO)
-    stranger = Client(**where, headers={"authorization": said})
+    stranger = Client(**where, headers={"authorization": header})
 
     assert stranger.get("/-/health/").json() == {"status": "degraded"}
     refusal = stranger.get("/-/metrics/")

@@ -41,10 +41,10 @@ def refuse(bridge: Bridge, poisonous: Callable[[str], bool]) -> None:
 
 def long_ago(*texts: str, relayed: timedelta | None = None) -> None:
     """Let these have been written 20 minutes ago, tried often and, maybe, relayed so long ago."""
-    given: dict[str, Any] = {"created_at": timezone.now() - LONG, "attempts": poison_messages.ATTEMPTS}
+    fields: dict[str, Any] = {"created_at": timezone.now() - LONG, "attempts": poison_messages.ATTEMPTS}
     if relayed is not None:
-        given["relayed_at"] = timezone.now() - relayed
-    Message.objects.filter(text__in=texts).update(**given)
+        fields["relayed_at"] = timezone.now() - relayed
+    Message.objects.filter(text__in=texts).update(**fields)
 
 
 def attempts_at(text: str) -> int:

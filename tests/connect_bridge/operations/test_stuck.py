@@ -36,9 +36,9 @@ def test_a_notice_whose_chat_is_over_waits_for_nobody() -> None:
 
 @pytest.mark.parametrize("kind", Kind)
 def test_a_row_that_waits_for_over_a_minute_is_stuck_with_a_reason_and_a_prospect(processes: None, kind: Kind) -> None:
-    made = make_row(kind)
+    waiting = make_row(kind)
     row = only()
-    assert (row.kind, row.id) == (kind, str(made.pk))
+    assert (row.kind, row.id) == (kind, str(waiting.pk))
     assert abs((timezone.now() - row.since).total_seconds() - 120) < 5
     assert row.why
     assert row.next
@@ -107,9 +107,9 @@ def test_a_send_behind_another_says_so(processes: None) -> None:
     first = OutboxEntryFactory(created_at=ago(200), attempts=2, error_code="unavailable", due_at=ago(-9))
     later = MessageFactory(conversation=first.conversation, direction="out")
     OutboxEntryFactory(message=later, created_at=ago(150))
-    one, two = stuck.find_stuck().rows
-    assert (one.why, one.next_at) == ("unavailable (2 attempts)", first.due_at)
-    assert two.why == "An earlier message of its conversation goes first."
+    first_row, second_row = stuck.find_stuck().rows
+    assert (first_row.why, first_row.next_at) == ("unavailable (2 attempts)", first.due_at)
+    assert second_row.why == "An earlier message of its conversation goes first."
 
 
 def test_a_send_on_a_disabled_account_waits_for_a_person(processes: None) -> None:
@@ -148,10 +148,10 @@ def test_what_is_looked_for_and_what_is_left_to_a_person_are_told_apart(processe
 
 
 def test_the_oldest_are_shown_and_all_are_counted(processes: None) -> None:
-    made = [make_row(Kind.INTAKE, age=100 + number) for number in range(5)]
-    found = stuck.find_stuck(limit=2)
-    assert [row.id for row in found.rows] == [str(made[4].pk), str(made[3].pk)]
-    assert found.counts[Kind.INTAKE] == found.total == 5
+    rows = [make_row(Kind.INTAKE, age=100 + number) for number in range(5)]
+    report = stuck.find_stuck(limit=2)
+    assert [row.id for row in report.rows] == [str(rows[4].pk), str(rows[3].pk)]
+    assert report.counts[Kind.INTAKE] == report.total == 5
 
 
 def test_it_asks_the_database_as_often_for_many_rows_as_for_one(django_assert_num_queries: Any) -> None:
@@ -167,21 +167,21 @@ def test_it_asks_the_database_as_often_for_many_rows_as_for_one(django_assert_nu
 
 def test_a_hundred_thousand_settled_rows_do_not_slow_it_down() -> None:
     entry = InboundEntryFactory(created_at=ago(120))
-    given = {"delivery": entry.delivery_id, "account": entry.account_id}
+    params = {"delivery": entry.delivery_id, "account": entry.account_id}
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO channels_app_inboundentry (delivery_id, account_id, key, type, sender, shard, event, state,"
             " outcome, attempts, due_at, created_at) SELECT %(delivery)s, %(account)s, 'k' || n, 'message', 's', 0,"
             " '{}', CASE WHEN n <= 2000 THEN 'pending' ELSE 'done' END, '', 0, now(), now() - interval '5 minutes'"
             " FROM generate_series(1, 100000) AS n",
-            given,
+            params,
         )
         cursor.execute("ANALYZE channels_app_inboundentry")
-    with CaptureQueriesContext(connection) as asked:
-        found = stuck.find_stuck()
-    assert (found.counts[Kind.INTAKE], len(found.rows)) == (2001, stuck.SHOWN)
-    assert asked.captured_queries
-    for query in asked.captured_queries:
+    with CaptureQueriesContext(connection) as queries:
+        report = stuck.find_stuck()
+    assert (report.counts[Kind.INTAKE], len(report.rows)) == (2001, stuck.SHOWN)
+    assert queries.captured_queries
+    for query in queries.captured_queries:
         with connection.cursor() as cursor:
             cursor.execute("EXPLAIN " + query["sql"].replace("%", "%%"), [])
             plan = "\n".join(row[0] for row in cursor.fetchall())

@@ -67,11 +67,11 @@ def test_a_stranger_is_asked_who_they_are() -> None:
 
 def test_the_api_tells_the_same(admin_client: Client, processes: None) -> None:
     make_rows_of_all_kinds()
-    told = admin_client.get("/api/v1/stuck/").json()
-    assert told["counts"] == dict.fromkeys([kind.value for kind in Kind], 1)
-    assert {row["kind"] for row in told["rows"]} == set(told["counts"])
-    one = admin_client.get("/api/v1/stuck/", {"kind": "outbox", "limit": 1}).json()
-    assert (one["counts"], len(one["rows"])) == ({"outbox": 1}, 1)
+    answer = admin_client.get("/api/v1/stuck/").json()
+    assert answer["counts"] == dict.fromkeys([kind.value for kind in Kind], 1)
+    assert {row["kind"] for row in answer["rows"]} == set(answer["counts"])
+    limited = admin_client.get("/api/v1/stuck/", {"kind": "outbox", "limit": 1}).json()
+    assert (limited["counts"], len(limited["rows"])) == ({"outbox": 1}, 1)
 
 
 @pytest.mark.parametrize(
@@ -90,18 +90,18 @@ def test_the_schema_describes_it(admin_client: Client) -> None:
 def test_the_command_says_why_and_what_next(processes: None) -> None:
     assert run() == (0, "Nothing is stuck.\n")
     entry = make_row(Kind.UNCERTAIN)
-    code, said = run()
+    code, output = run()
     assert code == 3
-    assert f"uncertain: 1\n  {entry.pk}" in said
-    assert "why:  The line broke." in said
-    assert "next: The messenger is asked" in said
+    assert f"uncertain: 1\n  {entry.pk}" in output
+    assert "why:  The line broke." in output
+    assert "next: The messenger is asked" in output
 
 
 def test_the_command_tells_it_as_json(processes: None) -> None:
     make_rows_of_all_kinds()
-    code, said = run("--json")
-    told = json.loads(said)
-    assert (code, len(told["rows"])) == (3, len(Kind))
+    code, output = run("--json")
+    answer = json.loads(output)
+    assert (code, len(answer["rows"])) == (3, len(Kind))
 
 
 def test_the_metrics_count_each_kind(client: Client) -> None:

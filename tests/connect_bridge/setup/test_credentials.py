@@ -61,7 +61,7 @@ def test_good_credentials_make_the_draft_an_account(supervisor: Client, world: R
     assert account.credentials == GOOD[kind]
     assert account.address == GOOD[kind][ADDRESS[kind]]
     assert not SetupDraft.objects.exists()
-    assert {one.set_by for one in account.secrets.all()} == {"ana"}
+    assert {secret.set_by for secret in account.secrets.all()} == {"ana"}
     assert account.history.get().history_change_reason == "new shop"
 
 
@@ -129,9 +129,9 @@ def test_a_secret_is_dropped_only_when_the_provider_knows_the_new_one(
     refused = supervisor.post(step(account, "credentials"), typed({**open_part, SPOILT[kind]: "CANARY-unknown"}))
     account.refresh_from_db()
     kept = account.credentials
-    for one in world.world.part(Phones).of(kind):
-        if one.address == account.address:
-            one.credentials[SPOILT[kind]] = "CANARY-the-new-one-77aa"
+    for account_there in world.world.part(Phones).of(kind):
+        if account_there.address == account.address:
+            account_there.credentials[SPOILT[kind]] = "CANARY-the-new-one-77aa"
     supervisor.post(step(account, "credentials"), typed({**open_part, SPOILT[kind]: "CANARY-the-new-one-77aa"}))
 
     account.refresh_from_db()
@@ -142,8 +142,8 @@ def test_a_secret_is_dropped_only_when_the_provider_knows_the_new_one(
     left = account.former_credentials_until - timezone.now()
     assert timedelta(hours=23, minutes=59) < left <= timedelta(hours=24)
     assert account.history.first().notes == [f"secret replaced: {SPOILT[kind]}"]
-    known = account.secrets.get(key=SPOILT[kind])
-    assert (known.tail, known.set_by) == ("77aa", "ana")
+    secret = account.secrets.get(key=SPOILT[kind])
+    assert (secret.tail, secret.set_by) == ("77aa", "ana")
     assert "CANARY" not in raw_rows()
 
 

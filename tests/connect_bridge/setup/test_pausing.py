@@ -25,7 +25,7 @@ def test_too_fast_in_one_conversation_spares_the_others_of_the_account_their_own
     first = talk()
     second = beside(first)
     messenger.will_answer(too_fast(60))
-    said = [say(first, "one"), say(second, "two")]
+    messages = [say(first, "one"), say(second, "two")]
     sender.drain(first.id)
     assert sender.drain(second.id) == 0
     assert sender.sweep() == []
@@ -33,7 +33,7 @@ def test_too_fast_in_one_conversation_spares_the_others_of_the_account_their_own
     let_pass(61)
     assert set(sender.sweep()) == {first.id, second.id}
     sender.drain_all([first.id, second.id])
-    assert [states_of(message) for message in said] == [["accepted", "accepted"]] * 2
+    assert [states_of(message) for message in messages] == [["accepted", "accepted"]] * 2
 
 
 def test_another_account_goes_on(messenger: FakeMessenger) -> None:
@@ -94,15 +94,15 @@ def test_what_a_pause_holds_up_for_more_than_a_quarter_of_an_hour_is_given_up_at
     first = talk()
     second = beside(first)
     messenger.will_answer(too_fast(3 * 3600))
-    said = [say(first, "one"), say(second, "two", " and more")]
+    messages = [say(first, "one"), say(second, "two", " and more")]
     sender.drain(first.id)
     settled_signals.clear()
     sender.sweep()
     assert messenger.texts == ["one"]
-    assert [states_of(message) for message in said] == [["failed", "dead"], ["failed", "dead", "dead"]]
-    assert said[1].error_code == "throttled"
-    assert said[1].error_detail == "Gave up: the messenger takes nothing from this account for 180 min."
-    assert [signal["message_id"] for signal in settled_signals] == [said[1].id]
+    assert [states_of(message) for message in messages] == [["failed", "dead"], ["failed", "dead", "dead"]]
+    assert messages[1].error_code == "throttled"
+    assert messages[1].error_detail == "Gave up: the messenger takes nothing from this account for 180 min."
+    assert [signal["message_id"] for signal in settled_signals] == [messages[1].id]
 
 
 def test_a_message_that_comes_near_the_end_of_a_long_pause_waits_for_it(messenger: FakeMessenger) -> None:

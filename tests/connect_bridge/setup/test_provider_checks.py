@@ -34,19 +34,19 @@ def test_each_point_is_asked_singly_and_tells_what_is_wrong(
     account = save_account(kind, "Shop", GOOD[kind])
     names = re.findall(r'data-point="([^"]+)"', supervisor.get(step(account, "verify")).content.decode())
 
-    said = {}
+    answers = {}
     for name in names:
         answer = supervisor.post(reverse("channel-check", args=[account.pk]), {"name": name})
-        said[name] = answer.content.decode()
+        answers[name] = answer.content.decode()
 
     address = {"twitter": "Webhook registered", "messenger": "Webhook of the app"}.get(kind, names[2])
     assert len(names) == 4
-    assert "✓" in said[names[0]]
-    assert "✗" in said[address]
-    assert f"/webhooks/{kind}/{account.pk}/" in said[address]
-    assert "Register our address" in said[address]
+    assert "✓" in answers[names[0]]
+    assert "✗" in answers[address]
+    assert f"/webhooks/{kind}/{account.pk}/" in answers[address]
+    assert "Register our address" in answers[address]
     assert [point["name"] for point in AccountHealth.objects.get(account=account).points] == names
-    assert "CANARY" not in "".join(said.values())
+    assert "CANARY" not in "".join(answers.values())
 
 
 def test_an_unknown_point_is_not_asked(supervisor: Client, world: RunningWorld) -> None:
@@ -59,7 +59,7 @@ def test_each_account_is_asked_about_by_itself_once_in_a_while(world: RunningWor
     account = save_account("whatsapp", "Acme", GOOD["whatsapp"])
     switched_off = save_account("messenger", "Off", GOOD["messenger"])
     ChannelAccount.objects.filter(pk=switched_off.pk).update(enabled=False)
-    assert [one.pk for one in provider_checks.due()] == [account.pk]
+    assert [row.pk for row in provider_checks.due()] == [account.pk]
 
     ask_how_it_is_set_up(str(account.pk))
     ask_how_it_is_set_up(str(switched_off.pk))

@@ -26,10 +26,10 @@ def test_the_test_is_over_only_when_an_answer_came_back(supervisor: Client) -> N
 
     before = supervisor.post(status).content.decode()
     entry = InboundEntryFactory(delivery__account=account)
-    asked = MessageFactory(conversation=conversation, text=f"Parley test {code}", entry=entry)
+    message = MessageFactory(conversation=conversation, text=f"Parley test {code}", entry=entry)
     received = supervisor.post(status).content.decode()
-    asked.relayed_at, asked.status = timezone.now(), "relayed"
-    asked.save()
+    message.relayed_at, message.status = timezone.now(), "relayed"
+    message.save()
     answer = OutboxEntryFactory(message__conversation=conversation).message
     answered = supervisor.post(status).content.decode()
     answer.status, answer.settled_at = "delivered", timezone.now()
@@ -94,7 +94,7 @@ def test_a_test_that_fails_says_why(supervisor: Client) -> None:
         provider_code="63015",
     )
 
-    told = supervisor.post(reverse("channel-test-status", args=[account.pk])).content.decode()
+    answer_page = supervisor.post(reverse("channel-test-status", args=[account.pk])).content.decode()
 
-    assert failed.provider_code in told
-    assert "join code" in told
+    assert failed.provider_code in answer_page
+    assert "join code" in answer_page

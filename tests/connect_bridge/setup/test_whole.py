@@ -85,8 +85,8 @@ class Product:
     def register(self, kind: str, **changed: str) -> None:
         """Tell the world of our account there, or change what it knows; its webhook stays."""
         credentials = NEW[kind] | changed
-        known = {(one["kind"], one["address"]): one for one in self.call("GET", "/phones/accounts")}
-        url = known.get((kind, credentials[ADDRESS[kind]]), {}).get("webhook_url", "")
+        accounts = {(account["kind"], account["address"]): account for account in self.call("GET", "/phones/accounts")}
+        url = accounts.get((kind, credentials[ADDRESS[kind]]), {}).get("webhook_url", "")
         self.call("POST", "/phones/accounts", {"kind": kind, "credentials": credentials, "webhook_url": url})
 
     def write(self, kind: str, text: str, person: str = "") -> list[dict[str, Any]]:
@@ -117,14 +117,14 @@ def running(database: str) -> Iterator[Product]:
     command = [sys.executable, str(MANAGE), "sandbox", "--port", str(port)]
     environment = {**os.environ, "DATABASE_URL": database, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, text=True) as run:
-        said: list[str] = []
+        output: list[str] = []
         ready = threading.Event()
-        reader = threading.Thread(target=listen, args=(run, said, ready))
+        reader = threading.Thread(target=listen, args=(run, output, ready))
         reader.start()
         try:
-            assert ready.wait(START), "".join(said)
-            assert run.poll() is None, "".join(said)
-            told = "".join(said)
+            assert ready.wait(START), "".join(output)
+            assert run.poll() is None, "".join(output)
+            told = "".join(output)
             password, world = re.search(r"password (\w+)", told), re.search(r"World\s+(http\S+)", told)
             assert password, told
             assert world, told
@@ -135,10 +135,10 @@ def running(database: str) -> Iterator[Product]:
             reader.join(10)
 
 
-def listen(run: subprocess.Popen[str], said: list[str], ready: threading.Event) -> None:
+def listen(run: subprocess.Popen[str], output: list[str], ready: threading.Event) -> None:
     assert run.stdout is not None
     for line in run.stdout:
-        said.append(line)
+        output.append(line)
         if "Ctrl-C" in line:
             ready.set()
     ready.set()
@@ -163,17 +163,17 @@ async def to_step(page: Page, name: str) -> None:
 async def checked(page: Page) -> str:
     """Run the checks and return what they came to."""
     await page.get_by_role("button", name="Run the checks").wait_for()
-    said = page.locator("#checks-said")
+    output = page.locator("#checks-said")
     if await page.get_by_role("button", name="Run the checks").is_enabled():
         await page.get_by_role("button", name="Run the checks").click()
-    await expect(said).to_have_text(re.compile("to mend|All is well"), timeout=ROUND)
-    return str(await said.inner_text())
+    await expect(output).to_have_text(re.compile("to mend|All is well"), timeout=ROUND)
+    return str(await output.inner_text())
 
 
 def account_of(page: Page) -> str:
-    found = re.search(r"/channels/([0-9a-f-]{36})/", page.url)
-    assert found
-    return found[1]
+    match = re.search(r"/channels/([0-9a-f-]{36})/", page.url)
+    assert match
+    return match[1]
 
 
 async def set_up(product: Product, here: Desk, kind: str) -> Page:
@@ -204,7 +204,7 @@ async def set_up(product: Product, here: Desk, kind: str) -> Page:
     await page.get_by_role("button", name="Save and go on").click()
 
     await page.get_by_role("button", name="Send test message").click()
-    assert all(one["status"] == 200 for one in product.write(kind, await page.locator("#test-text").inner_text()))
+    assert all(answer["status"] == 200 for answer in product.write(kind, await page.locator("#test-text").inner_text()))
     await expect(page.locator("#trip")).to_contain_text("It works", timeout=ROUND)
     await page.get_by_role("link", name="See it live").click()
 
@@ -232,7 +232,7 @@ async def well_again(product: Product, here: Desk, kind: str) -> Page:
     assert await checked(page) == "All is well."
     deadline = time.monotonic() + ROUND / 1000
     while True:  # the page shows a moment: on a busy machine the round may not be over
-        assert all(one["status"] == 200 for one in product.write(kind, "Are you there again?"))
+        assert all(answer["status"] == 200 for answer in product.write(kind, "Are you there again?"))
         page = await live_page(product, here, kind)
         if "Live" in await page.locator(".p-state").first.inner_text():
             return page
@@ -283,7 +283,7 @@ async def test_a_wrong_secret_is_named(product: Product, here: Desk) -> None:
     await live_page(product, here, "twitter")
     product.register("twitter", consumer_secret="rotated-at-x-but-not-here-000000")
 
-    assert [one["status"] for one in product.write("twitter", "hello?")] == [401]
+    assert [answer["status"] for answer in product.write("twitter", "hello?")] == [401]
 
     page = await live_page(product, here, "twitter")
     await expect(page.locator(".p-state").first).to_have_text(re.compile("Broken"))
@@ -348,7 +348,7 @@ async def test_a_failed_send_is_replayed_and_reaches_the_customer(product: Produ
     page = await live_page(product, here, "messenger")
     log = f"{product.url}/admin/events/?account={account_of(page)}&direction=out"
     product.register("messenger", token_expires_at="1")
-    assert all(one["status"] == 200 for one in product.write("messenger", "Is anybody there?", STRANGER))
+    assert all(answer["status"] == 200 for answer in product.write("messenger", "Is anybody there?", STRANGER))
     row = page.locator(".p-events tbody tr:has([data-way=out])")
     await until_listed(page, f"{log}&fate=failed", row)
     await expect(row).to_contain_text("Session has expired")
