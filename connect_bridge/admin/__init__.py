@@ -1,4 +1,4 @@
-"""Admin pages of the bridge's tables, by subject."""
+"""Admin pages of Connect chats, their messages and sends, and of the processes that carry them."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The event log: webhook deliveries, one message's way hop by hop, and what was replayed."""
+"""The event log: webhook deliveries, one message's way step by step, and what was replayed."""
