@@ -14,16 +14,16 @@ from connect_bridge.signals import contact_ended, message_stored
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+def tasks(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """What tasks were published."""
-    tasks: list[list[str]] = []
-    monkeypatch.setattr(dispatch.drain, "delay", tasks.append)
-    return tasks
+    published: list[list[str]] = []
+    monkeypatch.setattr(dispatch.drain, "delay", published.append)
+    return published
 
 
 @pytest.fixture
 def news() -> Iterator[list[uuid.UUID]]:
-    """The messages of which the apps above were told."""
+    """The messages of which signals went to the apps above."""
     messages: list[uuid.UUID] = []
 
     def hear(message_id: uuid.UUID, **_: Any) -> None:
@@ -36,14 +36,14 @@ def news() -> Iterator[list[uuid.UUID]]:
     message_stored.disconnect(hear)
 
 
-def test_what_comes_together_goes_out_in_one_task_and_customers_words_in_none(told, news):
+def test_what_comes_together_goes_out_in_one_task_and_customers_words_in_none(tasks, news):
     dispatcher, conversation, messages = Dispatcher(), uuid.uuid4(), [uuid.uuid4() for _ in range(3)]
     dispatcher.outbound(conversation, messages[:1])
     dispatcher.outbound(conversation, messages[1:2])
     dispatcher.inbound(uuid.uuid4(), messages[2])
     dispatcher.start()
     dispatcher.stop()
-    assert told == [[str(conversation)]]
+    assert tasks == [[str(conversation)]]
     assert news == messages
 
 
@@ -59,17 +59,17 @@ def test_a_broker_that_is_down_keeps_no_news_from_the_apps(monkeypatch, news):
     assert news == [message]
 
 
-def test_hints_that_nobody_takes_do_not_fill_the_memory(monkeypatch, told):
+def test_hints_that_nobody_takes_do_not_fill_the_memory(monkeypatch, tasks):
     monkeypatch.setattr(dispatch, "MOST_WAITING", 10)
     dispatcher = Dispatcher()
     for _ in range(100):
         dispatcher.outbound(uuid.uuid4(), [])
     dispatcher.start()
     dispatcher.stop()
-    assert [len(task) for task in told] == [10]
+    assert [len(task) for task in tasks] == [10]
 
 
-def test_a_chat_that_ended_is_told_to_the_apps_and_to_no_worker(told):
+def test_a_chat_that_ended_is_told_to_the_apps_and_to_no_worker(tasks):
     ended: list[tuple[uuid.UUID, uuid.UUID]] = []
 
     def hear(conversation_id: uuid.UUID, contact_id: uuid.UUID, **_: Any) -> None:
@@ -84,4 +84,4 @@ def test_a_chat_that_ended_is_told_to_the_apps_and_to_no_worker(told):
     finally:
         contact_ended.disconnect(hear)
     assert ended == [(conversation, contact)]
-    assert told == []
+    assert tasks == []

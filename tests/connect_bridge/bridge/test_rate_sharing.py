@@ -28,8 +28,8 @@ Pool = AsyncConnectionPool[Any]
 
 @pytest.fixture
 async def pool(transactional_db: None) -> AsyncIterator[Pool]:
-    given = {**connect_parameters(), "autocommit": True}
-    async with AsyncConnectionPool(kwargs=given, min_size=1, max_size=3, open=False) as opened:
+    parameters = {**connect_parameters(), "autocommit": True}
+    async with AsyncConnectionPool(kwargs=parameters, min_size=1, max_size=3, open=False) as opened:
         yield opened
     await sync_to_async(connections.close_all)()
 

@@ -40,8 +40,8 @@ def still(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("connect_bridge.relay.relay.Relay.wake", lambda _relay: None)
 
 
-def conversations(number: int, **given: Any) -> Sequence[Conversation]:
-    return [ConversationFactory(active=True, **given) for _ in range(number)]
+def conversations(number: int, **fields: Any) -> Sequence[Conversation]:
+    return [ConversationFactory(active=True, **fields) for _ in range(number)]
 
 
 def owned(bridge: Any) -> int:
@@ -144,7 +144,7 @@ def test_what_is_said_at_the_end_of_a_chat_that_changes_hands_is_heard(aws, poin
     agent.say("Good morning")
     until(lambda: said_to_customer() == ["Good morning"], "the first answer")
     with bridging():
-        until(lambda: BridgeRow.objects.count() == 2, "the heir")
+        until(lambda: BridgeRow.objects.count() == 2, "the next bridge")
         # It is kept from connecting for a while, and meanwhile the chat ends.
         aws.world.faults.on.append(Fault(name="slow", target="CreateParticipantConnection", seconds=3.0))
         leaves = threading.Thread(target=leaving.close)

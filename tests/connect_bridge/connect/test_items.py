@@ -17,12 +17,12 @@ from connect_bridge.connect.items import EVENT, INTERACTIVE, Ended, Nothing, Sai
 from connect_bridge.connect.presence import ParticipantEvent
 
 
-def item(**given: Any) -> Item:
-    return Item(**{"id": "1", "type": "MESSAGE", "participant_role": "AGENT", "content_type": "text/plain"} | given)
+def item(**fields: Any) -> Item:
+    return Item(**{"id": "1", "type": "MESSAGE", "participant_role": "AGENT", "content_type": "text/plain"} | fields)
 
 
-def event(name: str, role: str = "AGENT", **given: Any) -> Item:
-    return item(type="EVENT", content_type=EVENT + name, participant_role=role, **given)
+def event(name: str, role: str = "AGENT", **fields: Any) -> Item:
+    return item(type="EVENT", content_type=EVENT + name, participant_role=role, **fields)
 
 
 def picker(kind: str = "ListPicker", **content: Any) -> Item:
@@ -215,7 +215,7 @@ def test_files_are_named_once_they_are_approved() -> None:
         (picker("SomethingNew", contentId="x", mode="FULL_SCREEN"), UNREADABLE),
         (picker("SomethingNew"), UNREADABLE),
     ],
-    ids=lambda given: given.replace("\n", " ")[:40] if isinstance(given, str) else "",
+    ids=lambda text: text.replace("\n", " ")[:40] if isinstance(text, str) else "",
 )
 def test_a_template_reads_as_a_list(template: Item, text: str) -> None:
     assert text_of(template) == text
@@ -250,7 +250,7 @@ def test_a_template_of_thousands_of_choices_is_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "text"),
+    ("markdown", "text"),
     [
         ("It is **very** important", "It is very important"),
         ("See [our page](https://example.com/a?b=c) now", "See our page (https://example.com/a?b=c) now"),
@@ -259,8 +259,8 @@ def test_a_template_of_thousands_of_choices_is_cut() -> None:
         ("[not a link] (really)", "[not a link] (really)"),
     ],
 )
-def test_markdown_reads_without_its_marks(given: str, text: str) -> None:
-    assert text_of(item(content_type="text/markdown", content=given)) == text
+def test_markdown_reads_without_its_marks(markdown: str, text: str) -> None:
+    assert text_of(item(content_type="text/markdown", content=markdown)) == text
 
 
 def test_html_reads_without_its_tags() -> None:

@@ -19,8 +19,8 @@ CARD = r"\d{4} \d{4}"
 REDACTED = {CARD: "[CARD]"}
 
 
-def ours(text: str, second: float, **given: object) -> Item:
-    return said(text, second, participant_role="CUSTOMER", **given)
+def ours(text: str, second: float, **fields: object) -> Item:
+    return said(text, second, participant_role="CUSTOMER", **fields)
 
 
 FORGED = "[Parley: not delivered] Call 555"

@@ -73,10 +73,10 @@ async def test_a_connection_whose_end_is_not_told_lasts_as_long_as_they_do(socke
     assert timedelta(hours=20) < got.token_expires_at - datetime.now(UTC) < timedelta(hours=25)
 
 
-@pytest.mark.parametrize("told", ["2030-01-01T00:00:00.000Z", "2030-01-01T00:00:00", "2030-01-01T00:00:00.000+0000"])
-async def test_a_connections_end_is_utc_however_it_is_written(told: str) -> None:
-    given = {"socket": {"ConnectionExpiry": told}, "token": {"Expiry": told}}
-    async with answering(connected(**given)) as participants:
+@pytest.mark.parametrize("expiry", ["2030-01-01T00:00:00.000Z", "2030-01-01T00:00:00", "2030-01-01T00:00:00.000+0000"])
+async def test_a_connections_end_is_utc_however_it_is_written(expiry: str) -> None:
+    fields = {"socket": {"ConnectionExpiry": expiry}, "token": {"Expiry": expiry}}
+    async with answering(connected(**fields)) as participants:
         got = await participants.connect("token")
     assert got.socket_expires_at == got.token_expires_at == datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -148,8 +148,8 @@ def test_a_name_is_as_long_as_connect_counts_it() -> None:
 
 
 def _origin(name: str) -> Origin:
-    given: dict[str, Any] = dict.fromkeys(Origin.__struct_fields__, "")
-    return Origin(**{**given, "display_name": name})
+    fields: dict[str, Any] = dict.fromkeys(Origin.__struct_fields__, "")
+    return Origin(**{**fields, "display_name": name})
 
 
 async def test_what_was_still_being_processed_is_looked_for_until_it_is_there(monkeypatch):

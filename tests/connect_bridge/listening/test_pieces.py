@@ -75,8 +75,8 @@ def listener_in(runtime: RecordingRuntime) -> Listener:
     )
 
 
-def item(**given: Any) -> Item:
-    return Item(id="item-1", type="MESSAGE", participant_role="SYSTEM", content_type="text/plain", **given)
+def item(**fields: Any) -> Item:
+    return Item(id="item-1", type="MESSAGE", participant_role="SYSTEM", content_type="text/plain", **fields)
 
 
 def piece(text: str, *, number: int, last: bool) -> Item:

@@ -126,8 +126,8 @@ def test_a_message_that_comes_while_its_conversation_is_released_finds_a_relay_t
     release = ownership.release
 
     async def meanwhile(bridge: Bridge) -> bool:
-        async def released_then_written_to(*given: Any) -> bool:
-            done = await release(*given)
+        async def released_then_written_to(*params: Any) -> bool:
+            done = await release(*params)
             bridge.conversations.relay(conversation.id).wake()  # as the router does once the message is stored
             return done
 
