@@ -25,7 +25,7 @@ from customers.sql_steps import take
 
 log = logging.getLogger(__name__)
 
-#: Codes of one message that are looked at.
+#: Codes of one message that are tried, the first ones.
 MOST_CODES = 3
 #: Messengers' words that are about every message. Any other, such as a follower gained or lost, is about offers.
 ABOUT_EVERYTHING = frozenset(("stop", "start", "block", "unblock"))

@@ -1,7 +1,7 @@
 """What customers are told when a code is to join two of their chats: on both channels, in their languages.
 
-Said in the transaction in which it became so, and sent like everything else. Where nothing may be sent, because of a
-STOP or because the messenger takes no free text any more, nothing is said.
+Stored in the transaction that changes the code's state, and sent like everything else. Where nothing may be sent,
+because of a STOP or because the messenger takes no free text any more, the customer is not told.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ SELECT c.id, a.kind, i.locale, a.default_language, c.last_inbound_at
  WHERE i.id = %(identity)s AND a.enabled AND i.suppressed_at IS NULL AND c.last_inbound_at IS NOT NULL
  ORDER BY c.last_inbound_at DESC LIMIT 1
 """
-#: Where that may be said: whoever stores in several conversations locks them first, in order.
+#: The conversations that may get a message: whoever stores in several locks them first, in order.
 CONVERSATIONS = "SELECT id FROM connect_bridge_conversation WHERE identity_id = ANY(%s)"
 KIND = "SELECT kind FROM customers_identity WHERE id = %(identity)s"
-#: How the other chat is called where nothing is known of it.
+#: What the other chat is called where its channel is not known.
 ELSEWHERE = {
     "en": "another channel",
     "es": "otro canal",

@@ -31,7 +31,7 @@ SELECT o.id, '' FROM connect_bridge_outboxentry o JOIN connect_bridge_conversati
 #: All that an echo may be of, as of one moment: between two statements a send that is under way could be written down,
 #: and both would miss it. Messengers without correlation (X) echo the text alone: it settles a send of the same text
 #: whose outcome is unknown, or that is tried again though the messenger may have taken it (`unsure`). What is `claimed`
-#: is being sent, and its commit may tell more.
+#: is being sent: after its commit more is known.
 SENDS_OF_ECHO = f"""
 SELECT 'named', n.* FROM ({NAMED_SENDS}) n
 UNION ALL
@@ -90,7 +90,7 @@ UPDATE connect_bridge_message m SET status = %(status)s
       JOIN connect_bridge_outboxentry o ON o.message_id = n.id GROUP BY n.id
     HAVING max(o.claimed_until) - interval '{CLAIM_SECONDS} seconds' <= to_timestamp(%(until)s / 1000.0))
 """  # noqa: S608 - constants
-#: Something was being sent at that moment, and its commit may tell more.
+#: Something was being sent at that moment: after its commit more is known.
 BEING_SENT_SINCE = f"""
 SELECT 1 FROM connect_bridge_outboxentry WHERE conversation_id = %s AND state = 'claimed'
    AND claimed_until - interval '{CLAIM_SECONDS} seconds' <= to_timestamp(%s / 1000.0) LIMIT 1

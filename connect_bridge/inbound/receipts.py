@@ -1,6 +1,6 @@
 """What a messenger reports of our messages afterwards: receipts and echoes, joined to what the outbox sent.
 
-Runs in a transaction of the caller's. Statuses only climb; a receipt may come before our own commit, twice, or in any
+Runs in a transaction of the caller's. A status only rises; a receipt may come before our own commit, twice, or in any
 order.
 """
 
@@ -56,7 +56,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
-    """What a receipt changes in one message: its parts, and its status if that may climb."""
+    """What a receipt changes in one message: its parts, and its status if that may rise."""
 
     accepted: list[uuid.UUID] = []
     dead: list[uuid.UUID] = []
@@ -157,7 +157,7 @@ async def _apply(
 
 
 def _is_old(part: Part, named: dict[str, uuid.UUID], receipt: ReceiptReceived, ids: Sequence[str]) -> bool:
-    """Whether a receipt is about an earlier attempt than the one that counts. Arrived is arrived, whichever it was."""
+    """Whether a receipt is about an earlier attempt than the one that counts. One that says "arrived" never is."""
     if receipt.status in ARRIVED or not ids or set(ids) & set(part.ids):
         return False
     return bool(part.ids) or any(named.get(message_id) == part.entry for message_id in ids)
@@ -243,5 +243,5 @@ def _cleaned(ids: Sequence[str]) -> list[str]:
 def _uuid(correlation: str) -> uuid.UUID | None:
     try:
         return uuid.UUID(correlation)
-    except ValueError:  # none, or not one of ours
+    except ValueError:  # none, or not Parley's
         return None

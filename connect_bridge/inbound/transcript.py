@@ -1,4 +1,4 @@
-"""What came in, into the transcript of a conversation: messages, and what is said about them.
+"""Store what came in in the transcript of its conversation: messages, and events about messages.
 
 Runs in the router's transaction, which has locked the conversation.
 """

@@ -1,11 +1,11 @@
-"""What follows when a messenger reports afterwards that it could not deliver: the same as from an answer that says so.
+"""What follows when a messenger reports later that it could not deliver: the same as from an answer that says so.
 
-A refusal that may pass is tried again by the outbox's own patience, where that is safe; one that says what the
-customer wants is written down. Runs in the transaction of the receipt.
+A refusal that may pass is tried again by the outbox's own rules (retry_policy.py), where that is safe; one that says
+what the customer wants is written down. Runs in the transaction of the receipt.
 
-Tried again is only what surely did not arrive (a provider's "failed" is final), and only while nothing later of the
-conversation has gone out: order is worth more to the customer than a line that comes after its own answer. What cannot
-be tried again so is a dead letter in the provider's words, and the agent is told. The ids of the attempt that
+Tried again is only what surely did not arrive (a provider's "failed" is final), and only while no later message of the
+conversation has gone out: order matters more to the customer than a message that comes after its own follow-up. What
+cannot be tried again is a dead letter in the provider's words, and the agent is told. The ids of the attempt that
 failed are forgotten, so that a receipt which still names them is known to be old.
 """
 

@@ -25,9 +25,9 @@ LOCK = """
 SELECT 1 FROM connect_bridge_conversation WHERE id IN (
     SELECT conversation_id FROM connect_bridge_message WHERE id = ANY(%(ids)s)) ORDER BY id FOR NO KEY UPDATE
 """
-#: What failed begins anew, in its old place: before what waits behind it; all of it, where Connect took it and passed
-#: it on to nobody. What waits is due now, and keeps its attempts and error. What was erased or has expired is left
-#: alone: nobody is to read what stands in its place, and no chat begins with it.
+#: What failed begins again, in its old place: before what waits behind it. What Connect took of it in part is not sent
+#: again, unless Connect passed that on to nobody. What waits is due now, and keeps its attempts and error. What was
+#: erased or has expired is left alone: nobody is to read what stands in its place, and no chat begins with it.
 RESTART = """
 WITH restarted AS (
     UPDATE connect_bridge_message

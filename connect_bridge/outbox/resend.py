@@ -21,14 +21,14 @@ GONE = (ERASED, EXPIRED)
 def send_again(entries: Collection[UUID]) -> list[OutboxEntry]:
     """Set dead and uncertain outbox entries pending, due now, and return those; idempotent, others stay as they are.
 
-    With an entry go the other such parts of its message, because half a message helps nobody. What was uncertain is
-    marked as a possible duplicate. This is the one step down on the ladder of a message's status: a person takes back
-    its failure. The log of calls keeps what the provider answered before. The next sweep of the outbox sends. What was
-    erased or has expired stays as it is.
+    The other such parts of its message are sent with an entry, because half a message helps nobody. What was uncertain is
+    marked as a possible duplicate. A person takes the failure back, so the message's status goes back to STORED. The log
+    of calls keeps what the provider answered before. The next sweep of the outbox sends. What was erased or has expired
+    stays as it is.
     """
-    left = OutboxEntry.objects.filter(state__in=REVIVABLE).exclude(text__in=GONE)
-    messages = left.filter(pk__in=entries).values("message")
-    revived = list(left.filter(message__in=messages).select_for_update().order_by("message", "part"))
+    revivable = OutboxEntry.objects.filter(state__in=REVIVABLE).exclude(text__in=GONE)
+    messages = revivable.filter(pk__in=entries).values("message")
+    revived = list(revivable.filter(message__in=messages).select_for_update().order_by("message", "part"))
     ids = [entry.pk for entry in revived]
     OutboxEntry.objects.filter(pk__in=ids).update(
         possible_duplicate=Q(possible_duplicate=True) | Q(state=OutboxEntry.State.UNCERTAIN),

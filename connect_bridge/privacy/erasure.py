@@ -83,7 +83,7 @@ class _Person:
 def erase(customer: uuid.UUID, *, by: str, reason: str = "") -> PrivacyRequest:
     """Erase the person whom this customer belongs to, merges considered. Raises CannotErase.
 
-    One transaction: either all of it is gone or nothing. The copy in DynamoDB follows by itself. The steps:
+    One transaction: either all of it is erased or nothing. The copy in DynamoDB follows by itself. The steps:
 
     1. Find the person: all customers that merges make one, their identities and conversations.
     2. Lock the identities, then the conversations, in the order in which the router locks them.

@@ -45,7 +45,7 @@ class DataClass:
 
 
 def _batch(table: str, moment: str) -> str:
-    """Return the query for the next rows; those of the last one's very moment come along."""
+    """Return the query for the next rows; further rows with the time of the last one are included."""
     return (
         f"SELECT id, {moment} FROM {table} WHERE {moment} > %(since)s AND {moment} < %(before)s"  # noqa: S608 - constants
         f" ORDER BY {moment} FETCH FIRST %(step)s ROWS WITH TIES"

@@ -1,4 +1,4 @@
-"""Compare the copy in DynamoDB with the database, message by message, and make it anew."""
+"""Compare the copy in DynamoDB with the database, message by message, and rebuild it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Comparison:
 def compare(connection: Connection, table: Table) -> Comparison:
     """Read all of both, page by page, after catching up. Raises Unavailable.
 
-    What changed while it was compared is looked at once more at the end, after catching up again.
+    What differs is compared once more at the end, after catching up again: it may have changed meanwhile.
     """
     catch_up(connection, table)
     comparison, seen = Comparison(), Counter[uuid.UUID]()
@@ -92,10 +92,10 @@ def _again(connection: Connection, table: Table, first: Comparison) -> Compariso
     """Look once more at what differed: it may have been on its way."""
     catch_up(connection, table)
     comparison = Comparison(same=first.same)
-    doubtful = {*first.different, *first.missing, *first.surplus}
-    for conversation in {conversation for conversation, _ in doubtful}:
+    differing = {*first.different, *first.missing, *first.surplus}
+    for conversation in {conversation for conversation, _ in differing}:
         items = {place_of(item): item for item in table.conversation(conversation)}
-        places = [place for place in doubtful if place[0] == conversation]
+        places = [place for place in differing if place[0] == conversation]
         known = _rows(connection, places)
         _compare_page(connection, [items[place] for place in places if place in items], comparison)
         comparison.missing += [place for place in places if place not in items and place in known]

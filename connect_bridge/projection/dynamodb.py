@@ -24,7 +24,7 @@ CLIENT: dict[str, Any] = {
     "read_timeout": 10,
     "retries": {"mode": "standard", "total_max_attempts": 4},
 }
-#: Items of one BatchWriteItem, its limit; and how often what it left is offered again.
+#: Items of one BatchWriteItem, its limit; and how often what it did not take is sent again.
 BATCH, MOST_OFFERS = 25, 8
 #: Seconds before the second offer at most, and before any.
 OFFER_FIRST, OFFER_MOST = 0.05, 2.0
@@ -40,7 +40,7 @@ class Unavailable(Exception):
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """A message as the database has it. Without an `id` it is gone from there."""
+    """A message as the database has it. Without an `id` it was deleted there."""
 
     message: uuid.UUID
     conversation: uuid.UUID

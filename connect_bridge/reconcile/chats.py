@@ -147,7 +147,7 @@ def _relayed(known: Known, items: Sequence[Item], settled_by: datetime) -> Itera
     from_customer = [item for item in items if item.participant_role == "CUSTOMER" and item.type == "MESSAGE"]
     relayed = [item for item in from_customer if item.id not in rejected and not _is_ours(item, known.items)]
     matched = match(sent, relayed)
-    for item in matched.strangers:
+    for item in matched.unmatched:
         if moment(item) < settled_by:
             yield Kind.NOT_OURS, item.id, moment(item)
     for message in sent:

@@ -1,4 +1,4 @@
-"""What reconciling finds, and how each kind of gap is told: what it is, its likely cause, what to do. No texts."""
+"""What reconciling finds, and how each kind of gap is explained: what it is, its likely cause, what to do. No texts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """How a kind of gap is told. `noun` is what the gap's id is an id of."""
+    """How a kind of gap is explained. `noun` is what the gap's id is an id of."""
 
     noun: str
     what: str

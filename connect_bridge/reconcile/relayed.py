@@ -97,7 +97,7 @@ class Matched:
         return (owner for _, owner in self.owners if owner is not None)
 
     @property
-    def strangers(self) -> Iterator[Item]:
+    def unmatched(self) -> Iterator[Item]:
         return (item for item, owner in self.owners if owner is None)
 
 

@@ -70,7 +70,7 @@ SELECT id, conversation_id, settled_at FROM connect_bridge_outboxentry
    AND created_at >= %(since)s
  ORDER BY created_at
 """
-#: Chats that ended; `unheard` if nobody heard how.
+#: Chats that ended; `unheard`: no bridge was listening when it ended.
 ENDED = """
 SELECT conversation_id, initial_contact_id, ended_at, reason = %(unheard)s FROM connect_bridge_contact
  WHERE conversation_id = ANY(%(page)s) AND state = 'ended' AND ended_at >= %(since)s
