@@ -21,10 +21,10 @@ GONE = (ERASED, EXPIRED)
 def send_again(entries: Collection[UUID]) -> list[OutboxEntry]:
     """Set dead and uncertain outbox entries pending, due now, and return those; idempotent, others stay as they are.
 
-    The other such parts of its message are sent with an entry, because half a message helps nobody. What was uncertain is
-    marked as a possible duplicate. A person takes the failure back, so the message's status goes back to STORED. The log
-    of calls keeps what the provider answered before. The next sweep of the outbox sends. What was erased or has expired
-    stays as it is.
+    The other such parts of its message are sent with an entry, because half a message helps nobody. What was uncertain
+    is marked as a possible duplicate. A person takes the failure back, so the message's status goes back to STORED. The
+    log of calls keeps what the provider answered before. The next sweep of the outbox sends. What was erased or has
+    expired stays as it is.
     """
     revivable = OutboxEntry.objects.filter(state__in=REVIVABLE).exclude(text__in=GONE)
     messages = revivable.filter(pk__in=entries).values("message")
