@@ -17,7 +17,7 @@ from analytics import formatting
 from analytics.dashboards.access import AGENTS, EXPORT, allowed, dashboards, may_see, redacted
 from analytics.models import Export
 from analytics.queries import chat_selection
-from analytics.queries.chat_selection import OF, Pick
+from analytics.queries.chat_selection import MATCHES_FILTER, ChatSelection
 from analytics.queries.filters import BadFilter, parse
 from analytics.rollups.time_buckets import local
 from analytics.tiles import catalogue
@@ -116,18 +116,18 @@ def tile_lines(tile: Tile, data: DashboardData) -> Iterator[Sequence[Any]]:
 
 
 def row_lines(
-    what: str, data: DashboardData, pick: Pick, *, with_text: bool, with_agents: bool
+    what: str, data: DashboardData, selection: ChatSelection, *, with_text: bool, with_agents: bool
 ) -> Iterator[Sequence[Any]]:
     """Yield the header and every row behind a choice of chats, read from the database in pieces."""
-    where = IN_RANGE if what == "messages" and not pick.parameters else pick.where
+    where = IN_RANGE if what == "messages" and not selection.parameters else selection.where
     template = CHATS if what == "chats" else MESSAGES
-    query = template.format(of=OF, where=where, text=", m.text" if with_text else "")
+    query = template.format(of=MATCHES_FILTER, where=where, text=", m.text" if with_text else "")
     columns = COLUMNS[what].split()
     yield [*columns, *(["text"] if with_text else [])]
     agent = columns.index("agent") if "agent" in columns and not with_agents else None
     with transaction.atomic(), connection.connection.cursor(name="export") as cursor:
         cursor.itersize = CHUNK
-        cursor.execute(query, {**data.of, **pick.params})
+        cursor.execute(query, {**data.filter_params, **selection.params})
         for row in cursor:
             yield row if agent is None else [*row[:agent], "", *row[agent + 1 :]]
 

@@ -96,8 +96,8 @@ def _chats(request: HttpRequest) -> HttpResponse:
         data = _data(request)
     except BadFilter as problem:
         return _bad_filter(request, problem)
-    pick, columns = chat_selection.parse(request.GET), chat_columns()
-    chats = chat_queries.chats(data, MOST_CHATS + 1, pick)
+    selection, columns = chat_selection.parse(request.GET), chat_columns()
+    chats = chat_queries.chats(data, MOST_CHATS + 1, selection)
     shown, sight = chats[:MOST_CHATS], sight_of(request.user)
     note_read(request.user, "chat", [chat.contact for chat in shown])
     context = _context(request, data, "chats")
@@ -108,13 +108,16 @@ def _chats(request: HttpRequest) -> HttpResponse:
         "rows": [(chat, _called(chat_row(data, chat, columns), sight)) for chat in shown],
         "words": {chat.unit: masked_text(chat.words or "", sight) for chat in shown} if sight is not Sight.NONE else {},
         "more": len(chats) > MOST_CHATS,
-        "pick": pick,
-        "picked": data.filter.query(**pick.parameters),
+        "selection": selection,
+        "selected_query": data.filter.query(**selection.parameters),
         "outcomes": [
-            (label, key == pick.outcome, data.filter.query(**{**pick.parameters, "outcome": key}))
+            (label, key == selection.outcome, data.filter.query(**{**selection.parameters, "outcome": key}))
             for key, label in chat_selection.OUTCOMES.items()
         ],
-        "chosen": [(text, data.filter.query(**{**pick.parameters, name: ""})) for name, text in pick.described.items()],
+        "chosen": [
+            (text, data.filter.query(**{**selection.parameters, name: ""}))
+            for name, text in selection.described.items()
+        ],
     }
     return render(request, "analytics/chats.html", context)
 

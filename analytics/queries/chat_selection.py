@@ -28,14 +28,14 @@ WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 NAMES = ("outcome", "phrase", "code", "slot")
 _MOST_CHARACTERS = 100
 
-#: The filter's condition on f, a row of ChatFact or what looks like one; its parameters are DashboardData.of.
-OF = """
+#: The condition on f, a row of ChatFact or what looks like one; its parameters are DashboardData.filter_params.
+MATCHES_FILTER = """
   AND (%(accounts)s::uuid[] IS NULL OR f.account_id = ANY(%(accounts)s::uuid[]))
   AND (%(queue)s::text IS NULL OR f.queue = %(queue)s) AND (%(agent)s::text IS NULL OR f.agent = %(agent)s)
   AND (%(language)s::text IS NULL OR f.language = %(language)s)
 """
 _REQUESTED = "f.started_at >= %(start)s AND f.started_at < %(end)s"
-_OF_OUTCOME = {
+_OUTCOME = {
     "": "true",
     "open": "f.ended_at IS NULL",
     "negative": f"f.rating <= {-CLEAR * SCALE:.0f}",
@@ -64,7 +64,7 @@ AND extract(hour FROM f.started_at AT TIME ZONE %(zone)s) = %(hour)s
 """
 
 
-class Pick(msgspec.Struct, frozen=True):
+class ChatSelection(msgspec.Struct, frozen=True):
     """`outcome` is one of OUTCOMES, `code` a failure's, `slot` an hour of the week such as Mon-09; "": any."""
 
     outcome: str = ""
@@ -75,7 +75,7 @@ class Pick(msgspec.Struct, frozen=True):
     @property
     def where(self) -> str:
         """Return the condition on f, a row of ChatFact: constants alone. `params` belong to it."""
-        conditions = ["f.contact_id IS NOT NULL", _OF_OUTCOME[self.outcome]]
+        conditions = ["f.contact_id IS NOT NULL", _OUTCOME[self.outcome]]
         if self.code:
             conditions.append(_CODE)
         elif self.outcome != "open":
@@ -105,7 +105,7 @@ class Pick(msgspec.Struct, frozen=True):
         return {name: texts[name] for name in texts if getattr(self, name)}
 
 
-def parse(params: Mapping[str, str]) -> Pick:
+def parse(params: Mapping[str, str]) -> ChatSelection:
     """Read a selection from URL parameters; values that no page offers are ignored."""
     texts = {name: params.get(name, "")[:_MOST_CHARACTERS].replace("\x00", "") for name in NAMES}
     if texts["outcome"] not in OUTCOMES:
@@ -113,4 +113,4 @@ def parse(params: Mapping[str, str]) -> Pick:
     weekday, _, hour = texts["slot"].partition("-")
     if weekday not in WEEKDAYS or not (hour.isascii() and hour.isdecimal()) or int(hour) > 23:  # noqa: PLR2004 - a day's
         texts["slot"] = ""
-    return Pick(**texts)
+    return ChatSelection(**texts)

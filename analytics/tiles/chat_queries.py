@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from django.db import connection
 
-from analytics.queries.chat_selection import OF, Pick
+from analytics.queries.chat_selection import MATCHES_FILTER, ChatSelection
 from analytics.tiles.dashboard_data import DashboardData
 
 _FACT = """
@@ -26,7 +26,9 @@ SELECT f.unit, f.conversation_id, f.contact_id, c.account_id, i.display_name, i.
   JOIN connect_bridge_conversation c ON c.id = f.conversation_id JOIN customers_identity i ON i.id = c.identity_id
   LEFT JOIN connect_bridge_message m ON m.id = f.lowest_message
 """
-_RATED = f"SELECT {_FACT} FROM analytics_chatfact f WHERE f.contact_id IS NOT NULL AND f.rating IS NOT NULL {OF}"  # noqa: S608 - constants
+_RATED = (
+    f"SELECT {_FACT} FROM analytics_chatfact f WHERE f.contact_id IS NOT NULL AND f.rating IS NOT NULL {MATCHES_FILTER}"  # noqa: S608 - constants
+)
 #: The open ones of all times come first: each half reads an index of its own.
 WORST = f"""
 WITH bad AS MATERIALIZED ({_RATED} AND f.ended_at IS NULL AND f.rating < 0 AND f.started_at < %(end)s
@@ -37,7 +39,7 @@ WITH bad AS MATERIALIZED ({_RATED} AND f.ended_at IS NULL AND f.rating < 0 AND f
 {_SHOWN} ORDER BY (f.ended_at IS NULL AND f.rating < 0) DESC, f.rating LIMIT %(most)s
 """  # noqa: S608 - constants
 LISTED = f"""
-WITH chosen AS MATERIALIZED (SELECT {_FACT} FROM analytics_chatfact f WHERE {{where}} {OF}
+WITH chosen AS MATERIALIZED (SELECT {_FACT} FROM analytics_chatfact f WHERE {{where}} {MATCHES_FILTER}
     ORDER BY f.rating NULLS LAST, f.started_at DESC LIMIT %(most)s
 ) {_SHOWN} ORDER BY f.rating NULLS LAST, f.started_at DESC
 """  # noqa: S608 - constants
@@ -71,12 +73,12 @@ class ListedChat(msgspec.Struct, frozen=True, kw_only=True):
 
 def worst(data: DashboardData, most: int) -> list[ListedChat]:
     """Return the chats of the range with the lowest ratings: those that are open and below nought first."""
-    return _chats(WORST, {**data.of, "most": most})
+    return _chats(WORST, {**data.filter_params, "most": most})
 
 
-def chats(data: DashboardData, most: int, pick: Pick) -> list[ListedChat]:
+def chats(data: DashboardData, most: int, selection: ChatSelection) -> list[ListedChat]:
     """Return the chats behind a number, the lowest rated first."""
-    return _chats(LISTED.format(where=pick.where), {**data.of, **pick.params, "most": most})
+    return _chats(LISTED.format(where=selection.where), {**data.filter_params, **selection.params, "most": most})
 
 
 def _chats(query: str, params: Mapping[str, Any]) -> list[ListedChat]:

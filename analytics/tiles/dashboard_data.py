@@ -70,8 +70,8 @@ class DashboardData:
         return Question(start=start, end=end, accounts=chosen, facets=self.filter.facets, **more)
 
     @property
-    def of(self) -> dict[str, Any]:
-        """Return the parameters that queries of chats need of the filter: see queries.chat_selection.OF."""
+    def filter_params(self) -> dict[str, Any]:
+        """Return the parameters that queries of chats need of the filter: see queries.chat_selection.MATCHES_FILTER."""
         question = self.question(self.filter.start, self.filter.end)
         return {
             "now": self.now,

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from django.db import connection
 
-from analytics.queries.chat_selection import OF
+from analytics.queries.chat_selection import MATCHES_FILTER
 from analytics.tiles.dashboard_data import DashboardData, OpenChats
 from channels_app.reply_window import window_length
 from connect_bridge.models import OPEN_IN_SQL
@@ -35,11 +35,12 @@ SELECT CASE WHEN NOT t.bot THEN 'agent'
   LEFT JOIN analytics_contactdetail d ON d.contact_id = t.id
   LEFT JOIN LATERAL (SELECT m.role, m.author FROM connect_bridge_message m
                       WHERE m.contact_id = t.id AND m.direction = 'out' ORDER BY m.sequence DESC LIMIT 1) l ON true
- WHERE t.state IN {OPEN_IN_SQL} {OF}
+ WHERE t.state IN {OPEN_IN_SQL} {MATCHES_FILTER}
 """  # noqa: S608 - constants
 YOUNG = f"""
 SELECT count(*) FROM connect_bridge_message m JOIN analytics_chatfact f ON f.unit = m.contact_id
- WHERE m.direction = 'out' AND m.status = 'stored' AND m.created_at > %(now)s - interval '{YOUNG_MINUTES} minutes' {OF}
+ WHERE m.direction = 'out' AND m.status = 'stored' AND m.created_at > %(now)s - interval '{YOUNG_MINUTES} minutes'
+   {MATCHES_FILTER}
 """  # noqa: S608 - constants
 ACCOUNTS = """
 SELECT a.id, h.settled, h.failed, h.received
@@ -71,7 +72,7 @@ UNTAKEN = f"""
 SELECT count(*), min(m.created_at)
   FROM connect_bridge_message m JOIN connect_bridge_conversation c ON c.id = m.conversation_id
  CROSS JOIN LATERAL (SELECT c.account_id, ''::text AS queue, ''::text AS agent, ''::text AS language) f
- WHERE m.direction = 'in' AND m.status = 'stored' AND m.error_code NOT IN ('paused', 'closed') {OF}
+ WHERE m.direction = 'in' AND m.status = 'stored' AND m.error_code NOT IN ('paused', 'closed') {MATCHES_FILTER}
 """  # noqa: S608 - constants
 
 
@@ -103,7 +104,7 @@ def open_chats(data: DashboardData) -> OpenChats:
 def _open_chats(data: DashboardData) -> OpenChats:
     counted = {"bot": 0, "queue": 0, "agent": 0}
     oldest: datetime | None = None
-    for holder, since in _rows(OPEN, data.of):
+    for holder, since in _rows(OPEN, data.filter_params):
         counted[holder] += 1
         if since is not None and (oldest is None or since < oldest):
             oldest = since
@@ -112,12 +113,12 @@ def _open_chats(data: DashboardData) -> OpenChats:
 
 def young_unsettled(data: DashboardData) -> int:
     """Return how many sends are open and may be: they are no older than a quarter of an hour."""
-    return int(_rows(YOUNG, data.of)[0][0])
+    return int(_rows(YOUNG, data.filter_params)[0][0])
 
 
 def untaken(data: DashboardData) -> tuple[int, datetime | None]:
     """Return how many customers' messages Amazon Connect has not taken, and when the oldest of them came."""
-    count, oldest = _rows(UNTAKEN, data.of)[0]
+    count, oldest = _rows(UNTAKEN, data.filter_params)[0]
     return int(count), oldest
 
 
@@ -134,7 +135,7 @@ def windows(data: DashboardData) -> list[Window]:
         return []
     since = data.now - max(lengths.values()) - timedelta(hours=24)
     windows = []
-    for conversation, account, name, handle, spoke_at, _, _ in _rows(WINDOWS, {**data.of, "since": since}):
+    for conversation, account, name, handle, spoke_at, _, _ in _rows(WINDOWS, {**data.filter_params, "since": since}):
         length = lengths.get(known.get(account, ""))
         if length and spoke_at + length < data.now + timedelta(hours=CLOSING_HOURS):
             windows.append(

@@ -99,7 +99,7 @@ class TileDefinition(msgspec.Struct, kw_only=True):
         if self.drill is not None and not tile.drill:
             tile.drill = self.drill.address(data)
         if self.headline:
-            tile.weigh(good=self.good)
+            tile.derive(good=self.good)
         if self.of_now:
             tile.small = False
         return tile

@@ -110,7 +110,7 @@ class Tile(msgspec.Struct, kw_only=True):
     as_of: datetime | None = None
     """When a tile that could not be made now was made last."""
 
-    def weigh(self, *, good: str) -> None:
+    def derive(self, *, good: str) -> None:
         """Fill in what follows from the numbers; `good`: "up" or "down" if either is better, else ""."""
         self.shown = formatting.written(self.value, self.unit)
         self.small = 0 < self.n < SMALL

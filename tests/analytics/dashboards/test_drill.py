@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from analytics.queries import chat_selection
-from analytics.queries.chat_selection import OUTCOMES, Pick
+from analytics.queries.chat_selection import OUTCOMES, ChatSelection
 from analytics.queries.filters import parse
 from analytics.rollups.update import refresh
 from analytics.tiles import chat_queries
@@ -87,24 +87,24 @@ def data() -> DashboardData:
     return DashboardData(parse({"range": "today"}, timezone.now()))
 
 
-def names(day: dict[str, Contact], pick: Pick) -> set[str]:
+def names(day: dict[str, Contact], selection: ChatSelection) -> set[str]:
     known = {contact.pk: name for name, contact in day.items()}
-    return {known[line.contact] for line in chat_queries.chats(data(), 100, pick)}
+    return {known[line.contact] for line in chat_queries.chats(data(), 100, selection)}
 
 
 @pytest.mark.parametrize("outcome", [name for name in OUTCOMES if name not in ("", "open", "negative")])
 def test_as_many_chats_as_the_number_says(day: dict[str, Contact], outcome: str) -> None:
-    assert len(names(day, Pick(outcome=outcome))) == data().total[outcome]
+    assert len(names(day, ChatSelection(outcome=outcome))) == data().total[outcome]
 
 
 def test_chats_of_a_range_are_those_that_were_requested_in_it(day: dict[str, Contact]) -> None:
-    assert len(names(day, Pick())) == data().total["chats"] == 5
-    assert names(day, Pick(outcome="abandoned")) == {"abandoned"}
-    assert names(day, Pick(outcome="contained")) == {"contained"}
+    assert len(names(day, ChatSelection())) == data().total["chats"] == 5
+    assert names(day, ChatSelection(outcome="abandoned")) == {"abandoned"}
+    assert names(day, ChatSelection(outcome="contained")) == {"contained"}
 
 
 def test_what_is_open_is_open_now_whenever_it_began(day: dict[str, Contact]) -> None:
-    assert names(day, Pick(outcome="open")) == {"open", "open since yesterday"}
+    assert names(day, ChatSelection(outcome="open")) == {"open", "open since yesterday"}
     assert make("active", data()).value == 2
 
 
@@ -112,14 +112,14 @@ def test_a_failures_code_leads_to_its_chats(day: dict[str, Contact]) -> None:
     tile = make("failures", data())
     assert [(row.label, row.n) for row in tile.rows] == [("63016", 1)]
     assert "code=63016" in tile.rows[0].link
-    assert names(day, Pick(code="63016")) == {"failed"}
-    assert names(day, Pick(code="rejected")) == set()
+    assert names(day, ChatSelection(code="63016")) == {"failed"}
+    assert names(day, ChatSelection(code="rejected")) == set()
 
 
 def test_an_hour_of_the_week_leads_to_the_chats_that_began_in_it(day: dict[str, Contact], settings: Any) -> None:
     settings.TIME_ZONE = "Asia/Kolkata"
-    assert names(day, Pick(slot="Wed-14")) == {"handled", "abandoned"}
-    assert names(day, Pick(slot="Tue-14")) == set()
+    assert names(day, ChatSelection(slot="Wed-14")) == {"handled", "abandoned"}
+    assert names(day, ChatSelection(slot="Tue-14")) == set()
     row = next(row for row in make("heat", data()).rows if row.label == "Wed 14:00")
     assert "slot=Wed-14" in row.link
 
