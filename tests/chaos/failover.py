@@ -41,8 +41,8 @@ async def lossy_promotion(stage: Stage) -> None:
     child = await asyncio.create_subprocess_exec(
         sys.executable, str(ROOT / "manage.py"), "reconcile", "--json", stdout=asyncio.subprocess.PIPE
     )
-    account_of_losses, _ = await child.communicate()
-    stage.journal.note("reconcile", code=child.returncode, told=json.loads(account_of_losses))
+    output, _ = await child.communicate()
+    stage.journal.note("reconcile", code=child.returncode, told=json.loads(output))
 
 
 @dataclass(slots=True)
