@@ -83,12 +83,12 @@ def audit(say: Callable[[str], object], ask: Run = run) -> int:
             if not weaknesses(source, canary, ONE, ask):
                 say(f"{source}: does not know that {KNOWN_WEAK} is weak; it is not believed")
                 continue
-            found = weaknesses(source, REQUIREMENTS, ALL, ask)
-            if found is None:
+            known = weaknesses(source, REQUIREMENTS, ALL, ask)
+            if known is None:
                 say(f"{source}: did not answer for everything in {REQUIREMENTS.name}")
                 continue
-            say("\n".join(found) if found else f"{source}: no known weakness in {REQUIREMENTS.name}")
-            return 1 if found else 0
+            say("\n".join(known) if known else f"{source}: no known weakness in {REQUIREMENTS.name}")
+            return 1 if known else 0
     bar = "!" * 88
     say(
         f"{bar}\n! ADVISORIES WERE NOT CHECKED: no source of them answers here. Run `make audit` where one does.\n{bar}"
@@ -99,11 +99,11 @@ def audit(say: Callable[[str], object], ask: Run = run) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bom", type=Path, default=ROOT / "var" / "bom.json")
-    given = parser.parse_args()
+    options = parser.parse_args()
     packages = pinned(REQUIREMENTS.read_text(encoding="utf-8"))
-    given.bom.parent.mkdir(parents=True, exist_ok=True)
-    given.bom.write_text(json.dumps(bill(packages), indent=1) + "\n", encoding="utf-8")
-    print(f"{given.bom}: {len(packages)} packages (CycloneDX)")
+    options.bom.parent.mkdir(parents=True, exist_ok=True)
+    options.bom.write_text(json.dumps(bill(packages), indent=1) + "\n", encoding="utf-8")
+    print(f"{options.bom}: {len(packages)} packages (CycloneDX)")
     return audit(print)
 
 

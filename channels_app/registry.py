@@ -16,13 +16,13 @@ from channels_app.channel import Channel
 @cache
 def channels() -> Mapping[str, type[Channel[Any]]]:
     """Return every channel class by its kind; raise ValueError if a file declares another kind than its name."""
-    found: dict[str, type[Channel[Any]]] = {}
+    by_kind: dict[str, type[Channel[Any]]] = {}
     for module in iter_modules(providers.__path__):
         channel: type[Channel[Any]] = import_module(f"{providers.__name__}.{module.name}").channel
         if channel.kind != module.name:
             raise ValueError(f"providers/{module.name}.py declares kind {channel.kind!r}; name the file after the kind")
-        found[channel.kind] = channel
-    return MappingProxyType(found)
+        by_kind[channel.kind] = channel
+    return MappingProxyType(by_kind)
 
 
 def label_of(kind: str) -> str:
@@ -41,9 +41,9 @@ def redirects(base_url_of: Callable[[str, str], str]) -> dict[str, str]:
 
     `base_url_of` is given a setting's name and its default and returns its value.
     """
-    found: dict[str, str] = {}
+    real_addresses: dict[str, str] = {}
     for api in {channel.api.setting: channel.api for channel in channels().values()}.values():
         real = base_url_of(api.setting, api.addresses[0])
         if real != api.addresses[0]:
-            found |= dict.fromkeys(api.addresses, real)
-    return found
+            real_addresses |= dict.fromkeys(api.addresses, real)
+    return real_addresses

@@ -18,9 +18,9 @@ class SteadyScheduler(Scheduler):  # type: ignore[misc] # celery is not typed
 
     clock: Callable[[], float] = staticmethod(time.monotonic)
 
-    def __init__(self, *given: Any, **named: Any) -> None:
+    def __init__(self, *arguments: Any, **named: Any) -> None:
         self._sent: dict[str, float] = {}
-        super().__init__(*given, **named)
+        super().__init__(*arguments, **named)
 
     def is_due(self, entry: ScheduleEntry) -> schedstate:
         period, now = entry.schedule.run_every.total_seconds(), self.clock()

@@ -81,10 +81,10 @@ def pgmq_conninfo(broker: str) -> str:
     in a URL stays percent-encoded, a password with a space or quote breaks, and `sslmode` is forgotten. So every field
     is quoted once more than it needs, and all other options ride behind the last field.
     """
-    given = {key: str(value) for key, value in {**POLICY, **_given(broker)}.items()}
-    carried = {key: _quoted(given.pop(key)) for key in CARRIED if key in given}
-    password = _quoted(given.pop("password", "unused"))  # it insists on one; a server that asks for none ignores it
-    return make_conninfo(**carried, password=" ".join([password, make_conninfo(**given)]).strip())
+    params = {key: str(value) for key, value in {**POLICY, **_given(broker)}.items()}
+    carried = {key: _quoted(params.pop(key)) for key in CARRIED if key in params}
+    password = _quoted(params.pop("password", "unused"))  # it insists on one; a server that asks for none ignores it
+    return make_conninfo(**carried, password=" ".join([password, make_conninfo(**params)]).strip())
 
 
 def _given(broker: str) -> dict[str, Any]:
@@ -125,9 +125,9 @@ class Transport(pgmq.Transport):
 class Connection(KombuConnection):
     """Tries again every second or two for as long as it is told to. Kombu's own waits up to half a minute."""
 
-    def ensure_connection(self, *given: Any, **named: Any) -> Connection:
+    def ensure_connection(self, *arguments: Any, **named: Any) -> Connection:
         """Return when the broker is reached."""
-        super().ensure_connection(*given, **{**PAUSES, **named})  # type: ignore[no-untyped-call]
+        super().ensure_connection(*arguments, **{**PAUSES, **named})  # type: ignore[no-untyped-call]
         return self
 
 

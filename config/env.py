@@ -58,17 +58,17 @@ class Env(environ.FileAwareEnv):  # type: ignore[misc] # django-environ is not t
 
     def number(self, var: str, default: float, *, least: float, most: float = math.inf) -> Any:
         """Return a number of its default's type, from `least` to `most`."""
-        found = self.get_value(var, cast=type(default), default=default)
-        if not least <= found <= most:
+        value = self.get_value(var, cast=type(default), default=default)
+        if not least <= value <= most:
             span = f"{least} to {most}" if most < math.inf else f"{least} or more"
-            raise ImproperlyConfigured(f"{var}={found}: give {span}")
-        return found
+            raise ImproperlyConfigured(f"{var}={value}: give {span}")
+        return value
 
     def zone(self, var: str, default: str) -> str:
         """Return the name of a time zone."""
-        found = str(self.str(var, default)).strip()
+        value = str(self.str(var, default)).strip()
         try:
-            return ZoneInfo(found).key
+            return ZoneInfo(value).key
         except (ValueError, KeyError, OSError):  # a path, no zone, a folder of zones
             raise ImproperlyConfigured(f"{var} is no such zone: give one as Europe/Berlin") from None
 
@@ -77,12 +77,12 @@ class Env(environ.FileAwareEnv):  # type: ignore[misc] # django-environ is not t
 
         Raises ImproperlyConfigured, which quotes nothing: passwords are in some.
         """
-        found = str(self.str(var, default)).rstrip("/")
-        if found:
-            check_address(var, found, schemes)
-            if not urlsplit(found).hostname:
+        value = str(self.str(var, default)).rstrip("/")
+        if value:
+            check_address(var, value, schemes)
+            if not urlsplit(value).hostname:
                 raise ImproperlyConfigured(f"{var} names no host")
-        return found
+        return value
 
 
 def check_address(var: str, address: str, schemes: Container[str]) -> None:
@@ -105,9 +105,9 @@ def _yes_or_no(text: str) -> bool:
 
 
 def _finite(text: str) -> float:
-    if not math.isfinite(found := float(text)):
+    if not math.isfinite(value := float(text)):
         raise ValueError
-    return found
+    return value
 
 
 def _items(text: str) -> list[str]:
@@ -126,13 +126,13 @@ _READ: dict[Any, tuple[Callable[[str], Any], str]] = {
 def _content(name: str, path: str) -> str:
     """Return what is in a file that a variable names. An empty one is a secret that was not put there."""
     try:
-        found = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+        content = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, ValueError) as problem:
         why = getattr(problem, "strerror", None) or "it is no text in UTF-8"
         raise ImproperlyConfigured(f"{name}: the file that it names cannot be read: {why}") from None
-    if not found.strip():
+    if not content.strip():
         raise ImproperlyConfigured(f"{name}: the file that it names is empty")
-    return found
+    return content
 
 
 def forget_blanks() -> None:
@@ -145,5 +145,5 @@ def forget_blanks() -> None:
 def give_aws_its_files() -> None:
     """Set each of AWS's variables whose NAME_FILE is given: the SDK reads the environment and knows no such files."""
     for name, path in list(os.environ.items()):
-        if (found := _AWS.fullmatch(name)) and path:
-            os.environ[found[1]] = _content(name, path)
+        if (match := _AWS.fullmatch(name)) and path:
+            os.environ[match[1]] = _content(name, path)

@@ -68,9 +68,9 @@ def masked(text: str) -> str:
     return _TELLING.sub(r"\1…", text)
 
 
-def configure(given: dict[str, Any]) -> None:
+def configure(logging_config: dict[str, Any]) -> None:
     """Set logging up, and have told as discreetly what ends a process or a thread. Django's LOGGING_CONFIG."""
-    logging.config.dictConfig(given)
+    logging.config.dictConfig(logging_config)
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = _process_ends
     if threading.excepthook is threading.__excepthook__:
@@ -127,12 +127,12 @@ def kind_of(failure: BaseException) -> str:
     """Return what kind of exception it is: its class, a code of the database's, words of the system or of our own."""
     of = type(failure)
     name = of.__qualname__ if of.__module__ == "builtins" else f"{of.__module__}.{of.__qualname__}"
-    told = failure.strerror if isinstance(failure, OSError) else None
+    words = failure.strerror if isinstance(failure, OSError) else None
     if isinstance(failure, psycopg.Error) and failure.sqlstate:
-        told = f"{failure.sqlstate} {failure.diag.constraint_name or ''}".strip()
+        words = f"{failure.sqlstate} {failure.diag.constraint_name or ''}".strip()
     elif isinstance(failure, OF_OUR_OWN):
-        told = str(failure)
-    return f"{name}: {told}" if told else name
+        words = str(failure)
+    return f"{name}: {words}" if words else name
 
 
 def _without_words(message: str, failure: BaseException) -> str:

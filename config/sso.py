@@ -12,7 +12,7 @@ from config.env import Env
 
 def providers(env: Env) -> dict[str, Any]:
     """Return allauth's SOCIALACCOUNT_PROVIDERS: OpenID Connect and SAML, each if it is configured."""
-    found: dict[str, Any] = {}
+    apps: dict[str, Any] = {}
     if server := env.str("OIDC_SERVER_URL", ""):
         app = {
             "provider_id": "company",
@@ -21,7 +21,7 @@ def providers(env: Env) -> dict[str, Any]:
             "secret": env.str("OIDC_CLIENT_SECRET"),
             "settings": {"server_url": server, "oauth_pkce_enabled": True},
         }
-        found["openid_connect"] = {
+        apps["openid_connect"] = {
             "APPS": [app],
             "SCOPE": env.list("OIDC_SCOPE", default=["openid", "profile", "email"]),
         }
@@ -36,22 +36,22 @@ def providers(env: Env) -> dict[str, Any]:
                 "advanced": {"want_assertion_signed": True, "reject_deprecated_algorithm": True},
             },
         }
-        found["saml"] = {"APPS": [app]}
-    return found
+        apps["saml"] = {"APPS": [app]}
+    return apps
 
 
 def groups(env: Env) -> dict[str, str]:
     """Return which group of the directory means which group here: SSO_GROUPS, a JSON object."""
-    told = env.str("SSO_GROUPS", "") or "{}"
+    text = env.str("SSO_GROUPS", "") or "{}"
     try:
-        found = json.loads(told)
+        mapping = json.loads(text)
     except ValueError:
-        found = None
-    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found.values()):
+        mapping = None
+    if not isinstance(mapping, dict) or not all(isinstance(name, str) for name in mapping.values()):
         raise ImproperlyConfigured(
             'SSO_GROUPS is no JSON object of names, as in {"contact-centre-leads": "Supervisor"}'
         )
-    return found
+    return mapping
 
 
 def _attributes(env: Env) -> dict[str, str]:

@@ -56,8 +56,8 @@ class CappedFactory(HTTPFactory):  # type: ignore[misc] # daphne is not typed
 class CappedServer(Server):  # type: ignore[misc] # daphne is not typed
     """Daphne's server on our factory."""
 
-    def __init__(self, time_limits: TimeLimits, **given: Any) -> None:
-        super().__init__(**given)
+    def __init__(self, time_limits: TimeLimits, **options: Any) -> None:
+        super().__init__(**options)
         self._time_limits = time_limits
 
     def run(self) -> None:
@@ -92,20 +92,20 @@ class Web(CommandLineInterface):  # type: ignore[misc] # daphne is not typed
 
     def run(self, args: list[str]) -> None:
         """Serve until a signal comes."""
-        given = self.parser.parse_args(args)
-        self._refuse_what_cannot_be(given)
-        self.server_class = partial(CappedServer, TimeLimits(given.head_seconds, given.body_seconds))
+        options = self.parser.parse_args(args)
+        self._refuse_what_cannot_be(options)
+        self.server_class = partial(CappedServer, TimeLimits(options.head_seconds, options.body_seconds))
         try:
             super().run(args)
         except ImproperlyConfigured as wrong:
             sys.exit(f"Parley's settings: {wrong}")
 
-    def _refuse_what_cannot_be(self, given: Namespace) -> None:
+    def _refuse_what_cannot_be(self, options: Namespace) -> None:
         """Say in one line that nobody could listen there: daphne ends without a word and without an error."""
-        if given.port is None or given.unix_socket or given.file_descriptor is not None or given.socket_strings:
+        if options.port is None or options.unix_socket or options.file_descriptor is not None or options.socket_strings:
             return
         try:
-            refuse_taken_port((given.host or DEFAULT_HOST).strip("[]"), port_number(given.port))
+            refuse_taken_port((options.host or DEFAULT_HOST).strip("[]"), port_number(options.port))
         except (ArgumentTypeError, OSError) as problem:
             self.parser.exit(1, f"{problem}\n")
 

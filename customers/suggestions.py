@@ -98,24 +98,24 @@ def _facts(customers: Sequence[uuid.UUID]) -> list[Facts]:
 
 def _shared(customer: uuid.UUID, ours: Iterable[Facts]) -> dict[uuid.UUID, list[tuple[str, str, int]]]:
     """Return what each other customer shares with this one: (what, value, holders)."""
-    told = {tuple(hint.split(" ", 1)) for one in ours for hint in one.hints}
+    hinted = {tuple(hint.split(" ", 1)) for one in ours for hint in one.hints}
     numbers = {number for one in ours for number in one.phones}
-    given: dict[str, Any] = {
+    params: dict[str, Any] = {
         "customer": customer,
         "names": sorted({one.name_key for one in ours if one.name_key}),
         "handles": sorted({one.handle for one in ours if one.handle}),
-        "types": [type_ for type_, _ in told] + ["phone"] * len(numbers),
-        "values": [value for _, value in told] + sorted(numbers),
-        "numbers": sorted(numbers | {value for type_, value in told if type_ == "phone"}),
+        "types": [type_ for type_, _ in hinted] + ["phone"] * len(numbers),
+        "values": [value for _, value in hinted] + sorted(numbers),
+        "numbers": sorted(numbers | {value for type_, value in hinted if type_ == "phone"}),
         "common": TOO_COMMON,
         "most": MOST_SHARED,
     }
-    found: dict[uuid.UUID, list[tuple[str, str, int]]] = defaultdict(list)
+    shared: dict[uuid.UUID, list[tuple[str, str, int]]] = defaultdict(list)
     with connection.cursor() as cursor:
-        cursor.execute(SHARED, given)
+        cursor.execute(SHARED, params)
         for other, what, value, holders in cursor.fetchall():
-            found[other].append((what, value, holders))
-    return found
+            shared[other].append((what, value, holders))
+    return shared
 
 
 def _kept_apart(homes: list[uuid.UUID]) -> set[uuid.UUID]:

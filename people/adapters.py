@@ -40,7 +40,7 @@ if TYPE_CHECKING:  # allauth is not typed
 
         def render_mail(self, template_prefix: str, email: str, context: Any) -> Any: ...
 
-        def validation_error(self, code: str, *given: Any) -> ValidationError: ...
+        def validation_error(self, code: str, *arguments: Any) -> ValidationError: ...
 
     class DefaultMFAAdapter: ...
 
@@ -82,13 +82,13 @@ class AccountAdapter(DefaultAccountAdapter):
         slowed_by_failure(name)
         note("sign_in_failed", request, name=name)
 
-    def validation_error(self, code: str, *given: Any) -> ValidationError:
+    def validation_error(self, code: str, *arguments: Any) -> ValidationError:
         """Answer too many attempts with 429, whether they were passwords or second factors."""
         if code == "too_many_login_attempts":
             request = context.request
             note("locked_out", request, name=str(request.POST.get("login", "")), path=request.path)
             raise ImmediateHttpResponse(too_many(request))
-        return super().validation_error(code, *given)
+        return super().validation_error(code, *arguments)
 
     # ── who comes from the directory ──────────────────────────────────────────────────────────────────────────────────
     def pre_login(self, request: HttpRequest, user: Any, **more: Any) -> Any:
@@ -108,11 +108,11 @@ class AccountAdapter(DefaultAccountAdapter):
         if not from_directory(user):
             super().send_password_reset_mail(user, email, context)
 
-    def send_mail(self, template_prefix: str, email: str, given: dict[str, Any]) -> None:
+    def send_mail(self, template_prefix: str, email: str, values: dict[str, Any]) -> None:
         """Name ourselves as PUBLIC_BASE_URL does: anybody chooses the Host of a request. Sent outside of it."""
         us = urlsplit(settings.PUBLIC_BASE_URL).netloc
-        told = {"email": email, **given, "current_site": SimpleNamespace(name=us, domain=us)}
-        send_aside(self.render_mail(template_prefix, email, {"request": context.request, **told}))
+        shown = {"email": email, **values, "current_site": SimpleNamespace(name=us, domain=us)}
+        send_aside(self.render_mail(template_prefix, email, {"request": context.request, **shown}))
 
     def get_reset_password_from_key_url(self, key: str) -> str:
         """Return the link under our own address, whatever Host the request named."""
@@ -131,13 +131,13 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
         """Turn away whoever has no group here, also those who had one; set the groups of those whom we know."""
-        wanted = mapped(groups_of(sociallogin))
-        if not wanted:
+        roles = mapped(groups_of(sociallogin))
+        if not roles:
             if sociallogin.is_existing:
                 forsake(sociallogin.user, request)
             raise ImmediateHttpResponse(render(request, "people/no_group.html", status=403))
         if sociallogin.is_existing:
-            set_groups(sociallogin.user, wanted)
+            set_groups(sociallogin.user, roles)
 
     def validate_disconnect(self, account: Any, accounts: Any) -> None:  # noqa: ARG002 - the library's signature
         """Nobody cuts their own tie to the directory, and keeps what it gave them."""
@@ -161,10 +161,10 @@ class MfaAdapter(DefaultMFAAdapter):
 
 def groups_of(sociallogin: Any) -> list[str]:
     """Return the groups that the directory names: a claim of OIDC's, an attribute of SAML's."""
-    told = sociallogin.account.extra_data or {}
-    claims = [told, told.get("userinfo") or {}, told.get("id_token") or {}]
-    found: Any = next((one[settings.SSO_GROUPS_CLAIM] for one in claims if settings.SSO_GROUPS_CLAIM in one), [])
-    return [found] if isinstance(found, str) else [str(one) for one in found]
+    profile = sociallogin.account.extra_data or {}
+    claims = [profile, profile.get("userinfo") or {}, profile.get("id_token") or {}]
+    names: Any = next((one[settings.SSO_GROUPS_CLAIM] for one in claims if settings.SSO_GROUPS_CLAIM in one), [])
+    return [names] if isinstance(names, str) else [str(one) for one in names]
 
 
 def mapped(groups: Iterable[str]) -> list[str]:

@@ -53,8 +53,8 @@ def note_read(user: Any, what: str, ids: Iterable[object]) -> None:
 
 def recorded_models() -> list[type[Model]]:
     """Return the models that keep a history, by name."""
-    found = [model for model in apps.get_models() if hasattr(model._meta, "simple_history_manager_attribute")]
-    return sorted(found, key=lambda model: str(model._meta.verbose_name))
+    recorded = [model for model in apps.get_models() if hasattr(model._meta, "simple_history_manager_attribute")]
+    return sorted(recorded, key=lambda model: str(model._meta.verbose_name))
 
 
 def latest(most: int, *, before: datetime | None = None, by: str = "", model: str = "") -> list[Change]:

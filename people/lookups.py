@@ -35,13 +35,13 @@ class DeclaredLookups:
         """Return all parameters that narrow this list."""
         page: Any = self
         known = self.__dict__.setdefault("_of_filters", {})
-        found = {*self.links, *keys_of(self.model)}
+        names = {*self.links, *keys_of(self.model)}
         for item in page.get_list_filter(request):
             key = tuple(item) if isinstance(item, list) else item
             if key not in known:
                 known[key] = _parameters(page, key, request)
-            found.update(known[key])
-        return frozenset(found)
+            names.update(known[key])
+        return frozenset(names)
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:  # noqa: ARG002 - Django's signature
         return request is not None and lookup in self.lookups(request)

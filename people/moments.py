@@ -13,16 +13,16 @@ FIRST_YEAR, LAST_YEAR = 1971, 2200
 def moment(text: str) -> datetime | None:
     """Return the moment that a text names with its offset from UTC, None if it names none of our times."""
     try:
-        found = datetime.fromisoformat(text)
+        parsed = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return found if is_aware(found) and FIRST_YEAR <= found.year <= LAST_YEAR else None
+    return parsed if is_aware(parsed) and FIRST_YEAR <= parsed.year <= LAST_YEAR else None
 
 
 def day(text: str) -> date | None:
     """Return the day that a text names, None if it names none of our times."""
     try:
-        found = date.fromisoformat(text)
+        parsed = date.fromisoformat(text)
     except ValueError:
         return None
-    return found if FIRST_YEAR <= found.year <= LAST_YEAR else None
+    return parsed if FIRST_YEAR <= parsed.year <= LAST_YEAR else None

@@ -37,10 +37,10 @@ def use(pk: int, code: str) -> bool:
 
 def _step_of(secret: str, code: str) -> int | None:
     """Return the latest step of those that count now whose code this is."""
-    given = auth.normalize_user_code(code)
+    code_entered = auth.normalize_user_code(code)
     fits = [
         step
         for step in auth.yield_hotp_counters_from_time()
-        if auth.compare_user_code(actual=given, expected=auth.format_hotp_value(auth.hotp_value(secret, step)))
+        if auth.compare_user_code(actual=code_entered, expected=auth.format_hotp_value(auth.hotp_value(secret, step)))
     ]
     return max(fits, default=None)

@@ -12,7 +12,7 @@ from people.limits import pause
 if TYPE_CHECKING:  # allauth is not typed
 
     class ResetPasswordForm:
-        def __init__(self, *given: Any, **named: Any) -> None: ...
+        def __init__(self, *arguments: Any, **named: Any) -> None: ...
 
         def save(self, request: Any, **named: Any) -> str: ...
 else:
@@ -27,8 +27,8 @@ TAKES = 0.5
 class ResetForm(ResetPasswordForm):
     """Takes an address. What is done for a known one alone fits into the time that every answer takes."""
 
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
         self._answers_at = time.monotonic() + TAKES
 
     def save(self, request: Any, **named: Any) -> str:

@@ -31,14 +31,14 @@ def note(event: str, request: HttpRequest | None = None, *, user: Any = None, na
     """Write down an event. `user` is whom it is about, `name` what somebody typed; `more` holds no secret."""
     digest = digest_of(name) if name else ""
     address, by = _address(request), _who(request)
-    told = {
+    fields = {
         "user": user.pk if user is not None else "",
         "name": digest,
         "by": by.pk if by is not None else "",
         "address": address,
         **more,
     }
-    words = " ".join(f"{key}={_plain(value)}" for key, value in told.items() if value not in ("", None))
+    words = " ".join(f"{key}={_plain(value)}" for key, value in fields.items() if value not in ("", None))
     log.log(logging.WARNING if event in GRAVE else logging.INFO, "event=%s %s", event, words)
     mark = f"security:{event}:{user.pk if user is not None else digest}:{address}"
     if event in NOISY and not cache.add(mark, 1, ONCE_IN):

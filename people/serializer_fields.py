@@ -12,8 +12,8 @@ from people.privacy import Sight, current_sight, masked_error, masked_id, masked
 class Name(serializers.CharField):
     """What somebody is called: whole, or its first letter."""
 
-    def __init__(self, **given: Any) -> None:
-        super().__init__(**{"read_only": True} | given)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"read_only": True} | options)
 
     def to_representation(self, value: Any) -> str:
         return masked_name(str(value))
@@ -38,9 +38,9 @@ class Facts(serializers.DictField):
 
     child = serializers.CharField()
 
-    def __init__(self, **given: Any) -> None:
-        given.setdefault("read_only", True)
-        super().__init__(**given)
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("read_only", True)
+        super().__init__(**options)
 
     def to_representation(self, value: Any) -> dict[str, str]:
         whole = current_sight() is Sight.FULL
@@ -50,8 +50,8 @@ class Facts(serializers.DictField):
 class Evidence(serializers.JSONField):
     """What was written down as proof, with persons in it as whoever asks may see them."""
 
-    def __init__(self, **given: Any) -> None:
-        super().__init__(**{"read_only": True} | given)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"read_only": True} | options)
 
     def to_representation(self, value: Any) -> Any:
         return masked_json(value, current_sight())

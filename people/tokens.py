@@ -48,9 +48,9 @@ def make_token(owner: User, name: str, *, by: str, proven: bool, ends: datetime 
     """
     key = key or BEGINS + secrets.token_urlsafe(32)
     ends = ends or timezone.now() + timedelta(days=settings.API_TOKEN_DAYS)
-    given = {"name": name[:100] or "without a name", "made_by": by[:150], "proven": proven, "expires_at": ends}
-    ApiToken.objects.create(owner=owner, digest=digest_of(key), shown=key[:SHOWN], **given)
-    note(owner, f"API token “{given['name']}” ({key[:SHOWN]}…) made by {by}, good until {ends:%Y-%m-%d}")
+    values = {"name": name[:100] or "without a name", "made_by": by[:150], "proven": proven, "expires_at": ends}
+    ApiToken.objects.create(owner=owner, digest=digest_of(key), shown=key[:SHOWN], **values)
+    note(owner, f"API token “{values['name']}” ({key[:SHOWN]}…) made by {by}, good until {ends:%Y-%m-%d}")
     owner.save()
     security.note("token_made", user=owner, token=key[:SHOWN], made_by=by)
     return key
@@ -76,10 +76,10 @@ class TokenAuthentication(BaseAuthentication):
             security.note("token_refused", request._request, why="unknown")  # noqa: SLF001 - see _note_use
             raise AuthenticationFailed("This is no token of ours. Make one under Accounts → API tokens.")
         if refusal := _refusal(token):
-            why, told = refusal
+            why, explanation = refusal
             asking = request._request  # noqa: SLF001 - as above
             security.note("token_refused", asking, user=token.owner, token=token.shown, why=why)
-            raise AuthenticationFailed(told)
+            raise AuthenticationFailed(explanation)
         _note_use(token, request)
         return token.owner, token
 

@@ -96,10 +96,10 @@ def read_spans(text: str) -> list[list[str]]:
         return []
     spans = []
     for part in text.split(","):
-        found = _SPAN.fullmatch(part.strip())
-        if found is None:
+        match = _SPAN.fullmatch(part.strip())
+        if match is None:
             raise ValueError(f"{part.strip()!r} is no span of time: write 09:00-17:30")
-        begins, ends = (_clock(end) for end in found.groups())
+        begins, ends = (_clock(end) for end in match.groups())
         if begins >= ends:
             raise ValueError(f"{part.strip()!r} ends before it begins")
         spans.append([begins, ends])

@@ -146,8 +146,8 @@ def _with_verify_token(credentials: dict[str, str], known: list[str], former: st
 
 
 def _explained(fault: msgspec.ValidationError, channel: type[Channel[Any]]) -> NotSaved:
-    found = _FAULT.search(str(fault))
-    key = found[1] if found else ""
+    match = _FAULT.search(str(fault))
+    key = match[1] if match else ""
     what = "".join(f" It is: {field.help}" for field in credential_fields(channel) if field.key == key and field.help)
     if "missing required" in str(fault):
         return NotSaved(f"{key} is missing.{what}", key)

@@ -72,8 +72,8 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
 
     @admin.display(description="inbound entries")
     def entries(self, delivery: WebhookDelivery) -> str:
-        found = list(delivery.entries.defer("event").order_by("id")[: MOST_ENTRIES + 1])
-        context = {"entries": found[:MOST_ENTRIES], "more": len(found) > MOST_ENTRIES}
+        rows = list(delivery.entries.defer("event").order_by("id")[: MOST_ENTRIES + 1])
+        context = {"entries": rows[:MOST_ENTRIES], "more": len(rows) > MOST_ENTRIES}
         return render_to_string("admin/channels_app/entries.html", context)
 
     @admin.display(description="query")

@@ -34,12 +34,12 @@ def hours_of(row: BusinessHours) -> Hours:
 
 def now_of(row: BusinessHours) -> str:
     """Return in words whether it is open now, and what comes next."""
-    found = opening(hours_of(row), timezone.now())
-    state = "Open" if found.open else "Closed"
-    if found.until is None:
+    opened = opening(hours_of(row), timezone.now())
+    state = "Open" if opened.open else "Closed"
+    if opened.until is None:
         return f"{state}. It never changes."
-    local = timezone.localtime(found.until, ZoneInfo(row.zone))
-    verb = "closes" if found.open else "opens"
+    local = timezone.localtime(opened.until, ZoneInfo(row.zone))
+    verb = "closes" if opened.open else "opens"
     return f"{state} now; {verb} {date_format(local, 'D j M, H:i')} ({row.zone})."
 
 

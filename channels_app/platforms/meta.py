@@ -96,18 +96,18 @@ class Graph:
         missing = [name for name in needed if name not in self._subscribed(page)]
         return f"The app is not subscribed to the Page's {', '.join(missing)}." if missing else ""
 
-    def subscribe(self, page: str, needed: Sequence[str], wanted: Sequence[str] = ()) -> None:
+    def subscribe(self, page: str, needed: Sequence[str], optional: Sequence[str] = ()) -> None:
         """Subscribe our app to the fields, besides those that it has: Meta replaces the whole list."""
         had, path = self._subscribed(page), f"{page}/subscribed_apps"
-        self.with_fields(lambda fields: self.call("POST", path, subscribed_fields=fields), [*had, *needed], wanted)
+        self.with_fields(lambda fields: self.call("POST", path, subscribed_fields=fields), [*had, *needed], optional)
 
     @staticmethod
-    def with_fields(ask: Callable[[str], Any], needed: Sequence[str], wanted: Sequence[str]) -> None:
+    def with_fields(ask: Callable[[str], Any], needed: Sequence[str], optional: Sequence[str]) -> None:
         """Ask for all of the fields or, if Meta does not know one that is only wanted, for those that are needed."""
         try:
-            ask(",".join(dict.fromkeys((*needed, *wanted))))
+            ask(",".join(dict.fromkeys((*needed, *optional))))
         except InvalidContent:
-            if not wanted:
+            if not optional:
                 raise
             ask(",".join(dict.fromkeys(needed)))
 

@@ -71,9 +71,9 @@ def sender_of(form: Mapping[str, str], address: str) -> Sender:
 
 def referral_of(form: Mapping[str, str]) -> str:
     """Return what led the customer here: the ad's own words and address, else its id."""
-    told = [form.get(f"Referral{name}", "") for name in ("Headline", "Body", "SourceUrl")]
+    parts = [form.get(f"Referral{name}", "") for name in ("Headline", "Body", "SourceUrl")]
     source, clicked = form.get("ReferralSourceId", ""), form.get("ReferralCtwaClid") or form.get("ReferralSourceType")
-    return " · ".join(filter(None, told)) or (f"ad {source}" if source else "an ad" if clicked else "")
+    return " · ".join(filter(None, parts)) or (f"ad {source}" if source else "an ad" if clicked else "")
 
 
 def parts_of(form: Mapping[str, str]) -> Iterator[Part]:
@@ -118,12 +118,12 @@ def _cards(form: Mapping[str, str]) -> Iterator[Part]:
 def _unknown(form: Mapping[str, str], kind: str) -> Iterator[Part]:
     """Yield what a message without file or place has to show beside its text: what the provider tells of it."""
     more = {name: text for name, text in form.items() if _MORE.fullmatch(name) and name not in _READ}
-    told = tuple((question or name, answer) for name, text in more.items() for question, answer in answers_in(text))
+    pairs = tuple((question or name, answer) for name, text in more.items() for question, answer in answers_in(text))
     picked = any(form.get(name) for name in _READ)
     plain, words = kind in _WITHOUT_MORE, bool(form.get("Body"))
-    if any(map(is_card, more.values())) or (plain and words) or (not told and (plain or picked or words)):
+    if any(map(is_card, more.values())) or (plain and words) or (not pairs and (plain or picked or words)):
         return
-    yield Part(kind=PartKind.ORDER if kind == "order" else PartKind.UNSUPPORTED, detail=kind, answers=told)
+    yield Part(kind=PartKind.ORDER if kind == "order" else PartKind.UNSUPPORTED, detail=kind, answers=pairs)
 
 
 def _media_kind(mime: str, message_type: str) -> PartKind:

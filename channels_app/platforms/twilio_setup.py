@@ -92,12 +92,12 @@ class Setup:
         return Checked(ok=True, said="No Messaging Service overrides the sender's address.")
 
     def _sender(self, client: Client) -> Any:
-        wanted = f"whatsapp:{self._number}"
+        own_id = f"whatsapp:{self._number}"
         senders = client.messaging.v2.channels_senders.list(channel="whatsapp", limit=MOST)
-        found = next((one for one in senders if one.sender_id == wanted), None)
-        if found is None:
+        sender = next((one for one in senders if one.sender_id == own_id), None)
+        if sender is None:
             raise AccountProblem("Twilio lists no WhatsApp sender with this number", provider_code="63007")
-        return found
+        return sender
 
 
 class _Json(dict[str, Any]):

@@ -65,11 +65,11 @@ def meaning(codes: Iterable[str], words: Iterable[str]) -> tuple[str, type[SendF
 
     `codes` are v1.1's numbers and v2's problem types, `words` its sentences.
     """
-    given = [code for code in codes if code and code != "about:blank"]
-    known = next((code for code in given if code in CODES), "")
+    listed = [code for code in codes if code and code != "about:blank"]
+    known = next((code for code in listed if code in CODES), "")
     if known:
         return known, CODES[known]
-    first = given[0] if given else ""
+    first = listed[0] if listed else ""
     said = list(words)
     return first, next((kind for pattern, kind in _SENTENCES if any(map(pattern.search, said))), None)
 

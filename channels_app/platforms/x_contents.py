@@ -22,7 +22,7 @@ _PLAIN = {"amp": "&", "lt": "<", "gt": ">"}
 
 def plain(text: str) -> str:
     """Return a text as it was typed: exactly these three escapes are undone, each once."""
-    return _ESCAPED.sub(lambda found: _PLAIN[found[1]], text)
+    return _ESCAPED.sub(lambda match: _PLAIN[match[1]], text)
 
 
 def sender_of(user_id: str, users: dict[str, Any]) -> Sender:

@@ -69,18 +69,18 @@ def postpone(check: InboundCheck, retry_at: datetime | None) -> None:
     check.due_at = max(check.due_at, retry_at or check.due_at)
 
 
-def record(check: InboundCheck, found: int, trouble: str, calls: Sequence[HttpTrace]) -> None:
+def record(check: InboundCheck, count: int, trouble: str, calls: Sequence[HttpTrace]) -> None:
     """Store what a check found. Its calls are kept only if they brought something: there are 288 checks a day."""
     trouble = storable(trouble)[:_LONGEST_TROUBLE]
-    if found:
-        log.warning("account %s: %d messages came only because we asked for them", check.account_id, found)
+    if count:
+        log.warning("account %s: %d messages came only because we asked for them", check.account_id, count)
     if trouble != check.trouble:
         log.warning("account %s: %s", check.account_id, trouble or "in order again")
     InboundCheck.objects.filter(pk=check.pk).update(
         checked_at=timezone.now(),
         due_at=check.due_at,
         complete_until=check.complete_until,
-        found=F("found") + found,
+        found=F("found") + count,
         trouble=trouble,
         refused=check.refused,
     )

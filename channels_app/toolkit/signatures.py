@@ -24,24 +24,24 @@ class Credentials(Struct, frozen=True, kw_only=True):
 
 def signature_of(request: WebhookRequest, header: str) -> bytes:
     """Return the one signature that the request carries; raise BadSignature if there is none, or more than one."""
-    given = request.headers.get(header, "")
-    if not given or header in request.repeated:
+    value = request.headers.get(header, "")
+    if not value or header in request.repeated:
         raise BadSignature("the request carries no signature, or several")
-    return given.encode("utf-8", "replace")
+    return value.encode("utf-8", "replace")
 
 
 def hmac_sha256(secret: Secret, data: bytes) -> bytes:
     return hmac.digest(secret.reveal().encode(), data, hashlib.sha256)
 
 
-def same(expected: bytes, given: bytes) -> bool:
+def same(expected: bytes, signature: bytes) -> bool:
     """Compare in constant time. The one place where secrets and digests are compared."""
-    return hmac.compare_digest(expected, given)
+    return hmac.compare_digest(expected, signature)
 
 
-def require_same(expected: bytes, given: bytes) -> None:
+def require_same(expected: bytes, signature: bytes) -> None:
     """Raise BadSignature, which tells neither of the two, if they differ."""
-    if not same(expected, given):
+    if not same(expected, signature):
         raise BadSignature("the signature does not match")
 
 
@@ -51,7 +51,7 @@ def handshake_parameter(request: WebhookRequest, name: str) -> str:
     A plus sign stays one: providers' tokens are base64, and not all of them encode it.
     """
     pairs = [pair.partition("=") for pair in request.query.split("&")]
-    found = [value for key, _, value in pairs if unquote(key) == name]
-    if len(found) != 1:
+    values = [value for key, _, value in pairs if unquote(key) == name]
+    if len(values) != 1:
         raise BadHandshake(f"{name} must come exactly once")
-    return unquote(found[0])
+    return unquote(values[0])

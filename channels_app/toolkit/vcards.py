@@ -19,16 +19,21 @@ def is_card(text: str) -> bool:
 
 def read_card(text: str) -> tuple[str, str]:
     """Return the name and the numbers, each "" if the card has none. A card may be broken anywhere."""
-    found: dict[str, list[str]] = {}
+    fields: dict[str, list[str]] = {}
     for name, value in _LINE.findall(_FOLDED.sub("", text[:LARGEST])):
-        found.setdefault(name.upper(), []).append(_plain(value))
-    [name, *_] = [*found.get("FN", []), *map(_joined, found.get("N", [])), *map(_joined, found.get("ORG", [])), ""]
-    numbers = [number.removeprefix("tel:") for number in found.get("TEL", [])]
+        fields.setdefault(name.upper(), []).append(_plain(value))
+    [name, *_] = [
+        *fields.get("FN", []),
+        *map(_joined, fields.get("N", [])),
+        *map(_joined, fields.get("ORG", [])),
+        "",
+    ]
+    numbers = [number.removeprefix("tel:") for number in fields.get("TEL", [])]
     return name, ", ".join(dict.fromkeys(numbers[:MOST_NUMBERS]))
 
 
 def _plain(value: str) -> str:
-    return _ESCAPED.sub(lambda found: " " if found[1] in "nN" else found[1], value).strip()
+    return _ESCAPED.sub(lambda match: " " if match[1] in "nN" else match[1], value).strip()
 
 
 def _joined(value: str) -> str:

@@ -85,7 +85,7 @@ def _escaped(text: str) -> str:
 
 
 def _escaped_large(text: str) -> str:
-    return re.sub(r"\\u[0-9a-f]{4}", lambda found: f"\\u{found[0][2:].upper()}", _escaped(text))
+    return re.sub(r"\\u[0-9a-f]{4}", lambda match: f"\\u{match[0][2:].upper()}", _escaped(text))
 
 
 def _find(text: str) -> Iterator[_Redaction]:

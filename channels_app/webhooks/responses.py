@@ -104,6 +104,6 @@ def request_log_of(headers: dict[str, str]) -> RequestLog:
     return RequestLog(request_id_of(headers.get("x-request-id", "")))
 
 
-def request_id_of(given: str) -> str:
+def request_id_of(requested: str) -> str:
     """Return the given id if it may be echoed and logged, else a new one."""
-    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    return requested if _REQUEST_ID.fullmatch(requested) else uuid.uuid4().hex

@@ -99,10 +99,10 @@ async def brief_agents(runtime: BridgeRuntime, listener_of: Callable[[uuid.UUID]
     """Look for new chats of conversations that are ours, for ever, and tell what was said last."""
     while settings.CONNECT_BRIEFING_LINES > 0:
         await asyncio.sleep(EVERY)
-        given = {"bridge": runtime.bridge, "attempts": MOST_ATTEMPTS, "most": MOST}
+        params = {"bridge": runtime.bridge, "attempts": MOST_ATTEMPTS, "most": MOST}
         async with runtime.pool.connection() as connection, connection.cursor(row_factory=class_row(Due)) as cursor:
-            found = await (await cursor.execute(DUE, given)).fetchall()
-        for due in found:
+            rows = await (await cursor.execute(DUE, params)).fetchall()
+        for due in rows:
             listener = listener_of(due.conversation)
             if listener is not None and listener.listening and runtime.owns:
                 await brief(runtime, listener, due)
@@ -111,14 +111,14 @@ async def brief_agents(runtime: BridgeRuntime, listener_of: Callable[[uuid.UUID]
 
 async def brief(runtime: BridgeRuntime, listener: Listener, due: Due) -> None:
     """Tell it in one chat, once."""
-    given = {"contact": due.contact, "conversation": due.conversation, "lease": LEASE}
+    params = {"contact": due.contact, "conversation": due.conversation, "lease": LEASE}
     async with runtime.pool.connection() as connection:
-        row = await (await connection.execute(BEGIN, given)).fetchone()
+        row = await (await connection.execute(BEGIN, params)).fetchone()
         if row is None:
             return
         async with connection.cursor(row_factory=class_row(Line)) as cursor:
-            wanted = {**given, "lines": settings.CONNECT_BRIEFING_LINES}
-            lines = (await (await cursor.execute(LINES, wanted)).fetchall())[::-1]
+            context_params = {**params, "lines": settings.CONNECT_BRIEFING_LINES}
+            lines = (await (await cursor.execute(LINES, context_params)).fetchall())[::-1]
     try:
         if lines:
             briefing = AgentNote(
@@ -127,9 +127,9 @@ async def brief(runtime: BridgeRuntime, listener: Listener, due: Due) -> None:
             await say_note(runtime, listener, briefing)
     except GatewayError as failure:
         log.info("contact %s: no briefing: %s", due.contact, failure)
-        await runtime.execute(FAILED, {**given, "error": str(failure)[:200]})
+        await runtime.execute(FAILED, {**params, "error": str(failure)[:200]})
     else:
-        await runtime.execute(TOLD, {**given, "lines": len(lines)})
+        await runtime.execute(TOLD, {**params, "lines": len(lines)})
 
 
 def wording(lines: Sequence[Line]) -> str:

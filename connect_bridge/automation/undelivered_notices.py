@@ -115,8 +115,8 @@ async def tell_agents(runtime: BridgeRuntime, listener_of: Callable[[uuid.UUID],
     while True:
         await asyncio.sleep(EVERY)
         async with runtime.pool.connection() as connection, connection.cursor(row_factory=class_row(Untold)) as cursor:
-            found = await (await cursor.execute(UNTOLD, {"bridge": runtime.bridge, "most": MOST})).fetchall()
-        for untold in found:
+            rows = await (await cursor.execute(UNTOLD, {"bridge": runtime.bridge, "most": MOST})).fetchall()
+        for untold in rows:
             listener = listener_of(untold.conversation)
             if listener is not None and listener.listening and runtime.owns:
                 await tell(runtime, listener, untold)
@@ -125,9 +125,9 @@ async def tell_agents(runtime: BridgeRuntime, listener_of: Callable[[uuid.UUID],
 
 async def tell(runtime: BridgeRuntime, listener: Listener, untold: Untold) -> None:
     """Tell the agent of one message, once; whatever fails is tried again while the chat is open."""
-    given = {"id": uuid.uuid4(), "message": untold.message, "contact": untold.contact, "lease": LEASE}
+    params = {"id": uuid.uuid4(), "message": untold.message, "contact": untold.contact, "lease": LEASE}
     async with runtime.pool.connection() as connection:
-        row = await (await connection.execute(BEGIN_NOTICE, given)).fetchone()
+        row = await (await connection.execute(BEGIN_NOTICE, params)).fetchone()
     if row is None:
         return
     attempt, text = Attempt(*row), wording(untold)

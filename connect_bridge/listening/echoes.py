@@ -78,8 +78,8 @@ class OwnEchoes:
             after = [echo for echo in echoes if echo.text in parts]
         # What Connect took as it was and shows again is a late copy of that, sent by a bridge that was away.
         copies = {echo.text for echo in echoes[: last + 1] if escaped(known.get(echo.id, "")).endswith(echo.text)}
-        found = [echo for echo in after if echo.text in parts or echo.text not in copies]
-        return (_likeliest(parts, found[0].text), found[0].id) if found else None
+        matching = [echo for echo in after if echo.text in parts or echo.text not in copies]
+        return (_likeliest(parts, matching[0].text), matching[0].id) if matching else None
 
 
 def _likeliest(parts: Sequence[str], text: str) -> str:

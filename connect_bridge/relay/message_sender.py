@@ -113,9 +113,9 @@ class MessageSender:
             if not listener.over:
                 raise Unreachable("the transcript cannot be read, and Connect may have this message already") from None
         parts = (next_part(message, FOR_BOT), next_part(message, FOR_AGENT))
-        found = listener.echoes.find(parts, self._taken)
-        self.in_doubt = found is None
-        return found
+        echo = listener.echoes.find(parts, self._taken)
+        self.in_doubt = echo is None
+        return echo
 
     async def _send_part(self, chat: Chat, listener: Listener, message: Pending) -> tuple[str, str]:
         """Send one part; return it and its item id, "" if something is to be done otherwise first."""

@@ -23,12 +23,12 @@ def person(number: Any) -> str:
 
 
 @register.filter
-def told(text: Any) -> str:
+def spoken(text: Any) -> str:
     return privacy.masked_error(str(text or ""))
 
 
 @register.filter
 def seen_words(text: Any) -> str:
     """Return somebody's or a provider's words; whoever may not read them all sees no number and no address in them."""
-    found = str(text or "")
-    return found if privacy.current_sight() is Sight.FULL else privacy.redacted(found)
+    words = str(text or "")
+    return words if privacy.current_sight() is Sight.FULL else privacy.redacted(words)

@@ -49,14 +49,14 @@ def strings(tree: ast.AST) -> Iterator[str]:
 @pytest.mark.parametrize("app", FOLDERS)
 def test_an_app_writes_no_other_apps_table(app: str) -> None:
     files = [path for path in (ROOT / app).rglob("*.py") if "migrations" not in path.parts]
-    found = [
+    writes = [
         f"{path.relative_to(ROOT)}: {verb} {table}"
         for path in files
         for verb, table in foreign_writes(app, path.read_text())
     ]
 
     assert files
-    assert [write for write in found if write not in FOR_ALL] == []
+    assert [write for write in writes if write not in FOR_ALL] == []
 
 
 @pytest.mark.parametrize(

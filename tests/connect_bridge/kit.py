@@ -104,8 +104,8 @@ class Phone:
 def until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
-        if found := condition():
-            return found
+        if value := condition():
+            return value
         time.sleep(0.02)
     raise AssertionError(f"{what} did not happen within {patience} s")
 

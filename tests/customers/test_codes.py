@@ -19,8 +19,8 @@ from tests.customers.kit import at_once, people
 from tests.factories import IdentityFactory
 
 
-def link_code(identity: Identity, **given: object) -> str:
-    return codes.make_link_code(identity.home_id, identity.pk, by="ana", **given)[1]
+def link_code(identity: Identity, **fields: object) -> str:
+    return codes.make_link_code(identity.home_id, identity.pk, by="ana", **fields)[1]
 
 
 def redeemed(identity: Identity, code: str) -> Redeemed:
@@ -67,8 +67,8 @@ def test_no_text_confuses_the_search(text: str) -> None:
 @pytest.mark.django_db
 def test_a_link_code_makes_two_channels_one_customer_and_says_how() -> None:
     messenger, whatsapp = IdentityFactory(kind="messenger"), IdentityFactory()
-    found = redeemed(whatsapp, link_code(messenger))
-    assert found == Redeemed(Outcome.MERGED, messenger.home_id, messenger.pk)
+    result = redeemed(whatsapp, link_code(messenger))
+    assert result == Redeemed(Outcome.MERGED, messenger.home_id, messenger.pk)
     assert len(people()) == 1
     merge = Merge.objects.get()
     assert merge.method == Merge.Method.LINK_CODE
@@ -116,8 +116,8 @@ def test_the_database_does_not_hold_the_code() -> None:
 def test_of_two_who_send_one_code_at_the_same_moment_one_is_believed() -> None:
     code = link_code(IdentityFactory(kind="messenger"))
     others = IdentityFactory.create_batch(10)
-    found = at_once([lambda c, i=other.pk: take(c, codes.redeem(i, code, {})) for other in others], lanes=10)
-    assert sorted(one.outcome for one in found) == [Outcome.MERGED, *[Outcome.USED] * 9]
+    result = at_once([lambda c, i=other.pk: take(c, codes.redeem(i, code, {})) for other in others], lanes=10)
+    assert sorted(one.outcome for one in result) == [Outcome.MERGED, *[Outcome.USED] * 9]
 
 
 def one_time(asked: Identity, typed_by: Identity) -> str:
@@ -195,8 +195,8 @@ def test_codes_outlive_the_change_of_our_key(settings: Any) -> None:
     link, digits = link_code(whatsapp), one_time(whatsapp, typed_by=messenger)
     settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another key, put in its place"
 
-    [found] = code_format.link_codes_in(f"hello {link}")
-    assert redeemed(twitter, found).outcome == Outcome.MERGED
+    [result] = code_format.link_codes_in(f"hello {link}")
+    assert redeemed(twitter, result).outcome == Outcome.MERGED
     assert typed(messenger, digits) == Outcome.MERGED
 
 

@@ -91,8 +91,8 @@ def test_any_sequence_of_merges_and_undos_leaves_all_as_it_was(steps: list[tuple
         arrived = play(steps, identities)
         assert snapshot() == before
         for identity, message in arrived:
-            found = Identity.objects.filter(conversations__messages=message).values_list("pk", "customer_id")
-            assert list(found) == [(identity, Identity.objects.get(pk=identity).home_id)]
+            result = Identity.objects.filter(conversations__messages=message).values_list("pk", "customer_id")
+            assert list(result) == [(identity, Identity.objects.get(pk=identity).home_id)]
         transaction.set_rollback(True)
 
 

@@ -17,11 +17,11 @@ from tests.factories import IdentityFactory
 pytestmark = pytest.mark.django_db
 
 
-def known(name: str = "", **given: Any) -> Identity:
-    return IdentityFactory(customer__display_name=name, display_name=name, name_key=name_key(name), **given)
+def known(name: str = "", **fields: Any) -> Identity:
+    return IdentityFactory(customer__display_name=name, display_name=name, name_key=name_key(name), **fields)
 
 
-def told(identity: Identity, type_: str, value: str) -> None:
+def add_hint(identity: Identity, type_: str, value: str) -> None:
     IdentityHint.objects.create(identity=identity, type=type_, value=value)
 
 
@@ -33,10 +33,10 @@ def holds(identity: Identity, number: str) -> None:
 def test_the_same_rare_name_in_another_order_is_suggested_with_its_reason() -> None:
     ana = known("Ana López", kind="messenger")
     other = known("LOPEZ, Ana", kind="twitter")
-    [found] = suggest(ana.customer_id)
-    assert (found.customer, found.name, found.kinds) == (other.customer_id, "LOPEZ, Ana", ("twitter",))
-    assert found.speaks_for[0].text == "the same full name, which 2 identities have"
-    assert 0.2 <= found.score < 0.5
+    [result] = suggest(ana.customer_id)
+    assert (result.customer, result.name, result.kinds) == (other.customer_id, "LOPEZ, Ana", ("twitter",))
+    assert result.speaks_for[0].text == "the same full name, which 2 identities have"
+    assert 0.2 <= result.score < 0.5
 
 
 def test_a_name_that_too_many_have_says_nothing() -> None:
@@ -56,8 +56,8 @@ def test_more_evidence_scores_higher_and_comes_first() -> None:
     ana = known("Ana López", kind="messenger")
     known("Ana López", kind="sms")
     likelier = known("Ana López", kind="twitter")
-    told(ana, "email", "ana@example.com")
-    told(likelier, "email", "ana@example.com")
+    add_hint(ana, "email", "ana@example.com")
+    add_hint(likelier, "email", "ana@example.com")
     first, second = suggest(ana.customer_id)
     assert first.customer == likelier.customer_id
     assert first.score > second.score
@@ -66,7 +66,7 @@ def test_more_evidence_scores_higher_and_comes_first() -> None:
 def test_a_typed_number_leads_to_who_writes_from_it_and_back() -> None:
     ana, whatsapp = known("Ana López", kind="messenger"), known("Anita", kind="whatsapp")
     holds(whatsapp, "+34600")
-    told(ana, "phone", "+34600")
+    add_hint(ana, "phone", "+34600")
     [there], [back] = suggest(ana.customer_id), suggest(whatsapp.customer_id)
     assert (there.customer, back.customer) == (whatsapp.customer_id, ana.customer_id)
     assert "typed the number" in there.speaks_for[0].text
@@ -77,15 +77,15 @@ def test_what_speaks_against_lowers_the_score_and_is_named() -> None:
     one, other = (known("Ana López", kind="whatsapp", locale=locale) for locale in ("es_ES", "de-DE"))
     holds(one, "+34600")
     holds(other, "+34700")
-    told(one, "email", "ana@example.com")
-    told(other, "email", "ana@example.com")
-    [found] = suggest(one.customer_id)
-    assert [point.text for point in found.speaks_against] == [
+    add_hint(one, "email", "ana@example.com")
+    add_hint(other, "email", "ana@example.com")
+    [result] = suggest(one.customer_id)
+    assert [point.text for point in result.speaks_against] == [
         "two different accounts on one messenger",
         "two different verified numbers",
         "different languages",
     ]
-    assert found.score < 0.35
+    assert result.score < 0.35
 
 
 def test_what_was_dismissed_stays_dismissed_also_after_merges() -> None:

@@ -52,8 +52,8 @@ def everything_hostile() -> tuple[User, dict[str, list[str]]]:
 
 
 def _story(kind: str) -> Story:
-    given = {"kind": kind, "name": BAIT, "holding_reply": BAIT, "pause_reply": BAIT, "attributes": {"a": BAIT}}
-    story = tell(BAIT, **given)
+    params = {"kind": kind, "name": BAIT, "holding_reply": BAIT, "pause_reply": BAIT, "attributes": {"a": BAIT}}
+    story = tell(BAIT, **params)
     account = story.inbound.conversation.account
     account.name += "!"
     because(account, BAIT)
@@ -115,8 +115,8 @@ def _of_dashboards(boss: User, story: Story) -> None:
     Report.objects.create(owner=boss, name=BAIT[:80], emails=BAIT, trouble=BAIT, query=filters)
     ContactDetail.objects.create(contact=story.contact, queue=BAIT, agent=BAIT, queued_at=now, agent_at=now)
     shares = {"positive": 0.02, "negative": 0.9, "neutral": 0.05, "mixed": 0.03}
-    given = {"state": "scored", "score": -88, "label": "negative", "language": "en", "due_at": now, "scored_at": now}
-    Sentiment.objects.create(message=story.inbound, **given, **shares, model=BAIT[:64], engine=BAIT[:64])
+    params = {"state": "scored", "score": -88, "label": "negative", "language": "en", "due_at": now, "scored_at": now}
+    Sentiment.objects.create(message=story.inbound, **params, **shares, model=BAIT[:64], engine=BAIT[:64])
     Phrase.objects.create(message=story.inbound, text=BAIT[:100])
     Customer.objects.update(display_name=BAIT)
     while (done := refresh()) is not None and done.changes:
@@ -125,31 +125,31 @@ def _of_dashboards(boss: User, story: Story) -> None:
 
 def _admin() -> list[str]:
     """Return each list, one row of it, and that row's history."""
-    found = []
+    paths = []
     for model in admin.site._registry:
         app, name = model._meta.app_label, model._meta.model_name
         row = model._default_manager.order_by("pk").last()
-        found += [list_page(app, name), change_page(row)]
+        paths += [list_page(app, name), change_page(row)]
         if hasattr(model, "history"):
-            found.append(reverse(f"admin:{app}_{name}_history", args=[row.pk]))
-    return [*found, f"{list_page('customers', 'customer')}?q={quote(BAIT)}"]
+            paths.append(reverse(f"admin:{app}_{name}_history", args=[row.pk]))
+    return [*paths, f"{list_page('customers', 'customer')}?q={quote(BAIT)}"]
 
 
 def _of_stories(stories: list[Story]) -> list[str]:
     """Return the steps of each account, and what the event log tells of its messages."""
-    found = []
+    paths = []
     for story in stories:
         account = story.inbound.conversation.account
-        found += [f"/admin/channels/{account.pk}/{step}/" for step in ("route", "credentials", "webhook", "verify")]
+        paths += [f"/admin/channels/{account.pk}/{step}/" for step in ("route", "credentials", "webhook", "verify")]
     first = stories[0].inbound.conversation
-    found += [f"/admin/channels/{first.account_id}/{step}/" for step in ("hours", "test", "live")]
-    found.append(change_page(first))
-    found.append(f"{found[0]}?say={quote(BAIT)}&language={quote(BAIT[:16])}")
+    paths += [f"/admin/channels/{first.account_id}/{step}/" for step in ("hours", "test", "live")]
+    paths.append(change_page(first))
+    paths.append(f"{paths[0]}?say={quote(BAIT)}&language={quote(BAIT[:16])}")
     draft = SetupDraft.objects.latest("created_at")
     story = stories[0]
     sideways = WebhookDelivery.objects.filter(state="quarantined").latest("received_at")
     return [
-        *found,
+        *paths,
         *(reverse("channel-step", args=[draft.pk, step]) for step in ("ready", "credentials")),
         reverse("event-webhook", args=[story.inbound.entry.delivery_id]),
         reverse("event-webhook", args=[sideways.pk]),

@@ -77,14 +77,14 @@ def patterns(resolver: URLResolver, before: str = "") -> Iterator[tuple[str, URL
 
 def addresses() -> dict[str, str]:
     """Return every page that asks who one is, by its route, with an address at which to ask."""
-    found = {}
+    by_name = {}
     for route, pattern in patterns(get_resolver()):
         if route.startswith(PUBLIC) or route == "" or (pattern.name or "") in EVERYBODYS:
             continue
         address = address_of(route, pattern)
         if address is not None:
-            found[route] = address
-    return found
+            by_name[route] = address
+    return by_name
 
 
 def of_dashboards(route: str) -> str:
@@ -92,7 +92,7 @@ def of_dashboards(route: str) -> str:
     values = {"key": "volume", "what": "chats", "name": "hours"}
     for name, model in {"contact": Contact, "view": SavedView, "rule": AlertRule, "report": Report}.items():
         values[name] = model.objects.values_list("pk", flat=True).last()
-    return "/" + re.sub(r"<\w+:(\w+)>", lambda found: str(values[found[1]]), route)
+    return "/" + re.sub(r"<\w+:(\w+)>", lambda match: str(values[match[1]]), route)
 
 
 def address_of(route: str, pattern: URLPattern) -> str | None:

@@ -45,8 +45,8 @@ def test_nobody_from_the_directory_sets_a_password_or_a_passkey(directory: Direc
     through(client)
 
     for path in ("password/set/", "password/change/", "password/reset/", "2fa/webauthn/add/"):
-        given = {"password1": PASSWORD + "!", "password2": PASSWORD + "!", "oldpassword": PASSWORD}
-        assert client.post(f"/accounts/{path}", given).status_code == 403, path
+        params = {"password1": PASSWORD + "!", "password2": PASSWORD + "!", "oldpassword": PASSWORD}
+        assert client.post(f"/accounts/{path}", params).status_code == 403, path
 
     assert not User.objects.get(username="ben").has_usable_password()
 

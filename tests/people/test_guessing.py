@@ -38,11 +38,11 @@ def test_the_sixth_wrong_password_is_answered_429(ana: User, name: str) -> None:
 
 
 def test_known_and_unknown_names_are_told_the_same(ana: User) -> None:
-    def told(name: str, number: int) -> str:
+    def seen_by(name: str, number: int) -> str:
         words = sign_in(Client(), name, f"wrong {number}").content.decode().replace(name, "NAME")
         return re.sub(r'name="csrfmiddlewaretoken" value="\w+"|nonce="[^"]*"', "", words)
 
-    assert [told("ana", number) for number in range(6)] == [told("nob", number) for number in range(6)]
+    assert [seen_by("ana", number) for number in range(6)] == [seen_by("nob", number) for number in range(6)]
 
 
 def test_nobody_is_locked_out_from_elsewhere(ana: User) -> None:

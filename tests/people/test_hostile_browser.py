@@ -43,10 +43,10 @@ def session(made: tuple[User, dict[str, list[str]]]) -> str:
 async def look(here: Desk, address: str) -> bool:
     """Open a page, fail on whatever got out of its place there, and say whether the text is shown."""
     await here.open(address)
-    found = await here.page.evaluate(LOOK, SUM)
-    assert found["caught"] == [], address
-    assert not found["counted"], address
-    return bool(found["shown"])
+    result = await here.page.evaluate(LOOK, SUM)
+    assert result["caught"] == [], address
+    assert not result["counted"], address
+    return bool(result["shown"])
 
 
 @pytest.mark.parametrize("part", ["lists and rows", "pages"])

@@ -36,11 +36,11 @@ def _strong(settings: Settings) -> None:
 def test_a_weak_key_is_said_and_not_quoted(settings: Settings, name: str, key: str, words: str) -> None:
     setattr(settings, name, key if name == "SECRET_KEY" else [strong(), key])
 
-    [told] = weak_keys()
+    [answer] = weak_keys()
 
-    assert words in told
-    assert name in told
-    assert key not in told
+    assert words in answer
+    assert name in answer
+    assert key not in answer
 
 
 def test_strong_keys_are_fine() -> None:
@@ -50,9 +50,9 @@ def test_strong_keys_are_fine() -> None:
 def test_one_key_for_both_is_said(settings: Settings) -> None:
     settings.FIELD_ENCRYPTION_KEYS = [settings.SECRET_KEY]
 
-    [told] = weak_keys()
+    [answer] = weak_keys()
 
-    assert "who learns one has both" in told
+    assert "who learns one has both" in answer
 
 
 def test_a_weak_key_fails_the_check_before_a_deployment(settings: Settings) -> None:
@@ -62,11 +62,11 @@ def test_a_weak_key_fails_the_check_before_a_deployment(settings: Settings) -> N
         call_command("check", deploy=True)
 
 
-@pytest.mark.parametrize(("local", "told"), [(True, 0), (False, 1)])
-def test_each_start_says_so_where_others_reach_it(settings: Settings, *, local: bool, told: int) -> None:
+@pytest.mark.parametrize(("local", "warnings"), [(True, 0), (False, 1)])
+def test_each_start_says_so_where_others_reach_it(settings: Settings, *, local: bool, warnings: int) -> None:
     settings.FIELD_ENCRYPTION_KEYS, settings.IS_LOCAL = ["change-me"], local
 
-    assert len(weak_keys_are_said(None)) == told
+    assert len(weak_keys_are_said(None)) == warnings
 
 
 def test_what_a_former_key_signed_still_counts(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,16 +47,16 @@ def paths(model: Any) -> Iterator[str]:
 
 def offered(page: ModelAdmin[Any], request: Any) -> set[str]:
     """Return what the page itself puts into its links: its filters' parameters, and keys of what a row belongs to."""
-    found = {
+    names = {
         str(name) for spec in page.get_changelist_instance(request).filter_specs for name in spec.expected_parameters()
     }
     for item in page.get_list_filter(request):
         if name := getattr(item, "parameter_name", ""):
-            found.add(name)
+            names.add(name)
         elif isinstance(item, str):
-            found |= {item + ending for ending in ("__exact", "__isnull", "__gte", "__lt")} & set(page.lookups(request))
+            names |= {item + ending for ending in ("__exact", "__isnull", "__gte", "__lt")} & set(page.lookups(request))
     keys = [one for one in page.model._meta.concrete_fields if isinstance(one, ForeignKey)]
-    return found | {f"{one.name}__{one.target_field.name}__exact" for one in keys} | set(page.links)
+    return names | {f"{one.name}__{one.target_field.name}__exact" for one in keys} | set(page.links)
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -35,16 +35,16 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def story() -> Story:
-    told = tell("hello")
-    identity = told.inbound.conversation.identity
+    names_shown = tell("hello")
+    identity = names_shown.inbound.conversation.identity
     customer = identity.customer
     customer.display_name, customer.facts = NAME, {"phone": PHONE}
     customer.save()
     for name, value in {"display_name": NAME, "handle": HANDLE, "external_id": PHONE}.items():
         setattr(identity, name, value)
     identity.save()
-    told.inbound.conversation.recipient = PHONE
-    told.inbound.conversation.save()
+    names_shown.inbound.conversation.recipient = PHONE
+    names_shown.inbound.conversation.save()
     IdentityAlias.objects.create(identity=identity, kind="sms", type="phone", value=PHONE)
     IdentityChange.objects.create(identity=identity, field="name", old=NAME, new=HANDLE, source="x", at=timezone.now())
     Consent.objects.filter(identity=identity).update(evidence={"from": PHONE, "profile_name": NAME})
@@ -54,15 +54,15 @@ def story() -> Story:
         "users": {"34699123457": {"name": NAME, "screen_name": HANDLE}},
         "sender_id": "34699123457",
     }
-    told.inbound.author, told.inbound.original = NAME, event
-    told.inbound.error_detail = f"The number {PHONE} of {MAIL} is not on WhatsApp."
-    told.inbound.save()
+    names_shown.inbound.author, names_shown.inbound.original = NAME, event
+    names_shown.inbound.error_detail = f"The number {PHONE} of {MAIL} is not on WhatsApp."
+    names_shown.inbound.save()
     InboundEntry.objects.update(sender=PHONE, event=event, outcome=f"from {PHONE}")
     form = {"From": f"whatsapp:{PHONE}", "WaId": PHONE[1:], "ProfileName": NAME, "Author": MAIL, "MessageSid": "SM1"}
     WebhookDelivery.objects.update(body=urlencode(form).encode(), query=urlencode({"to": PHONE}))
     OutboxEntry.objects.update(error_detail=f"{PHONE} has opted out")
     ChannelLog.objects.update(path=f"/2/dm_conversations/with/{PHONE[1:]}/messages", error=f"no such user {PHONE}")
-    return told
+    return names_shown
 
 
 def of_role(role: str) -> Client:
@@ -97,28 +97,28 @@ def pages(story: Story) -> list[str]:
     ]
 
 
-def told(client: Client, paths: list[str]) -> dict[str, list[str]]:
-    found = {}
+def names_shown(client: Client, paths: list[str]) -> dict[str, list[str]]:
+    result = {}
     for path in paths:
         answer = client.get(path)
         assert answer.status_code < 500, path
         content = b"".join(answer) if answer.streaming else answer.content
         if seen := [one for one in SECRETS if one in content.decode()]:
-            found[path] = seen
-    return found
+            result[path] = seen
+    return result
 
 
 @pytest.mark.parametrize("role", ["Viewer", "Ops", "Auditor"])
 def test_nobody_is_named_to_who_may_not_read_their_words(role: str, story: Story) -> None:
-    assert told(of_role(role), pages(story)) == {}
+    assert names_shown(of_role(role), pages(story)) == {}
 
 
 @pytest.mark.parametrize("role", ["Manager", "Supervisor", "Admin"])
 def test_the_others_see_them_whole(role: str, story: Story) -> None:
-    found = told(of_role(role), pages(story))
+    result = names_shown(of_role(role), pages(story))
 
     for path in ("/admin/customers/identity/", "/api/v1/identities/", "/api/v1/conversations/"):
-        assert found.get(path), path
+        assert result.get(path), path
 
 
 @pytest.mark.parametrize("role", ["Viewer", "Ops"])
@@ -137,8 +137,8 @@ def test_what_is_hidden_cannot_be_searched_or_filtered_by(role: str, story: Stor
     for filters in ({"phone": PHONE}, {"external_id": PHONE}, {"handle": HANDLE}):
         assert client.get("/api/v1/customers/", filters).status_code == 400
     if role == "Ops":
-        found = client.get("/admin/events/", {"q": PHONE}).context["rows"]
-        assert found == []
+        result = client.get("/admin/events/", {"q": PHONE}).context["rows"]
+        assert result == []
 
 
 def test_they_find_a_row_by_its_id_as_before(story: Story) -> None:

@@ -49,16 +49,16 @@ def test_what_happens_at_sign_in_is_logged_and_on_the_audit_page(
     ana.save()
     ana.delete()
 
-    told = [record.getMessage() for record in caplog.records if record.name == "parley.security"]
-    names = [line.split()[0].removeprefix("event=") for line in told]
+    answer = [record.getMessage() for record in caplog.records if record.name == "parley.security"]
+    names = [line.split()[0].removeprefix("event=") for line in answer]
     page = admin_client.get("/admin/audit/").content.decode()
 
-    wanted = ["sign_in_failed", "second_factor_failed", "second_factor_used", "signed_in", "role_changed"]
-    for event in [*wanted, "password_changed"]:
+    expected = ["sign_in_failed", "second_factor_failed", "second_factor_used", "signed_in", "role_changed"]
+    for event in [*expected, "password_changed"]:
         assert event in names
         assert event.replace("_", " ") in page
-    assert "how=password+mfa" in " ".join(told)
-    everything = " ".join(told)
+    assert "how=password+mfa" in " ".join(answer)
+    everything = " ".join(answer)
     assert "ana" not in everything.replace("Manager", "")
     assert not any(word in everything for word in (PASSWORD, "wrong", SECRET, "another long"))
 
@@ -74,8 +74,8 @@ def test_signing_out_ending_sessions_and_tokens_are_written_down(ana: User) -> N
     Client().get("/api/v1/accounts/", headers={"Authorization": f"Token {key}"})
     end_tokens(ApiToken.objects.filter(owner=ana), "by ana")
 
-    found = set(SecurityEvent.objects.values_list("event", flat=True))
-    assert {"session_ended", "signed_out", "token_made", "token_used_first", "token_ended"} <= found
+    result = set(SecurityEvent.objects.values_list("event", flat=True))
+    assert {"session_ended", "signed_out", "token_made", "token_used_first", "token_ended"} <= result
 
 
 def test_a_sign_in_through_the_directory_says_so(directory: Directory) -> None:
@@ -155,9 +155,9 @@ def test_a_link_that_opens_a_page_is_not_in_our_log(capsys: pytest.CaptureFixtur
     finally:
         logger.removeHandler(handler)
 
-    told = capsys.readouterr().err
-    assert "/agent/…/" in told
-    assert "SIGNED-word" not in told.split("Not Found")[-1]
+    answer = capsys.readouterr().err
+    assert "/agent/…/" in answer
+    assert "SIGNED-word" not in answer.split("Not Found")[-1]
 
 
 def test_logs_go_through_the_mask(settings: Settings) -> None:

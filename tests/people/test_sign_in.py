@@ -60,9 +60,9 @@ def test_guessing_is_stopped_after_five_wrong_passwords(ana: User, name: str) ->
     answers = [sign_in(client, name, f"wrong {number}") for number in range(6)]
     right = sign_in(client, "ana")
 
-    told = [" ".join(answer.content.decode().split()) for answer in answers]
-    assert "Too many" in told[5]
-    assert "Too many" not in told[3]
+    texts = [" ".join(answer.content.decode().split()) for answer in answers]
+    assert "Too many" in texts[5]
+    assert "Too many" not in texts[3]
     if name == "ana":
         assert "Too many" in right.content.decode()
         assert "_auth_user_id" not in client.session
@@ -134,7 +134,7 @@ def test_groups_of_the_directory_become_groups_here(ana: User, settings) -> None
 
 
 @pytest.mark.parametrize(
-    ("extra", "found"),
+    ("extra", "expected"),
     [
         ({"groups": ["a", "b"]}, ["a", "b"]),
         ({"groups": "a"}, ["a"]),
@@ -143,8 +143,8 @@ def test_groups_of_the_directory_become_groups_here(ana: User, settings) -> None
         ({}, []),
     ],
 )
-def test_the_directory_may_name_groups_in_several_places(extra: dict[str, Any], found: list[str]) -> None:
-    assert groups_of(login_of(None, **extra)) == found
+def test_the_directory_may_name_groups_in_several_places(extra: dict[str, Any], expected: list[str]) -> None:
+    assert groups_of(login_of(None, **extra)) == expected
 
 
 def test_directories_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,8 +34,8 @@ def opens(key: str, **headers: str) -> int:
     return Client().get("/api/v1/accounts/", headers={"authorization": f"Token {key}"}).status_code
 
 
-def made(owner: User, **given: object) -> str:
-    return make_token(owner, "a machine", **({"by": "ana", "proven": True} | given))
+def made(owner: User, **fields: object) -> str:
+    return make_token(owner, "a machine", **({"by": "ana", "proven": True} | fields))
 
 
 def test_of_a_token_only_a_digest_is_kept(ana: User) -> None:

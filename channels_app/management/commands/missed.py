@@ -36,13 +36,13 @@ class Command(BaseCommand):
             missed_messages.ask_provider(pk, now=True, subscribe=options["subscribe"])
             for pk in rows.values_list("pk", flat=True)
         )
-        found = [look for look in looks if look is not None]
+        results = [look for look in looks if look is not None]
         if options["json"]:
-            self.stdout.write(json.dumps({"accounts": [_json(look) for look in found]}))
+            self.stdout.write(json.dumps({"accounts": [_json(look) for look in results]}))
         else:
-            for look in found:
+            for look in results:
                 self._print(look)
-        sys.exit(3 if any(look.trouble for look in found) else 0)
+        sys.exit(3 if any(look.trouble for look in results) else 0)
 
     def _print(self, look: missed_messages.CheckResult) -> None:
         self.stdout.write(

@@ -48,12 +48,12 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningWorld]:
 
 def test_the_real_client_scores_detects_and_finds_phrases(world: RunningWorld) -> None:
     engine = Comprehend()
-    found = engine.sentiment(["I love it, thank you!", "x" * 6000, "This is terrible, I am furious"], "en")
-    assert isinstance(found[0], Score)
-    assert found[0].label == "positive"
-    assert found[1] == ItemFailed("TEXT_SIZE_LIMIT_EXCEEDED", final=True)
-    assert isinstance(found[2], Score)
-    assert found[2].label == "negative"
+    scores = engine.sentiment(["I love it, thank you!", "x" * 6000, "This is terrible, I am furious"], "en")
+    assert isinstance(scores[0], Score)
+    assert scores[0].label == "positive"
+    assert scores[1] == ItemFailed("TEXT_SIZE_LIMIT_EXCEEDED", final=True)
+    assert isinstance(scores[2], Score)
+    assert scores[2].label == "negative"
     assert engine.language("¿Dónde está mi pedido? Es muy tarde") == "es"
     phrases = engine.key_phrases("My late parcel is broken. Nobody answers.", "en")
     assert KeyPhrase("late parcel", 3, 14, 0.95) in phrases

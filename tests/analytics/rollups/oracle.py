@@ -226,6 +226,6 @@ class Oracle:
         return score is not None and score.state == "scored"
 
     def _language(self, messages: list[Message]) -> str:
-        told = [m.sentiment.language for m in messages if m.direction == "in" and getattr(m, "sentiment", None)]
-        told = [language for language in told if language]
-        return max(dict.fromkeys(told), key=told.count) if told else ""
+        languages = [m.sentiment.language for m in messages if m.direction == "in" and getattr(m, "sentiment", None)]
+        languages = [language for language in languages if language]
+        return max(dict.fromkeys(languages), key=languages.count) if languages else ""

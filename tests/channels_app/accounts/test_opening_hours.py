@@ -27,9 +27,9 @@ def at(text: str) -> datetime:
     ],
 )
 def test_a_week_with_a_lunch_break(moment, is_open, until) -> None:
-    found = opening(MADRID, at(moment))
+    result = opening(MADRID, at(moment))
 
-    assert (found.open, found.until) == (is_open, at(until))
+    assert (result.open, result.until) == (is_open, at(until))
 
 
 def test_a_holiday_is_closed_and_half_a_one_half() -> None:
@@ -49,9 +49,9 @@ def test_a_holiday_may_be_open_on_a_sunday() -> None:
 def test_nights_over_midnight_are_one_stretch() -> None:
     hours = Hours(zone="UTC", week={"friday": [["22:00", "24:00"]], "saturday": [["00:00", "04:00"]]})
 
-    found = opening(hours, at("2026-11-27T23:00"))
+    result = opening(hours, at("2026-11-27T23:00"))
 
-    assert (found.open, found.until) == (True, at("2026-11-28T04:00"))
+    assert (result.open, result.until) == (True, at("2026-11-28T04:00"))
 
 
 def test_the_night_on_which_clocks_go_back_counts_by_the_clock() -> None:
@@ -63,17 +63,17 @@ def test_the_night_on_which_clocks_go_back_counts_by_the_clock() -> None:
 def test_open_day_and_night_has_no_end_that_matters() -> None:
     always = Hours(zone="UTC", week={day: [["00:00", "24:00"]] for day in (*DAYS, "saturday", "sunday")})
 
-    found = opening(always, at("2026-11-25T08:00"))
+    result = opening(always, at("2026-11-25T08:00"))
 
-    assert found.open
-    assert found.until is not None
-    assert found.until > at("2027-11-25T00:00")
+    assert result.open
+    assert result.until is not None
+    assert result.until > at("2027-11-25T00:00")
 
 
 def test_never_open_is_said_once_for_ever() -> None:
-    found = opening(Hours(zone="UTC", week={}), at("2026-11-25T08:00"))
+    result = opening(Hours(zone="UTC", week={}), at("2026-11-25T08:00"))
 
-    assert (found.open, found.until, found.period) == (False, None, "for ever")
+    assert (result.open, result.until, result.period) == (False, None, "for ever")
 
 
 @pytest.mark.parametrize(

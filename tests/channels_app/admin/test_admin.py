@@ -175,13 +175,13 @@ def test_a_delivery_lists_its_entries_up_to_a_limit(admin_client: Client) -> Non
 
 
 def test_a_delivery_is_found_by_the_providers_key_of_its_event(admin_client: Client) -> None:
-    wanted = InboundEntryFactory(key="mid.$cAAB")
+    expected = InboundEntryFactory(key="mid.$cAAB")
     InboundEntryFactory()
 
-    found = admin_client.get("/admin/channels_app/webhookdelivery/", {"q": " mid.$cAAB "}).content.decode()
+    result = admin_client.get("/admin/channels_app/webhookdelivery/", {"q": " mid.$cAAB "}).content.decode()
 
-    assert str(wanted.delivery.pk) in found
-    assert "1 webhook delivery" in " ".join(found.split())
+    assert str(expected.delivery.pk) in result
+    assert "1 webhook delivery" in " ".join(result.split())
 
 
 @pytest.mark.parametrize("search", ["\x00", "%", "'; --", "9" * 40, "a\"b'", "x" * 3000])
@@ -207,16 +207,16 @@ def test_nobody_feels_out_credentials_by_filtering(admin_client: Client, query: 
 
 
 def test_deliveries_are_filtered_by_account_and_state(admin_client: Client) -> None:
-    wanted = WebhookDeliveryFactory(state=WebhookDelivery.State.QUARANTINED)
-    WebhookDeliveryFactory(account=wanted.account)
+    expected = WebhookDeliveryFactory(state=WebhookDelivery.State.QUARANTINED)
+    WebhookDeliveryFactory(account=expected.account)
     WebhookDeliveryFactory(state=WebhookDelivery.State.QUARANTINED)
 
-    found = admin_client.get(
-        "/admin/channels_app/webhookdelivery/", {"account": str(wanted.account.pk), "state__exact": "quarantined"}
+    result = admin_client.get(
+        "/admin/channels_app/webhookdelivery/", {"account": str(expected.account.pk), "state__exact": "quarantined"}
     ).content.decode()
 
-    assert "1 webhook delivery" in " ".join(found.split())
-    assert str(wanted.pk) in found
+    assert "1 webhook delivery" in " ".join(result.split())
+    assert str(expected.pk) in result
 
 
 def test_a_call_to_a_provider_is_shown_with_its_time(admin_client: Client) -> None:

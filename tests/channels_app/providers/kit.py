@@ -75,7 +75,7 @@ def received(kind: str, payload: Any) -> list[InboundEvent]:
     return list(channel.parse(channel.verify(request)))
 
 
-def told(event: InboundEvent, fields: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def words_of(event: InboundEvent, fields: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Return the event's kind and those of its fields that a test names; `who` is the sender's id."""
     named = {name: event.sender.external_id if name == "who" else getattr(event, name) for name in fields}
     return type(event).__name__, named

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from channels_app.types import Part, PartKind, ReceiptStatus, Selection
-from tests.channels_app.providers.kit import received, told
+from tests.channels_app.providers.kit import received, words_of
 from tests.channels_app.providers.messenger_kit import (
     IMAGE,
     LIKED,
@@ -96,10 +96,10 @@ CASES: list[tuple[str, Json, list[tuple[str, Json]]]] = [
     *(
         (
             f"a handover: {name}",
-            batch(item(**{name: told})),
+            batch(item(**{name: members})),
             [("AccountChanged", {"topic": "handover", "detail": words})],
         )
-        for name, told, words in (
+        for name, members, words in (
             (
                 "pass_thread_control",
                 {"new_owner_app_id": "5", "previous_owner_app_id": None, "metadata": "m"},
@@ -347,4 +347,4 @@ CASES: list[tuple[str, Json, list[tuple[str, Json]]]] = [
 @pytest.mark.parametrize(("payload", "expected"), [pytest.param(*case[1:], id=case[0]) for case in CASES])
 def test_every_kind_of_event_is_understood(payload: Json, expected: list[tuple[str, Json]]) -> None:
     events = received("messenger", payload)
-    assert [told(event, fields) for event, (_, fields) in zip(events, expected, strict=True)] == expected
+    assert [words_of(event, fields) for event, (_, fields) in zip(events, expected, strict=True)] == expected

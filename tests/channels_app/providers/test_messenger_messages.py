@@ -8,7 +8,7 @@ import pytest
 
 from channels_app import errors
 from channels_app.types import Part, PartKind, Selection
-from tests.channels_app.providers.kit import received, told
+from tests.channels_app.providers.kit import received, words_of
 from tests.channels_app.providers.messenger_kit import (
     AT,
     PLACE,
@@ -114,7 +114,7 @@ CASES: list[tuple[str, Json, list[tuple[str, Json]]]] = [
 @pytest.mark.parametrize(("payload", "expected"), [pytest.param(*case[1:], id=case[0]) for case in CASES])
 def test_every_kind_of_event_is_understood(payload: Json, expected: list[tuple[str, Json]]) -> None:
     events = received("messenger", payload)
-    assert [told(event, fields) for event, (_, fields) in zip(events, expected, strict=True)] == expected
+    assert [words_of(event, fields) for event, (_, fields) in zip(events, expected, strict=True)] == expected
 
 
 def test_customers_are_known_by_page_and_psid() -> None:

@@ -176,7 +176,7 @@ def listed(name: str, text: str, minute: int, sender: str = "100") -> Json:
     return {"id": name, "text": text, "created_at": f"2026-11-23T12:{minute:02}:00.000Z", "sender_id": sender}
 
 
-def found(api: ProviderApi, *events: Json, text: str = OUT.text, more: str = "") -> Any:
+def sought(api: ProviderApi, *events: Json, text: str = OUT.text, more: str = "") -> Any:
     """Ask for the text since 12:10 where X lists these."""
     api.body = json.dumps({"data": events, "meta": {"next_token": more} if more else {}}).encode()
     asked = OutboundMessage(recipient="7", text=text, correlation="c-1")
@@ -184,7 +184,7 @@ def found(api: ProviderApi, *events: Json, text: str = OUT.text, more: str = "")
 
 
 def test_a_message_whose_answer_was_lost_is_found_in_the_list(api: ProviderApi) -> None:
-    answer = found(api, listed("3", OUT.text, 13), listed("2", OUT.text, 12, sender="7"), listed("1", OUT.text, 11))
+    answer = sought(api, listed("3", OUT.text, 13), listed("2", OUT.text, 12, sender="7"), listed("1", OUT.text, 11))
     (call,) = api.calls
     assert (answer.message_ids, answer.complete) == (("1", "3"), True)
     assert (call.method, call.path) == ("GET", "/2/dm_conversations/with/7/dm_events")
@@ -193,7 +193,7 @@ def test_a_message_whose_answer_was_lost_is_found_in_the_list(api: ProviderApi) 
 
 def test_links_that_x_shortened_and_signs_that_it_escaped_are_known_again(api: ProviderApi) -> None:
     sent = listed("1", "a &lt;b&gt; &amp; https://t.co/Xy1", 11)
-    assert found(api, sent, text="a <b> & https://example.com/long").message_ids == ("1",)
+    assert sought(api, sent, text="a <b> & https://example.com/long").message_ids == ("1",)
 
 
 @pytest.mark.parametrize(
@@ -207,8 +207,8 @@ def test_links_that_x_shortened_and_signs_that_it_escaped_are_known_again(api: P
     ],
 )
 def test_x_shortens_links_without_a_scheme_too(api: ProviderApi, sent: str, written: str) -> None:
-    assert found(api, listed("1", written, 11), text=sent).message_ids == ("1",)
-    assert found(api, listed("1", f"{written} more", 11), text=sent).message_ids == ()
+    assert sought(api, listed("1", written, 11), text=sent).message_ids == ("1",)
+    assert sought(api, listed("1", f"{written} more", 11), text=sent).message_ids == ()
 
 
 def test_a_listed_picture_comes_without_the_link_to_itself(api: ProviderApi) -> None:
@@ -231,12 +231,12 @@ def test_a_listed_picture_comes_without_the_link_to_itself(api: ProviderApi) -> 
 
 
 def test_what_was_sent_earlier_with_the_same_words_is_another_message(api: ProviderApi) -> None:
-    assert found(api, listed("1", OUT.text, 9)).message_ids == ()
+    assert sought(api, listed("1", OUT.text, 9)).message_ids == ()
 
 
 def test_a_list_that_does_not_reach_back_far_enough_proves_nothing(api: ProviderApi) -> None:
-    assert not found(api, listed("1", "other", 11), more="next").complete
-    assert found(api, listed("2", "other", 11), listed("1", "other", 9), more="next").complete
+    assert not sought(api, listed("1", "other", 11), more="next").complete
+    assert sought(api, listed("2", "other", 11), listed("1", "other", 9), more="next").complete
 
 
 @pytest.mark.parametrize("body", [b"<html>", b'{"data":[{"id":"1","created_at":"yesterday"}]}', None])
@@ -256,7 +256,7 @@ def test_what_a_list_brings_is_plain_too(api: ProviderApi) -> None:
 
 
 @pytest.mark.parametrize(
-    ("listed", "sent", "found"),
+    ("listed", "sent", "expected"),
     [
         ("A &amp; B", "A & B", ("96",)),
         ("&amp;amp;", "&amp;", ("96",)),
@@ -265,9 +265,9 @@ def test_what_a_list_brings_is_plain_too(api: ProviderApi) -> None:
         ("&copy;", "\u00a9", ()),
     ],
 )
-def test_in_doubt_a_text_is_compared_as_it_was_typed(api: ProviderApi, listed: str, sent: str, found: Any) -> None:
+def test_in_doubt_a_text_is_compared_as_it_was_typed(api: ProviderApi, listed: str, sent: str, expected: Any) -> None:
     event = {"id": "96", "text": listed, "sender_id": "100", "created_at": "2026-11-23T10:00:00.000Z"}
     api.body = json.dumps({"data": [event], "meta": {"result_count": 1}}).encode()
     message = OutboundMessage(recipient="7", text=sent, correlation="c")
     since = datetime(2026, 11, 23, tzinfo=UTC)
-    assert channel_of("twitter", api.http()).find_sent(message, since).message_ids == found
+    assert channel_of("twitter", api.http()).find_sent(message, since).message_ids == expected

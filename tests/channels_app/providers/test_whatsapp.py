@@ -228,7 +228,7 @@ def listed(sid: str, body: str, minute: int) -> dict[str, Any]:
     return {"sid": sid, "body": body, "date_created": f"Mon, 23 Nov 2026 12:{minute:02}:00 +0000", "date_sent": None}
 
 
-def found(api: ProviderApi, *messages: dict[str, Any], to: str = "+15550001") -> Any:
+def sought(api: ProviderApi, *messages: dict[str, Any], to: str = "+15550001") -> Any:
     """Ask for "¡Hola! 👋" since 12:10 where Twilio lists these."""
     api.body = json.dumps({"messages": messages, "page_size": 50, "next_page_uri": None}).encode()
     asked = OutboundMessage(recipient=to, text="¡Hola! 👋", correlation="c-1")
@@ -236,7 +236,7 @@ def found(api: ProviderApi, *messages: dict[str, Any], to: str = "+15550001") ->
 
 
 def test_a_message_whose_answer_was_lost_is_found_in_the_list(api: ProviderApi) -> None:
-    answer = found(api, listed("SM3", "other", 13), listed("SM2", "¡Hola! 👋", 12), listed("SM1", "¡Hola! 👋 ", 11))
+    answer = sought(api, listed("SM3", "other", 13), listed("SM2", "¡Hola! 👋", 12), listed("SM1", "¡Hola! 👋 ", 11))
     (call,) = api.calls
     assert (answer.message_ids, answer.complete) == (("SM1", "SM2"), True)
     assert (call.method, call.path) == ("GET", f"/2010-04-01/Accounts/AC{'0' * 32}/Messages.json")
@@ -247,22 +247,22 @@ def test_a_message_whose_answer_was_lost_is_found_in_the_list(api: ProviderApi) 
 
 
 def test_what_was_sent_earlier_with_the_same_words_is_another_message(api: ProviderApi) -> None:
-    assert found(api, listed("SM1", "¡Hola! 👋", 9)).message_ids == ()
+    assert sought(api, listed("SM1", "¡Hola! 👋", 9)).message_ids == ()
 
 
 @pytest.mark.parametrize(("status", "ids"), [("undelivered", ()), ("failed", ()), ("sent", ("SM1",))])
 def test_what_is_listed_as_failed_did_not_arrive(api: ProviderApi, status: str, ids: tuple[str, ...]) -> None:
-    answer = found(api, listed("SM1", "¡Hola! 👋", 11) | {"status": status, "error_code": 63018})
+    answer = sought(api, listed("SM1", "¡Hola! 👋", 11) | {"status": status, "error_code": 63018})
     assert (answer.message_ids, answer.complete) == (ids, True)
 
 
 def test_a_list_that_does_not_reach_back_far_enough_proves_nothing(api: ProviderApi) -> None:
-    assert not found(api, *(listed(f"SM{number}", "other", 20) for number in range(50))).complete
-    assert found(api, *(listed(f"SM{number}", "other", 20 - number // 4) for number in range(50))).complete
+    assert not sought(api, *(listed(f"SM{number}", "other", 20) for number in range(50))).complete
+    assert sought(api, *(listed(f"SM{number}", "other", 20 - number // 4) for number in range(50))).complete
 
 
 def test_a_list_of_messages_to_a_user_id_proves_nothing(api: ProviderApi) -> None:
-    assert not found(api, to="US.1349").complete
+    assert not sought(api, to="US.1349").complete
 
 
 def test_a_list_that_cannot_be_read_is_no_answer(api: ProviderApi) -> None:

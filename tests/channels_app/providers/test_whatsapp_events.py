@@ -11,7 +11,7 @@ import pytest
 from channels_app import errors
 from channels_app.types import Alias, AliasType, Part, PartKind, ReceiptStatus
 from tests.channels_app.kit import channel_of
-from tests.channels_app.providers.kit import received, signed_form, told
+from tests.channels_app.providers.kit import received, signed_form, words_of
 from tests.channels_app.providers.whatsapp_kit import (
     SID,
     Form,
@@ -100,7 +100,7 @@ CASES: list[tuple[str, Form, list[tuple[str, dict[str, Any]]]]] = [
 @pytest.mark.parametrize(("payload", "expected"), [pytest.param(*case[1:], id=case[0]) for case in CASES])
 def test_every_kind_of_form_is_understood(payload: Form, expected: list[tuple[str, dict[str, Any]]]) -> None:
     events = received("whatsapp", payload)
-    assert [told(event, fields) for event, (_, fields) in zip(events, expected, strict=True)] == expected
+    assert [words_of(event, fields) for event, (_, fields) in zip(events, expected, strict=True)] == expected
 
 
 WHO = [

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from channels_app.types import Part, PartKind, Selection
-from tests.channels_app.providers.kit import received, told
+from tests.channels_app.providers.kit import received, words_of
 from tests.channels_app.providers.whatsapp_kit import (
     FLOW,
     PLACE,
@@ -202,4 +202,4 @@ CASES: list[tuple[str, Form, list[tuple[str, dict[str, Any]]]]] = [
 @pytest.mark.parametrize(("payload", "expected"), [pytest.param(*case[1:], id=case[0]) for case in CASES])
 def test_every_kind_of_form_is_understood(payload: Form, expected: list[tuple[str, dict[str, Any]]]) -> None:
     events = received("whatsapp", payload)
-    assert [told(event, fields) for event, (_, fields) in zip(events, expected, strict=True)] == expected
+    assert [words_of(event, fields) for event, (_, fields) in zip(events, expected, strict=True)] == expected

@@ -87,8 +87,8 @@ async def test_our_own_messages_are_not_listed(kind: str) -> None:
         channel = channel_at(lab, kind)
         customer = CUSTOMERS[kind]["id"]
         await asyncio.to_thread(channel.send, OutboundMessage(recipient=customer, text="ours", correlation="c"))
-        found = await listed(channel)
-    assert len(found.messages) == 1
+        result = await listed(channel)
+    assert len(result.messages) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -103,10 +103,10 @@ async def test_what_we_sent_is_listed_and_nothing_else(kind: str, monkeypatch: p
         assert isinstance(channel, ListsSent)
         message = OutboundMessage(recipient=customer, text="ours", correlation="c")
         sent = [(await asyncio.to_thread(channel.send, message)).message_ids[0] for _ in range(2)]
-        found = await asyncio.to_thread(channel.list_sent, datetime.now(UTC) - LONG_AGO)
+        result = await asyncio.to_thread(channel.list_sent, datetime.now(UTC) - LONG_AGO)
         none = await asyncio.to_thread(channel.list_sent, datetime.now(UTC) + LONG_AGO)
-    assert (sorted(one.message_id for one in found.messages), found.complete) == (sorted(sent), True)
-    assert all(abs(one.at - datetime.now(UTC)) < timedelta(seconds=30) for one in found.messages)
+    assert (sorted(one.message_id for one in result.messages), result.complete) == (sorted(sent), True)
+    assert all(abs(one.at - datetime.now(UTC)) < timedelta(seconds=30) for one in result.messages)
     assert (none.messages, none.complete) == ((), True)
 
 
@@ -135,12 +135,12 @@ async def test_a_list_that_is_too_long_says_so(kind: str, monkeypatch: pytest.Mo
         for number in range(3):
             await lab.write(kind, f"number {number}")
         channel = channel_at(lab, kind)
-        found = await listed(channel)
+        result = await listed(channel)
         message = OutboundMessage(recipient=CUSTOMERS[kind]["id"], text="ours", correlation="c")
         for _ in range(3):
             await asyncio.to_thread(channel.send, message)
         sent = await asyncio.to_thread(channel.list_sent, datetime.now(UTC) - LONG_AGO)
-    assert (len(found.messages), found.complete) == (2, False)
+    assert (len(result.messages), result.complete) == (2, False)
     assert (len(sent.messages), sent.complete) == (2, False)
 
 
@@ -155,12 +155,12 @@ async def test_a_place_that_twilio_does_not_list_is_shown_as_something_that_cann
 
 
 @pytest.mark.parametrize(
-    ("conversation", "sender", "wanted"),
+    ("conversation", "sender", "expected"),
     [("100-7", "7", True), ("7-100", "7", True), ("155", "7", False), ("100-7", "100", False), ("8-7", "7", False)],
     ids=["alone", "either order", "a group", "our own", "not ours"],
 )
-def test_on_x_only_what_others_wrote_to_us_alone_counts(conversation: str, sender: str, *, wanted: bool) -> None:
-    assert x._to_us_alone("100", {"dm_conversation_id": conversation, "sender_id": sender}) is wanted
+def test_on_x_only_what_others_wrote_to_us_alone_counts(conversation: str, sender: str, *, expected: bool) -> None:
+    assert x._to_us_alone("100", {"dm_conversation_id": conversation, "sender_id": sender}) is expected
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "messenger"])

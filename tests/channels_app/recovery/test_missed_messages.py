@@ -73,8 +73,8 @@ class FakeChannel(Channel[FakeConfig]):
         self.provider.asked.append(since)
         if self.provider.fails:
             raise self.provider.fails
-        found = tuple(one for one in self.provider.has if one.at >= since)
-        return ListedInbound(messages=found, complete=self.provider.complete)
+        result = tuple(one for one in self.provider.has if one.at >= since)
+        return ListedInbound(messages=result, complete=self.provider.complete)
 
     def as_webhook(self, listed: Listed) -> VerifiedWebhook:
         self.provider.fetched.append(listed.key)
@@ -93,11 +93,11 @@ class FakeChannel(Channel[FakeConfig]):
 
 @pytest.fixture
 def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
-    found = Provider()
-    bound = type("BoundChannel", (FakeChannel,), {"provider": found})
+    result = Provider()
+    bound = type("BoundChannel", (FakeChannel,), {"provider": result})
     for module in (schedule, accounts):
         monkeypatch.setattr(module, "channels", lambda: {"fake": bound, "mute": Channel})
-    return found
+    return result
 
 
 @pytest.fixture
@@ -124,9 +124,9 @@ def keys() -> list[str]:
 
 def test_what_was_not_delivered_is_taken_in_in_order_and_marked(account: ChannelAccount, provider: Provider) -> None:
     late, early = provider.got("late", 3), provider.got("early", 5)
-    found = missed_messages.ask_provider(account.pk)
-    assert found is not None
-    assert found.messages == 2
+    result = missed_messages.ask_provider(account.pk)
+    assert result is not None
+    assert result.messages == 2
     assert keys() == [early, late]
     assert set(InboundEntry.objects.values_list("state", flat=True)) == {"pending"}
     assert set(WebhookDelivery.objects.values_list("polled", "state")) == {(True, "accepted")}
@@ -136,23 +136,23 @@ def test_what_was_not_delivered_is_taken_in_in_order_and_marked(account: Channel
 def test_what_arrived_is_left_alone_and_not_even_fetched(account: ChannelAccount, provider: Provider) -> None:
     here = provider.got("here")
     InboundEntryFactory(delivery__account=account, key=here, state="done")
-    found = missed_messages.ask_provider(account.pk)
-    assert (found and found.messages, provider.fetched) == (0, [])
+    result = missed_messages.ask_provider(account.pk)
+    assert (result and result.messages, provider.fetched) == (0, [])
     assert WebhookDelivery.objects.filter(polled=True).count() == 0
 
 
 def test_a_second_look_finds_nothing_again(account: ChannelAccount, provider: Provider) -> None:
     provider.got("once")
     missed_messages.ask_provider(account.pk)
-    found = missed_messages.ask_provider(account.pk, now=True)
-    assert (found and found.messages, len(keys()), check_of(account).found) == (0, 1, 1)
+    result = missed_messages.ask_provider(account.pk, now=True)
+    assert (result and result.messages, len(keys()), check_of(account).found) == (0, 1, 1)
 
 
 def test_a_webhook_that_comes_meanwhile_is_not_doubled_and_no_gap(account: ChannelAccount, provider: Provider) -> None:
     key = provider.got("racing")
     provider.meanwhile = lambda key: InboundEntryFactory(delivery__account=account, key=key)
-    found = missed_messages.ask_provider(account.pk)
-    assert (found and found.messages, keys()) == (0, [key])
+    result = missed_messages.ask_provider(account.pk)
+    assert (result and result.messages, keys()) == (0, [key])
 
 
 def test_what_is_fresh_is_left_to_its_webhook(account: ChannelAccount, provider: Provider) -> None:
@@ -202,9 +202,9 @@ def test_a_message_that_cannot_be_fetched_keeps_no_other_back(account: ChannelAc
 
 def test_a_bug_in_a_channel_is_noted_and_stays_there(account: ChannelAccount, provider: Provider) -> None:
     provider.fails = ValueError("secret words")
-    found = missed_messages.ask_provider(account.pk)
-    assert found is not None
-    assert found.trouble == "Parley failed while it asked: ValueError"
+    result = missed_messages.ask_provider(account.pk)
+    assert result is not None
+    assert result.trouble == "Parley failed while it asked: ValueError"
 
 
 def test_a_provider_that_wants_to_be_left_alone_is(account: ChannelAccount, provider: Provider) -> None:
@@ -230,10 +230,10 @@ def test_refused_credentials_are_tried_seldom_until_they_are_saved_anew(
 
 def test_credentials_that_cannot_be_read_are_told(provider: Provider) -> None:
     account = ChannelAccountFactory(kind="fake", credentials={"tokken": "hunter2"})
-    found = missed_messages.ask_provider(account.pk)
-    assert found is not None
-    assert found.trouble.startswith("account: the stored credentials do not fit")
-    assert "hunter2" not in found.trouble
+    result = missed_messages.ask_provider(account.pk)
+    assert result is not None
+    assert result.trouble.startswith("account: the stored credentials do not fit")
+    assert "hunter2" not in result.trouble
 
 
 def test_turns_come_every_few_minutes_and_not_all_at_once(
@@ -307,8 +307,8 @@ def test_the_command_asks_now_and_says_what_it_found(
     provider.got("missed")
     with pytest.raises(SystemExit) as ended:
         call_command("missed", "--json")
-    (told,) = json.loads(capsys.readouterr().out)["accounts"]
-    assert (ended.value.code, told["found"], told["trouble"]) == (0, 1, "")
+    (answer,) = json.loads(capsys.readouterr().out)["accounts"]
+    assert (ended.value.code, answer["found"], answer["trouble"]) == (0, 1, "")
 
 
 def test_the_command_exits_3_if_a_provider_lacks_something(
@@ -321,7 +321,7 @@ def test_the_command_exits_3_if_a_provider_lacks_something(
     assert "Not subscribed." in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("given", ["nonsense", "0e4f2a11-0000-4000-8000-000000000000"])
-def test_the_command_refuses_an_account_that_is_none(provider: Provider, given: str) -> None:
+@pytest.mark.parametrize("value", ["nonsense", "0e4f2a11-0000-4000-8000-000000000000"])
+def test_the_command_refuses_an_account_that_is_none(provider: Provider, value: str) -> None:
     with pytest.raises(CommandError):
-        call_command("missed", "--account", given)
+        call_command("missed", "--account", value)

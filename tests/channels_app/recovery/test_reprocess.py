@@ -27,8 +27,8 @@ def account() -> ChannelAccount:
 def kept(account: ChannelAccount, *messages: dict[str, Any], state: str = "quarantined", **more: Any) -> Any:
     """Keep a delivery, as the intake did when it could not read it."""
     body = json.dumps(said_on_page(account, *(messages or ({},)))).encode()
-    given = {"account": account, "body": body, "state": state, "reason": "the parser failed", **more}
-    return WebhookDeliveryFactory(**given)
+    params = {"account": account, "body": body, "state": state, "reason": "the parser failed", **more}
+    return WebhookDeliveryFactory(**params)
 
 
 def again(*states: str, act: bool = True, **more: Any) -> list[Reading]:
@@ -103,9 +103,9 @@ def test_an_event_that_comes_to_an_end_meanwhile_is_left_alone(
     sort = reprocess._Reader._sort
 
     def slowly(reader: Any, taken: Any) -> Any:
-        found = sort(reader, taken)
+        result = sort(reader, taken)
         InboundEntry.objects.update(state="done")
-        return found
+        return result
 
     monkeypatch.setattr(reprocess._Reader, "_sort", slowly)
     again("quarantined")
@@ -155,8 +155,8 @@ def test_a_form_is_read_with_its_content_type_and_query() -> None:
 
 @pytest.mark.parametrize("account_is", ["disabled", "without its credentials"])
 def test_an_account_that_cannot_be_used_is_left_out_with_the_reason(account_is: str) -> None:
-    given = {"enabled": False} if account_is == "disabled" else {"credentials": {"page_id": "1"}}
-    kept(ChannelAccountFactory(kind="messenger", **given))
+    params = {"enabled": False} if account_is == "disabled" else {"credentials": {"page_id": "1"}}
+    kept(ChannelAccountFactory(kind="messenger", **params))
     (reading,) = again()
     assert reading.problem
     assert stored() == []

@@ -35,7 +35,7 @@ def test_without_a_word_everything_goes_direct() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "url", "proxy"),
+    ("variables", "url", "proxy"),
     [
         ({"HTTPS_PROXY": "http://a:1"}, AMAZON, "http://a:1"),
         ({"HTTPS_PROXY": "http://a:1"}, "http://other.example/", None),
@@ -51,8 +51,8 @@ def test_without_a_word_everything_goes_direct() -> None:
         ({"HTTPS_PROXY": "https://me:pw@proxy.corp"}, AMAZON, "https://me:pw@proxy.corp:443"),
     ],
 )
-def test_the_variable_of_the_scheme_counts(monkeypatch, given, url, proxy) -> None:
-    for name, value in given.items():
+def test_the_variable_of_the_scheme_counts(monkeypatch, variables, url, proxy) -> None:
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert proxy_for(url) == proxy
 

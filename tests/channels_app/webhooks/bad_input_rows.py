@@ -141,8 +141,8 @@ class Row:
     make: Make
 
 
-def rows(status: int, word: str, *given: tuple[str, str, Make]) -> list[Row]:
-    return [Row(status, word, name, kind, make) for name, kind, make in given]
+def rows(status: int, word: str, *arguments: tuple[str, str, Make]) -> list[Row]:
+    return [Row(status, word, name, kind, make) for name, kind, make in arguments]
 
 
 def at(path: str) -> Make:

@@ -40,8 +40,8 @@ class Reply:
 
     @property
     def json(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.body)
-        return found
+        result: dict[str, Any] = json.loads(self.body)
+        return result
 
     @property
     def word(self) -> str:
@@ -64,7 +64,7 @@ class Post:
     @property
     def scope(self) -> dict[str, Any]:
         size = ("Content-Length", str(sum(map(len, self.chunks))))
-        given = [self.host, *self.headers] if any(name == "Content-Length" for name, _ in self.headers) else None
+        params = [self.host, *self.headers] if any(name == "Content-Length" for name, _ in self.headers) else None
         return {
             "type": "http",
             "asgi": {"version": "3.0"},
@@ -75,7 +75,7 @@ class Post:
             "query_string": self.query.encode(),
             "headers": [
                 (name.lower().encode(), value.encode("utf-8"))
-                for name, value in given or (self.host, *self.headers, size)
+                for name, value in params or (self.host, *self.headers, size)
             ],
             "client": ("203.0.113.9", 4711),
             "server": ("127.0.0.1", 8000),
@@ -212,8 +212,8 @@ def message_post(account: ChannelAccount) -> Post:
 
 
 def deliveries(account: ChannelAccount) -> list[str]:
-    found = WebhookDelivery.objects.filter(account=account).order_by("received_at")
-    return list(found.values_list("state", flat=True))
+    result = WebhookDelivery.objects.filter(account=account).order_by("received_at")
+    return list(result.values_list("state", flat=True))
 
 
 def entries(account: ChannelAccount) -> Sequence[InboundEntry]:

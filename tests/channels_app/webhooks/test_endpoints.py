@@ -343,11 +343,11 @@ def test_both_endpoints_answer_to_the_letter_alike(account: ChannelAccount) -> N
     asgi = deliver("asgi", *posts)
     InboundEntry.objects.all().delete()
     django = deliver("django", *posts)
-    told = [
+    answer = [
         [(reply.status, reply.body, {name: reply.headers.get(name) for name in OURS}) for reply in answers]
         for answers in (asgi, django)
     ]
-    assert told[0] == told[1]
+    assert answer[0] == answer[1]
 
 
 def test_75_the_whole_application_takes_a_webhook_and_refuses_a_foreign_websocket(account: ChannelAccount) -> None:

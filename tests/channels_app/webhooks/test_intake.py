@@ -107,10 +107,10 @@ def test_a_request_id_from_outside_is_taken_over(endpoint: str) -> None:
     assert reply.headers["x-request-id"] == reply.json["request_id"] == "abc-123"
 
 
-@pytest.mark.parametrize("given", ["a\tb", "<script>", "x" * 65, ""])
-def test_a_request_id_that_is_no_token_is_replaced(endpoint: str, given: str) -> None:
-    reply = asked_as(endpoint, given)
-    assert reply.json["request_id"] != given
+@pytest.mark.parametrize("value", ["a\tb", "<script>", "x" * 65, ""])
+def test_a_request_id_that_is_no_token_is_replaced(endpoint: str, value: str) -> None:
+    reply = asked_as(endpoint, value)
+    assert reply.json["request_id"] != value
     assert re.fullmatch("[A-Za-z0-9-]{1,64}", reply.json["request_id"])
 
 

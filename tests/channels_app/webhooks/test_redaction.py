@@ -38,8 +38,8 @@ from tests.factories import ChannelAccountFactory
 ANA = Sender(external_id="+34600112233")
 
 
-def message(text: str = "", **given: object) -> MessageReceived:
-    return MessageReceived(key="m:1", sender=ANA, message_id="1", text=text, **given)
+def message(text: str = "", **fields: object) -> MessageReceived:
+    return MessageReceived(key="m:1", sender=ANA, message_id="1", text=text, **fields)
 
 
 def cleaned(text: str) -> str:

@@ -15,17 +15,21 @@ from tests.connect_bridge.listening.kit import OneChat, said
 NOTE = AgentNote(mark=NOT_DELIVERED, text="Not delivered: 1111 2222", token="t", in_doubt=True)
 
 
-def told(text: str, name: str, **given: object) -> Item:
-    return said(NOT_DELIVERED + text, 3, id=name, participant_role="CUSTOMER", **given)
+def as_item(text: str, name: str, **fields: object) -> Item:
+    return said(NOT_DELIVERED + text, 3, id=name, participant_role="CUSTOMER", **fields)
 
 
 #: What the transcript has, which items are known, and which one is this note.
 TOLD: dict[str, tuple[list[Item], list[str], str]] = {
-    "as it was": ([told(NOTE.text, "it")], [], "it"),
-    "rewritten": ([told("Not delivered: [CARD]", "it")], [], "it"),
-    "beside another": ([told("Not delivered: x", "other"), told("Not delivered: [CARD]", "it")], ["other"], "it"),
-    "another alone": ([told("Not delivered: x", "other")], ["other"], ""),
-    "one of an earlier chat": ([told(NOTE.text, "past", related_contact_id="earlier")], [], ""),
+    "as it was": ([as_item(NOTE.text, "it")], [], "it"),
+    "rewritten": ([as_item("Not delivered: [CARD]", "it")], [], "it"),
+    "beside another": (
+        [as_item("Not delivered: x", "other"), as_item("Not delivered: [CARD]", "it")],
+        ["other"],
+        "it",
+    ),
+    "another alone": ([as_item("Not delivered: x", "other")], ["other"], ""),
+    "one of an earlier chat": ([as_item(NOTE.text, "past", related_contact_id="earlier")], [], ""),
     "an agent's": ([said(NOTE.line, 3, id="hers")], [], ""),
 }
 

@@ -33,7 +33,7 @@ def ended(aws: Any, chat: Any, agent: str) -> None:
     until(lambda: not Contact.objects.exclude(state="ended").exists(), "the end")
 
 
-def told(aws: Any) -> list[str]:
+def briefings_seen(aws: Any) -> list[str]:
     """Return what we told agents in any chat."""
     return [line["text"] for line in aws.lines("participant.SendMessage") if line["text"].startswith(LAST_TIME)]
 
@@ -51,10 +51,10 @@ def test_the_first_agent_of_a_new_chat_gets_the_last_lines_and_nobody_else_does(
     ana.write("five")
     until(lambda: aws.call("GET", "/ccp/queue"), "a chat in the queue")
     time.sleep(1.5)
-    assert told(aws) == [], "a bot would take it for the customer's words"
+    assert briefings_seen(aws) == [], "a bot would take it for the customer's words"
     chat = accepted(aws, agent, besides=(chat.contact_id,))
     until(lambda: Briefing.objects.filter(lines=3).exclude(told_at=None).exists(), "the briefing")
-    [briefing] = told(aws)
+    [briefing] = briefings_seen(aws)
     assert briefing.split("\n")[1:] == [
         "Customer: two",
         "Customer: three",
@@ -64,7 +64,7 @@ def test_the_first_agent_of_a_new_chat_gets_the_last_lines_and_nobody_else_does(
     until(lambda: Message.objects.filter(text="six").exists(), "the next answer")
     assert not Message.objects.filter(text__contains=LAST_TIME).exists()
     assert OutboxEntry.objects.count() == before + 1
-    assert told(aws) == [briefing]
+    assert briefings_seen(aws) == [briefing]
 
 
 def test_what_a_persons_decision_alone_ties_is_not_shown(aws, bridge) -> None:
@@ -84,7 +84,7 @@ def test_what_a_persons_decision_alone_ties_is_not_shown(aws, bridge) -> None:
         lambda: Briefing.objects.filter(contact__conversation__identity=his).exclude(told_at=None).first(), "it"
     )
     assert bobs.lines == 0
-    assert told(aws) == []
+    assert briefings_seen(aws) == []
 
 
 def test_it_says_where_when_with_whom_and_the_lines_in_order() -> None:

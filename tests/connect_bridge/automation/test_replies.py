@@ -93,9 +93,9 @@ def test_the_agent_sees_what_the_customer_was_told_without_them(aws, phone, poin
     with bridging():
         phone.write("Hello")
         until(lambda: said_to_customer() == ["Welcome!"], "the greeting")
-    told = Message.objects.get(direction="out")
-    assert (told.role, told.author) == ("SYSTEM", "Parley")
-    assert told.contact is not None
+    answer = Message.objects.get(direction="out")
+    assert (answer.role, answer.author) == ("SYSTEM", "Parley")
+    assert answer.contact is not None
 
 
 def test_whoever_waits_for_an_agent_is_told_so_once(aws, phone, pointed_at):

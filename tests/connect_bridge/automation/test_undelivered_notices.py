@@ -48,7 +48,7 @@ def items(agent: Chatting) -> list[Any]:
     return [item for item in agent.transcript() if item["Type"] == "MESSAGE" and item["Content"] != "Hello"]
 
 
-def told(agent: Chatting) -> list[str]:
+def notices(agent: Chatting) -> list[str]:
     """Return the notices that the agent sees, without their mark: they stand under the customer's name."""
     return [
         item["Content"].removeprefix(NOT_DELIVERED)
@@ -60,8 +60,8 @@ def told(agent: Chatting) -> list[str]:
 def test_the_agent_reads_in_the_chat_that_a_message_was_not_delivered_and_why(aws, bridge, phone):
     agent = answered(aws, phone, "Until tomorrow!")
     fail("Until tomorrow!")
-    until(lambda: told(agent), "a notice")
-    assert told(agent)[0] == (
+    until(lambda: notices(agent), "a notice")
+    assert notices(agent)[0] == (
         "Not delivered to the customer: the customer last wrote too long ago for WhatsApp (Twilio) to let us answer."
         " Outside the allowed window. (63016)\nYour message: “Until tomorrow!”"
     )
@@ -86,7 +86,7 @@ def test_another_bridge_that_reads_the_transcript_does_not_send_the_notice_eithe
     with bridging():
         agent = answered(aws, phone, "Until tomorrow!")
         fail("Until tomorrow!")
-        until(lambda: told(agent), "a notice")
+        until(lambda: notices(agent), "a notice")
         until(lambda: Notice.objects.filter(told_at__isnull=False), "its row")
     Contact.objects.update(last_item_at=None)
     agent.say("Still there?")
@@ -101,7 +101,7 @@ def test_each_message_is_told_once(aws, bridge, phone):
     fail("two")
     until(lambda: Notice.objects.filter(told_at__isnull=False).count() == 2, "both notices")
     time.sleep(0.5)
-    assert len(told(agent)) == 2
+    assert len(notices(agent)) == 2
 
 
 def test_a_customer_cannot_imitate_a_notice(aws, bridge, phone):
@@ -110,7 +110,7 @@ def test_a_customer_cannot_imitate_a_notice(aws, bridge, phone):
     phone.write(forged, f"Hi\n \u200b{forged}", "\uff3bPARLEY: not delivered\uff3d x", "x" * 16_000 + forged)
     until(lambda: len(agent.said()) == 5, "the messages")
     assert not any("[parley" in said.casefold().replace("\u200b", "") for said in agent.said())
-    assert told(agent) == []
+    assert notices(agent) == []
     assert Message.objects.filter(text=forged).exists(), "what was written is kept to the letter"
 
 
@@ -120,18 +120,18 @@ def test_a_bridge_that_died_after_it_said_so_does_not_say_it_twice(aws, bridge, 
         patch.setattr(undelivered_notices, "NOTICE_TOLD", "SELECT 1/0, %(id)s, %(item)s, %(route)s")
         patch.setattr(undelivered_notices, "LEASE", 1.0)
         fail("Until tomorrow!")
-        until(lambda: told(agent), "a notice")
+        until(lambda: notices(agent), "a notice")
         time.sleep(0.2)
     until(lambda: Notice.objects.filter(told_at__isnull=False), "its row")
     assert Notice.objects.get().attempts > 1
-    assert len(told(agent)) == 1
+    assert len(notices(agent)) == 1
 
 
 def test_while_connect_is_too_busy_the_notice_waits(aws, bridge, phone):
     agent = answered(aws, phone, "Until tomorrow!")
     aws.world.faults.on.append(Fault(name="throttle", target="SendMessage", times=2))
     fail("Until tomorrow!")
-    until(lambda: told(agent), "a notice")
+    until(lambda: notices(agent), "a notice")
     until(lambda: Notice.objects.get().route == "customer", "the note of it")
     assert Notice.objects.get().attempts == 3
 
@@ -140,7 +140,7 @@ def test_a_connection_that_expired_is_renewed_before_the_notice_goes(aws, bridge
     agent = answered(aws, phone, "Until tomorrow!")
     aws.world.faults.on.append(Fault(name="expire_token", target="SendMessage", times=1))
     fail("Until tomorrow!")
-    until(lambda: told(agent), "a notice")
+    until(lambda: notices(agent), "a notice")
 
 
 def test_a_notice_that_connect_rewrote_is_not_said_again(aws, bridge, phone):
@@ -170,10 +170,10 @@ def test_an_uncertain_message_is_told_when_the_messenger_was_asked_for_it(aws, b
     Message.objects.filter(pk=message.pk).update(status="uncertain")
     Notice.objects.all().delete()
     time.sleep(0.5)
-    heard = len(told(agent))
+    heard = len(notices(agent))
     message.outbox.update(look_at=None)
-    until(lambda: len(told(agent)) > heard, "a notice")
-    assert told(agent)[-1].startswith("Perhaps not delivered to the customer: WhatsApp (Twilio) did not confirm it")
+    until(lambda: len(notices(agent)) > heard, "a notice")
+    assert notices(agent)[-1].startswith("Perhaps not delivered to the customer: WhatsApp (Twilio) did not confirm it")
 
 
 def test_what_fails_again_after_a_person_sent_it_again_is_told_again(aws, bridge, phone):
@@ -182,7 +182,7 @@ def test_what_fails_again_after_a_person_sent_it_again_is_told_again(aws, bridge
     until(lambda: Notice.objects.filter(told_at__isnull=False), "a notice")
     send_again([message.outbox.get().pk])
     fail("Until tomorrow!")
-    until(lambda: len(told(agent)) == 2, "another notice")
+    until(lambda: len(notices(agent)) == 2, "another notice")
 
 
 @pytest.mark.parametrize("code", ["blocked", "opted_out", "auth", "nobody knows this code"])

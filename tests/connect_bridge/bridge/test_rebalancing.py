@@ -129,11 +129,11 @@ def test_a_bridge_that_joins_gets_its_share_and_no_chat_notices(aws, pointed_at,
 
 def accept_all(aws: Any, number: int) -> list[Any]:
     ann = aws.agent()
-    found: list[Any] = []
+    result: list[Any] = []
     for _ in range(number):
-        found.append(accepted(aws, ann, besides=tuple(agent.contact_id for agent in found)))
+        result.append(accepted(aws, ann, besides=tuple(agent.contact_id for agent in result)))
     until(lambda: Message.objects.filter(status="relayed").count() == number, "what they wrote first")
-    return found
+    return result
 
 
 def test_what_is_said_at_the_end_of_a_chat_that_changes_hands_is_heard(aws, pointed_at, phone):

@@ -33,9 +33,9 @@ def test_only_the_validation_of_a_message_is_about_the_message(service, operatio
     model = botocore.session.get_session().get_service_model(service).operation_model(operation)
     for shape in model.error_shapes:
         status = shape.metadata["error"]["httpStatusCode"]
-        found = meaning(table, operation, shape.name, status)
+        result = meaning(table, operation, shape.name, status)
         about_it = (operation, shape.name) == ("SendMessage", "ValidationException")
-        assert isinstance(found, Invalid) == about_it, shape.name
+        assert isinstance(result, Invalid) == about_it, shape.name
 
 
 @pytest.mark.parametrize(

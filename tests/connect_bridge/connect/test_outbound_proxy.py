@@ -70,7 +70,7 @@ async def whole_chat() -> None:
 async def failures() -> list[GatewayError]:
     """Return what each of the three says when there is no way."""
     control, participants = BotoConnect(), AwsParticipants(URL)
-    found = []
+    result = []
     try:
         for call in (
             control.start_chat(REQUEST),
@@ -79,11 +79,11 @@ async def failures() -> list[GatewayError]:
         ):
             with pytest.raises(GatewayError) as caught:
                 await call
-            found.append(caught.value)
+            result.append(caught.value)
     finally:
         await participants.close()
         control.close()
-    return found
+    return result
 
 
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])
@@ -130,9 +130,9 @@ async def test_an_authority_that_nobody_named_is_not_trusted(proxy, monkeypatch)
 async def test_what_no_proxy_names_goes_direct(proxy, ca, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
     monkeypatch.setenv("NO_PROXY", "example.com,.parley.test")
-    found = await failures()
+    result = await failures()
     assert proxy.asked == []
-    assert all("its name is not known" in str(failure) or "cannot be reached" in str(failure) for failure in found)
+    assert all("its name is not known" in str(failure) or "cannot be reached" in str(failure) for failure in result)
 
 
 async def test_a_proxy_or_a_bundle_that_cannot_be_used_is_for_a_person_to_mend(proxy, monkeypatch):

@@ -62,14 +62,14 @@ async def test_the_stream_begins_at_its_end_and_a_link_at_its_message(chromium, 
             " return s.scrollTop > 0 && s.scrollTop + s.clientHeight >= s.scrollHeight - 4; })()"
         )
         await here.open(f"/customers/{past.customer.pk}/?at={far}#m-{far}")
-        wanted = here.page.locator(f"#m-{far}")
-        await wanted.wait_for()
+        expected = here.page.locator(f"#m-{far}")
+        await expected.wait_for()
         await here.page.wait_for_function(
             "(id) => { const b = document.getElementById(id).getBoundingClientRect();"
             " return b.top >= 0 && b.bottom <= innerHeight; }",
             arg=f"m-{far}",
         )
-        assert "here" in (await wanted.get_attribute("class") or "")
+        assert "here" in (await expected.get_attribute("class") or "")
 
 
 async def test_filters_apply_by_keyboard(chromium, live_server, past, boss) -> None:

@@ -37,15 +37,15 @@ def came(account: ChannelAccount, event: InboundEvent) -> InboundEntry:
     )
 
 
-def message(sender: Sender | str, text: str = "", **given: Any) -> MessageReceived:
+def message(sender: Sender | str, text: str = "", **fields: Any) -> MessageReceived:
     number = next(_numbers)
     who = Sender(external_id=sender) if isinstance(sender, str) else sender
-    return MessageReceived(key=f"m:{number}", message_id=f"m{number}", sender=who, text=text, **given)
+    return MessageReceived(key=f"m:{number}", message_id=f"m{number}", sender=who, text=text, **fields)
 
 
-def wrote(account: ChannelAccount, sender: Sender | str, text: str = "", **given: Any) -> Identity:
+def wrote(account: ChannelAccount, sender: Sender | str, text: str = "", **fields: Any) -> Identity:
     """Let somebody write, route it, and return who they are."""
-    came(account, message(sender, text, **given))
+    came(account, message(sender, text, **fields))
     route()
     name = sender if isinstance(sender, str) else sender.external_id
     return Identity.objects.get(kind=account.kind, external_id=name)

@@ -102,13 +102,13 @@ def test_news_that_comes_just_as_its_send_is_written_down_is_ours_or_told_again(
     class Interrupted(psycopg.AsyncConnection[Any]):
         left = statement
 
-        async def execute(self, *given: Any, **named: Any) -> Any:
-            found = await super().execute(*given, **named)
+        async def execute(self, *arguments: Any, **named: Any) -> Any:
+            result = await super().execute(*arguments, **named)
             self.left -= 1
             if self.left == 0:
                 looked.set()
                 await asyncio.to_thread(settled.wait, 20)
-            return found
+            return result
 
     async def apply_alone() -> Joined | None:
         async with await Interrupted.connect(**connect_parameters()) as connection:

@@ -99,6 +99,6 @@ def test_a_provider_that_is_down_is_asked_again_for_all_of_it(world: RunningWorl
 
 def test_a_page_that_meta_gave_up_is_told(world: RunningWorld, settings: Any) -> None:
     account = account_on(world, "messenger", settings)
-    found = missed_messages.ask_provider(account.pk)
+    result = missed_messages.ask_provider(account.pk)
     assert "not subscribed" in InboundCheck.objects.get().trouble
-    assert found is not None
+    assert result is not None

@@ -120,8 +120,8 @@ def settled_signals() -> Iterator[list[dict[str, Any]]]:
 
 def talk(**account: Any) -> Conversation:
     """Make a conversation on the fake messenger."""
-    given = {"kind": "fake", "credentials": {"token": "first"}, **account}
-    return ConversationFactory(account=ChannelAccountFactory(**given))
+    params = {"kind": "fake", "credentials": {"token": "first"}, **account}
+    return ConversationFactory(account=ChannelAccountFactory(**params))
 
 
 def say(conversation: Conversation, *parts: str, role: str = "AGENT") -> Message:

@@ -62,9 +62,9 @@ def test_of_two_claims_at_the_same_moment_one_wins(messenger: FakeMessenger) -> 
 def test_a_claim_that_waited_for_another_finds_the_entry_taken(messenger: FakeMessenger) -> None:
     conversation = talk()
     say(conversation, "hello")
-    given = {"conversation": conversation.id, "worker": "the faster one", "seconds": 20}
+    params = {"conversation": conversation.id, "worker": "the faster one", "seconds": 20}
     with ThreadPoolExecutor(1) as thread, psycopg.connect(**connect_parameters()) as faster:
-        assert faster.execute(queries.CLAIM, given).fetchone() is not None
+        assert faster.execute(queries.CLAIM, params).fetchone() is not None
         slower = thread.submit(queries.claim, conversation.id, "the slower one")
         time.sleep(0.2)
         assert not slower.done()

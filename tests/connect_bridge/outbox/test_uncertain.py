@@ -51,14 +51,14 @@ class Listing:
 
 @pytest.fixture
 def listing(messenger: FakeMessenger, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listing]:
-    found = Listing()
+    result = Listing()
 
     def find_sent(_channel: Any, message: OutboundMessage, since: datetime) -> FoundSent:
-        return found.find(message, since)
+        return result.find(message, since)
 
     kind = type("ListingChannel", (FakeChannel,), {"messenger": messenger, "find_sent": find_sent})
     monkeypatch.setattr(channels_app.account, "channels", lambda: {"fake": kind})
-    return found
+    return result
 
 
 def lose(messenger: FakeMessenger, conversation: Conversation, *parts: str) -> Message:

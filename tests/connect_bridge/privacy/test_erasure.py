@@ -186,10 +186,10 @@ def test_while_a_chat_is_open_or_a_send_under_way_nothing_is_erased(ana: Custome
 
 
 def test_an_app_above_erases_what_it_keeps_in_the_same_transaction(ana: Customer, monkeypatch: Any) -> None:
-    given: list[Any] = []
+    params: list[Any] = []
 
     def moods(messages: Any) -> int:
-        given.extend(messages)
+        params.extend(messages)
         return len(messages)
 
     def broken(_messages: Any) -> int:
@@ -201,7 +201,7 @@ def test_an_app_above_erases_what_it_keeps_in_the_same_transaction(ana: Customer
     assert traces(dumped())
     monkeypatch.setattr(hooks, "erasers", [moods])
     assert next(number for name, number in erase(ana.pk, by="boss").counts.items() if "moods" in name) == 4
-    assert set(given) == set(Message.objects.values_list("pk", flat=True))
+    assert set(params) == set(Message.objects.values_list("pk", flat=True))
 
 
 @pytest.mark.parametrize("waits", [False, True])

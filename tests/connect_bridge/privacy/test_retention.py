@@ -29,15 +29,15 @@ def thirty_days(settings: Any) -> None:
     settings.RETAIN_RAW_DAYS = settings.RETAIN_WORDS_DAYS = settings.RETAIN_CALLS_DAYS = 30
 
 
-def kept(at: datetime, **given: Any) -> Message:
+def kept(at: datetime, **fields: Any) -> Message:
     """Store an answered message, its webhook and a call, all of that time."""
     delivery = WebhookDeliveryFactory(received_at=at, body=b"raw", headers={"a": "b"}, query="q")
-    entry = InboundEntryFactory(delivery=delivery, state=given.pop("state", "done"))
+    entry = InboundEntryFactory(delivery=delivery, state=fields.pop("state", "done"))
     message = MessageFactory(created_at=at, text="words", author="Ana", original={"o": 1}, entry=entry)
     answer = MessageFactory(
         conversation=message.conversation, created_at=at, text="answer", author="Ada", direction="out"
     )
-    OutboxEntryFactory(message=answer, text="answer", state=given.pop("outbox", "accepted"))
+    OutboxEntryFactory(message=answer, text="answer", state=fields.pop("outbox", "accepted"))
     ChannelLog.objects.filter(pk=ChannelLogFactory().pk).update(at=at)
     return message
 

@@ -125,8 +125,8 @@ def test_a_change_while_its_message_is_under_way_is_not_forgotten(
     message = MessageFactory(status="stored")
     write = Table.write
 
-    def meanwhile(self: Table, *given: Any) -> None:
-        write(self, *given)
+    def meanwhile(self: Table, *arguments: Any) -> None:
+        write(self, *arguments)
         monkeypatch.setattr(Table, "write", write)
         Message.objects.filter(pk=message.pk).update(status="relayed")
 
@@ -229,13 +229,13 @@ def test_what_dynamodb_leaves_is_offered_again(table: Table, monkeypatch: pytest
     MessageFactory.create_batch(3)
     call, left = Table._call, [1]
 
-    def sparing(self: Table, operation: str, **given: Any) -> Any:
+    def sparing(self: Table, operation: str, **fields: Any) -> Any:
         if operation == "batch_write_item" and left:
             left.pop()
-            requests = given["RequestItems"][self.name]
-            given["RequestItems"] = {self.name: requests[:1]}
-            return {**call(self, operation, **given), "UnprocessedItems": {self.name: requests[1:]}}
-        return call(self, operation, **given)
+            requests = fields["RequestItems"][self.name]
+            fields["RequestItems"] = {self.name: requests[:1]}
+            return {**call(self, operation, **fields), "UnprocessedItems": {self.name: requests[1:]}}
+        return call(self, operation, **fields)
 
     monkeypatch.setattr(Table, "_call", sparing)
     assert copied(table) == 3
@@ -291,9 +291,9 @@ def _compared(where: dict[str, str]) -> bytes:
     return output
 
 
-def _projection(verb: str, where: dict[str, str], **given: Any) -> subprocess.Popen[bytes]:
+def _projection(verb: str, where: dict[str, str], **fields: Any) -> subprocess.Popen[bytes]:
     command = [sys.executable, "manage.py", "projection", verb]
-    return subprocess.Popen(command, cwd=django_settings.BASE_DIR, env={**os.environ, **where}, **given)
+    return subprocess.Popen(command, cwd=django_settings.BASE_DIR, env={**os.environ, **where}, **fields)
 
 
 def test_the_trigger_costs_nothing_to_speak_of_while_nothing_is_copied(db: None) -> None:

@@ -123,8 +123,8 @@ class Talk:
     def asked(self, *parts: str, kept: bool = True) -> Message:
         """Let the customer's message be with Connect in so many parts, and stored unless it is not `kept`."""
         items = [self.customer.say(part)["Id"] for part in parts]
-        given = {"text": "".join(parts), "relayed": len("".join(parts)), "connect_item_id": items[-1]}
-        return self.stored(**given) if kept else Message(id=items[-1])
+        params = {"text": "".join(parts), "relayed": len("".join(parts)), "connect_item_id": items[-1]}
+        return self.stored(**params) if kept else Message(id=items[-1])
 
     def answered(self, text: str, *, kept: bool = True) -> Message:
         item = self.bot.say(text)["Id"]
@@ -135,9 +135,9 @@ class Talk:
         OutboxEntry.objects.filter(pk=entry.pk).update(settled_at=timezone.now())
         return message
 
-    def stored(self, **given: Any) -> Message:
-        given = {"status": "relayed", **given}
-        message: Message = MessageFactory(conversation=self.conversation, contact=self.contact, **given)
+    def stored(self, **params: Any) -> Message:
+        params = {"status": "relayed", **params}
+        message: Message = MessageFactory(conversation=self.conversation, contact=self.contact, **params)
         return message
 
 

@@ -180,8 +180,8 @@ def test_our_own_words_to_the_agent_and_automatic_replies_are_not_taken_for_gaps
     talk.customer.say(f"{NOT_DELIVERED}Not delivered to the customer: …")
     talk.customer.say(f"{LAST_TIME}Messenger, …")
     other = talk.customer.say("[removed] by Connect on its way, but noted as ours")["Id"]
-    told = timezone.now()
-    Notice.objects.create(message=failed, contact=talk.contact, item_id=other, created_at=told, told_at=told)
+    answer = timezone.now()
+    Notice.objects.create(message=failed, contact=talk.contact, item_id=other, created_at=answer, told_at=answer)
     assert gaps_of() == []
 
 
