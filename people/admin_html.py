@@ -12,7 +12,8 @@ from django.db.models import Model
 from django.urls import reverse
 from django.utils.html import format_html
 
-from people.privacy import Sight, current_sight, masked_json, masked_text
+from people.json_masking import masked_json
+from people.privacy import Sight, current_sight, masked_text
 
 #: Characters of a stored text that a page shows.
 MOST_SHOWN = 20_000

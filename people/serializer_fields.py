@@ -6,7 +6,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from people.privacy import Sight, current_sight, masked_error, masked_id, masked_json, masked_name, redacted
+from people.json_masking import masked_json
+from people.privacy import Sight, current_sight, masked_error, masked_id, masked_name, redacted
 
 
 class Name(serializers.CharField):

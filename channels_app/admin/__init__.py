@@ -21,7 +21,8 @@ from channels_app.models import ChannelLog, InboundCheck, InboundEntry, WebhookD
 from channels_app.recovery.reprocess import read_again
 from people.admin_base import ReadOnlyAdmin
 from people.admin_html import link, masked_column, message_json_html, sight_on, text_html
-from people.privacy import masked_body, masked_error, masked_id
+from people.json_masking import masked_body
+from people.privacy import masked_error, masked_id
 
 __all__ = [
     "AutoReplyAdmin",

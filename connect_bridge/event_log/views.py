@@ -22,8 +22,9 @@ from connect_bridge.event_log.queries import Direction, EventFilter, Fate
 from connect_bridge.event_log.search import find_ids
 from connect_bridge.models import OutboxEntry
 from people.audit import note_read
+from people.json_masking import masked_body, masked_json
 from people.moments import moment
-from people.privacy import Sight, masked_body, masked_json, masked_text, sight_of
+from people.privacy import Sight, masked_text, sight_of
 
 #: How many days the list of causes looks back.
 DAYS = 7

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from people.privacy import HIDDEN, Sight, masked_body, masked_json, masked_text, redacted
+from people.json_masking import masked_body, masked_json
+from people.privacy import HIDDEN, Sight, masked_text, redacted
 
 
 @pytest.mark.parametrize(
