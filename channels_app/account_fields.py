@@ -9,6 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+#: Columns that are decrypted as they are loaded: they stay in the database wherever an account is only named.
+ENCRYPTED = ("credentials", "former_credentials")
+
+
+def encrypted_at(path: str) -> tuple[str, ...]:
+    """Return these columns of the account at `path`, for example "conversation__account"."""
+    return tuple(f"{path}__{column}" for column in ENCRYPTED)
+
 
 class Section(StrEnum):
     """The headings of the account's page in the admin."""

@@ -8,9 +8,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 
+from channels_app.account_fields import encrypted_at
 from channels_app.admin.accounts import ChannelAccountAdmin
 from channels_app.admin.filters import (
-    account_columns,
     account_filter,
     kind_filter,
     query_without_proofs,
@@ -48,7 +48,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
     list_display = ["received_at", "account", "state", "reason", "polled", "request_id"]
     list_filter = ["state", "polled", kind_filter(), account_filter(), "received_at"]
     list_select_related = ["account"]
-    unloaded = account_columns("account")
+    unloaded = encrypted_at("account")
     ordering = ["-received_at"]
     fields = [
         "id",
@@ -116,7 +116,7 @@ class InboundEntryAdmin(ReadOnlyAdmin[InboundEntry]):
     list_display = ["id", "created_at", "account", "type", "the_sender", "state", "the_outcome", "attempts"]
     list_filter = ["state", "type", kind_filter(), account_filter(), "created_at"]
     list_select_related = ["account"]
-    unloaded = account_columns("account")
+    unloaded = encrypted_at("account")
     ordering = ["-id"]
     fields = [
         "id",
@@ -158,7 +158,7 @@ class ChannelLogAdmin(ReadOnlyAdmin[ChannelLog]):
     list_filter = ["status", kind_filter(), account_filter(), "at"]
     links = ("outbox_entry__exact",)
     list_select_related = ["account"]
-    unloaded = account_columns("account")
+    unloaded = encrypted_at("account")
     ordering = ["-at"]
     fields = [
         "id",
@@ -189,7 +189,7 @@ class InboundCheckAdmin(ReadOnlyAdmin[InboundCheck]):
     list_display = ["account", "checked_at", "complete_until", "found", "trouble", "due_at"]
     list_filter = ["refused", kind_filter()]
     list_select_related = ["account"]
-    unloaded = account_columns("account")
+    unloaded = encrypted_at("account")
     ordering = ["account__kind", "account__name"]
     fields = ["the_account", "checked_at", "complete_until", "found", "trouble", "refused", "due_at"]
     search_fields = ["account__id", "account__address"]

@@ -11,10 +11,10 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from channels_app.account import webhook_url
-from channels_app.account_fields import Section, in_section
+from channels_app.account_fields import ENCRYPTED, Section, in_section
 from channels_app.accounts.forms import AccountForm
 from channels_app.accounts.service import VERIFY_TOKEN, credential_fields
-from channels_app.admin.filters import UNLOADED_OF_ACCOUNT, kind_filter
+from channels_app.admin.filters import kind_filter
 from channels_app.models import ChannelAccount
 from channels_app.registry import channels
 from people.admin_base import FindableAdmin
@@ -45,7 +45,7 @@ class ChannelAccountAdmin(AuditedAdmin[ChannelAccount], FindableAdmin[ChannelAcc
         "updated_at",
         "see_also",
     ]
-    unloaded = UNLOADED_OF_ACCOUNT
+    unloaded = ENCRYPTED
 
     @admin.display(description="channel", ordering="kind")
     def channel(self, account: ChannelAccount) -> str:

@@ -15,15 +15,8 @@ from django.http import HttpRequest
 from channels_app.models import ChannelAccount
 from channels_app.registry import channels
 
-#: Rows of an account to leave in the database, wherever an account is only named.
-UNLOADED_OF_ACCOUNT = ("credentials", "former_credentials")
 #: A header or parameter with such a word in its name proves who sends: it is not for the eye.
 _PROOFS = ("secret", "token", "signature", "authorization", "password", "cookie")
-
-
-def account_columns(path: str) -> tuple[str, ...]:
-    """Return the columns of the account at `path` (for example "conversation__account") that no page needs."""
-    return tuple(f"{path}__{column}" for column in UNLOADED_OF_ACCOUNT)
 
 
 def without_proofs(pairs: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from unfold.widgets import SELECT_CLASSES
 
+from channels_app.account_fields import ENCRYPTED, encrypted_at
 from channels_app.accounts.forms import BOX, AttributesField
 from channels_app.accounts.opening_hours import DAYS, Hours, opening, read_spans, write_spans
-from channels_app.admin.filters import UNLOADED_OF_ACCOUNT, account_columns, account_filter
+from channels_app.admin.filters import account_filter
 from channels_app.models import AutoReply, BusinessHours, ChannelAccount, Holiday, RoutingRule
 from people.admin_base import TabularInline
 from people.history_admin import AuditedAdmin
@@ -142,11 +143,11 @@ class OfAccountAdmin(AuditedAdmin[M]):
     """Rows of an account, which is named on their pages: its credentials stay in the database."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[M]:
-        return super().get_queryset(request).defer(*account_columns("account"))
+        return super().get_queryset(request).defer(*encrypted_at("account"))
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         if db_field.related_model is ChannelAccount:
-            options["queryset"] = ChannelAccount.objects.defer(*UNLOADED_OF_ACCOUNT).order_by("kind", "name")
+            options["queryset"] = ChannelAccount.objects.defer(*ENCRYPTED).order_by("kind", "name")
         return super().formfield_for_foreignkey(db_field, request, **options)
 
 

@@ -16,6 +16,7 @@ from django.db import DataError, connection, transaction
 from django.db.models import Q, QuerySet
 
 from channels_app.account import Account, open_account
+from channels_app.account_fields import ENCRYPTED
 from channels_app.errors import AccountProblem
 from channels_app.models import ChannelAccount, InboundEntry, WebhookDelivery
 from channels_app.toolkit.placeholders import describe
@@ -129,7 +130,7 @@ class _Reader:
     def _account(self, pk: uuid.UUID) -> Account | str:
         """Return the account, or why it cannot be used."""
         if pk not in self._accounts:
-            row = ChannelAccount.objects.defer("credentials", "former_credentials").get(pk=pk)
+            row = ChannelAccount.objects.defer(*ENCRYPTED).get(pk=pk)
             try:
                 self._accounts[pk] = open_account(row) if row.enabled else "the account is disabled"
             except AccountProblem as problem:

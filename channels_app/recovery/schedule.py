@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from channels_app.account_fields import ENCRYPTED
 from channels_app.accounts.call_log import log_calls
 from channels_app.channel import ChecksSubscription, Reconciles
 from channels_app.infrastructure.backoff import spread
@@ -52,7 +53,7 @@ def _is_due() -> Q:
 def claim(account: uuid.UUID, *, now: bool) -> InboundCheck | None:
     """Return the account's check and set its next time, None if it is not due. `now`: whether it is due or not."""
     rows = ChannelAccount.objects.filter(pk=account, enabled=True, kind__in=able_kinds())
-    row = rows.defer("credentials", "former_credentials").select_for_update(no_key=True).first()
+    row = rows.defer(*ENCRYPTED).select_for_update(no_key=True).first()
     if row is None or not (now or rows.filter(_is_due()).exists()):
         return None
     wait = spread(settings.INBOUND_POLL_SECONDS or 300, JITTER)

@@ -6,7 +6,8 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from channels_app.admin.filters import account_columns, account_filter, kind_filter
+from channels_app.account_fields import encrypted_at
+from channels_app.admin.filters import account_filter, kind_filter
 from connect_bridge.admin.outbox import MOST_AT_ONCE
 from connect_bridge.models import Contact, Message, Notice
 from connect_bridge.outbox.relay_again import relay_again
@@ -27,7 +28,7 @@ class ContactAdmin(ReadOnlyAdmin[Contact]):
         "requested_at",
     ]
     list_select_related = ["conversation__identity", "conversation__account"]
-    unloaded = ("participant_token", "connection_token", *account_columns("conversation__account"))
+    unloaded = ("participant_token", "connection_token", *encrypted_at("conversation__account"))
     ordering = ["-requested_at"]
     fields = [
         "id",
@@ -79,7 +80,7 @@ class MessageAdmin(ReadOnlyAdmin[Message]):
     ]
     list_select_related = ["conversation__identity", "conversation__account", "contact", "entry__delivery"]
     unloaded = (
-        *account_columns("conversation__account"),
+        *encrypted_at("conversation__account"),
         "contact__participant_token",
         "contact__connection_token",
         "entry__event",

@@ -8,7 +8,8 @@ from django.contrib import admin
 from django.db.models import Prefetch
 from django.template.loader import render_to_string
 
-from channels_app.admin.filters import account_columns, account_filter, kind_filter
+from channels_app.account_fields import encrypted_at
+from channels_app.admin.filters import account_filter, kind_filter
 from connect_bridge.models import Conversation, Message, OutboxEntry
 from people.admin_base import ReadOnlyAdmin
 from people.admin_html import link, list_link, masked_column, sight_on
@@ -25,7 +26,7 @@ class ConversationAdmin(ReadOnlyAdmin[Conversation]):
     list_display = ["identity", "account", "last_message_at", "last_inbound_at", "is_active", "owner"]
     list_filter = ["active", kind_filter(), account_filter(), "last_message_at"]
     list_select_related = ["identity__customer", "account", "owner"]
-    unloaded = account_columns("account")
+    unloaded = encrypted_at("account")
     ordering = ["-last_message_at"]
     sortable_by = ["last_message_at"]  # any other order reads the whole table; filters narrow it down
     fields = [

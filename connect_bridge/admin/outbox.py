@@ -9,7 +9,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
-from channels_app.admin.filters import account_columns, account_filter, kind_filter
+from channels_app.account_fields import encrypted_at
+from channels_app.admin.filters import account_filter, kind_filter
 from channels_app.models import ChannelLog
 from connect_bridge.models import OutboxEntry
 from connect_bridge.outbox.resend import REVIVABLE, send_again
@@ -45,7 +46,7 @@ class OutboxEntryAdmin(ReadOnlyAdmin[OutboxEntry]):
         "created_at",
     ]
     list_select_related = ["conversation__identity", "conversation__account", "message"]
-    unloaded = account_columns("conversation__account")
+    unloaded = encrypted_at("conversation__account")
     ordering = ["-created_at"]
     sortable_by = ["created_at"]  # any other order reads the whole table; filters narrow it down
     fields = [

@@ -9,6 +9,7 @@ from django.urls import URLPattern, URLResolver, path
 from django_filters.rest_framework import FilterSet, UUIDFilter
 from rest_framework.routers import SimpleRouter
 
+from channels_app.account_fields import ENCRYPTED, encrypted_at
 from channels_app.models import ChannelAccount, WebhookDelivery
 from connect_bridge.api.base import ReadView
 from connect_bridge.api.serializers import (
@@ -27,7 +28,7 @@ from people.audit import note_read
 class AccountView(ReadView):
     """Our own Pages, handles and numbers, and where their webhooks go."""
 
-    queryset = ChannelAccount.objects.defer("credentials", "former_credentials")
+    queryset = ChannelAccount.objects.defer(*ENCRYPTED)
     serializer_class = AccountSerializer
     filterset_fields = ("kind", "enabled")
 
@@ -43,9 +44,7 @@ class ConversationFilter(FilterSet):  # type: ignore[misc] # django-filter has n
 class ConversationView(ReadView):
     """One customer on one account."""
 
-    queryset = Conversation.objects.select_related("identity", "account").defer(
-        "account__credentials", "account__former_credentials"
-    )
+    queryset = Conversation.objects.select_related("identity", "account").defer(*encrypted_at("account"))
     serializer_class = ConversationSerializer
     filterset_class = ConversationFilter
 

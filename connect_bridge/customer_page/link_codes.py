@@ -6,6 +6,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from channels_app.account_fields import ENCRYPTED, encrypted_at
 from channels_app.channel import LinksToChat
 from channels_app.models import ChannelAccount
 from channels_app.registry import channels
@@ -50,7 +51,7 @@ def issue_link_code(
 ) -> IssuedCode:
     """Make a link code and the links that carry it to each of our accounts that can be linked to."""
     row, code = make_link_code(customer, identity, by=by, lasts=lasts)
-    accounts = ChannelAccount.objects.filter(enabled=True).defer("credentials", "former_credentials")
+    accounts = ChannelAccount.objects.filter(enabled=True).defer(*ENCRYPTED)
     links = []
     for account in accounts.order_by("kind", "name"):
         channel = channels().get(account.kind)
@@ -63,10 +64,7 @@ def send_one_time_code(identity: Identity, typed_by: Identity, *, by: str) -> Li
     """Send a one-time code to `identity`, to be typed by `typed_by`. Raises CannotSend."""
     conversations = Conversation.objects.filter(identity=identity, account__enabled=True).exclude(last_inbound_at=None)
     conversation = (
-        conversations.select_related("account")
-        .defer("account__credentials", "account__former_credentials")
-        .order_by("-last_inbound_at")
-        .first()
+        conversations.select_related("account").defer(*encrypted_at("account")).order_by("-last_inbound_at").first()
     )
     if conversation is None:
         raise CannotSend("This identity never wrote to an account that is enabled: there is no chat to send a code to.")

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db.models import Q
 
+from channels_app.account_fields import encrypted_at
 from channels_app.registry import label_of
 from channels_app.reply_window import window_closes
 from connect_bridge.models import OPEN_STATES, Contact, Conversation
@@ -141,7 +142,7 @@ def _windows(identities: Sequence[Identity]) -> dict[uuid.UUID, list[Window]]:
     conversations = (
         Conversation.objects.filter(identity__in=identities)
         .select_related("account")
-        .defer("account__credentials", "account__former_credentials")
+        .defer(*encrypted_at("account"))
         .order_by("created_at")
     )
     contacts = Contact.objects.filter(conversation__identity__in=identities, state__in=OPEN_STATES)

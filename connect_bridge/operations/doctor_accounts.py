@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
+from channels_app.account_fields import ENCRYPTED, encrypted_at
 from channels_app.accounts.provider_checks import ask_all, points_of
 from channels_app.errors import AccountProblem
 from channels_app.models import AccountHealth, ChannelAccount, InboundCheck
@@ -19,14 +20,14 @@ from connect_bridge.operations.account_reasons import WARN_BEFORE
 from connect_bridge.operations.findings import Finding, Level
 
 #: Columns that are not loaded: nothing here needs an account's secrets.
-UNLOADED = ("account__credentials", "account__former_credentials")
+UNLOADED = encrypted_at("account")
 
 
 def routing() -> Finding:
     """Say whether each account's chats have an instance and a flow to go to."""
     if settings.CONNECT_INSTANCE_ID and settings.CONNECT_CONTACT_FLOW_ID:
         return Finding("Connect routing", Level.OK, "instance and contact flow are set")
-    accounts = ChannelAccount.objects.filter(enabled=True).defer("credentials", "former_credentials")
+    accounts = ChannelAccount.objects.filter(enabled=True).defer(*ENCRYPTED)
     unrouted = [
         account.name
         for account in accounts

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db.models import Count, Min
 from django.utils import timezone
 
+from channels_app.account_fields import ENCRYPTED
 from channels_app.accounts.explanations import explain
 from channels_app.models import ChannelAccount, RoutingRule
 from channels_app.toolkit.certificates import UnusableBundle, ca_bundle
@@ -107,7 +108,7 @@ def _judged(name: str, flow: Mapping[str, str]) -> Finding:
 def _routes() -> dict[tuple[str, str], set[str]]:
     """Return who names which instance and flow."""
     users_by_route: dict[tuple[str, str], set[str]] = defaultdict(set)
-    accounts = ChannelAccount.objects.filter(enabled=True).defer("credentials", "former_credentials")
+    accounts = ChannelAccount.objects.filter(enabled=True).defer(*ENCRYPTED)
     instances = {account.pk: account.connect_instance_id or settings.CONNECT_INSTANCE_ID for account in accounts}
     for account in accounts:
         flow = account.connect_contact_flow_id or settings.CONNECT_CONTACT_FLOW_ID

@@ -18,6 +18,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from channels_app.account import open_account
+from channels_app.account_fields import ENCRYPTED
 from channels_app.channel import HasReplyWindow
 from channels_app.errors import AccountProblem, OptedOut
 from channels_app.models import ChannelAccount
@@ -133,7 +134,7 @@ class _Windows:
 
     def _channel(self, account: uuid.UUID) -> object:
         if account not in self._channels:
-            row = ChannelAccount.objects.defer("credentials", "former_credentials").get(pk=account)
+            row = ChannelAccount.objects.defer(*ENCRYPTED).get(pk=account)
             try:
                 self._channels[account] = open_account(row).channel if row.enabled else None
             except AccountProblem:

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from channels_app.account_fields import ENCRYPTED
 from channels_app.models import ChannelAccount
 from connect_bridge.reconcile import chats, provider_lists, rows
 from connect_bridge.reconcile.findings import Finding, Remark
 
-#: One account's secrets that cannot be read must not keep the others from being compared.
-UNLOADED = ("credentials", "former_credentials")
 #: Conversations that are looked at together: so many queries for each page, however many messages there are.
 PAGE = 200
 
@@ -74,5 +73,5 @@ def _findings(span: Span, tally: Tally) -> Iterator[Finding]:
 
 
 def _accounts(span: Span) -> Iterator[ChannelAccount]:
-    accounts = ChannelAccount.objects.filter(enabled=True).order_by("kind", "name").defer(*UNLOADED)
+    accounts = ChannelAccount.objects.filter(enabled=True).order_by("kind", "name").defer(*ENCRYPTED)
     return (accounts if span.account is None else accounts.filter(pk=span.account)).iterator()

@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
+from channels_app.account_fields import ENCRYPTED
 from channels_app.accounts import provider_checks
 from channels_app.errors import AccountProblem
 from channels_app.models import ChannelAccount, SetupDraft
@@ -38,7 +39,7 @@ def _require_any(request: HttpRequest, *rights: str) -> None:
 def channels_page(request: HttpRequest) -> HttpResponse:
     """Show every account with its status, and the drafts."""
     _require_any(request, "view", "change")
-    accounts = list(ChannelAccount.objects.order_by("kind", "name").defer("credentials", "former_credentials"))
+    accounts = list(ChannelAccount.objects.order_by("kind", "name").defer(*ENCRYPTED))
     context = {
         "title": "Channels",
         "statuses": account_statuses(accounts),

@@ -9,6 +9,7 @@ from analytics.tiles import live_queries
 from analytics.tiles.dashboard_data import DashboardData
 from analytics.tiles.registry import OVERVIEW, tile
 from analytics.tiles.tile import Column, Row, State, Tile, row
+from channels_app.account_fields import ENCRYPTED
 from channels_app.models import ChannelAccount
 from connect_bridge.operations import account_status, stuck
 
@@ -30,7 +31,7 @@ from connect_bridge.operations import account_status, stuck
 )
 def channels(data: DashboardData) -> Tile:
     """Show the status of each account, and what the last two hours brought it."""
-    accounts = ChannelAccount.objects.defer("credentials", "former_credentials")
+    accounts = ChannelAccount.objects.defer(*ENCRYPTED)
     statuses = {status.account.pk: status for status in account_status.account_statuses(accounts)}
     columns = [Column("state", "text"), Column("last webhook", "text"), Column("failed, 2 h", "text")]
     columns.append(Column("received, 2 h", "count"))
