@@ -1,4 +1,4 @@
-"""Tell the agent, in the chat itself, that a message did not reach the customer, or perhaps did not (whispers.py)."""
+"""Tell the agent, in the chat itself, that a message did not reach the customer, or may not have (agent_notes.py)."""
 
 from __future__ import annotations
 
