@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 from django.utils import timezone
+from tqdm import tqdm
 
 from channels_app.models import ChannelAccount
 from connect_bridge.management.arguments import time_argument, uuid_argument
@@ -43,7 +44,7 @@ class Command(BaseCommand):
         tally = Tally()
         findings: list[Finding] = []
         try:
-            for finding in self._progress(reconcile(span, tally), tally):
+            for finding in _progress(reconcile(span, tally), tally):
                 findings.append(finding)
                 if not options["json"]:
                     self.stdout.write(_line(finding, tally))
@@ -67,18 +68,14 @@ class Command(BaseCommand):
         also = f", and {rewritten} {Kind.REWRITTEN}" if rewritten else ""
         self.stdout.write(f"{compared} {_count(gaps)}{f': {said}' if said else ''}{also}.")
 
-    def _progress(self, findings: Iterator[Finding], tally: Tally) -> Iterator[Finding]:
-        """Say on standard error how far it is, if that is a terminal: chats are read four a second."""
-        shown = self.stderr.isatty()
+
+def _progress(findings: Iterator[Finding], tally: Tally) -> Iterator[Finding]:
+    """Yield the findings; say on standard error how far it is, if that is a terminal: chats are read four a second."""
+    with tqdm(bar_format="{desc}", leave=False, disable=None) as bar:
         for finding in findings:
-            if shown:
-                self.stderr.write("\r\033[K", ending="")
+            bar.clear()
             yield finding
-            if shown:
-                said = f"\r{tally.conversations} conversations, {tally.open_chats} open chats"
-                self.stderr.write(said, ending="")
-        if shown:
-            self.stderr.write("\r\033[K", ending="")
+            bar.set_description_str(f"{tally.conversations} conversations, {tally.open_chats} open chats")
 
 
 def _count(gaps: list[Gap]) -> str:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
+from tqdm import tqdm
 
 from channels_app.models import WebhookDelivery
 from channels_app.recovery import reprocess
@@ -20,7 +21,6 @@ from people.history import runs_this_process
 T = TypeVar("T")
 #: Exit code: some of the chosen rows were left out, or still cannot be read.
 NOT_ALL = 3
-PROGRESS_EVERY = 50
 
 
 class Command(BaseCommand):
@@ -80,7 +80,7 @@ class Command(BaseCommand):
         counts = {"verb": "retry", "dry_run": not options["yes"], **retry_counts(plan)}
         if options["yes"] and plan.going:
             with on_record(Replay.Verb.RETRY, _by(options), _choice(options)) as entry:
-                for batch in self._progress(retry_plan.carry_out(plan), "batches"):
+                for batch in _progress(retry_plan.carry_out(plan), "batches"):
                     entry.rows += map(str, batch)
                 counts |= {"entries": len(entry.rows), "replay": str(entry.pk)}
                 entry.counts = counts
@@ -102,7 +102,7 @@ class Command(BaseCommand):
             states, since=options["since"], until=options["until"], account=options["account"], ids=options["id"]
         )
         counts: dict[str, Any] = {"verb": "reprocess", "dry_run": not options["yes"]}
-        readings = self._progress(reprocess.read_again(chosen, act=options["yes"]), "deliveries")
+        readings = _progress(reprocess.read_again(chosen, act=options["yes"]), "deliveries")
         if options["yes"] and chosen.exists():
             with on_record(Replay.Verb.REPROCESS, _by(options), _choice(options)) as entry:
                 counts |= {**reprocess_counts(_recorded(readings, entry)), "replay": str(entry.pk)}
@@ -131,7 +131,7 @@ class Command(BaseCommand):
         counts = {"verb": "relay", "dry_run": not options["yes"], **relay_counts(plan)}
         if options["yes"] and plan.going:
             with on_record(Replay.Verb.RELAY, _by(options), _choice(options)) as entry:
-                for batch in self._progress(relay_again.carry_out(plan), "batches"):
+                for batch in _progress(relay_again.carry_out(plan), "batches"):
                     entry.rows += map(str, batch)
                 counts |= {"messages": len(entry.rows), "replay": str(entry.pk)}
                 entry.counts = counts
@@ -156,15 +156,10 @@ class Command(BaseCommand):
         else:
             self.stdout.write(f"On record as replay {counts['replay']}.")
 
-    def _progress(self, steps: Iterable[T], what: str) -> Iterator[T]:
-        """Yield the steps; count them on standard error if that is a terminal."""
-        shown = self.stderr.isatty()
-        for count, step in enumerate(steps, start=1):
-            yield step
-            if shown and count % PROGRESS_EVERY == 0:
-                self.stderr.write(f"\r{count} {what}", ending="")
-        if shown:
-            self.stderr.write("\r\033[K", ending="")
+
+def _progress(steps: Iterable[T], what: str) -> Iterable[T]:
+    """Return the steps; they are counted on standard error while they are taken, if that is a terminal."""
+    return tqdm(steps, unit=f" {what}", leave=False, disable=None)
 
 
 def _plural(count: int, singular: str, plural: str = "") -> str:
