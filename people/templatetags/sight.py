@@ -13,17 +13,17 @@ register = template.Library()
 
 
 @register.filter
-def named(name: Any) -> str:
+def masked_name(name: Any) -> str:
     return privacy.masked_name(str(name or ""))
 
 
 @register.filter
-def person(number: Any) -> str:
+def masked_id(number: Any) -> str:
     return privacy.masked_id(str(number or ""))
 
 
 @register.filter
-def spoken(text: Any) -> str:
+def masked_error(text: Any) -> str:
     return privacy.masked_error(str(text or ""))
 
 
