@@ -97,7 +97,7 @@ def _quoted(value: str) -> str:
 
 
 class Transport(pgmq.Transport):
-    """Kombu's pgmq transport on the house's pool: the library's own takes a minute to see that the database is back."""
+    """Kombu's pgmq transport on our own pool: the library's own takes a minute to see that the database is back."""
 
     def _create_pgmq_client(self) -> PGMQueue:
         assert self.client is not None

@@ -1,7 +1,7 @@
 """Reads settings from the environment, or from the files that NAME_FILE names: that is how container secrets come.
 
-A value is what was given, to the letter. One that is blank counts as not given, as deployment tools leave variables
-behind; one that cannot be is refused in words, which name the variable and quote nothing.
+A value counts to the letter. A blank one counts as not set, as deployment tools leave variables behind; an impossible
+one is refused in words, which name the variable and quote nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Keeps out of the logs what opens a page by itself, and what an exception quotes: whoever reads them learns neither.
+"""Logging that shows neither links that open a page by themselves, nor what exceptions quote.
 
-A database says which row it refuses, with all that is in it; a client names the address that it could not reach, with
-its token; a conversion quotes what it could not read. So of an exception the place and the kind are written, and what
-it says only where nobody's words can be in it.
+A database error contains the row that it refuses; a client's error names the address that it could not reach, with its
+token; a conversion error quotes what it could not read. So of an exception the place and the class are logged, and its
+text only where nobody's words can be in it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from django.core.exceptions import ImproperlyConfigured
 from channels_app.registry import channels
 
 #: Paths whose next part is a credential: the page beside a chat, a file to fetch, a reset, the proof of an address.
-_TELLING = re.compile(r"(/(?:agent|media|accounts/(?:password/reset/key|confirm-email))/)[^/\s\"'?]+")
-#: What these say are names in code and settings.
-OF_OUR_OWN = (ImproperlyConfigured, ImportError, NameError, SyntaxError)
+_PATHS_WITH_CREDENTIALS = re.compile(r"(/(?:agent|media|accounts/(?:password/reset/key|confirm-email))/)[^/\s\"'?]+")
+#: Exceptions whose text contains only names in code and settings.
+SAFE_TO_QUOTE = (ImproperlyConfigured, ImportError, NameError, SyntaxError)
 
 
 #: The SDKs log request bodies at DEBUG: they stay above it whatever LOG_LEVEL says. Celery logs every task twice.
@@ -65,18 +65,18 @@ def configuration(level: str, *, discreet: bool) -> dict[str, Any]:
 
 def masked(text: str) -> str:
     """Return a text with the credential of each such path left out."""
-    return _TELLING.sub(r"\1…", text)
+    return _PATHS_WITH_CREDENTIALS.sub(r"\1…", text)
 
 
 def configure(logging_config: dict[str, Any]) -> None:
-    """Set logging up, and have told as discreetly what ends a process or a thread. Django's LOGGING_CONFIG."""
+    """Set logging up, and log as discreetly what ends a process or a thread. Django's LOGGING_CONFIG."""
     logging.config.dictConfig(logging_config)
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = _process_ends
     if threading.excepthook is threading.__excepthook__:
         threading.excepthook = _thread_ends
     if sys.unraisablehook is sys.__unraisablehook__:
-        sys.unraisablehook = _nobody_to_tell
+        sys.unraisablehook = _unraisable
 
 
 def _process_ends(kind: type[BaseException], failure: BaseException, at: Any) -> None:
@@ -84,7 +84,7 @@ def _process_ends(kind: type[BaseException], failure: BaseException, at: Any) ->
         sys.__excepthook__(kind, failure, at)
         return
     hint = "What it said is left out, because it may quote a customer; DEBUG=true shows it."
-    sys.stderr.write("\n".join((*_told(failure), hint, "")))
+    sys.stderr.write("\n".join((*_traceback_of(failure), hint, "")))
 
 
 def _thread_ends(args: threading.ExceptHookArgs) -> None:
@@ -92,7 +92,7 @@ def _thread_ends(args: threading.ExceptHookArgs) -> None:
         logging.getLogger("threading").error("a thread ended", exc_info=args.exc_value)
 
 
-def _nobody_to_tell(args: sys.UnraisableHookArgs) -> None:
+def _unraisable(args: sys.UnraisableHookArgs) -> None:
     if sys.is_finalizing():  # there is nothing left with which a line could be formatted
         sys.stderr.write(f"At the end of the process nobody could catch {args.exc_type.__name__}.\n")
     elif args.exc_value is not None:
@@ -105,12 +105,12 @@ class MaskPaths(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg = masked(str(record.msg))
         if isinstance(record.args, tuple):
-            record.args = tuple(masked(one) if isinstance(one, str) else one for one in record.args)
+            record.args = tuple(masked(arg) if isinstance(arg, str) else arg for arg in record.args)
         return True
 
 
 class Discreet(logging.Formatter):
-    """Formats a line; of its exception, the places it came through and its kind."""
+    """Formats a record; of its exception, only the traceback's places and the class."""
 
     def format(self, record: logging.LogRecord) -> str:
         plain = copy.copy(record)
@@ -120,42 +120,42 @@ class Discreet(logging.Formatter):
         return super().format(plain)
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - the library's name
-        return "\n".join(_told(ei[1])) if ei[1] is not None else ""
+        return "\n".join(_traceback_of(ei[1])) if ei[1] is not None else ""
 
 
 def kind_of(failure: BaseException) -> str:
-    """Return what kind of exception it is: its class, a code of the database's, words of the system or of our own."""
+    """Return an exception's class, with the database's code, the system's error text or a text safe to quote."""
     of = type(failure)
     name = of.__qualname__ if of.__module__ == "builtins" else f"{of.__module__}.{of.__qualname__}"
     words = failure.strerror if isinstance(failure, OSError) else None
     if isinstance(failure, psycopg.Error) and failure.sqlstate:
         words = f"{failure.sqlstate} {failure.diag.constraint_name or ''}".strip()
-    elif isinstance(failure, OF_OUR_OWN):
+    elif isinstance(failure, SAFE_TO_QUOTE):
         words = str(failure)
     return f"{name}: {words}" if words else name
 
 
 def _without_words(message: str, failure: BaseException) -> str:
-    for one in _chain(failure):
-        for words in (repr(one), str(one)):
-            message = message.replace(words, kind_of(one)) if words else message
+    for link in _chain(failure):
+        for words in (repr(link), str(link)):
+            message = message.replace(words, kind_of(link)) if words else message
     return message
 
 
 def _chain(failure: BaseException) -> Iterator[BaseException]:
     """Yield an exception and what led to it, the latest first, each once."""
     seen: set[int] = set()
-    one: BaseException | None = failure
-    while one is not None and id(one) not in seen:
-        seen.add(id(one))
-        yield one
-        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+    link: BaseException | None = failure
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
 
 
-def _told(failure: BaseException) -> Iterator[str]:
-    for one in reversed(list(_chain(failure))):
+def _traceback_of(failure: BaseException) -> Iterator[str]:
+    for link in reversed(list(_chain(failure))):
         yield "Traceback (most recent call last):"
-        yield from "".join(traceback.format_tb(one.__traceback__)).splitlines()
-        yield kind_of(one)
-        for part in one.exceptions if isinstance(one, BaseExceptionGroup) else ():
-            yield from (f"  | {line}" for line in _told(part))
+        yield from "".join(traceback.format_tb(link.__traceback__)).splitlines()
+        yield kind_of(link)
+        for part in link.exceptions if isinstance(link, BaseExceptionGroup) else ():
+            yield from (f"  | {line}" for line in _traceback_of(part))

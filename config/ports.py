@@ -1,4 +1,4 @@
-"""Whether we can listen where we are told to, and what to do if not."""
+"""Whether we can listen on the configured port, and what to do if not."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]  # what pages of several apps share
 WHITENOISE_USE_FINDERS = True  # served from the packages themselves: no collectstatic step, no STATIC_ROOT
 LOGIN_URL = "account_login"
 
-# ── database, broker, channel layer: one PostgreSQL unless told otherwise ─────────────────────────────────────────────
+# ── database, broker, channel layer: one PostgreSQL unless URLs are set ───────────────────────────────────────────────
 DATABASE_URL = env.str("DATABASE_URL", "") or embedded.url(VAR_DIR)
 check_address("DATABASE_URL", DATABASE_URL, ("postgresql", "postgres", "pgsql", "psql"))
 DATABASES = {"default": env.db_url_config(DATABASE_URL)}
@@ -193,7 +193,7 @@ CONTACT_EVENTS_TOKEN = env.str("CONTACT_EVENTS_TOKEN", "")
 CONTACT_EVENTS_QUEUE_URL = env.str("CONTACT_EVENTS_QUEUE_URL", "")
 #: Ids of queues of CONNECT_INSTANCE_ID for which GetCurrentMetricData is asked.
 CONNECT_QUEUES = env.list("CONNECT_QUEUES", default=[])
-#: Lines of the customer's last chat that a new one begins with, told to the agent alone; 0: none.
+#: Lines of the customer's last chat that a new one begins with, shown to the agent alone; 0: none.
 CONNECT_BRIEFING_LINES = env.number("CONNECT_BRIEFING_LINES", 0, least=0)
 
 # ── transcripts ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -238,7 +238,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not IS_LOCAL
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_TLS_PROXY", not IS_LOCAL) else None
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = components.CONTENT_SECURITY_POLICY
-#: Who may frame the page that stands beside a chat: Amazon Connect's own workspace, unless told otherwise.
+#: Who may frame the page that stands beside a chat: Amazon Connect's own workspace by default.
 AGENT_WORKSPACE_ORIGINS = env.list(
     "AGENT_WORKSPACE_ORIGINS", default=["https://*.my.connect.aws", "https://*.awsapps.com"]
 )

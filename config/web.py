@@ -29,9 +29,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 def log_as_we_do(event: LogEvent) -> None:
     """Log what Twisted caught as everything else is logged: Daphne has it thrown away."""
     failure = event.get("log_failure") or event.get("failure")
-    said = str(event.get("why") or "an error in Twisted") if "failure" in event else formatEvent(event)
+    text = str(event.get("why") or "an error in Twisted") if "failure" in event else formatEvent(event)
     level = logging.getLevelName(event["log_level"].name.upper())
-    logging.getLogger("twisted").log(level, "%s", said, exc_info=failure.value if failure else None)
+    logging.getLogger("twisted").log(level, "%s", text, exc_info=failure.value if failure else None)
 
 
 class CappedFactory(HTTPFactory):  # type: ignore[misc] # daphne is not typed
@@ -61,7 +61,7 @@ class CappedServer(Server):  # type: ignore[misc] # daphne is not typed
         self._time_limits = time_limits
 
     def run(self) -> None:
-        """Serve until told to stop. The application is loaded by now."""
+        """Serve until a signal stops it. The application is loaded by now."""
         gc_tuning.tune()
         globalLogPublisher.addObserver(log_as_we_do)  # type: ignore[arg-type] # zope's interfaces are no types
         super().run()

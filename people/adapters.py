@@ -168,8 +168,8 @@ def groups_of(sociallogin: Any) -> list[str]:
 
 
 def mapped(groups: Iterable[str]) -> list[str]:
-    """Return the groups here that those there mean, by SSO_GROUPS."""
-    return sorted({settings.SSO_GROUPS[one] for one in groups if one in settings.SSO_GROUPS})
+    """Return the groups of Parley to which SSO_GROUPS maps the directory's groups."""
+    return sorted({settings.SSO_GROUPS[group] for group in groups if group in settings.SSO_GROUPS})
 
 
 def _name_in(credentials: dict[str, Any]) -> str:

@@ -51,8 +51,8 @@ class Recorded(HistoricalRecords):  # type: ignore[misc] # the library is not ty
         super().__init__(**options)
 
     def get_change_reason_for_object(self, instance: Any, history_type: str, using: Any) -> str:
-        said = super().get_change_reason_for_object(instance, history_type, using)
-        return str(said or "")[:_LONGEST_REASON]
+        reason = super().get_change_reason_for_object(instance, history_type, using)
+        return str(reason or "")[:_LONGEST_REASON]
 
     def create_historical_record(self, instance: Any, history_type: str, using: Any = None) -> None:
         notes = list(instance.__dict__.pop(NOTES, ()))

@@ -44,7 +44,7 @@ class TranscriptRead(models.Model):
 
 
 class SecurityEvent(models.Model):
-    """Something happened at the door: sign-ins, factors, passwords, tokens, roles. Rows are only ever added."""
+    """A security event: sign-ins, factors, passwords, tokens, roles. Rows are only ever added."""
 
     at = models.DateTimeField(auto_now_add=True)
     event = models.CharField(max_length=32)

@@ -1,4 +1,4 @@
-"""Hears what happens at the door, from Django and the sign-in library, and has it written down."""
+"""Records security events: receivers of the signals of Django and the sign-in library."""
 
 from __future__ import annotations
 

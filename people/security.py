@@ -1,4 +1,4 @@
-"""What happens at the door, written down: a line in the log `parley.security`, and a row for the audit page.
+"""Security events (sign-ins, factors, tokens, rights): a line in the log `parley.security`, a row on the audit page.
 
 No secret is in either. A line names a known user by id and a name that somebody typed by a keyed digest, because people
 type passwords there too.
@@ -28,7 +28,7 @@ GRAVE = NOISY | {"directory_refused", "local_means_refused"}
 
 
 def note(event: str, request: HttpRequest | None = None, *, user: Any = None, name: str = "", **more: Any) -> None:
-    """Write down an event. `user` is whom it is about, `name` what somebody typed; `more` holds no secret."""
+    """Record an event. `user` is whom it is about, `name` what somebody typed; `more` contains no secret."""
     digest = digest_of(name) if name else ""
     address, by = _address(request), _who(request)
     fields = {
@@ -54,13 +54,13 @@ def note(event: str, request: HttpRequest | None = None, *, user: Any = None, na
 
 
 def digest_of(name: str) -> str:
-    """Return what stands for a typed name: the same for the same name, and nothing to guess from without our key."""
+    """Return a keyed digest of a typed name: the same for the same name, and nothing to guess from without our key."""
     key = settings.SECRET_KEY.encode()
     return hmac.new(key, b"parley name\0" + name.casefold().encode(), hashlib.sha256).hexdigest()[:16]
 
 
 def address_of(request: HttpRequest) -> str:
-    """Return whose request it is, as far as our own proxy tells."""
+    """Return the client's address, as far as our own proxy names it."""
     return str(get_adapter().get_client_ip(request) or "")
 
 

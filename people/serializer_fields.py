@@ -1,4 +1,4 @@
-"""What the API tells of persons: as much as whoever asks may see."""
+"""Fields of the API that show of persons as much as the caller may see."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from people.privacy import Sight, current_sight, masked_error, masked_id, masked
 
 
 class Name(serializers.CharField):
-    """What somebody is called: whole, or its first letter."""
+    """A person's name: whole, or its first letter."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"read_only": True} | options)
@@ -28,14 +28,14 @@ class Number(Name):
 
 
 class ErrorText(Name):
-    """What a provider told, which may name a person by number or address."""
+    """A provider's error text, which may name a person by number or address."""
 
     def to_representation(self, value: Any) -> str:
         return masked_error(str(value))
 
 
 class Facts(serializers.DictField):
-    """What systems told of a customer, redacted for who may not read every word."""
+    """Facts that other systems sent about a customer, redacted for callers who may not read every word."""
 
     child = serializers.CharField()
 
@@ -49,7 +49,7 @@ class Facts(serializers.DictField):
 
 
 class Evidence(serializers.JSONField):
-    """What was written down as proof, with persons in it as whoever asks may see them."""
+    """Stored evidence, with persons in it as the caller may see them."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"read_only": True} | options)

@@ -42,9 +42,9 @@ def digest_of(key: str) -> str:
 
 
 def make_token(owner: User, name: str, *, by: str, proven: bool, ends: datetime | None = None, key: str = "") -> str:
-    """Make a token and return it: this is the only time that it is told.
+    """Make a token and return it: this is the only time that it is shown.
 
-    `proven`: whoever makes it had a second factor, or runs the machine. `ends`: after API_TOKEN_DAYS unless told.
+    `proven`: its maker had a second factor, or runs the machine. `ends`: after API_TOKEN_DAYS by default.
     """
     key = key or BEGINS + secrets.token_urlsafe(32)
     ends = ends or timezone.now() + timedelta(days=settings.API_TOKEN_DAYS)

@@ -1,4 +1,4 @@
-"""Remember who was turned away at an account's door, and which handshakes succeeded: what the set-up page shows.
+"""Record rejected webhooks and answered handshakes of each account: what the set-up page shows.
 
 A hint for people, not a record: at most one write in some seconds for each account and process, whatever comes.
 """

@@ -11,7 +11,7 @@ from channels_app.infrastructure.db import Pool
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Reaches the database by the house's policy: `channels_app.infrastructure.db`."""
+    """Reaches the database by our connection policy: `channels_app.infrastructure.db`."""
 
     @property
     def pool(self) -> Any:
