@@ -52,12 +52,12 @@ NO_TELLING = "Nobody can tell whether it arrived. If it is sent again, the custo
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What the messenger said. `found` is None if it did not answer, or if it has no such list: then not `listed`.
+    """What the messenger said. `search` is None if it did not answer, or if it has no such list: then not `listed`.
 
     `wait` is how many seconds it asked us to wait.
     """
 
-    found: FoundSent | None = None
+    search: FoundSent | None = None
     listed: bool = True
     wait: float = 0.0
 
@@ -89,7 +89,7 @@ def probe_due(most: int = MOST_PER_TASK) -> int:
 
 def decide(probe: DeliveryProbe, answer: Answer) -> Decision:
     """Return what to do about a send that was not found."""
-    absent = answer.found is not None and answer.found.complete
+    absent = answer.search is not None and answer.search.complete
     certain = probe.age >= BELIEVED_AFTER and (absent or not answer.listed)
     if not certain and probe.looks < MOST_LOOKS:
         return Decision(wait=max(WAITS[probe.looks - 1], answer.wait))
@@ -103,7 +103,7 @@ def decide(probe: DeliveryProbe, answer: Answer) -> Decision:
 def _probe(probe: DeliveryProbe) -> None:
     with recorded_calls() as calls:
         answer = _ask(probe)
-        if answer.found is None or not _settle_accepted(probe, answer.found.message_ids, calls):
+        if answer.search is None or not _settle_accepted(probe, answer.search.message_ids, calls):
             _carry_out(probe, decide(probe, answer), calls)
     connections.close_all()  # those that receivers of our signals opened in this thread
 
@@ -115,7 +115,7 @@ def _ask(probe: DeliveryProbe) -> Answer:
         if not isinstance(channel, FindsSent):
             return Answer(listed=False)
         message = OutboundMessage(recipient=probe.recipient, text=probe.text, correlation=str(probe.entry))
-        return Answer(found=channel.find_sent(message, probe.sent_at - CLOCKS_DIFFER))
+        return Answer(search=channel.find_sent(message, probe.sent_at - CLOCKS_DIFFER))
     except SendFailed as failure:
         log.info("entry %s: question %d failed: %s", probe.entry, probe.looks, failure.code)
         if failure.retry_at is None:

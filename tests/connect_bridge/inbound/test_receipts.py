@@ -179,11 +179,11 @@ def test_a_receipt_waits_for_the_part_that_is_being_settled(messenger: FakeMesse
     sender.drain(conversation.id)
     message.outbox.filter(part=1).update(due_at=timezone.now())
     held = queries.claim(conversation.id, "worker")
-    given = {**call_params(held.account, held.entry, []), "ids": ["b"], "json": Jsonb(["b"])}
+    params = {**call_params(held.account, held.entry, []), "ids": ["b"], "json": Jsonb(["b"])}
     event = echo("a", correlation=str(entries_of(message)[0].id))
     with ThreadPoolExecutor(1) as thread, psycopg.connect(**connect_parameters()) as settling:
         settling.execute(queries.LOCK_PARTS, [message.id])
-        settling.execute(queries.ACCEPTED, given)
+        settling.execute(queries.ACCEPTED, params)
         applied = thread.submit(apply, conversation, event)
         time.sleep(0.2)
         settling.commit()

@@ -20,8 +20,8 @@ from tests.factories import ConversationFactory, MessageFactory
 
 def failed(hours: float = 1, **more: object) -> Message:
     at = timezone.now() - timedelta(hours=hours)
-    given = {"status": "failed", "error_code": "connect_invalid", "error_detail": "x", "attempts": 7, "relayed": 0}
-    return MessageFactory(**given | {"settled_at": at, "created_at": at} | more)
+    columns = {"status": "failed", "error_code": "connect_invalid", "error_detail": "x", "attempts": 7, "relayed": 0}
+    return MessageFactory(**columns | {"settled_at": at, "created_at": at} | more)
 
 
 def waiting(**more: object) -> Message:
@@ -77,15 +77,15 @@ def test_words_that_are_no_more_do_not_go(text: str) -> None:
 @pytest.mark.django_db
 def test_the_admin_does_it_for_who_may_send_again(admin_client: Client, client: Client) -> None:
     one = failed()
-    given = {"action": "relay_again", "_selected_action": [str(one.pk)]}
+    form = {"action": "relay_again", "_selected_action": [str(one.pk)]}
     viewer = User.objects.create_user("viewer", is_staff=True)
     viewer.user_permissions.add(
         Permission.objects.get(content_type__app_label="connect_bridge", codename="view_message")
     )
     client.force_login(viewer)
-    client.post(reverse("admin:connect_bridge_message_changelist"), given)
+    client.post(reverse("admin:connect_bridge_message_changelist"), form)
     assert Message.objects.get().status == "failed"
-    admin_client.post(reverse("admin:connect_bridge_message_changelist"), given)
+    admin_client.post(reverse("admin:connect_bridge_message_changelist"), form)
     assert Message.objects.get().status == "stored"
     assert LogEntry.objects.get(object_id=str(one.pk)).change_message == "Relayed again."
 

@@ -124,10 +124,10 @@ def running(database: str) -> Iterator[Product]:
         try:
             assert ready.wait(START), "".join(output)
             assert run.poll() is None, "".join(output)
-            told = "".join(output)
-            password, world = re.search(r"password (\w+)", told), re.search(r"World\s+(http\S+)", told)
-            assert password, told
-            assert world, told
+            printed = "".join(output)
+            password, world = re.search(r"password (\w+)", printed), re.search(r"World\s+(http\S+)", printed)
+            assert password, printed
+            assert world, printed
             yield Product(f"http://127.0.0.1:{port}", password[1], world[1])
         finally:
             run.terminate()
@@ -288,9 +288,9 @@ async def test_a_wrong_secret_is_named(product: Product, here: Desk) -> None:
     page = await live_page(product, here, "twitter")
     await expect(page.locator(".p-state").first).to_have_text(re.compile("Broken"))
     await expect(page.locator(".p-stages .is-bad")).to_contain_text("Signed")
-    told = page.locator(".p-note.is-bad").first
-    await expect(told).to_contain_text("signature does not match")
-    await expect(told).to_contain_text("replace it here")
+    complaint = page.locator(".p-note.is-bad").first
+    await expect(complaint).to_contain_text("signature does not match")
+    await expect(complaint).to_contain_text("replace it here")
     product.register("twitter")
 
 
