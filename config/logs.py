@@ -14,8 +14,8 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TextIO
 
 import psycopg
 from django.core.exceptions import ImproperlyConfigured
@@ -92,9 +92,15 @@ def _thread_ends(args: threading.ExceptHookArgs) -> None:
         logging.getLogger("threading").error("a thread ended", exc_info=args.exc_value)
 
 
-def _unraisable(args: sys.UnraisableHookArgs) -> None:
-    if sys.is_finalizing():  # there is nothing left with which a line could be formatted
-        sys.stderr.write(f"At the end of the process nobody could catch {args.exc_type.__name__}.\n")
+def _unraisable(
+    args: sys.UnraisableHookArgs,
+    # At the very end of a process our module's names are gone, too; these stay.
+    is_finalizing: Callable[[], bool] = sys.is_finalizing,
+    stderr: TextIO | None = sys.__stderr__,
+) -> None:
+    if is_finalizing():  # there is nothing left with which a line could be formatted
+        if stderr is not None:
+            stderr.write(f"At the end of the process nobody could catch {args.exc_type.__name__}.\n")
     elif args.exc_value is not None:
         logging.getLogger("parley").error("an exception that nobody could catch", exc_info=args.exc_value)
 
