@@ -146,13 +146,18 @@ async def test_a_socket_opens_for_who_may_see_dashboards(rights: Any, code: int 
     await socket.disconnect()
 
 
-def test_a_layer_that_fails_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_layer_that_fails_harms_nobody(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    asked: list[str] = []
+
     class Broken:
-        async def group_send(self, *_: Any) -> None:
+        async def group_send(self, group: str, _message: Any) -> None:
+            asked.append(group)
             raise ConnectionError
 
     monkeypatch.setattr(live, "get_channel_layer", Broken)
     live.announce()
+    assert asked == [live.GROUP]
+    assert "open dashboards were not told (ConnectionError)" in caplog.text
 
 
 @pytest.mark.django_db

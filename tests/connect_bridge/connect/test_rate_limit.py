@@ -63,8 +63,11 @@ async def test_who_gives_up_waiting_holds_up_nobody() -> None:
     impatient = asyncio.create_task(limiter.acquire())
     patient = asyncio.create_task(limiter.acquire())
     await asyncio.sleep(0.001)
+    assert not impatient.done(), "it waits for its turn, with the other behind it"
     impatient.cancel()
-    await asyncio.wait_for(patient, 20)
+    _, waiting = await asyncio.wait({impatient, patient}, timeout=20)
+    assert waiting == set()
+    assert [task.cancelled() for task in (impatient, patient)] == [True, False]
 
 
 async def test_without_refusals_the_limit_grows_until_it_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
