@@ -67,9 +67,13 @@ def weaknesses(source: str, requirements: Path, seconds: int, ask: Run = run) ->
         return None
     try:
         looked_at = json.loads(answer[1])["dependencies"]
-        if any("skip_reason" in one for one in looked_at):
+        if any("skip_reason" in package for package in looked_at):
             return None
-        return [f"{one['name']} {one['version']}: {weak['id']}" for one in looked_at for weak in one["vulns"]]
+        return [
+            f"{package['name']} {package['version']}: {weak['id']}"
+            for package in looked_at
+            for weak in package["vulns"]
+        ]
     except (ValueError, KeyError, TypeError):
         return None
 

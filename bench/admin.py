@@ -91,7 +91,7 @@ def _times(rows: int, rounds: int, *, asked: bool) -> dict[str, Times]:
     times: dict[str, Times] = {}
     for name, address, queries in _pages(client, rows):
         chosen = queries if asked else queries[:1]
-        times[name] = {one: min(_timed(client, f"{address}?{one}") for _ in range(rounds)) for one in chosen}
+        times[name] = {query: min(_timed(client, f"{address}?{query}") for _ in range(rounds)) for query in chosen}
         print(f"  {name}, {rows:,} rows: {times[name]['']:.0f} ms", flush=True)
     return times
 

@@ -139,7 +139,7 @@ def fill(url: str, rows: int) -> None:
     histories: list[Any] = recorded_models()
     made = {apps.get_model(label): values for label, values in TABLES.items()}
     with psycopg.connect(url, autocommit=True, cursor_factory=psycopg.ClientCursor) as server:
-        for model, values in {**made, **{one.history.model: past for one in histories}}.items():
+        for model, values in {**made, **{record.history.model: past for record in histories}}.items():
             server.execute(_insert(server.cursor(), model, values, rows).encode())
             if _is_counted(model):
                 sequence = f"pg_get_serial_sequence('{model._meta.db_table}', '{model._meta.pk.column}')"

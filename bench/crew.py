@@ -156,21 +156,21 @@ def crew(name: str, *, bridges: int = 2, flow: Mapping[str, Any] | None = None) 
         env = {**environment(url, world), "PUBLIC_BASE_URL": f"http://127.0.0.1:{web}", "PORT": str(web)}
         lab.manage("migrate", "-v", "0", env=env)
         account = lab.add_account("messenger", env, **CREDENTIALS)
-        one = Crew(name, url, world, ledger, env)
-        with one._stack, _pointed_at(url):  # noqa: SLF001 - its own module
+        running = Crew(name, url, world, ledger, env)
+        with running._stack, _pointed_at(url):  # noqa: SLF001 - its own module
             programs = {program.name: program.command for group in product(web) for program in group}
             options = ("--port", str(port), "--quotas", "off", "--ledger", str(ledger))
-            one.start("simulator", lab.python("manage.py", "simulator", *options))
+            running.start("simulator", lab.python("manage.py", "simulator", *options))
             lab.until_answers(f"{world}/world/health")
             lab.call("PUT", f"{world}/world/flows/{FLOW}", {"auto_accept": AGENT, **(flow or {})})
             form = {"kind": "messenger", "webhook_url": account["webhook_url"], "credentials": CREDENTIALS}
             lab.call("POST", f"{world}/phones/accounts", form)
             for program in ("worker", "beat", "web"):
-                one.start(program, programs[program])
+                running.start(program, programs[program])
             for number in range(1, bridges + 1):
-                one.start(f"bridge{number}", programs["bridge"])
+                running.start(f"bridge{number}", programs["bridge"])
             lab.until_answers(f"http://127.0.0.1:{web}/-/alive/")
-            yield one
+            yield running
 
 
 @contextmanager

@@ -231,7 +231,12 @@ def _server(net: Network, var: Path) -> Iterator[postgres_place.Place]:
         rules.write(f"host all all {NETWORK}.0/24 trust\n")
     user = ["setpriv", f"--reuid={embedded.SYSTEM_USER}", f"--regid={embedded.SYSTEM_USER}", "--clear-groups"]
     options = ["listen_addresses=*", f"unix_socket_directories={here.socket}", "max_connections=200", "fsync=off"]
-    server = [str(here.programs / "postgres"), "-D", str(here.data), *(word for one in options for word in ("-c", one))]
+    server = [
+        str(here.programs / "postgres"),
+        "-D",
+        str(here.data),
+        *(word for option in options for word in ("-c", option)),
+    ]
     with lab.process(["ip", "netns", "exec", net.its, *user, *server], {}, "failover-database"):
         deadline = time.monotonic() + PATIENCE
         while True:

@@ -49,11 +49,11 @@ class Watch:
 
 
 def p95(several: list[Spent]) -> Spent:
-    return Spent(*(percentile([getattr(one, name) for one in several], 0.95) for name in Spent._fields))
+    return Spent(*(percentile([getattr(spent, name) for spent in several], 0.95) for name in Spent._fields))
 
 
 def p50(several: list[Spent]) -> Spent:
-    return Spent(*(percentile([getattr(one, name) for one in several], 0.5) for name in Spent._fields))
+    return Spent(*(percentile([getattr(spent, name) for spent in several], 0.5) for name in Spent._fields))
 
 
 def written(spent: Spent) -> str:

@@ -42,12 +42,12 @@ class Samples:
     at: list[float] = field(default_factory=list)
     sizes: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
-    def take(self, one: Crew, at: float) -> None:
+    def take(self, running: Crew, at: float) -> None:
         self.at.append(at)
-        for name, process in one.processes.items():
+        for name, process in running.processes.items():
             self.sizes[name].append(_share(process))
             if not self.sizes[name][-1]:
-                raise SystemExit(f"{name} has ended by itself; look at var/bench-{one.name}-{name}-*.log")
+                raise SystemExit(f"{name} has ended by itself; look at var/bench-{running.name}-{name}-*.log")
 
     def growth(self, name: str, since: float) -> float:
         """Return by how many percent the process grew from then to the end, by the line that fits best."""
@@ -62,25 +62,25 @@ class Samples:
 
 def run(conversations: int = 500, minutes: float = 30.0) -> Mapping[str, object]:
     """Let people talk for so long; print and return what came of it; exit if anything was lost or doubled."""
-    with crew("soak", flow={"auto_reply": REPLY + "{text}"}) as one:
-        lab.call("PUT", f"{one.world}/world/settings", {"socket_lifetime": SOCKET_LIFE})
-        return asyncio.run(_measure(one, conversations, minutes * 60.0))
+    with crew("soak", flow={"auto_reply": REPLY + "{text}"}) as running:
+        lab.call("PUT", f"{running.world}/world/settings", {"socket_lifetime": SOCKET_LIFE})
+        return asyncio.run(_measure(running, conversations, minutes * 60.0))
 
 
-async def _measure(one: Crew, conversations: int, seconds: float) -> Mapping[str, object]:
+async def _measure(running: Crew, conversations: int, seconds: float) -> Mapping[str, object]:
     samples = Samples()
-    async with outside(one) as world:
+    async with outside(running) as world:
         await asyncio.gather(*(world.write(number, f"hello {number}") for number in range(conversations)))
-        await asyncio.to_thread(one.until_open, conversations)
+        await asyncio.to_thread(running.until_open, conversations)
         began, began_at = time.monotonic(), time.time()
         ends = began + seconds
         people = [asyncio.create_task(_customer(world, number, ends)) for number in range(conversations)]
         people.append(asyncio.create_task(_ender(world, ends)))
-        watching = asyncio.create_task(_watch(one, samples, began, ends))
+        watching = asyncio.create_task(_watch(running, samples, began, ends))
         await asyncio.gather(*people)
         await watching
-        await asyncio.to_thread(one.until_quiet)
-    return _report(one, samples, began_at, seconds)
+        await asyncio.to_thread(running.until_quiet)
+    return _report(running, samples, began_at, seconds)
 
 
 async def _customer(world: Outside, number: int, ends: float) -> None:
@@ -99,11 +99,11 @@ async def _ender(world: Outside, ends: float) -> None:
         await world.end_a_chat(AGENT)
 
 
-async def _watch(one: Crew, samples: Samples, began: float, ends: float) -> None:
+async def _watch(running: Crew, samples: Samples, began: float, ends: float) -> None:
     """Sample, and say every minute how far it is."""
     said = 0
     while (now := time.monotonic()) < ends:
-        await asyncio.to_thread(samples.take, one, now - began)
+        await asyncio.to_thread(samples.take, running, now - began)
         if now - began >= 60.0 * said:
             said += 1
             sizes = "  ".join(f"{name} {values[-1]:.0f}" for name, values in samples.sizes.items())
@@ -139,10 +139,10 @@ class Ways:
         return [(come[text][0] - at) * 1e3 for text, at in begun.items() if since <= at < until and text in come]
 
 
-def look(one: Crew) -> Ways:
+def look(running: Crew) -> Ways:
     """Read the world's ledger: what customers wrote and agents said, and when the other side had it."""
     ways = Ways()
-    for line in one.lines():
+    for line in running.lines():
         fields, at = line["fields"], line["at"]
         text, role = str(fields.get("text")), fields.get("role")
         match line["what"]:
@@ -159,8 +159,8 @@ def look(one: Crew) -> Ways:
     return ways
 
 
-def _report(one: Crew, samples: Samples, began_at: float, seconds: float) -> Mapping[str, object]:
-    ways, warm = look(one), seconds * WARM_UP
+def _report(running: Crew, samples: Samples, began_at: float, seconds: float) -> Mapping[str, object]:
+    ways, warm = look(running), seconds * WARM_UP
     memory = {name: _memory(samples, name, warm) for name in samples.sizes}
     messages = {way: _messages(ways, way) for way in ("in", "out")}
     windows = {"start": (warm, warm + seconds * ENDS), "end": (seconds * (1 - ENDS), seconds)}
@@ -180,7 +180,7 @@ def _report(one: Crew, samples: Samples, began_at: float, seconds: float) -> Map
     print(f"  all samples: {RESULT.relative_to(lab.ROOT)}", flush=True)
     if any(row["lost"] or row["doubled"] for row in messages.values()):
         raise SystemExit("messages were lost or doubled")
-    compared = one.reconcile()
+    compared = running.reconcile()
     print(f"  reconcile: no gap in {compared['open_chats']} open chats", flush=True)
     return result
 

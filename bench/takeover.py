@@ -63,44 +63,44 @@ def run(conversations: int = 300, rounds: int = 4, quotas: Sequence[bool] = (Fal
         load = os.getloadavg()[0] / (os.cpu_count() or 1)
         what = f"{conversations} open chats, {rounds} deaths, Amazon's default quotas {'on' if on else 'off'}"
         print(f"  {what}; other load: {load:.1f} for each core", flush=True)
-        with crew("takeover") as one:
-            result[name] = asyncio.run(_measure(one, conversations, rounds, quotas=on))
+        with crew("takeover") as running:
+            result[name] = asyncio.run(_measure(running, conversations, rounds, quotas=on))
     return result
 
 
-async def _measure(one: Crew, chats: int, rounds: int, *, quotas: bool) -> Mapping[str, object]:
-    async with outside(one) as world:
+async def _measure(running: Crew, chats: int, rounds: int, *, quotas: bool) -> Mapping[str, object]:
+    async with outside(running) as world:
         began = time.monotonic()
         await asyncio.gather(*(world.write(number, f"hello {number}") for number in range(chats)))
-        await asyncio.to_thread(one.until_open, chats)
+        await asyncio.to_thread(running.until_open, chats)
         await world.take_seats()
-        print(f"  {chats} chats opened in {time.monotonic() - began:.0f} s: {one.owners()}", flush=True)
+        print(f"  {chats} chats opened in {time.monotonic() - began:.0f} s: {running.owners()}", flush=True)
         await world.quotas(on=quotas)
-        done = [await _round(one, world, number, quotas=quotas) for number in range(rounds)]
+        done = [await _round(running, world, number, quotas=quotas) for number in range(rounds)]
         await world.quotas(on=False)
-        await asyncio.to_thread(one.until_quiet)
-    seen = look(one)
+        await asyncio.to_thread(running.until_quiet)
+    seen = look(running)
     _refuse_losses(seen, done, chats)
-    compared = one.reconcile()
+    compared = running.reconcile()
     print(f"  reconcile: no gap in {compared['open_chats']} open chats", flush=True)
     return _report(seen, done, quotas=quotas)
 
 
-async def _round(one: Crew, world: Outside, number: int, *, quotas: bool) -> Round:
+async def _round(running: Crew, world: Outside, number: int, *, quotas: bool) -> Round:
     """Kill the bridge with more chats, let people speak, wait until all is heard, and start a bridge again."""
-    owners = one.owners()
+    owners = running.owners()
     victim = max(owners, key=lambda name: owners[name])
-    chats = one.chats_of(victim)
-    death = Round(one.kill(victim), chats)
+    chats = running.chats_of(victim)
+    death = Round(running.kill(victim), chats)
     speakers = random.sample(sorted(chats), min(FEW, len(chats))) if quotas else sorted(chats)
     said = [_say(world, death, contact, f"agent {number} {contact}") for contact in speakers]
     written = [_write(world, death, contact, f"customer {number} {contact}") for contact in speakers[::WRITERS]]
     await asyncio.gather(*said, *written)
-    await asyncio.to_thread(one.until, "end of this round", lambda: _missing(one, death) == 0, ROUND)
+    await asyncio.to_thread(running.until, "end of this round", lambda: _missing(running, death) == 0, ROUND)
     took = time.time() - death.at
     print(f"  death {number + 1}: {victim} with {len(chats)} chats, all heard and said after {took:.0f} s", flush=True)
-    one.start(victim)
-    await asyncio.to_thread(one.until_joined, victim)
+    running.start(victim)
+    await asyncio.to_thread(running.until_joined, victim)
     await asyncio.sleep(2.0)
     return death
 
@@ -122,10 +122,10 @@ async def _wait_in_gap(death: Round) -> None:
     await asyncio.sleep(random.uniform(0.0, max(0.0, death.at + GAP - time.time())))
 
 
-def look(one: Crew) -> Seen:
+def look(running: Crew) -> Seen:
     """Read the world's ledger."""
     seen = Seen()
-    for line in one.lines():
+    for line in running.lines():
         fields, at = line["fields"], line["at"]
         contact, text = fields.get("initial_contact_id"), fields.get("text")
         match line["what"]:
@@ -142,8 +142,8 @@ def look(one: Crew) -> Seen:
     return seen
 
 
-def _missing(one: Crew, death: Round) -> int:
-    seen = look(one)
+def _missing(running: Crew, death: Round) -> int:
+    seen = look(running)
     unheard = sum(seen.first_message_after(contact, death.at) is None for contact in death.chats)
     return (
         unheard

@@ -48,8 +48,8 @@ PAUSES = {"interval_start": 1, "interval_step": 1, "interval_max": 2}
 
 def check_url(broker: str) -> None:
     """Raise ImproperlyConfigured, which quotes nothing, for what Kombu has no transport for. Several stand with ;."""
-    for one in broker.split(";"):
-        if "://" not in one or one.partition("://")[0].partition("+")[0] not in kombu.transport.TRANSPORT_ALIASES:
+    for url in broker.split(";"):
+        if "://" not in url or url.partition("://")[0].partition("+")[0] not in kombu.transport.TRANSPORT_ALIASES:
             raise ImproperlyConfigured(
                 "CELERY_BROKER_URL is no such address: give redis://, rediss://, amqp:// or sqs:// with a host"
             )

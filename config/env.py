@@ -87,7 +87,7 @@ class Env(environ.FileAwareEnv):  # type: ignore[misc] # django-environ is not t
 
 def check_address(var: str, address: str, schemes: Container[str]) -> None:
     """Raise ImproperlyConfigured, which quotes nothing, for what is no URL of one of these schemes."""
-    shown = ", ".join(f"{one}://" for one in schemes) if isinstance(schemes, tuple) else "one with a known scheme"
+    shown = ", ".join(f"{name}://" for name in schemes) if isinstance(schemes, tuple) else "one with a known scheme"
     try:
         parts = urlsplit(address)
         fits = parts.scheme in schemes and "://" in address and parts.port != 0

@@ -70,4 +70,4 @@ def _without(person: Person, former_id: str) -> Any:
     """Return the person without the id that is theirs no more."""
     if person.external_id == former_id:
         return person
-    return replace(person, stable_aliases=[one for one in person.stable_aliases if one[1] != former_id])
+    return replace(person, stable_aliases=[alias for alias in person.stable_aliases if alias[1] != former_id])

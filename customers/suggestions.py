@@ -76,17 +76,17 @@ def suggest(customer: uuid.UUID) -> list[Suggestion]:
     if not ours:
         return []
     shared = _shared(customer, ours)
-    apart = _kept_apart([one.home for one in ours])
+    apart = _kept_apart([person.home for person in ours])
     theirs: dict[uuid.UUID, list[Facts]] = defaultdict(list)
-    for one in _facts(list(shared)):
-        theirs[one.customer].append(one)
+    for person in _facts(list(shared)):
+        theirs[person.customer].append(person)
     weighed = (
         _weigh(ours, facts, shared[other])
         for other, facts in theirs.items()
-        if apart.isdisjoint(one.home for one in facts)
+        if apart.isdisjoint(person.home for person in facts)
     )
-    likely = [one for one in weighed if one.score >= LEAST_SCORE]
-    return sorted(likely, key=lambda one: (-one.score, one.customer))[:MOST_GIVEN]
+    likely = [suggestion for suggestion in weighed if suggestion.score >= LEAST_SCORE]
+    return sorted(likely, key=lambda suggestion: (-suggestion.score, suggestion.customer))[:MOST_GIVEN]
 
 
 def _facts(customers: Sequence[uuid.UUID]) -> list[Facts]:
@@ -98,12 +98,12 @@ def _facts(customers: Sequence[uuid.UUID]) -> list[Facts]:
 
 def _shared(customer: uuid.UUID, ours: Iterable[Facts]) -> dict[uuid.UUID, list[tuple[str, str, int]]]:
     """Return what each other customer shares with this one: (what, value, holders)."""
-    hinted = {tuple(hint.split(" ", 1)) for one in ours for hint in one.hints}
-    numbers = {number for one in ours for number in one.phones}
+    hinted = {tuple(hint.split(" ", 1)) for person in ours for hint in person.hints}
+    numbers = {number for person in ours for number in person.phones}
     params: dict[str, Any] = {
         "customer": customer,
-        "names": sorted({one.name_key for one in ours if one.name_key}),
-        "handles": sorted({one.handle for one in ours if one.handle}),
+        "names": sorted({person.name_key for person in ours if person.name_key}),
+        "handles": sorted({person.handle for person in ours if person.handle}),
         "types": [type_ for type_, _ in hinted] + ["phone"] * len(numbers),
         "values": [value for _, value in hinted] + sorted(numbers),
         "numbers": sorted(numbers | {value for type_, value in hinted if type_ == "phone"}),
@@ -132,8 +132,8 @@ def _weigh(ours: Sequence[Facts], theirs: Sequence[Facts], shared: Sequence[tupl
     score = (1 - doubt) * math.prod(1 - point.weight for point in speaks_against)
     return Suggestion(
         customer=theirs[0].customer,
-        name=next((one.name for one in theirs if one.name), ""),
-        kinds=tuple(sorted({one.kind for one in theirs})),
+        name=next((person.name for person in theirs if person.name), ""),
+        kinds=tuple(sorted({person.kind for person in theirs})),
         score=round(score, 2),
         speaks_for=speaks_for,
         speaks_against=speaks_against,

@@ -65,7 +65,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def is_reauthentication_required(self, *, app: str, **more: Any) -> bool:
         """Whoever has signed in a moment ago is not asked for the password again."""
         ways = self.request.session.get("account_authentication_methods", [])
-        latest = max((one.get("at", 0) for one in ways), default=0)
+        latest = max((step.get("at", 0) for step in ways), default=0)
         return time.time() - latest > JUST_NOW and bool(super().is_reauthentication_required(app=app, **more))
 
     # ── guessing ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -163,8 +163,10 @@ def groups_of(sociallogin: Any) -> list[str]:
     """Return the groups that the directory names: a claim of OIDC's, an attribute of SAML's."""
     profile = sociallogin.account.extra_data or {}
     claims = [profile, profile.get("userinfo") or {}, profile.get("id_token") or {}]
-    names: Any = next((one[settings.SSO_GROUPS_CLAIM] for one in claims if settings.SSO_GROUPS_CLAIM in one), [])
-    return [names] if isinstance(names, str) else [str(one) for one in names]
+    names: Any = next(
+        (source[settings.SSO_GROUPS_CLAIM] for source in claims if settings.SSO_GROUPS_CLAIM in source), []
+    )
+    return [names] if isinstance(names, str) else [str(group) for group in names]
 
 
 def mapped(groups: Iterable[str]) -> list[str]:

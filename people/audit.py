@@ -47,7 +47,7 @@ class Change:
 def note_read(user: Any, what: str, ids: Iterable[object]) -> None:
     """Write down that somebody is shown these rows' words, whole or redacted; nothing for whoever sees none."""
     if sight_of(user) is not Sight.NONE:
-        rows = [TranscriptRead(by=user.get_username(), what=what, object_id=str(one)[:64]) for one in ids]
+        rows = [TranscriptRead(by=user.get_username(), what=what, object_id=str(object_key)[:64]) for object_key in ids]
         TranscriptRead.objects.bulk_create(rows)
 
 
@@ -59,8 +59,8 @@ def recorded_models() -> list[type[Model]]:
 
 def latest(most: int, *, before: datetime | None = None, by: str = "", model: str = "") -> list[Change]:
     """Return the latest changes, the newest first: one query for each recorded model."""
-    chosen = [one for one in recorded_models() if model in ("", one._meta.label_lower)]
-    rows = (_changes(one, most, before, by) for one in chosen)
+    chosen = [recorded for recorded in recorded_models() if model in ("", recorded._meta.label_lower)]
+    rows = (_changes(recorded, most, before, by) for recorded in chosen)
     return list(islice(merge(*rows, key=lambda change: change.at, reverse=True), most))
 
 

@@ -60,5 +60,5 @@ def end_sessions(user: Any, *, but: str | None = None) -> int:
 def is_over(request: HttpRequest) -> bool:
     """Say whether a session that began at the directory has lasted as long as one may."""
     ways = request.session.get("account_authentication_methods", [])
-    begun = [one.get("at", 0) for one in ways if one.get("method") == "socialaccount"]
+    begun = [step.get("at", 0) for step in ways if step.get("method") == "socialaccount"]
     return bool(begun) and time.time() - max(begun) > settings.SESSION_COOKIE_AGE

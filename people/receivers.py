@@ -47,7 +47,7 @@ def connect() -> None:
 
 def signed_in(sender: Any, request: Any, user: Any, **_: Any) -> None:  # noqa: ARG001 - a signal's arguments
     ways = request.session.get("account_authentication_methods", []) if hasattr(request, "session") else []
-    how = "+".join(str(one.get("method", "")) for one in ways) or "session"
+    how = "+".join(str(step.get("method", "")) for step in ways) or "session"
     note("signed_in", request, user=user, how=how)
 
 

@@ -102,7 +102,7 @@ ROLES: Mapping[str, Collection[str]] = {
 
 def grant_rights(**_: Any) -> None:
     """Make the groups and give each its rights, no more and no less. Idempotent."""
-    known = {f"{one.content_type.app_label}.{one.codename}": one for one in _permissions()}
+    known = {f"{permission.content_type.app_label}.{permission.codename}": permission for permission in _permissions()}
     for name, rights in ROLES.items():
         group, _created = Group.objects.get_or_create(name=name)
         group.permissions.set([known[right] for right in sorted(rights) if right in known])

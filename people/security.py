@@ -80,4 +80,6 @@ def _who(request: HttpRequest | None) -> Any:
 
 def _plain(value: Any) -> str:
     """Return a value on one line, without what could pass for another field."""
-    return "".join(one if one.isprintable() and one not in ' ="' else "_" for one in str(value))[:150]
+    return "".join(
+        character if character.isprintable() and character not in ' ="' else "_" for character in str(value)
+    )[:150]

@@ -45,7 +45,7 @@ class Facts(serializers.DictField):
 
     def to_representation(self, value: Any) -> dict[str, str]:
         whole = current_sight() is Sight.FULL
-        return {str(name): str(one) if whole else redacted(str(one)) for name, one in value.items()}
+        return {str(name): str(inner) if whole else redacted(str(inner)) for name, inner in value.items()}
 
 
 class Evidence(serializers.JSONField):

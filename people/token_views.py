@@ -75,6 +75,6 @@ def end_page(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _is_proven(request: HttpRequest) -> bool:
     ways: list[dict[str, Any]] = request.session.get("account_authentication_methods", [])
-    if any(one.get("method") in _STRONG for one in ways):
+    if any(step.get("method") in _STRONG for step in ways):
         return True
     return bool(Authenticator.objects.filter(user=request.user.pk).exclude(type="recovery_codes").exists())

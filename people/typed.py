@@ -33,14 +33,14 @@ def holds(value: Any, what: re.Pattern[str]) -> bool:
     """Return whether any text in a value that was read from JSON, names included, holds what a pattern finds."""
     waiting = [value]
     while waiting:
-        one = waiting.pop()
-        if isinstance(one, str) and what.search(one):
+        current = waiting.pop()
+        if isinstance(current, str) and what.search(current):
             return True
-        if isinstance(one, dict):
-            waiting += one.keys()
-            waiting += one.values()
-        elif isinstance(one, list):
-            waiting += one
+        if isinstance(current, dict):
+            waiting += current.keys()
+            waiting += current.values()
+        elif isinstance(current, list):
+            waiting += current
     return False
 
 

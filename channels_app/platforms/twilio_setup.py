@@ -94,7 +94,7 @@ class Setup:
     def _sender(self, client: Client) -> Any:
         own_id = f"whatsapp:{self._number}"
         senders = client.messaging.v2.channels_senders.list(channel="whatsapp", limit=MOST)
-        sender = next((one for one in senders if one.sender_id == own_id), None)
+        sender = next((candidate for candidate in senders if candidate.sender_id == own_id), None)
         if sender is None:
             raise AccountProblem("Twilio lists no WhatsApp sender with this number", provider_code="63007")
         return sender

@@ -90,7 +90,7 @@ def _never_connected(failure: BaseException) -> bool:
     if isinstance(cause, MaxRetryError):
         cause = cause.reason
     if isinstance(cause, SSLError):
-        return any(isinstance(one, ssl.SSLCertVerificationError) for one in cause.args)
+        return any(isinstance(argument, ssl.SSLCertVerificationError) for argument in cause.args)
     return isinstance(cause, _NOT_CONNECTED)
 
 

@@ -72,8 +72,8 @@ async def _said_before(runtime: BridgeRuntime, listener: Listener, note: AgentNo
     """
     limiter = runtime.limiters.of(listener.chat.instance_id, "transcript")
     items = await read_transcript(runtime.participants, limiter, listener.connection.token, note.since)
-    here = (one for one in items if not one.related_contact_id)  # an earlier chat's agent is another
-    own = (one for one in here if one.participant_role == "CUSTOMER" and one.id not in known)
-    marked = [one for one in own if one.content.startswith(note.mark.rstrip())]
-    ours = [one for one in marked if one.content == note.line] or (marked if len(marked) == 1 else [])
+    here = (item for item in items if not item.related_contact_id)  # an earlier chat's agent is another
+    own = (item for item in here if item.participant_role == "CUSTOMER" and item.id not in known)
+    marked = [item for item in own if item.content.startswith(note.mark.rstrip())]
+    ours = [item for item in marked if item.content == note.line] or (marked if len(marked) == 1 else [])
     return ours[0].id if ours else ""

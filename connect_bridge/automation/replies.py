@@ -91,7 +91,11 @@ async def tell_who_waits(runtime: BridgeRuntime) -> None:
     """Tell, again and again, customers who wait for an agent for longer than their account likes."""
     while True:
         await asyncio.sleep(LOOK_EVERY)
-        accounts = {one.id: one for one in runtime.account_settings.all() if one.replies.get(QUEUE_DELAY.key)}
+        accounts = {
+            settings.id: settings
+            for settings in runtime.account_settings.all()
+            if settings.replies.get(QUEUE_DELAY.key)
+        }
         if not accounts:
             continue
         params = {"accounts": list(accounts), "bridge": runtime.bridge, "most": MOST_TOLD}
