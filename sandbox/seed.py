@@ -79,44 +79,45 @@ class Seeder:
 
     def customers(self) -> None:
         """Write the rows of everybody who has had a chat."""
-        for one in self.talks:
-            if not one.sequence:
+        for story in self.talks:
+            if not story.sequence:
                 continue
-            outer = f"demo-{one.number:05}"
-            who = {"display_name": one.name, "locale": one.language, "created_at": one.created_at}
-            self.add("customers_customer", id=one.customer, **who)
+            outer = f"demo-{story.number:05}"
+            who = {"display_name": story.name, "locale": story.language, "created_at": story.created_at}
+            self.add("customers_customer", id=story.customer, **who)
             self.add(
                 "customers_identity",
-                id=one.identity,
-                customer_id=one.customer,
-                home_id=one.customer,
-                kind=one.account.kind,
+                id=story.identity,
+                customer_id=story.customer,
+                home_id=story.customer,
+                kind=story.account.kind,
                 issuer="",
                 external_id=outer,
-                display_name=one.name,
+                display_name=story.name,
                 handle="",
                 picture_url="",
-                locale=one.language,
-                created_at=one.created_at,
+                locale=story.language,
+                created_at=story.created_at,
             )
             self.add(
                 "connect_bridge_conversation",
-                id=one.conversation,
-                account_id=one.account.id,
-                identity_id=one.identity,
+                id=story.conversation,
+                account_id=story.account.id,
+                identity_id=story.identity,
                 recipient=outer,
-                last_sequence=one.sequence,
-                last_inbound_at=one.busy_until,
-                last_message_at=one.busy_until,
+                last_sequence=story.sequence,
+                last_inbound_at=story.busy_until,
+                last_message_at=story.busy_until,
                 active=False,
                 fence=0,
-                created_at=one.created_at,
+                created_at=story.created_at,
             )
 
     # ── chats ──
 
     def _chat(self, begun: datetime, ago: int) -> bool:
-        free = [one for one in self.dice.choices(self.talks, k=6) if one.busy_until < begun - timedelta(minutes=5)]
+        since = begun - timedelta(minutes=5)
+        free = [story for story in self.dice.choices(self.talks, k=6) if story.busy_until < since]
         if not free or begun > self.until - timedelta(minutes=40):
             return False
         free[0].busy_until = Chatter(self, free[0], begun, ago).play()

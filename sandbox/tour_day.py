@@ -86,7 +86,7 @@ class Day:
         self._begins("at noon she goes on on WhatsApp, with a link that she was given")
         known = await self._identity(ana)
         handed = await self.office.post("link-codes", identity=known["id"])
-        link = next(one["url"] for one in handed["links"] if one["kind"] == "whatsapp")
+        link = next(link_row["url"] for link_row in handed["links"] if link_row["kind"] == "whatsapp")
         [text] = parse_qs(urlsplit(link).query)["text"]
         asked = await self._joined(on_whatsapp, ada, text)
         chat = await self._chat(on_whatsapp, ada, "It is about my parcel.")
@@ -138,9 +138,8 @@ class Day:
         await chat.sees(between)
         await self.office.post(f"merges/{merged['merge']}/undo", reason="two people")
         after = await self._identity(ana), await self._identity(bob)
-        self._demand(
-            [one["customer"] for one in after] == [hers["customer"], his["customer"]], "the undo left one customer"
-        )
+        parted = [identity["customer"] for identity in after]
+        self._demand(parted == [hers["customer"], his["customer"]], "the undo left one customer")
         said = await self._said(after[0]), await self._said(after[1])
         self._demand(said[0] == before[0], "her history is not as it was")
         self._demand(said[1] == [*before[1], between], "his history is not as it was, with what he wrote in between")

@@ -87,7 +87,7 @@ class Panel:
         body = await _action(request)
         agent = self.desk.agent(body.agent_id)
         chat = self.desk.held(request.match_info["contact_id"], agent)
-        theirs = [one for one in chat.agents() if one.display_name == agent.name]
+        theirs = [other for other in chat.agents() if other.display_name == agent.name]
         self.amazon.flows.agent_ends(theirs[-1])
         return answer(200, _contact(chat))
 

@@ -204,10 +204,10 @@ class TwilioApi:
         base = f"/2010-04-01/Accounts/{sid}/Messages/{message_id}/Media"
         ids = [url.split("/")[-2] for url in message.media]
         rows = [
-            {"sid": f"ME{one}", "account_sid": sid, "parent_sid": message_id, "uri": f"{base}/ME{one}.json",
-             "content_type": self.phones.files[one].mime, "date_created": formatdate(message.at),
+            {"sid": f"ME{media}", "account_sid": sid, "parent_sid": message_id, "uri": f"{base}/ME{media}.json",
+             "content_type": self.phones.files[media].mime, "date_created": formatdate(message.at),
              "date_updated": formatdate(message.at)}
-            for one in ids
+            for media in ids
         ]  # fmt: skip
         return reply({"media_list": rows, "page": 0, "page_size": 50, "next_page_uri": None, "uri": f"{base}.json"})
 
@@ -216,7 +216,7 @@ class TwilioApi:
         own, form = self.accounts(request), await request.post()
         sid = str(form.get("messageId", ""))
         people = [customer for account in own for customer in account.customers.values()]
-        known = any(sid in one.by_id and one.by_id[sid].direction == "in" for one in people)
+        known = any(sid in person.by_id and person.by_id[sid].direction == "in" for person in people)
         if form.get("channel") != "whatsapp" or not known:
             raise oops(400, 20001, "Invalid messageId or channel")
         note(request, message_id=sid)

@@ -51,8 +51,8 @@ class Contents:
 
     def choices(self, sid: str) -> list[dict[str, str]]:
         """Return what the customer can tap: buttons or list items."""
-        one = self._type(sid)
-        options = one.get("actions") or one.get("items") or []
+        content = self._type(sid)
+        options = content.get("actions") or content.get("items") or []
         return [{"title": str(o.get("title") or o.get("item", "")), "payload": str(o.get("id", ""))} for o in options]
 
 

@@ -34,58 +34,58 @@ class XHooks:
         self.phones = world.part(Phones)
         self.courier = world.part(Courier)
 
-    def _accounts(self, one: Account) -> list[Account]:
-        key = one.credentials.get("consumer_key")
+    def _accounts(self, app: Account) -> list[Account]:
+        key = app.credentials.get("consumer_key")
         return [account for account in self.phones.of("twitter") if account.credentials.get("consumer_key") == key]
 
     async def create(self, request: web.Request) -> web.Response:
         """Create the webhook after a CRC; 400 when the address does not answer it."""
-        one = self.auth.app(request, await request.read())
+        app = self.auth.app(request, await request.read())
         url = str((await request.json()).get("url", ""))
-        before = one.webhook_url
-        one.webhook_url = url
-        one.handshake = await handshake(one, self.courier)
-        note(request, url=url, handshake=one.handshake)
-        if one.handshake != "ok":
-            one.webhook_url = before
-            raise refused(400, f"CrcValidationFailed: {one.handshake}")
+        before = app.webhook_url
+        app.webhook_url = url
+        app.handshake = await handshake(app, self.courier)
+        note(request, url=url, handshake=app.handshake)
+        if app.handshake != "ok":
+            app.webhook_url = before
+            raise refused(400, f"CrcValidationFailed: {app.handshake}")
         webhook_id = x_id()
-        for account in self._accounts(one):
+        for account in self._accounts(app):
             account.webhook_url, account.webhook_id = url, webhook_id
-        return reply({"data": _webhook(one)})
+        return reply({"data": _webhook(app)})
 
     async def webhooks(self, request: web.Request) -> web.Response:
-        one = self.auth.app(request, await request.read())
-        data = [_webhook(one)] if one.webhook_url else []
+        app = self.auth.app(request, await request.read())
+        data = [_webhook(app)] if app.webhook_url else []
         return reply({"data": data, "meta": {"result_count": len(data)}})
 
     async def validate(self, request: web.Request) -> web.Response:
         """PUT: run the CRC again now."""
-        one = self._named(request, self.auth.app(request, await request.read()))
-        one.handshake = await handshake(one, self.courier)
-        note(request, handshake=one.handshake)
-        return reply({"data": {"valid": one.handshake == "ok"}})
+        app = self._named(request, self.auth.app(request, await request.read()))
+        app.handshake = await handshake(app, self.courier)
+        note(request, handshake=app.handshake)
+        return reply({"data": {"valid": app.handshake == "ok"}})
 
     async def delete(self, request: web.Request) -> web.Response:
-        one = self._named(request, self.auth.app(request, await request.read()))
-        for account in self._accounts(one):
+        app = self._named(request, self.auth.app(request, await request.read()))
+        for account in self._accounts(app):
             account.webhook_url, account.webhook_id = "", ""
         return reply({"data": {"deleted": True}})
 
-    def _named(self, request: web.Request, one: Account) -> Account:
-        if _webhook(one)["id"] != request.match_info["webhook_id"]:
+    def _named(self, request: web.Request, app: Account) -> Account:
+        if _webhook(app)["id"] != request.match_info["webhook_id"]:
             raise refused(404, "Webhook not found")
-        return one
+        return app
 
     async def subscribe_all(self, request: web.Request) -> web.Response:
         """Subscribe the calling user to Account Activity; afterwards its events come in that shape."""
-        one = self._named(request, self.auth.user(request, await request.read()))
-        one.shape = "aaa"
+        app = self._named(request, self.auth.user(request, await request.read()))
+        app.shape = "aaa"
         return reply({"data": {"subscribed": True}})
 
     async def subscribed_all(self, request: web.Request) -> web.Response:
-        one = self._named(request, self.auth.user(request, await request.read()))
-        return reply({"data": {"subscribed": one.shape in ("", "aaa")}})
+        app = self._named(request, self.auth.user(request, await request.read()))
+        return reply({"data": {"subscribed": app.shape in ("", "aaa")}})
 
     async def subscribe(self, request: web.Request) -> web.Response:
         """Subscribe to one XAA event type of the calling user; afterwards its events come in that shape."""
@@ -102,8 +102,8 @@ class XHooks:
         return reply({"data": {"subscription": row}, "meta": {"total_subscriptions": len(account.subscriptions)}}, 201)
 
     async def subscriptions(self, request: web.Request) -> web.Response:
-        one = self.auth.app(request, await request.read())
-        rows = list(one.subscriptions.values())
+        app = self.auth.app(request, await request.read())
+        rows = list(app.subscriptions.values())
         return reply({"data": rows, "meta": {"total_subscriptions": len(rows)}})
 
     async def unsubscribe(self, request: web.Request) -> web.Response:
