@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from connect_bridge.storage.ownership import BRIDGE_TTL
 from tests.at import MOMENTS, ZONES, asked
+from tests.chaos import nemeses
 from tests.chaos.__main__ import asked as asked_of_chaos
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,6 +57,19 @@ def test_tests_at_another_time_understand_what_it_says() -> None:
 def test_chaos_understands_what_it_says() -> None:
     compositions = {asked_of_chaos(words).composition for words in _words_for("tests.chaos")}
     assert compositions == {"embedded", "redis"}
+
+
+@pytest.mark.parametrize("program", ["tests.at", "tests.chaos", "bench"])
+def test_programs_outside_django_start(program: str) -> None:
+    """In this process Django is set up, which hides what they must not import."""
+    command = [sys.executable, "-m", program, "--help"]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=60)
+    assert "usage" in done.stdout.lower() + done.stderr.lower(), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_chaos_rig_knows_how_long_a_bridge_may_be_silent() -> None:
+    assert nemeses.LEASE == BRIDGE_TTL
 
 
 @pytest.mark.parametrize("words", [["noon"], [], ["--seed"], ["midnight", "-q"]])
