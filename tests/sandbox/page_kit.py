@@ -138,10 +138,14 @@ class Window:
         return self.page.locator(f'.phone[data-kind="{kind}"]')
 
     async def write(self, kind: str, text: str) -> None:
-        """Type on a phone as a person does, and press Enter."""
+        """Type on a phone as a person does, press Enter, and wait until the messenger has taken it."""
         box = self.phone(kind).get_by_placeholder("Message")
+        mine = self.phone(kind).locator(".bubble.mine")
+        await expect(box).to_be_enabled()  # keys pressed before the phone has found its account are lost
+        before = await mine.count()
         await box.press_sequentially(text)
         await box.press("Enter")
+        await expect(mine).to_have_count(before + 1)
 
     async def accept(self, name: str) -> None:
         await self.page.get_by_role("button", name=f"Accept {name}", exact=True).click()

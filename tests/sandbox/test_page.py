@@ -68,11 +68,11 @@ async def test_each_customer_of_a_phone_has_a_thread_and_a_mark_for_what_is_new(
 
 
 async def test_the_menu_sends_what_the_messenger_can_carry(page: Window, company: Company) -> None:
-    for label in ("Photo", "Location", "Voice note", "Sticker", "Contact card"):
+    for number, label in enumerate(("Photo", "Location", "Voice note", "Sticker", "Contact card"), 1):
         await page.phone("whatsapp").get_by_role("button", name="Send something else").click()
         await page.phone("whatsapp").get_by_role("button", name=label, exact=True).click()
+        await expect(page.phone("whatsapp").locator(".bubble")).to_have_count(number)
 
-    await expect(page.phone("whatsapp").locator(".bubble")).to_have_count(5)
     await expect(page.phone("whatsapp").get_by_role("img", name="Photo")).to_be_visible()
     sent = [line["type"] for line in company.aws.lines("phone.message")]
     assert sent == ["image", "location", "voice", "sticker", "contact"]
@@ -135,6 +135,7 @@ async def test_an_answer_typed_before_the_agent_is_connected_waits_for_that(page
 async def test_chats_that_nobody_looks_at_are_marked_and_reading_them_is_told(page: Window, company: Company) -> None:
     first = await company.chat("Jane", "One")
     await page.accept("Jane")
+    await expect(page.transcript("Jane")).to_contain_text("One")
     await company.chat("Omar", "Two")
     await page.accept("Omar")
     await expect(page.transcript("Omar")).to_be_visible()
