@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import runpy
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -38,6 +39,8 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 DESKTOP = {"width": 1440, "height": 900}
+#: What a message's tick says in words once it is there, and not before: "being sent", "not delivered".
+SENT, DELIVERED = re.compile("(?<!being )sent"), re.compile("(?<!not )delivered")
 #: Milliseconds that the page gets for anything, however busy the machine is.
 PATIENCE = 60_000
 expect.set_options(timeout=PATIENCE)

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Route, expect
 
-from tests.sandbox.page_kit import Company, Window, launched, served, settled, window
+from tests.sandbox.page_kit import DELIVERED, SENT, Company, Window, launched, served, settled, window
 
 if TYPE_CHECKING:
     from conftest import RunningWorld
@@ -45,7 +45,7 @@ async def test_what_is_typed_on_a_phone_goes_to_the_webhook_and_the_answer_comes
     await page.write("messenger", "Is anybody there?")
     mine = page.phone("messenger").locator(".bubble.mine")
     await expect(mine).to_contain_text("Is anybody there?")
-    await expect(mine).to_contain_text("delivered")
+    await expect(mine).to_contain_text(DELIVERED)
     assert company.webhooks == 1
 
     await company.tell_ana("Good morning, Ana")
@@ -100,7 +100,7 @@ async def test_the_agent_accepts_answers_transfers_and_ends(page: Window, compan
     await page.accept("Jane")
     await expect(page.transcript("Jane")).to_contain_text("My parcel is late")
     await page.answer("Jane", "I will look")
-    await expect(page.transcript("Jane").locator(".bubble.mine")).to_contain_text("sent")
+    await expect(page.transcript("Jane").locator(".bubble.mine")).to_contain_text(SENT)
     await page.page.get_by_role("button", name="Transfer", exact=True).click()
     await page.page.get_by_role("button", name="Billing").click()
 
@@ -128,8 +128,27 @@ async def test_an_answer_typed_before_the_agent_is_connected_waits_for_that(page
     await expect(page.transcript("Jane").locator(".bubble.mine")).to_contain_text("being sent")
     admitted.set()
 
-    await expect(page.transcript("Jane").locator(".bubble.mine")).to_contain_text(re.compile(r"(?<!being )sent"))
+    await expect(page.transcript("Jane").locator(".bubble.mine")).to_contain_text(SENT)
     assert "Here already" in await asyncio.to_thread(customer.said)
+
+
+async def test_an_accepted_chat_waits_no_more_however_long_the_queue_takes_to_say_so(
+    page: Window, company: Company
+) -> None:
+    answered = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await answered.wait()
+        await route.continue_()
+
+    await company.chat("Jane", "One")
+    await page.page.get_by_role("button", name="Accept Jane").wait_for()
+    await page.page.route("**/ccp/queue", hold)
+    await page.accept("Jane")
+    await expect(page.transcript("Jane")).to_contain_text("One")
+
+    await expect(page.page.get_by_role("button", name="Accept Jane")).to_have_count(0)
+    answered.set()
 
 
 async def test_chats_that_nobody_looks_at_are_marked_and_reading_them_is_told(page: Window, company: Company) -> None:
@@ -182,7 +201,7 @@ async def test_a_reload_keeps_the_threads_and_the_open_chats(page: Window, compa
     await company.chat("Jane", "One")
     await page.accept("Jane")
     await page.answer("Jane", "Two")
-    await expect(page.transcript("Jane").locator(".bubble.mine")).to_contain_text("sent")
+    await expect(page.transcript("Jane").locator(".bubble.mine")).to_contain_text(SENT)
 
     await page.page.reload()
 

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from tests.sandbox.page_kit import DESKTOP, Company, Window, launched, served, settled, window
+from tests.sandbox.page_kit import DESKTOP, SENT, Company, Window, launched, served, settled, window
 
 if TYPE_CHECKING:
     from conftest import RunningWorld
@@ -158,7 +158,7 @@ async def test_a_person_with_a_keyboard_alone_serves_a_customer(
             await opened.page.keyboard.type("Two")
             await opened.page.keyboard.press("Enter")
 
-            await expect(opened.transcript("Jane").locator(".bubble.mine")).to_contain_text("sent")
+            await expect(opened.transcript("Jane").locator(".bubble.mine")).to_contain_text(SENT)
             async with asyncio.timeout(30):
                 while "Two" not in await asyncio.to_thread(customer.said):  # noqa: ASYNC110 - another thread's event
                     await asyncio.sleep(0.05)

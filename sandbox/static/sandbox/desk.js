@@ -66,13 +66,14 @@ export class Desk {
   /** Show who waits; rows stay where they are, so that nobody clicks on the wrong one. */
   queue(waiting) {
     const now = new Set(waiting.map(({ contact_id: id }) => id));
-    for (const [id, row] of this.rows) {
-      if (now.has(id)) continue;
-      row.root.remove();
-      this.rows.delete(id);
-    }
+    for (const id of [...this.rows.keys()]) if (!now.has(id)) this.forget(id);
     for (const contact of waiting) if (!this.rows.has(contact.contact_id)) this.wait(contact);
     this.changed();
+  }
+
+  forget(contactId) {
+    this.rows.get(contactId)?.root.remove();
+    this.rows.delete(contactId);
   }
 
   wait(contact) {
@@ -96,6 +97,7 @@ export class Desk {
     try {
       const contact = await post(`/ccp/contacts/${encodeURIComponent(contactId)}/accept`, { agent_id: this.agent.agent_id });
       this.acts += 1;
+      this.forget(contactId); // at once, so that nobody accepts it twice
       const chat = this.open(contact);
       this.select(chat, { focus: true });
       return chat;
