@@ -78,13 +78,3 @@ async def desk(chromium: str, url: str, session: str = "", *, but: str = "", **o
         yield opened
         await browser.close()
     assert opened.complaints == []
-
-
-def redirects(world: str) -> dict[str, str]:
-    """Return HTTP_REDIRECTS that lead every provider's API to a simulated world."""
-    return {
-        "https://api.twitter.com": f"{world}/x",
-        "https://graph.facebook.com": f"{world}/graph",
-        "https://api.twilio.com": f"{world}/twilio",
-        "https://messaging.twilio.com": f"{world}/twilio",
-    }

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings as django_settings
-from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 from django.template import Context, Template
 from django.test import Client
@@ -34,6 +33,7 @@ from tests.channels_app.kit import credentials_of
 from tests.channels_app.providers.kit import ProviderApi
 from tests.channels_app.webhooks.kit import COMMITTED, ENDPOINTS, Post, deliver, path_of
 from tests.factories import ChannelAccountFactory
+from tests.role_kit import client_of
 
 KIND, FOLDER = "pigeon", Path(__file__).parent / "one_more_channel"
 #: Where the product names no messenger. The sandbox has a phone of each, by design.
@@ -61,11 +61,7 @@ def pigeon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def supervisor(db: None) -> Client:
-    user = User.objects.create_user("ana")
-    user.groups.add(Group.objects.get(name="Supervisor"))
-    client = Client()
-    client.force_login(user)
-    return client
+    return client_of("Supervisor", "ana")
 
 
 def letter(account: ChannelAccount, text: str, key: str = "ring-key") -> Post:

@@ -9,6 +9,7 @@ from django.test import Client
 
 from channels_app.models import BusinessHours
 from people.models import TranscriptRead
+from tests.role_kit import client_of
 
 pytestmark = pytest.mark.django_db
 
@@ -154,10 +155,7 @@ def test_only_who_may_change_a_row_puts_its_changes_back() -> None:
     ana = User.objects.create_user("ana", email="old@example.org")
     ana.email = "new@example.org"
     ana.save()
-    auditor = User.objects.create_user("auditor")
-    auditor.groups.add(Group.objects.get(name="Auditor"))
-    client = Client()
-    client.force_login(auditor)
+    client = client_of("Auditor", "auditor")
     page = f"/admin/auth/user/{ana.pk}/history/"
 
     shown = client.get(page)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 import pytest
-from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.utils import timezone
 
@@ -13,6 +12,7 @@ from channels_app.models import ChannelLog, InboundEntry, WebhookDelivery
 from connect_bridge.models import Message, OutboxEntry
 from customers.models import Consent, IdentityAlias, IdentityChange
 from tests.connect_bridge.event_log.kit import Story, every_page, tell
+from tests.role_kit import client_of
 
 NAME, HANDLE, PHONE, MAIL = "Zacharias Quillfeather", "zquill_handle", "+34699123457", "zq@example.org"
 SECRETS = (NAME, HANDLE, PHONE, PHONE[1:], MAIL, "Quillfeather", "699123457", "699 12 34 57")
@@ -65,14 +65,6 @@ def story() -> Story:
     return names_shown
 
 
-def of_role(role: str) -> Client:
-    user = User.objects.create_user(f"a {role}", is_staff=True)
-    user.groups.add(Group.objects.get(name=role))
-    client = Client()
-    client.force_login(user)
-    return client
-
-
 def pages(story: Story) -> list[str]:
     customer, message = story.inbound.conversation.identity.customer_id, story.inbound
     identity = message.conversation.identity_id
@@ -110,12 +102,12 @@ def names_shown(client: Client, paths: list[str]) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("role", ["Viewer", "Ops", "Auditor"])
 def test_nobody_is_named_to_who_may_not_read_their_words(role: str, story: Story) -> None:
-    assert names_shown(of_role(role), pages(story)) == {}
+    assert names_shown(client_of(role), pages(story)) == {}
 
 
 @pytest.mark.parametrize("role", ["Manager", "Supervisor", "Admin"])
 def test_the_others_see_them_whole(role: str, story: Story) -> None:
-    result = names_shown(of_role(role), pages(story))
+    result = names_shown(client_of(role), pages(story))
 
     for path in ("/admin/customers/identity/", "/api/v1/identities/", "/api/v1/conversations/"):
         assert result.get(path), path
@@ -123,7 +115,7 @@ def test_the_others_see_them_whole(role: str, story: Story) -> None:
 
 @pytest.mark.parametrize("role", ["Viewer", "Ops"])
 def test_what_is_hidden_cannot_be_searched_or_filtered_by(role: str, story: Story) -> None:
-    client = of_role(role)
+    client = client_of(role)
     message = Message.objects.get(pk=story.inbound.pk)
     for path in ("customers/customer", "customers/identity", "customers/identityalias", "connect_bridge/conversation"):
         hit, miss = (
@@ -142,7 +134,7 @@ def test_what_is_hidden_cannot_be_searched_or_filtered_by(role: str, story: Stor
 
 
 def test_they_find_a_row_by_its_id_as_before(story: Story) -> None:
-    client, identity = of_role("Ops"), story.inbound.conversation.identity
+    client, identity = client_of("Ops"), story.inbound.conversation.identity
 
     assert client.get("/admin/customers/identity/", {"q": str(identity.pk)}).context["cl"].result_count == 1
     assert client.get("/admin/customers/identity/", {"q": ""}).content.decode().count("••••3457") > 0

@@ -39,6 +39,18 @@ async def page(browser: Browser, settings: Any, company: Company) -> AsyncIterat
             yield opened
 
 
+async def held(page: Window, address: str) -> asyncio.Event:
+    """Hold what the page asks of this address back until the event is set."""
+    go_on = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await go_on.wait()
+        await route.continue_()
+
+    await page.page.route(address, hold)
+    return go_on
+
+
 async def test_what_is_typed_on_a_phone_goes_to_the_webhook_and_the_answer_comes_up(
     page: Window, company: Company
 ) -> None:
@@ -115,13 +127,7 @@ async def test_the_agent_accepts_answers_transfers_and_ends(page: Window, compan
 
 
 async def test_an_answer_typed_before_the_agent_is_connected_waits_for_that(page: Window, company: Company) -> None:
-    admitted = asyncio.Event()
-
-    async def hold(route: Route) -> None:
-        await admitted.wait()
-        await route.continue_()
-
-    await page.page.route("**/participant/connection", hold)
+    admitted = await held(page, "**/participant/connection")
     customer = await company.chat("Jane", "Quick, please")
     await page.accept("Jane")
     await page.answer("Jane", "Here already")
@@ -135,15 +141,9 @@ async def test_an_answer_typed_before_the_agent_is_connected_waits_for_that(page
 async def test_an_accepted_chat_waits_no_more_however_long_the_queue_takes_to_say_so(
     page: Window, company: Company
 ) -> None:
-    answered = asyncio.Event()
-
-    async def hold(route: Route) -> None:
-        await answered.wait()
-        await route.continue_()
-
     await company.chat("Jane", "One")
     await page.page.get_by_role("button", name="Accept Jane").wait_for()
-    await page.page.route("**/ccp/queue", hold)
+    answered = await held(page, "**/ccp/queue")
     await page.accept("Jane")
     await expect(page.transcript("Jane")).to_contain_text("One")
 

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.test import Client
 from django.utils import timezone
@@ -156,14 +155,6 @@ def open_page(client: Client, past: Past, **query: Any) -> str:
 
 def texts_on(page: str) -> list[str]:
     return re.findall(r'<div class="text" dir="auto">(.*?)</div>', page, re.DOTALL)
-
-
-def client_of(role: str) -> Client:
-    user = User.objects.create_user(role)
-    user.groups.add(Group.objects.get(name=role))
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def agent_path(contact: Contact) -> str:

@@ -9,7 +9,8 @@ from django.test import Client
 
 from customers.code_format import link_codes_in
 from customers.models import Apart, LinkCode, Merge
-from tests.connect_bridge.customer_page.kit import Past, client_of, open_page
+from tests.connect_bridge.customer_page.kit import Past, open_page
+from tests.role_kit import client_of
 
 pytestmark = pytest.mark.django_db
 

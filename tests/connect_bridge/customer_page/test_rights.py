@@ -7,7 +7,8 @@ import pytest
 from django.test import Client
 
 from people.models import TranscriptRead
-from tests.connect_bridge.customer_page.kit import Past, client_of, texts_on
+from tests.connect_bridge.customer_page.kit import Past, texts_on
+from tests.role_kit import client_of
 
 pytestmark = pytest.mark.django_db
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import re
 
-from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.utils import timezone
 
@@ -55,11 +54,3 @@ def dead_send(code: str = "blocked", provider_code: str = "551", **fields) -> Ou
 def listed_ids(client: Client, **query: str) -> list[str]:
     page = client.get(LIST, query).content.decode()
     return re.findall(r'name="id" value="([0-9a-f-]{36})"', page)
-
-
-def supervisor() -> Client:
-    user = User.objects.create_user("ana")
-    user.groups.add(Group.objects.get(name="Supervisor"))
-    client = Client()
-    client.force_login(user)
-    return client

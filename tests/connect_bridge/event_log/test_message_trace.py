@@ -4,7 +4,6 @@ import re
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -15,6 +14,7 @@ from tests.factories import (
     ChannelLogFactory,
     WebhookDeliveryFactory,
 )
+from tests.role_kit import client_of
 
 pytestmark = pytest.mark.django_db
 
@@ -66,10 +66,7 @@ def test_a_sends_record_shows_every_attempt_and_explains_the_failure(admin_clien
 
 def test_a_record_hides_words_from_whoever_may_not_read_them() -> None:
     message = inbound_message("my secret words", body=b'{"text": "my secret words"}')
-    user = User.objects.create_user("ops")
-    user.groups.add(Group.objects.get(name="Ops"))
-    client = Client()
-    client.force_login(user)
+    client = client_of("Ops", "ops")
 
     page = client.get(reverse("event-webhook", args=[message.entry.delivery.pk])).content.decode()
 

@@ -10,12 +10,13 @@ from django.utils import timezone
 
 from channels_app.models import InboundEntry, WebhookDelivery
 from connect_bridge.models import OutboxEntry, Replay
-from tests.connect_bridge.event_log.log_kit import LIST, dead_send, outbound_send, supervisor
+from tests.connect_bridge.event_log.log_kit import LIST, dead_send, outbound_send
 from tests.factories import (
     ChannelAccountFactory,
     ConversationFactory,
     WebhookDeliveryFactory,
 )
+from tests.role_kit import client_of
 
 pytestmark = pytest.mark.django_db
 
@@ -37,7 +38,7 @@ def test_failures_are_grouped_by_cause_with_the_customers_affected(admin_client:
 
 
 def test_a_retry_says_first_what_would_reach_customers() -> None:
-    client = supervisor()
+    client = client_of("Supervisor", "ana")
     sends = [dead_send(), dead_send()]
     opted_out = dead_send("opted_out", "21610")
 
@@ -49,7 +50,7 @@ def test_a_retry_says_first_what_would_reach_customers() -> None:
 
 
 def test_a_confirmed_retry_is_done_attributed_and_marked() -> None:
-    client = supervisor()
+    client = client_of("Supervisor", "ana")
     send = dead_send()
 
     client.post(reverse("event-retry"), {"id": [str(send.pk)], "confirmed": "yes"})
@@ -62,7 +63,7 @@ def test_a_confirmed_retry_is_done_attributed_and_marked() -> None:
 
 
 def test_what_may_have_arrived_goes_again_only_if_that_was_ticked() -> None:
-    client = supervisor()
+    client = client_of("Supervisor", "ana")
     send = outbound_send(state="uncertain", settled_at=timezone.now())
     chosen = {"id": [str(send.pk)], "confirmed": "yes"}
 
@@ -76,7 +77,7 @@ def test_what_may_have_arrived_goes_again_only_if_that_was_ticked() -> None:
 
 
 def test_a_webhook_that_was_set_aside_is_processed_again_with_todays_rules() -> None:
-    client = supervisor()
+    client = client_of("Supervisor", "ana")
     account = ChannelAccountFactory(kind="messenger", address="200000000000001")
     page_id, message = "200000000000001", {"mid": "m1", "text": "hi"}
     item = {"sender": {"id": "7"}, "recipient": {"id": page_id}, "timestamp": 1_700_000_000_000, "message": message}
@@ -98,7 +99,7 @@ def test_a_webhook_that_was_set_aside_is_processed_again_with_todays_rules() -> 
 
 @pytest.mark.parametrize("name", ["event-retry", "event-reprocess"])
 def test_nothing_chosen_does_nothing(name: str) -> None:
-    client = supervisor()
+    client = client_of("Supervisor", "ana")
     dead_send()
     WebhookDeliveryFactory(state="quarantined")
 

@@ -7,47 +7,35 @@ from typing import Any
 
 import pytest
 
-from channels_app.models import ChannelAccount
 from connect_bridge.models import Conversation
 from connect_bridge.outbox import db_pool, queries, sender, uncertain
 from sandbox.world.faults import Fault
 from sandbox.world.settings import Settings
 from tests.connect_bridge.outbox.kit import entries_of, let_pass, let_uncertain_pass, say, states_of
-from tests.factories import ChannelAccountFactory, ConversationFactory
+from tests.factories import ConversationFactory
+from tests.provider_accounts_kit import LISTING, account_on, redirects, write
 from tests.sandbox.kit import RunningWorld, running
-from tests.sandbox.messengers_kit import ADDRESSES, CREDENTIALS, CUSTOMERS
-
-KEYS = {
-    "twitter": ("consumer_key", "consumer_secret", "access_token", "access_token_secret", "user_id"),
-    "whatsapp": ("account_sid", "auth_token", "number"),
-}
-HOSTS = {"twitter": ("https://api.twitter.com", "x"), "whatsapp": ("https://api.twilio.com", "twilio")}
+from tests.sandbox.messengers_kit import CUSTOMERS
 
 
 @pytest.fixture
-def world(transactional_db: None) -> Iterator[RunningWorld]:
+def world(transactional_db: None, settings: Any) -> Iterator[RunningWorld]:
     with running(Settings(quotas=False)) as started:
+        settings.HTTP_REDIRECTS = redirects(started.url)
         yield started
     db_pool.close()
 
 
-def conversation_on(world: RunningWorld, kind: str, settings: Any) -> Conversation:
+def conversation_on(world: RunningWorld, kind: str) -> Conversation:
     """Let a customer who has written be known to the world and to us."""
-    host, path = HOSTS[kind]
-    settings.HTTP_REDIRECTS = {host: f"{world.url}/{path}"}
-    world.call("POST", "/phones/accounts", {"kind": kind, "webhook_url": "", "credentials": CREDENTIALS[kind]})
-    wrote = {"from": CUSTOMERS[kind], "content": {"type": "text", "text": "Hi"}}
-    world.call("POST", f"/phones/{kind}/{ADDRESSES[kind]}/messages", wrote)
-    credentials = {key: CREDENTIALS[kind][key] for key in KEYS[kind]}
-    account: ChannelAccount = ChannelAccountFactory(kind=kind, address=ADDRESSES[kind], credentials=credentials)
+    account = account_on(world, kind)
+    write(world, kind, "Hi")
     return ConversationFactory(account=account, recipient=CUSTOMERS[kind]["id"])
 
 
-@pytest.mark.parametrize("kind", sorted(KEYS))
-def test_a_message_that_was_taken_before_the_connection_broke_is_found(
-    world: RunningWorld, settings: Any, kind: str
-) -> None:
-    conversation = conversation_on(world, kind, settings)
+@pytest.mark.parametrize("kind", LISTING)
+def test_a_message_that_was_taken_before_the_connection_broke_is_found(world: RunningWorld, kind: str) -> None:
+    conversation = conversation_on(world, kind)
     world.world.faults.on.append(Fault(name="effect_then_reset", target="send", times=1))
     message = say(conversation, "Hello & <welcome> https://example.com")
     sender.drain(conversation.id)
@@ -58,9 +46,9 @@ def test_a_message_that_was_taken_before_the_connection_broke_is_found(
     assert len(entries_of(message)[0].provider_message_ids) == 1
 
 
-@pytest.mark.parametrize("kind", sorted(KEYS))
-def test_a_message_that_was_never_taken_is_known_not_to_be_there(world: RunningWorld, settings: Any, kind: str) -> None:
-    conversation = conversation_on(world, kind, settings)
+@pytest.mark.parametrize("kind", LISTING)
+def test_a_message_that_was_never_taken_is_known_not_to_be_there(world: RunningWorld, kind: str) -> None:
+    conversation = conversation_on(world, kind)
     message = say(conversation, "Hello")
     assert queries.claim(conversation.id, "a worker that dies before it sends") is not None
     let_pass(30)

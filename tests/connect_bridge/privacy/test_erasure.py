@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
 from django.db import connection, connections
 from django.test import Client
@@ -33,6 +32,7 @@ from tests.factories import (
     OutboxEntryFactory,
     WebhookDeliveryFactory,
 )
+from tests.role_kit import client_of
 
 __all__ = ["dynamo", "moto", "table"]
 
@@ -306,10 +306,7 @@ def test_the_page_erases_only_who_was_meant_twice(ana: Customer, admin_client: C
 
 @pytest.mark.parametrize("role", ["Supervisor", "Manager"])
 def test_who_may_not_is_not_offered_it_and_refused(ana: Customer, role: str) -> None:
-    user = User.objects.create_user("somebody")
-    user.groups.add(Group.objects.get(name=role))
-    client = Client()
-    client.force_login(user)
+    client = client_of(role, "somebody")
     assert "Their data" not in client.get(f"/customers/{ana.pk}/").content.decode()
     assert client.post(f"/customers/{ana.pk}/erase/", {"sure": "1"}).status_code == 403
     assert client.post(f"/customers/{ana.pk}/export/").status_code == 403

@@ -14,33 +14,19 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from channels_app.models import ChannelAccount
 from channels_app.recovery import missed_messages
 from connect_bridge.models import Contact, Conversation, Message, OutboxEntry
 from connect_bridge.outbox import db_pool
 from connect_bridge.reconcile import chats
 from sandbox.world.settings import Settings
 from tests.factories import (
-    ChannelAccountFactory,
     ContactFactory,
     ConversationFactory,
     MessageFactory,
     OutboxEntryFactory,
 )
+from tests.provider_accounts_kit import redirects
 from tests.sandbox.kit import Chatting, RunningWorld, running
-from tests.sandbox.messengers_kit import ADDRESSES, CREDENTIALS, CUSTOMERS
-
-KEYS = {
-    "twitter": ("consumer_key", "consumer_secret", "access_token", "access_token_secret", "user_id"),
-    "whatsapp": ("account_sid", "auth_token", "number"),
-    "messenger": ("app_secret", "page_id", "page_access_token", "verify_token"),
-}
-HOSTS = {
-    "twitter": ("https://api.twitter.com", "x"),
-    "whatsapp": ("https://api.twilio.com", "twilio"),
-    "messenger": ("https://graph.facebook.com", "graph"),
-}
-LISTING = ["twitter", "whatsapp"]
 
 
 @pytest.fixture
@@ -55,25 +41,9 @@ def world(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[RunningWor
             monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", started.url)
         for name, value in (("ACCESS_KEY_ID", "test"), ("SECRET_ACCESS_KEY", "test"), ("REGION", "us-east-1")):
             monkeypatch.setenv(f"AWS_{name}", value)
-        settings.HTTP_REDIRECTS = {host: f"{started.url}/{path}" for host, path in HOSTS.values()}
+        settings.HTTP_REDIRECTS = redirects(started.url)
         yield started
     db_pool.close()
-
-
-def account_on(world: RunningWorld, kind: str) -> ChannelAccount:
-    """Set up an account a day ago, whose webhooks go nowhere."""
-    world.call("POST", "/phones/accounts", {"kind": kind, "webhook_url": "", "credentials": CREDENTIALS[kind]})
-    credentials = {key: CREDENTIALS[kind][key] for key in KEYS[kind]}
-    account: ChannelAccount = ChannelAccountFactory(kind=kind, address=ADDRESSES[kind], credentials=credentials)
-    ChannelAccount.objects.filter(pk=account.pk).update(created_at=timezone.now() - timedelta(days=1))
-    account.refresh_from_db()
-    return account
-
-
-def write(world: RunningWorld, kind: str, *texts: str) -> None:
-    for text in texts:
-        wrote = {"from": CUSTOMERS[kind], "content": {"type": "text", "text": text}}
-        world.call("POST", f"/phones/{kind}/{ADDRESSES[kind]}/messages", wrote)
 
 
 def report(*arguments: str) -> tuple[int, dict[str, Any]]:

@@ -11,13 +11,14 @@ from channels_app.recovery import missed_messages
 from connect_bridge.models import Conversation, OutboxEntry, SentId
 from connect_bridge.outbox import sender
 from sandbox.world.faults import Fault
-from tests.connect_bridge.reconcile.kit import LISTING, account_on, gaps_of, report, write
+from tests.connect_bridge.reconcile.kit import gaps_of, report
 from tests.factories import (
     ChannelAccountFactory,
     ConversationFactory,
     MessageFactory,
     OutboxEntryFactory,
 )
+from tests.provider_accounts_kit import LISTING, account_on, write
 from tests.sandbox.kit import RunningWorld
 from tests.sandbox.messengers_kit import CUSTOMERS
 

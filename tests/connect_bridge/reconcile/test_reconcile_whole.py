@@ -9,7 +9,8 @@ from connect_bridge.models import Conversation, Message, OutboxEntry
 from connect_bridge.outbox import sender
 from sandbox.world.faults import Fault
 from tests.connect_bridge.kit import bridging, until
-from tests.connect_bridge.reconcile.kit import account_on, gaps_of, write
+from tests.connect_bridge.reconcile.kit import gaps_of
+from tests.provider_accounts_kit import account_on, write
 from tests.sandbox.kit import RunningWorld
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -3,12 +3,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from sandbox.world.settings import Settings
-from tests.admin_kit import redirects
 from tests.connect_bridge.setup.kit import GOOD
+from tests.provider_accounts_kit import redirects
+from tests.role_kit import client_of
 from tests.sandbox.kit import RunningWorld, running
 
 
@@ -23,8 +23,4 @@ def world(settings) -> Iterator[RunningWorld]:
 
 @pytest.fixture
 def supervisor() -> Client:
-    user = User.objects.create_user("ana")
-    user.groups.add(Group.objects.get(name="Supervisor"))
-    client = Client()
-    client.force_login(user)
-    return client
+    return client_of("Supervisor", "ana")

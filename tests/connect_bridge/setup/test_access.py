@@ -6,7 +6,6 @@ import re
 from io import StringIO
 
 import pytest
-from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
@@ -14,6 +13,7 @@ from django.urls import reverse
 from channels_app.accounts.service import save_account
 from channels_app.models import ChannelAccount, SetupDraft
 from tests.connect_bridge.setup.kit import ADD, GOOD, SPOILT, new_draft, raw_rows, step, typed
+from tests.role_kit import client_of
 from tests.sandbox.kit import RunningWorld
 
 pytestmark = pytest.mark.django_db
@@ -21,10 +21,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.mark.parametrize("role", ["Viewer", "Manager", "Ops", "Auditor"])
 def test_only_who_may_set_up_channels_does(role: str) -> None:
-    user = User.objects.create_user("somebody")
-    user.groups.add(Group.objects.get(name=role))
-    client = Client()
-    client.force_login(user)
+    client = client_of(role, "somebody")
     account = save_account("twitter", "Shop", GOOD["twitter"])
     draft = SetupDraft.objects.create(kind="twitter", by="ana")
 

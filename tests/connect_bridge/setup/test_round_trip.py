@@ -8,11 +8,23 @@ from django.urls import reverse
 from django.utils import timezone
 
 from channels_app.accounts.service import save_account
-from channels_app.models import AccountHealth
+from channels_app.models import AccountHealth, ChannelAccount
 from tests.connect_bridge.setup.kit import GOOD, step
 from tests.factories import ConversationFactory, InboundEntryFactory, MessageFactory, OutboxEntryFactory
 
 pytestmark = pytest.mark.django_db
+
+
+def account_after_its_test(supervisor: Client) -> ChannelAccount:
+    """Set an account up and let its test message go round."""
+    account = save_account("whatsapp", "Shop", GOOD["whatsapp"])
+    supervisor.post(step(account, "test"))
+    code = AccountHealth.objects.get(account=account).test_code
+    conversation = ConversationFactory(account=account)
+    entry, now = InboundEntryFactory(delivery__account=account), timezone.now()
+    MessageFactory(conversation=conversation, text=code, entry=entry, status="relayed", relayed_at=now)
+    MessageFactory(conversation=conversation, direction="out", status="delivered", settled_at=now)
+    return account
 
 
 def test_the_test_is_over_only_when_an_answer_came_back(supervisor: Client) -> None:
@@ -47,13 +59,7 @@ def test_the_test_is_over_only_when_an_answer_came_back(supervisor: Client) -> N
 
 
 def test_reading_the_pages_of_a_complete_test_writes_nothing_and_marks_the_steps_as_done(supervisor: Client) -> None:
-    account = save_account("whatsapp", "Shop", GOOD["whatsapp"])
-    supervisor.post(step(account, "test"))
-    code = AccountHealth.objects.get(account=account).test_code
-    conversation = ConversationFactory(account=account)
-    entry, now = InboundEntryFactory(delivery__account=account), timezone.now()
-    MessageFactory(conversation=conversation, text=code, entry=entry, status="relayed", relayed_at=now)
-    MessageFactory(conversation=conversation, direction="out", status="delivered", settled_at=now)
+    account = account_after_its_test(supervisor)
 
     page = supervisor.get(step(account, "test")).content.decode()
     status = supervisor.get(reverse("channel-test-status", args=[account.pk]))
@@ -66,13 +72,7 @@ def test_reading_the_pages_of_a_complete_test_writes_nothing_and_marks_the_steps
 
 
 def test_another_test_notes_that_the_one_before_was_complete(supervisor: Client) -> None:
-    account = save_account("whatsapp", "Shop", GOOD["whatsapp"])
-    supervisor.post(step(account, "test"))
-    code = AccountHealth.objects.get(account=account).test_code
-    conversation = ConversationFactory(account=account)
-    entry, now = InboundEntryFactory(delivery__account=account), timezone.now()
-    MessageFactory(conversation=conversation, text=code, entry=entry, status="relayed", relayed_at=now)
-    MessageFactory(conversation=conversation, direction="out", status="delivered", settled_at=now)
+    account = account_after_its_test(supervisor)
 
     supervisor.post(step(account, "test"))
 
