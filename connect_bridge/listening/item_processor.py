@@ -95,12 +95,19 @@ class ItemProcessor:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Let what the socket brings meanwhile wait for what the transcript brings."""
-        self._holds += 1
+        self.hold()
         try:
             yield
         finally:
-            self._holds -= 1
-            self._work_on()
+            self.release()
+
+    def hold(self) -> None:
+        """Keep what comes until as many calls of release() have followed."""
+        self._holds += 1
+
+    def release(self) -> None:
+        self._holds -= 1
+        self._work_on()
 
     def add_transcript(self, items: Sequence[Item]) -> None:
         """Take items from the transcript: they come before what waits. The first time it is all of the chat."""

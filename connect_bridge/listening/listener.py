@@ -6,7 +6,8 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from channels_app.infrastructure.backoff import full_jitter
@@ -30,6 +31,9 @@ ENDED_UNHEARD = "The chat ended while nobody listened: what was said last may be
 RECONNECT_FIRST, RECONNECT_MOST = 0.5, 20.0
 #: How often the transcript of a chat that has ended is asked for what perhaps no frame brought.
 LOOKS_BACK = 5
+#: Seconds that what a new socket brings waits for what was said before it, while Connect does not give the transcript.
+#: After that it goes on, perhaps out of order: that is better than to keep an agent's answers back.
+HELD_MOST = 20.0
 
 
 @dataclass(slots=True, eq=False)
@@ -57,6 +61,8 @@ class Listener:
     _sweep_at: float = 0.0
     #: Whether something may have been said that neither a socket nor the transcript has brought yet.
     _gap: bool = False
+    #: What lets the processor go on at the latest, since a gap could not be filled at once.
+    _held_back: asyncio.TimerHandle | None = None
 
     def __post_init__(self) -> None:
         for note in self.chat.agent_notes:
@@ -143,6 +149,7 @@ class Listener:
     def close(self) -> None:
         """Stop listening; the contact stays as it is. What has come is still stored."""
         self._live.close()
+        self._let_go()
         if self._recovering is not None:
             self._recovering.cancel()
 
@@ -176,7 +183,7 @@ class Listener:
         return self._live.closed or self.processor.ended
 
     async def _open(self, *, backfill: bool) -> None:
-        with self.processor.held():
+        with self.processor.held(), self._held_until_filled():
             await self._reconnect()
             if backfill:
                 self.processor.add_transcript(await self._transcript_anew())
@@ -184,9 +191,27 @@ class Listener:
 
     async def _fill(self) -> None:
         failpoint("O2", Unreachable)
-        with self.processor.held():
+        with self.processor.held(), self._held_until_filled():
             self.processor.add_transcript(await self._transcript_anew())
         await self._settle()
+
+    @contextmanager
+    def _held_until_filled(self) -> Iterator[None]:
+        """If a gap is not filled here, hold what an open socket brings until it is, once and for HELD_MOST at most."""
+        try:
+            yield
+        except BaseException:
+            if self._held_back is None and self._live.is_open and not self.caught_up.is_set():
+                self.processor.hold()
+                self._held_back = asyncio.get_running_loop().call_later(HELD_MOST, self.processor.release)
+            raise
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._held_back is not None and self._held_back.when() > asyncio.get_running_loop().time():
+            self._held_back.cancel()
+            self.processor.release()
+        self._held_back = None
 
     async def _transcript_anew(self) -> Sequence[Item]:
         """Return the transcript, over another connection if this one is refused.
@@ -220,6 +245,7 @@ class Listener:
 
     def _finish(self, reason: str) -> None:
         self.over = self.over or reason
+        self._let_go()
         self.on_end()
 
     def _on_lost(self) -> None:

@@ -137,6 +137,51 @@ async def test_whatever_goes_wrong_while_it_reconnects_nothing_stays_unheard(mon
     assert [line.alive for line in chat.lines].count(True) == 1
 
 
+async def test_what_a_new_socket_brings_waits_while_the_gap_before_it_cannot_be_filled(monkeypatch):
+    chat = OneChat(said("before"))
+    listener = chat.listener(monkeypatch)
+    await listener.open(backfill=True)
+    chat.transcript_.append(said("meanwhile", 1))
+    chat.trouble["transcript"] = [Unreachable() for _ in range(10_000)]
+    chat.lines[-1].cut()
+    await soon(lambda: chat.calls.count("transcript") == 3)
+    chat.lines[-1].bring(said("afterwards", 2))
+    await soon(lambda: chat.calls.count("transcript") == 6)
+    assert chat.stored == ["before"]
+    chat.trouble.clear()
+    await soon(lambda: chat.stored == ["before", "meanwhile", "afterwards"])
+
+
+async def test_whoever_takes_over_stores_nothing_new_before_what_came_earlier(monkeypatch):
+    chat = OneChat(said("meanwhile", 1))
+    listener = chat.listener(monkeypatch)
+    chat.trouble["transcript"] = [Unreachable() for _ in range(10_000)]
+    with pytest.raises(Unreachable):
+        await listener.open(backfill=True)
+    chat.lines[-1].bring(said("afterwards", 2))
+    await soon(lambda: chat.calls.count("transcript") == 4)
+    assert chat.stored == []
+    chat.trouble.clear()
+    await soon(lambda: chat.stored == ["meanwhile", "afterwards"])
+
+
+async def test_an_answer_does_not_wait_for_ever_for_a_gap_that_is_never_filled(monkeypatch):
+    monkeypatch.setattr(listener_module, "HELD_MOST", 0.02)
+    chat = OneChat(said("before"))
+    listener = chat.listener(monkeypatch)
+    await listener.open(backfill=True)
+    chat.transcript_.append(said("meanwhile", 1))
+    chat.trouble["transcript"] = [Unreachable() for _ in range(10_000)]
+    chat.lines[-1].cut()
+    await soon(lambda: len(chat.lines) == 2)
+    chat.lines[-1].bring(said("afterwards", 2))
+    await soon(lambda: chat.stored == ["before", "afterwards"])
+    chat.trouble.clear()
+    await soon(lambda: chat.stored == ["before", "afterwards", "meanwhile"])
+    chat.lines[-1].bring(said("and then", 3))
+    await soon(lambda: chat.stored[-1] == "and then")
+
+
 async def test_a_reconnection_that_connect_refuses_is_the_end(monkeypatch):
     ends: list[str] = []
     chat = OneChat()
@@ -148,8 +193,9 @@ async def test_a_reconnection_that_connect_refuses_is_the_end(monkeypatch):
     assert ends == [ENDED_UNHEARD]
 
 
-@pytest.mark.parametrize("last_looks", [[Refused()] * 20, [Unreachable()] * 20], ids=["refused", "away"])
+@pytest.mark.parametrize("last_looks", [[Refused()] * 20, [Unreachable()] * 10_000], ids=["refused", "away"])
 async def test_a_chat_that_ends_before_a_gap_was_filled_is_told_to_have_one(monkeypatch, last_looks):
+    monkeypatch.setattr(listener_module, "HELD_MOST", 0.02)
     ends: list[str] = []
     chat = OneChat()
     listener = chat.listener(monkeypatch, lambda: ends.append(listener.over))
